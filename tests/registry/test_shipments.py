@@ -69,7 +69,7 @@ def test_a_registry_reads_what_is_written(form: Form, transport_key: bytes | Non
     read = meters(parsed(text, transport_key))
     assert len(read) == IDENTITIES.count
     meter = read[7]
-    octets = suite.key_length
+    octets, pairs = suite.key_length, bool(suite.coordinate_length)
     assert meter == Meter(
         name=IDENTITIES.name(7),
         mrid=str(IDENTITIES.mrid(7)),
@@ -82,6 +82,8 @@ def test_a_registry_reads_what_is_written(form: Form, transport_key: bytes | Non
         encryption_key=IDENTITIES.key(7, KeyPurpose.ENCRYPTION, octets),
         authentication_key=IDENTITIES.key(7, KeyPurpose.AUTHENTICATION, octets),
         master_key=IDENTITIES.key(7, KeyPurpose.MASTER, octets),
+        signing_key=IDENTITIES.client_key(suite) if pairs else None,
+        meter_signing_key=IDENTITIES.private_key(7, KeyPurpose.SIGNING, suite).public_key if pairs else None,
         system_title=IDENTITIES.system_title(7),
         logical_device_name=IDENTITIES.logical_device_name(7).decode(),
         device_id=IDENTITIES.device_id(7),

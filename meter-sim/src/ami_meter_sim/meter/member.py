@@ -1,6 +1,6 @@
 """A meter of a population: what all of them have in common, and the setup of each one, derived when somebody asks for it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
@@ -14,6 +14,7 @@ from ami_meter_sim.load.network import GridConnection
 from ami_meter_sim.meter.further import AssociationSecrets, further_association
 from ami_meter_sim.meter.setup import FurtherAssociation, LockOutSetup, ManagementAssociation, MeterSetup
 from ami_meter_sim.objects.device import Identity
+from ami_meter_sim.population.certification import Certification
 from ami_meter_sim.population.credentials import Credentials
 from ami_meter_sim.population.identity import Identities
 from ami_meter_sim.population.topology import Topology
@@ -85,6 +86,7 @@ class Population:
             push_seed=self.push_seed,
             fast_path=self.fast_path,
             site=partial(self.site, index),
+            certificates=partial(self._certificates, index) if self.credentials.paired else tuple,
         )
 
     def site(self, index: int) -> Site:
@@ -93,6 +95,13 @@ class Population:
         position = 1000 * place // max(self.topology.meters_per_transformer - 1, 1)
         connection = GridConnection(self.identities.shared_noise(feeder), position)
         return site_of(self.identities.noise(index), self.shares, connection)
+
+    def _certificates(self, index: int) -> Sequence[bytes]:
+        return self._certification.of(index)
+
+    @cached_property
+    def _certification(self) -> Certification:
+        return self.credentials.certification
 
     def sending_security(self, index: int) -> Security | None:
         """What the management association of a meter protects its notifications with; without its signing key and its master key."""

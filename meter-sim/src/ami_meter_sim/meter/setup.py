@@ -1,6 +1,6 @@
 """What one meter is made of: who it is, who may talk to it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ami_dlms.association import Security
@@ -59,3 +59,5 @@ class MeterSetup:
     """As of the protocol core's AssociationProfile."""
     site: Callable[[], Site] | None = None
     """Draws what is behind it, which not every dialogue asks for; None: what its name draws."""
+    certificates: Callable[[], Sequence[bytes]] = tuple
+    """Of its first security setup, in DER, before a client imports or removes any."""

@@ -382,7 +382,9 @@ class Meter:
             history=memory.history,
             receive_counter=self.counters.receive,
             second_receive_counter=self.second_counters.receive,
-            communication=Communication(securities=Securities(setup), offered=self._associations.named),
+            communication=Communication(
+                securities=Securities(setup), offered=self._associations.named, issued=setup.certificates
+            ),
             logical_devices=setup.logical_devices,
             build=build,
             notice=push_what_follows,

@@ -4,7 +4,7 @@ Strategy: objects count what happened, and who serves the meter compares; so an 
 meter that restarts notices it when its next octets come.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from os import urandom
@@ -37,6 +37,8 @@ class Communication:
 
     securities: Mapping[Obis, Security] = field(default_factory=dict, repr=False)
     offered: Callable[["Device", str], AssociationProfile | None] = _nothing
+    issued: Callable[[], Sequence[bytes]] = tuple
+    """The certificates (DER) that its maker has put into the first security setup."""
     asked_by: ReadContext = ITSELF
     """Through which association the request came that is being worked on."""
     random_bytes: Callable[[int], bytes] = urandom

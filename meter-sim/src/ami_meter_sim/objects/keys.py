@@ -14,6 +14,7 @@ from ami_dlms.obis import Obis
 from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, SecurityPolicy
 from ami_meter_sim.objects.certificates import AGREEMENT as KEY_AGREEMENT
 from ami_meter_sim.objects.certificates import SIGNATURE, Certificate, Entity
+from ami_meter_sim.objects.communication import SECURITY_SETUPS
 from ami_meter_sim.objects.secrets import Secret, keep_secret, secret_of
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _asymmetric(device: "Device", setup: Obis, given: Security) -> AsymmetricKey
         octets = secret_of(device.kept, SECURITY_SETUP, setup, which)
         if octets is not None:
             changed[name] = PrivateKey(octets)
-    for certificate in certificates_of(device, setup):
+    for certificate in _imported(device, setup) or ():
         if certificate.entity is Entity.CLIENT and certificate.title != given.system_title:
             if given.peer_system_title not in (None, certificate.title):
                 continue
@@ -96,11 +97,23 @@ def _asymmetric(device: "Device", setup: Obis, given: Security) -> AsymmetricKey
 
 
 def certificates_of(device: "Device", setup: Obis) -> Iterator[Certificate]:
-    """Those that were imported, in their order."""
-    kept = device.kept.get(SECURITY_SETUP, setup, CERTIFICATES)
+    """Those of a security setup in their order: what its maker has put there, until a client imports or removes one."""
+    there = _imported(device, setup)
+    if there is not None or setup != SECURITY_SETUPS[1]:
+        yield from there or ()
+        return
     own = device.communication.securities.get(setup)
-    for element in () if kept is None else kept.value:
-        yield Certificate.read(element.value, b"" if own is None else own.system_title)
+    for der in device.communication.issued():
+        yield Certificate.read(der, b"" if own is None else own.system_title)
+
+
+def _imported(device: "Device", setup: Obis) -> list[Certificate] | None:
+    """All of it, since a client has changed something; None before."""
+    kept = device.kept.get(SECURITY_SETUP, setup, CERTIFICATES)
+    if kept is None:
+        return None
+    own = device.communication.securities.get(setup)
+    return [Certificate.read(one.value, b"" if own is None else own.system_title) for one in kept.value]
 
 
 def secret_in_force(device: "Device", client_wport: int, given: bytes | None) -> bytes | None:

@@ -10,6 +10,7 @@ from ami_dlms.association.settings import WITH_SECRET
 from ami_dlms.enums import Mechanism
 from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, PublicKey, SecuritySuite
 from ami_dlms.security.suites import suite_of
+from ami_meter_sim.population.certification import Certification
 from ami_meter_sim.population.identity import Identities, KeyPurpose
 from ami_packs.model import Offered
 
@@ -22,7 +23,7 @@ OF_SETUP = {
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Those of one population. `client_signing_key`: of its head-end, for ECDSA; None: of the pair that the seed gives it."""
+    """Those of one population. `client_signing_key`: of its head-end, in suites 1 and 2; None: of the pair that the seed gives it."""
 
     identities: Identities
     mechanism: Mechanism = Mechanism.GMAC
@@ -63,14 +64,27 @@ class Credentials:
         return self.identities.secret_of(index, offered.name) if offered.mechanism in WITH_SECRET else None
 
     def asymmetric(self, index: int) -> AsymmetricKeys:
-        """The meter's signing key and its head-end's public one; without ECDSA there are none."""
-        if self.mechanism is not Mechanism.ECDSA:
+        """The meter's key pairs and its head-end's public key for signatures; suite 0 has none."""
+        if not self.paired:
             return AsymmetricKeys()
-        return AsymmetricKeys(self.identities.private_key(index, KeyPurpose.SIGNING, self.suite), self._of_client)
+        signing, agreement = (
+            self.identities.private_key(index, one, self.suite) for one in (KeyPurpose.SIGNING, KeyPurpose.AGREEMENT)
+        )
+        return AsymmetricKeys(signing, self._of_client, agreement)
+
+    @property
+    def paired(self) -> bool:
+        """Whether meter and head-end have key pairs: in suites 1 and 2."""
+        return bool(suite_of(self.suite).coordinate_length)
+
+    @property
+    def certification(self) -> Certification:
+        """Who has issued the certificates of the meters. LocalError in suite 0."""
+        return Certification(self.identities, self.suite)
 
     @property
     def own_client_key(self) -> PrivateKey | None:
         """The signing key that the seed gives the head-end; None where it has one of its own, or needs none."""
-        if self.mechanism is not Mechanism.ECDSA or self.client_signing_key is not None:
+        if not self.paired or self.client_signing_key is not None:
             return None
         return self.identities.client_key(self.suite)

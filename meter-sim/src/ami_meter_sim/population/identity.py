@@ -58,6 +58,7 @@ class KeyPurpose(StrEnum):
 
 OF_AN_ASSOCIATION = "secret of association "
 OF_THE_CLIENT = b"signing key of the head-end"
+OF_THE_AUTHORITY = b"key of the certification authority"
 
 
 class IdentityError(ValueError):
@@ -172,6 +173,10 @@ class Identities:
     def client_key(self, suite: SecuritySuite) -> PrivateKey:
         """A signing key for the head-end of this population, in suite 1 or 2."""
         return _private_key(expand(self._extracted, OF_THE_CLIENT, suite.coordinate_length + EXTRA_OCTETS), suite)
+
+    def authority_key(self, suite: SecuritySuite) -> PrivateKey:
+        """The key of the certification authority of this population, in suite 1 or 2."""
+        return _private_key(expand(self._extracted, OF_THE_AUTHORITY, suite.coordinate_length + EXTRA_OCTETS), suite)
 
     def noise(self, index: int) -> int:
         """64 bits that decide what this meter's household is like; no key can be found from them."""

@@ -11,12 +11,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import TextIO
 
 from ami_dlms.association import Ciphering
 from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_dlms.security import PublicKey, SecuritySuite, wrap_key
+from ami_meter_sim.population.certification import Certification
 from ami_meter_sim.population.credentials import Credentials
 from ami_meter_sim.population.identity import Identities
 from ami_meter_sim.population.topology import Topology
@@ -79,7 +81,7 @@ class Terms:
     """Of the head-end, for ECDSA; None: the one that the seed gives it, whose private half is in the file."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shipment:
     """The rows of one population. `transport_key` wraps all keys; None leaves them plain."""
 
@@ -93,6 +95,10 @@ class Shipment:
         terms = self.terms
         credentials = Credentials(self.identities, terms.mechanism, terms.suite, terms.client_signing_key)
         object.__setattr__(self, "_credentials", credentials)
+
+    @cached_property
+    def _certification(self) -> Certification:
+        return self._credentials.certification
 
     def rows(self, indexes: Iterable[int] | None = None) -> Iterator[Row]:
         """For the head-end, of these meters or of all."""
@@ -136,7 +142,11 @@ class Shipment:
         if self.terms.mechanism is Mechanism.LOWEST:
             return {}
         credentials = self._credentials
-        row = self._written("", index, 1, credentials.secret(index)) | self._signing_keys(index)
+        row = (
+            self._written("", index, 1, credentials.secret(index))
+            | self._signing_keys(index)
+            | self._certificates(index)
+        )
         for one in self.terms.further:
             place = one.name + OF_ASSOCIATION
             row |= {place + "client_wport": one.client_wport, place + "authentication": format_mechanism(one.mechanism)}
@@ -158,6 +168,18 @@ class Shipment:
         signing, client = self._credentials.asymmetric(index).signing, self._credentials.own_client_key
         row: Row = {} if signing is None else {"meter_signing_key": signing.public_key.octets.hex().upper()}
         return row if client is None else row | dict([self._cell("signing_key", client.octets)])
+
+    def _certificates(self, index: int) -> Row:
+        """In suites 1 and 2 what the population's authority has issued, and its own certificate."""
+        if not self._credentials.paired:
+            return {}
+        issued = self._certification.of(index)
+        found = {
+            "meter_signing_certificate": issued.signature,
+            "meter_agreement_certificate": issued.agreement,
+            "issuer_certificate": self._certification.authority,
+        }
+        return {name: der.hex().upper() for name, der in found.items()}
 
     def _cell(self, name: str, key: bytes) -> tuple[str, str]:
         if self.transport_key is None:

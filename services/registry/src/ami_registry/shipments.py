@@ -14,8 +14,9 @@ WRAPPED = "_wrapped"
 """Behind the name of a key that is wrapped by the transport key."""
 OF_ASSOCIATION = "."
 """Between the name of an association and that of a column: what a client other than the head-end needs, as reader.encryption_key."""
-INFORMATION = frozenset({"time_zone_minutes", "latitude", "longitude"})
-"""Columns that a head-end has no use for."""
+CERTIFICATES = frozenset({"meter_signing_certificate", "meter_agreement_certificate", "issuer_certificate"})
+INFORMATION = CERTIFICATES | {"time_zone_minutes", "latitude", "longitude"}
+"""Columns that a head-end has no use for; it goes by the meter's public key itself."""
 TAGS = ("model", "substation", "feeder", "transformer", "phase")
 """Columns that are tags of the meter."""
 TAG_COLUMN = "tag_"
