@@ -32,6 +32,7 @@ def test_it_says_and_ends_as_one_that_was_started(arguments: list[str], tmp_path
     assert warm == cold
 
 
+@pytest.mark.needs("proc")
 def test_it_is_a_child_of_this_process_and_ends_by_a_signal(tmp_path: Path) -> None:
     path = tmp_path / "meters.toml"
     path.write_text("[meter_sim]\ncontrol = '127.0.0.1:0'\n")

@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -65,9 +66,21 @@ def _routed() -> bool:
     return True
 
 
+def _loopback_block() -> bool:
+    """Whether all of 127.0.0.0/8 are addresses of this machine: of macOS it is 127.0.0.1 alone."""
+    try:
+        with socket.socket() as one:
+            one.bind(("127.0.0.2", 0))
+    except OSError:
+        return False
+    return True
+
+
 TOOLS = {
     "curl": _program("curl"),
     "docker": Tool(_docker, "no Docker engine answers `docker info`"),
+    "linux": Tool(lambda: sys.platform == "linux", "this system is not Linux"),
+    "loopback-block": Tool(_loopback_block, "127.0.0.2 is no address of this machine, as it is on Linux"),
     "postgresql": Tool(_postgresql, "no PostgreSQL server is installed (.ci/prepare)"),
     "proc": Tool(Path("/proc/self/clear_refs").exists, "this system has no /proc, as Linux has"),
     "routed-prefix": Tool(

@@ -66,6 +66,7 @@ def provoke(url: str) -> None:
             urllib.request.urlopen(garbage, timeout=5)
 
 
+@pytest.mark.needs("linux")
 @pytest.mark.parametrize("how", ["unread", "gone"])
 def test_output_that_is_not_read_stops_no_process(tmp_path: Path, how: str) -> None:
     ami = System(tmp_path, configuration(tmp_path, meters=1))
@@ -91,6 +92,7 @@ def test_output_that_is_not_read_stops_no_process(tmp_path: Path, how: str) -> N
             assert process.wait(PATIENCE_S) == 0
 
 
+@pytest.mark.needs("linux")
 def test_what_was_said_before_the_end_comes_out(tmp_path: Path) -> None:
     """A reader that comes late still gets each line, in order."""
     ami = System(tmp_path, configuration(tmp_path, meters=1))

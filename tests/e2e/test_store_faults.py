@@ -118,6 +118,7 @@ def test_a_request_that_a_locked_store_cannot_take_is_refused_and_nothing_is_swi
     assert Stranger(one.hes_url).switch(DISCONNECT, [by_mrid(one.meter("M1001"))]).result == "OK"
 
 
+@pytest.mark.needs("linux")
 def test_a_full_disk_ends_nothing_and_is_reported(serving: System) -> None:
     one, hes = serving, serving.hes
     assert hes is not None

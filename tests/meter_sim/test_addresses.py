@@ -102,6 +102,7 @@ async def name_over_udp(connection: ClientConnection, host: str, port: int) -> b
     return bytes(event.value.value)
 
 
+@pytest.mark.needs("loopback-block")
 async def test_each_meter_has_an_address_behind_one_socket(population: Any) -> None:
     one = population()
     await one.open()
@@ -112,6 +113,7 @@ async def test_each_meter_has_an_address_behind_one_socket(population: Any) -> N
     assert one.made == [0, 1, 254, 255, 77_777, COUNT - 1], "no other meter was made"
 
 
+@pytest.mark.needs("loopback-block")
 async def test_over_udp_the_answer_comes_from_the_address_that_was_asked(population: Any) -> None:
     one = population()
     await one.open(udp=True)
@@ -160,6 +162,7 @@ async def test_what_a_meter_sends_unasked_leaves_from_its_address_of_a_routed_pr
             assert accepted.getpeername()[0] == own
 
 
+@pytest.mark.needs("loopback-block")
 @pytest.mark.parametrize("outside", ["127.0.0.1", "127.16.0.0", "127.17.134.161"])
 async def test_an_address_outside_of_the_population_is_hung_up(population: Any, outside: str) -> None:
     one = population()
@@ -170,6 +173,7 @@ async def test_an_address_outside_of_the_population_is_hung_up(population: Any, 
     assert not one.made
 
 
+@pytest.mark.needs("loopback-block")
 async def test_an_address_outside_of_the_population_is_silent_over_udp(population: Any) -> None:
     one = population()
     await one.open(udp=True)
@@ -181,6 +185,7 @@ async def test_an_address_outside_of_the_population_is_silent_over_udp(populatio
     assert one.made == [3]
 
 
+@pytest.mark.needs("loopback-block")
 async def test_a_socket_may_be_bound_to_a_device(population: Any) -> None:
     one = population()
     await one.open(device="lo")
@@ -195,6 +200,14 @@ async def test_a_port_for_each(population: Any) -> None:
     one = population(Addressing.PORT_EACH, "127.0.0.1", ports[0], 3)
     await one.open()
     assert [await name_of("127.0.0.1", port) for port in ports] == [b"AMIM0", b"AMIM1", b"AMIM2"]
+
+
+async def test_a_device_that_only_linux_can_keep_it_to_is_refused_elsewhere(
+    population: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ami_meter_sim.lines.sockets.sys.platform", "darwin")
+    with pytest.raises(ListenFailed, match="only Linux can keep it to the network device lo"):
+        await population().open(device="lo")
 
 
 async def test_logical_devices_of_one_address(population: Any) -> None:

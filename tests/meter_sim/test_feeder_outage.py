@@ -32,6 +32,7 @@ from ami_meter_sim.tap import Tap
 from ami_process.clocks import SteppedClock
 from ami_process.environment import Environment
 
+pytestmark = pytest.mark.needs("loopback-block")
 FEEDER = {"test": 300, "ci": 1_000, "acceptance": 10_000}[sizes.chosen]
 OTHERS = 20
 """Meters of the next feeder, which keep their power."""

@@ -37,6 +37,7 @@ from ami_process.clocks import SteppedClock
 from ami_process.environment import Environment
 from ami_process.settings import SettingsError
 
+pytestmark = pytest.mark.needs("loopback-block")
 METERS = 8
 
 

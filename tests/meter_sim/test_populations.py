@@ -115,6 +115,7 @@ async def value(caller: Caller, which: tuple[int, str], number: int = 2) -> Any:
     return (await caller.ask(Get(attribute(which, number)))).value.value
 
 
+@pytest.mark.needs("loopback-block")
 async def test_each_address_is_a_meter_of_its_own(site: Site) -> None:
     for index in (0, 1, 255, COUNT - 1):
         caller = await site.call(index)
@@ -123,6 +124,7 @@ async def test_each_address_is_a_meter_of_its_own(site: Site) -> None:
         await caller.close()
 
 
+@pytest.mark.needs("loopback-block")
 async def test_a_meter_lives_as_long_as_its_connections(site: Site) -> None:
     first, second = await site.call(7), await site.call(7, 10)
     other = await site.call(8)
@@ -137,6 +139,7 @@ async def test_a_meter_lives_as_long_as_its_connections(site: Site) -> None:
     await again.close()
 
 
+@pytest.mark.needs("loopback-block")
 async def test_counters_go_on_exactly_where_they_were_and_a_session_writes_nothing(site: Site) -> None:
     caller = await site.call(7, 1)
     await caller.close()
@@ -155,6 +158,7 @@ async def test_counters_go_on_exactly_where_they_were_and_a_session_writes_nothi
     assert store.journal.segments[-1].end == end, "five sessions that only read are inside what was reserved"
 
 
+@pytest.mark.needs("loopback-block")
 async def test_no_counter_is_used_twice_when_the_process_is_killed(site: Site) -> None:
     used = set()
     for _ in range(3):
@@ -174,6 +178,7 @@ async def test_no_counter_is_used_twice_when_the_process_is_killed(site: Site) -
         assert site.running.fleet.live(7).switch.output_state is False
 
 
+@pytest.mark.needs("loopback-block")
 async def test_after_a_clean_end_counters_are_exact(site: Site) -> None:
     caller = await site.call(7)
     await caller.close()
@@ -187,6 +192,7 @@ async def test_after_a_clean_end_counters_are_exact(site: Site) -> None:
     assert (columns["send_next"][7], columns["receive_lowest"][7]) == used
 
 
+@pytest.mark.needs("loopback-block")
 async def test_registers_never_go_back_over_a_restart(site: Site) -> None:
     """Nothing was written in these hours, and the meter is not alive when the process ends."""
     caller = await site.call(7)
@@ -204,6 +210,7 @@ async def test_registers_never_go_back_over_a_restart(site: Site) -> None:
     await caller.close()
 
 
+@pytest.mark.needs("loopback-block")
 async def test_counters_stay_with_their_keys_whatever_the_population_is_called(site: Site) -> None:
     caller = await site.call(7)
     assert (await caller.ask(DISCONNECT)).result is ActionResult.SUCCESS
@@ -270,6 +277,7 @@ async def test_a_meter_is_found_by_its_name(site: Site) -> None:
     assert site.running.fleet.find("AMI0000000000") is site.running.fleet.find("M1001") is None
 
 
+@pytest.mark.needs("loopback-block")
 async def test_a_connection_to_a_neighbour_s_address_is_closed(site: Site) -> None:
     reader, writer = await asyncio.open_connection("127.9.9.9", site.settings.populations[0].port)
     writer.write(b"\x00\x01")
@@ -359,6 +367,7 @@ def test_a_shipment_says_what_the_meters_are(tmp_path: Path) -> None:
 # --- transports, and what leaves unasked
 
 
+@pytest.mark.needs("loopback-block")
 async def test_a_population_over_hdlc(tmp_path: Path) -> None:
     async with Served(load(tmp_path, table(port=free_port(), transport="hdlc"))) as one:
         (prepared,) = prepare(one.settings.populations)
@@ -372,6 +381,7 @@ async def test_a_population_over_hdlc(tmp_path: Path) -> None:
         assert next(iter(prepared.shipment().rows([0])))["transport"] == "hdlc"
 
 
+@pytest.mark.needs("loopback-block")
 async def test_a_population_over_udp_answers_from_the_address_that_was_asked(tmp_path: Path) -> None:
     async with Served(load(tmp_path, table(port=free_port(), transport="udp"))) as one:
         (prepared,) = prepare(one.settings.populations)
@@ -391,6 +401,7 @@ def test_logical_devices_beyond_an_octet_have_no_address_of_hdlc(tmp_path: Path)
         prepare(many.populations)
 
 
+@pytest.mark.needs("loopback-block")
 async def test_a_push_leaves_from_the_meter_s_own_address(tmp_path: Path) -> None:
     """The last of a new meter's pushes: it announces itself as soon as somebody addresses it."""
     setup_name = Obis.parse("0-7:25.9.0")
@@ -420,6 +431,7 @@ async def test_a_limit_of_open_files_that_is_too_low_is_reported(
     assert few["wanted"] == 10**9 and 0 < few["possible"] < 10**9
 
 
+@pytest.mark.needs("loopback-block")
 async def test_a_population_dials_in_from_its_own_addresses_and_is_served_there(tmp_path: Path) -> None:
     calls: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
     server = await asyncio.start_server(lambda *both: calls.put_nowait(both), "127.0.0.1", 0)

@@ -96,6 +96,7 @@ def gasp(number: int, destination: PushEndpoint, **more: Any) -> Push:
     )
 
 
+@pytest.mark.needs("loopback-block")
 async def test_every_meter_s_last_gasp_leaves_from_its_own_address() -> None:
     fleet, reported = a_fleet()
     plan = AddressPlan(Addressing.ADDRESS_EACH, "127.30.0.1", 4059, MANY)

@@ -181,6 +181,7 @@ async def test_an_answer_that_is_not_read_is_given_up() -> None:
         assert came < len("much") * 5_000_000
 
 
+@pytest.mark.needs("loopback-block")
 async def test_the_oldest_silent_connection_of_an_address_gives_way_to_its_next() -> None:
     async with (
         served(connections_per_address=2) as site,
@@ -196,6 +197,7 @@ async def test_the_oldest_silent_connection_of_an_address_gives_way_to_its_next(
             assert b"0 octets" in await one_answer(reader)
 
 
+@pytest.mark.needs("loopback-block")
 async def test_the_address_with_most_connections_gives_way_when_all_is_full() -> None:
     async with (
         served(connections=3) as site,

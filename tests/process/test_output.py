@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from ami_process.output import Output
 
 PATIENCE_S = 60.0
@@ -40,6 +42,7 @@ def read_lines(descriptor: int, count: int) -> list[str]:
     return octets.decode().splitlines()
 
 
+@pytest.mark.needs("linux")
 def test_lines_come_in_order_and_whole() -> None:
     with pipe() as (reading, writing):
         output = Output(writing, missing)
@@ -51,6 +54,7 @@ def test_lines_come_in_order_and_whole() -> None:
         output.close()
 
 
+@pytest.mark.needs("linux")
 def test_a_reader_that_does_not_read_costs_lines_and_no_time() -> None:
     with pipe() as (reading, writing):
         output = Output(writing, missing, max_octets=10_000)
@@ -73,6 +77,7 @@ def test_a_reader_that_does_not_read_costs_lines_and_no_time() -> None:
         output.close()
 
 
+@pytest.mark.needs("linux")
 def test_a_line_larger_than_the_queue_is_counted() -> None:
     with pipe() as (reading, writing):
         output = Output(writing, missing, max_octets=100)
@@ -100,6 +105,7 @@ def test_what_could_not_be_written_is_counted_when_it_can_again(tmp_path: Path) 
     assert path.read_text().splitlines() == ["first", "se", "2 missing", "fourth"]
 
 
+@pytest.mark.needs("linux")
 def test_a_descriptor_that_does_not_block_is_waited_for() -> None:
     with pipe() as (reading, writing):
         os.set_blocking(writing, False)

@@ -40,3 +40,25 @@ def test_nothing_else_is_hidden() -> None:
     source = 'import sys\nsys.modules["pydantic"] = None\nimport ami_process.settings\n'
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1 and "WSL2" not in done.stderr
+
+
+BOUNDS_NO_MEMORY = """
+import resource
+from ami_process import worker_main
+
+def refuse(which, limits, limit=resource.setrlimit):
+    if which == resource.RLIMIT_AS:
+        raise ValueError("current limit exceeds maximum limit")
+    limit(which, limits)
+
+resource.setrlimit = refuse
+worker_main.main("binascii:crc_hqx", "5", "256000000")
+"""
+
+
+def test_a_system_that_bounds_no_address_space_has_workers_all_the_same() -> None:
+    """As macOS, whose kernel refuses RLIMIT_AS."""
+    done = subprocess.run(
+        [sys.executable, "-c", BOUNDS_NO_MEMORY], input=b"", capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr

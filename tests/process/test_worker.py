@@ -101,6 +101,7 @@ async def test_what_takes_too_much_of_the_processor_is_ended_and_the_next_is_don
         assert await worker.call(b"4") == b"6"
 
 
+@pytest.mark.needs("linux")
 async def test_what_takes_too_much_memory_is_ended_and_the_next_is_done() -> None:
     async with Worker("pieces:zeros", memory=200_000_000) as worker:
         with pytest.raises(WorkerLost, match="memory"):

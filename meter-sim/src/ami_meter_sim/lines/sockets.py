@@ -3,10 +3,12 @@
 import asyncio
 import socket
 import struct
+import sys
 from contextlib import suppress
 from ipaddress import ip_address
 
-IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)
+IP_PKTINFO = getattr(socket, "IP_PKTINFO", 26 if sys.platform == "darwin" else 8)
+"""By its number where Python has no name for it."""
 IPV6_FREEBIND = 78
 """Lets IPv6 send from an address that no interface has, as those of a routed prefix (Linux); IPv4 does so by itself."""
 ANY = ("0.0.0.0", "::")  # noqa: S104 - to know them
@@ -42,6 +44,8 @@ def _bound(one: socket.socket, address: Address, device: str | None) -> socket.s
         if one.family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if device is not None:
+            if sys.platform != "linux":
+                raise OSError(f"only Linux can keep it to the network device {device}, and others could reach it")
             one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         one.bind(address)
     except BaseException:

@@ -34,7 +34,8 @@ def main(function: str, cpu_s: str, memory: str) -> None:
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE_ADJ)
     module, _, name = function.partition(":")
     work = getattr(import_module(module), name)
-    resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
+    with suppress(ValueError, OSError):  # macOS bounds no address space, and a limit that is lower already stays
+        resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
     came, goes = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # the pipe belongs to the answers
     while (head := _read(came)) is not None and (body := _read(came)) is not None:
