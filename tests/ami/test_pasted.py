@@ -217,7 +217,7 @@ REFUSED = {
     "a count that is another": ("7E.A0.2A (44)", "is not the number of octets before it", 1, 10),
     "a literal that is no octets": ("b'\\x7e\\q'", "is no escape of an octet", 1, 7),
     "a literal with letters of its own": ("b'\\x7eä'", "is no ASCII", 1, 7),
-    "numbers beside literals": ("b'\\x7e'\n7EA02A", "stands beside literals", 2, 1),
+    "numbers beside literals": ("b'\\x7e'\n7EA02A", "is beside literals", 2, 1),
     "an escape outside of a literal": ("it's \\x7e\\xa0 don't b'\\x2a'", "outside of a string literal", 1, None),
     "escapes behind a label": ("b'\\x7e'\nRX: \\xa0", "outside of a string literal", 2, 5),
     "a sign that is not known": ("7E A0\n2A/41/08", "a sign between them that is not known", 2, 1),

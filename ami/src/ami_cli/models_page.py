@@ -36,7 +36,7 @@ TABLES: tuple[tuple[str, Mapping[str, Key]], ...] = (
 INTRODUCTION = """\
 # Models of meters
 
-A simulated meter has a model (`[meters.simulated] model = "..."`): which objects it has, what stands behind them, who may do what with
+A simulated meter has a model (`[meters.simulated] model = "..."`): which objects it has, what implements them, who may do what with
 them. A model is data, a TOML file; these come with [services/packs](../services/packs/src/ami_packs/models). How to make another one:
 [build-a-model](howto/build-a-model.md). This page is written by `ami models --write docs/models.md`.
 

@@ -1,4 +1,4 @@
-"""The composition root: from settings to meters, sockets and tasks, and back to nothing when it is told to stop."""
+"""The composition root: from settings to meters, sockets and tasks, and back to nothing when it has to stop."""
 
 import asyncio
 from collections import defaultdict
@@ -43,7 +43,7 @@ from ami_registry import Transport
 
 OPEN_FILES_PER_METER = 8
 OPEN_FILES_OF_POPULATIONS = 12_000
-"""So many connections are wanted at once; what the machine does not give is said when it is missing."""
+"""Connections that are wanted at once; what the machine does not give is reported when it is missing."""
 LOOPBACK_DEVICE = "lo"
 
 

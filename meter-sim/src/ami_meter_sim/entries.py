@@ -211,7 +211,7 @@ def _pushes(simulated: SimulatedSettings) -> Pushes | None:
 
 
 def split(address: str) -> tuple[str, int]:
-    """Host and port of "host:port"; an IPv6 host stands in brackets."""
+    """Host and port of "host:port"; an IPv6 host is in brackets."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
 

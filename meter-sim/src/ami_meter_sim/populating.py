@@ -170,7 +170,7 @@ def _check_distinct(prepared: Sequence[Prepared]) -> None:
     for number, one in enumerate(prepared):
         for other in prepared[:number]:
             if one.settings.name == other.settings.name:
-                raise SettingsError(f"the name {one.settings.name} stands in more than one of [[populations]]")
+                raise SettingsError(f"the name {one.settings.name} is in more than one of [[populations]]")
             if _overlap(one.population.identities, other.population.identities):
                 raise SettingsError(
                     f"{other.where} and {one.where} have serial numbers in common: another first_serial"

@@ -256,7 +256,7 @@ class Settings(FileSettings):
         everyone += [("address and server_wport", one) for one in addresses if one[0] and not one[0].endswith(":0")]
         for (kind, value), count in Counter(everyone).items():
             if count > 1:
-                raise ValueError(f"the {kind} {value} stands in more than one of [[meters]]")
+                raise ValueError(f"the {kind} {value} is in more than one of [[meters]]")
         for address, ways in _ways(self.meters).items():
             if len(ways) > 1:
                 raise ValueError(

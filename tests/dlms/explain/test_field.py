@@ -261,7 +261,7 @@ class TestDamage:
         good = frame(LLC + PUSH + bytes.fromhex("0A0D0A0A"))
         bad = good.replace(b"\n", b"\r\n")
         trees = read(bad)
-        assert "0D 0A stands where 0A was sent" in troubles(trees)
+        assert "0D 0A is where 0A was sent" in troubles(trees)
         assert named(trees, "data_notification")
         other = frame(LLC + PUSH + bytes.fromhex("0D33"))
         assert "is 0A and was 0D" in troubles(read(other.replace(b"\r", b"\n")))

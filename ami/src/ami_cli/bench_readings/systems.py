@@ -68,7 +68,7 @@ async def population(base: Path, count: int, processes: Processes, directory: Pa
 
 @asynccontextmanager
 async def registered(base: Path, count: int, processes: Processes, directory: Path) -> AsyncIterator[int]:
-    """An HES that has so many meters in its registry and works none of them; its resident octets after a restart."""
+    """An HES with a number of meters in its registry, none of which it works; its resident octets after a restart."""
     path, _ = _shipped(base, count, directory)
     async with Processes(directory / "first", processes.environment) as first:
         await _serve(first, Program("the import", "hes", (*OURS.hes, "--config", str(path))))

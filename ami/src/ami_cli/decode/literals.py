@@ -30,9 +30,9 @@ def read_literals(text: str) -> list[bytes] | None:
         if bare and not _BARE.sub("", line).strip(" \t,;\\"):
             found.append(bytes.fromhex("".join(bare).replace("\\x", "")))
         elif bare:
-            raise at(number, line.index(bare[0]) + 1, bare[0], "stands outside of a string literal")
+            raise at(number, line.index(bare[0]) + 1, bare[0], "is outside of a string literal")
         elif found and (stray := _HEX_WORD.search(line)):
-            raise at(number, stray.start() + 1, stray[0], "stands beside literals: octets or a number?")
+            raise at(number, stray.start() + 1, stray[0], "is beside literals: octets or a number?")
     return found or None
 
 
@@ -41,7 +41,7 @@ def _check_outside(line: str, number: int, counted: Sequence[re.Match[str]]) -> 
     inside = [range(*one.span()) for one in counted]
     for escape in _BARE.finditer(line):
         if not any(escape.start() in span for span in inside):
-            raise at(number, escape.start() + 1, escape[0], "stands outside of a string literal")
+            raise at(number, escape.start() + 1, escape[0], "is outside of a string literal")
 
 
 def _unescape(body: str, line: int, column: int) -> bytes:

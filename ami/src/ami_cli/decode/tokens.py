@@ -167,7 +167,7 @@ def _explicit(tokens: Sequence[Token]) -> list[Token]:
         if token.kind in (TokenKind.OCTETS, TokenKind.ODD):
             raise at(token.line, token.column, token.text, "has no 0x, unlike the octets beside it")
         if token.kind is TokenKind.WORD and places[0] < place < places[-1]:
-            raise at(token.line, token.column, token.text, "stands among octets")
+            raise at(token.line, token.column, token.text, "is no octet")
     return [tokens[place] for place in places]
 
 

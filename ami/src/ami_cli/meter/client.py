@@ -366,7 +366,7 @@ def as_meter_errors(where: str, silence: str = "") -> Iterator[None]:
     except OSError as error:
         raise ConnectionBroken(where, error.strerror or str(error)) from None
     except LinkError as error:
-        hint = "try again; the meter, or what stands between, has taken the data link down"
+        hint = "try again; the meter, or what is between, has taken the data link down"
         raise LinkDown(ExitCode.NO_ANSWER, str(error), where=where, hint=hint) from None
     except SecurityError as error:
         hint = "check --ek, --ak, --meter-title; somebody else may be answering"

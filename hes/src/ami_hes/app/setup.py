@@ -13,7 +13,7 @@ from ami_process.environment import Environment
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """`environment` counts in `metrics` what it is told to report."""
+    """`environment` counts in `metrics` what it reports."""
 
     settings: Settings
     environment: Environment

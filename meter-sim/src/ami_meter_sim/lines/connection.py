@@ -21,7 +21,7 @@ from ami_meter_sim.population.journal import StateUnusable
 from ami_process.environment import real_time, real_timer
 
 HELD_OCTETS = 0x20000
-"""So many may wait to leave before the session has to."""
+"""The number that may wait to leave before the session has to."""
 MOST_BACKLOG = 64
 """Portions that wait while the session does; more are dropped."""
 INACTIVITY_S = 120.0

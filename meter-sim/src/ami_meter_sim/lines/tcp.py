@@ -35,7 +35,7 @@ RECEIVED = memoryview(bytearray(0x10000))
 
 
 class TcpConnection(Connection, asyncio.BufferedProtocol):
-    """One connection, whoever opened it."""
+    """One connection, opened by either side."""
 
     __slots__ = ("_does_not_read", "_keeper", "_paused", "transport")
 

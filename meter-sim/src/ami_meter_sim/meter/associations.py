@@ -60,7 +60,7 @@ class Securities(Mapping[Obis, Security]):
 
 
 class Associations:
-    """Those of one meter. `counters`: by the number of the security setup; whoever replaces one there calls `renew`.
+    """Those of one meter. `counters`: by the number of the security setup; what replaces one there calls `renew`.
 
     The device is handed in with each question: it knows its associations, and a reference back would keep a meter that goes in memory
     until the next garbage collection.

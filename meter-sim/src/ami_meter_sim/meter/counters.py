@@ -80,7 +80,7 @@ class Counters:
 
     @property
     def settled(self) -> bool:
-        """Whether what stands on disk is ahead of everything used so far, with room for the next exchange."""
+        """Whether what is on disk is ahead of everything used so far, with room for the next exchange."""
         enough = self.send.remaining >= SEND_REMAINING or self.send.limit == COUNTER_END
         return enough and self.receive_from >= self.receive.lowest_acceptable and self.send_from == self.send.limit
 
@@ -92,5 +92,5 @@ class Counters:
             self.receive_from = min(self.receive.lowest_acceptable + RECEIVE_AHEAD, COUNTER_END)
 
     def written(self) -> None:
-        """It stands on disk: the new values may be used."""
+        """It is on disk: the new values may be used."""
         self.send.extend(self.send_from)

@@ -52,7 +52,7 @@ class Pushes:
 
 
 def parse_destination(text: str) -> tuple[str, str, int]:
-    """Transport, host and port of "tcp://host:port", "udp://host:port" or "hdlc://host:port"; an IPv6 host stands in brackets."""
+    """Transport, host and port of "tcp://host:port", "udp://host:port" or "hdlc://host:port"; an IPv6 host is in brackets."""
     transport, _, address = text.partition("://")
     host, _, port = address.rpartition(":")
     return transport, host.strip("[]"), int(port)

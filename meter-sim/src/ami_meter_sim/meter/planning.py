@@ -1,6 +1,6 @@
 """When meters of a population have to do something, noted in their rows before any of them is loaded.
 
-Strategy: what a meter does by itself is a function of time and of what is in it, so a meter that has shown itself to nobody need not be
+Strategy: what a meter does by itself is a function of time and of what is in it, so a meter that no client has seen need not be
 there for it: it catches up when it is addressed. A meter with a destination for its pushes shows itself; so does one in which a client has
 changed a schedule, a limit or a destination. Meters that are as their model made them have the same to do at the same time: one of
 them, made in memory, says it for all.

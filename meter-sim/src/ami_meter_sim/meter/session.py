@@ -1,6 +1,6 @@
 """One transport connection seen from the meters behind it: octets in, effects out, no I/O.
 
-Strategy: `ami_dlms.association.ServerConnection` speaks the protocol, the meters answer, and this module stands at the edge
+Strategy: `ami_dlms.association.ServerConnection` speaks the protocol, the meters answer, and this module is the edge
 between them, where the hooks of faults are called. What has to happen outside (writing, waiting, reporting, hanging up, dying)
 comes out as values, in order, and the caller carries it out.
 """

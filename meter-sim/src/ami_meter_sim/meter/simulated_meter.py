@@ -176,7 +176,7 @@ class Meter:
 
     @property
     def device(self) -> Device:
-        """Its inside, for who stands beside the meter."""
+        """Its inside, for a person beside the meter."""
         return self._device
 
     @property

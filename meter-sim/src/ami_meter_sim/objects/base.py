@@ -1,6 +1,6 @@
 """Where a meter's history begins: what all records up to one second came to, after which they are needed no longer.
 
-Strategy: a value, kept like a changed attribute. Whoever computes from the history begins with it, so registers go on as if nothing
+Strategy: a value, kept like a changed attribute. What computes from the history begins with it, so registers go on as if nothing
 had been forgotten; how it is made is in `folding`.
 """
 

@@ -1,6 +1,6 @@
 """Clock (class 8): the meter's time, settable, with its deviation, daylight saving and drift.
 
-Times that a client writes may leave out the deviation: the meter's own, of the daylight saving that is in force, stands in. A clock
+Times that a client writes may leave out the deviation: the meter's own, of the daylight saving that is in force, is used instead. A clock
 that is set leaves two events, one with the old time and one with the new one.
 """
 

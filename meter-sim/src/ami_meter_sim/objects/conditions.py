@@ -1,6 +1,6 @@
 """What is done to a meter from outside: covers, magnets, batteries, phases, a hand on its button, and power that goes and comes back.
 
-Strategy: functions on a meter's inside at the instant at which its clock stands, for whoever plays the world around it. A condition is there
+Strategy: functions on a meter's inside at the instant that its clock shows, for what plays the world around it. A condition is there
 or not, and only its change is an event; which ones are there is kept, and so is the instant at which power went.
 """
 
@@ -89,7 +89,7 @@ UNDERVOLTAGE = Condition.UNDERVOLTAGE_L1, Condition.UNDERVOLTAGE_L2, Condition.U
 OVERVOLTAGE = Condition.OVERVOLTAGE_L1, Condition.OVERVOLTAGE_L2, Condition.OVERVOLTAGE_L3
 VOLTAGE_MISSING = Condition.VOLTAGE_MISSING_L1, Condition.VOLTAGE_MISSING_L2, Condition.VOLTAGE_MISSING_L3
 OF_NETWORK = frozenset((Condition.NEUTRAL_MISSING, *UNDERVOLTAGE, *OVERVOLTAGE, *VOLTAGE_MISSING))
-"""What decides voltages and energies, now and for whoever looks back."""
+"""What decides voltages and energies, now and in the past."""
 
 
 def conditions_of(mask: int) -> frozenset[Condition]:

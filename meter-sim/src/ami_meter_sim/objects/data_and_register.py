@@ -1,7 +1,7 @@
 """Data (class 1), Register (class 3), Extended register (class 4), Demand register (class 5): values that a model gives names.
 
 Strategy: `NAMED` are the values of the meter's own, and `quantities.QUANTITIES` what it measures. A measured value is a function of
-time, here at the instant that the meter's clock stands at, in a profile at many instants. A reset leaves a record, and from there on the register
+time, here at the instant that the meter's clock shows, in a profile at many instants. A reset leaves a record, and from there on the register
 shows what came after it. The invocation counter object shows the last counter of the management client that the meter has
 accepted, that is the lowest one it still accepts minus one: a client goes on with the shown value plus one.
 """

@@ -1,7 +1,7 @@
 """The inside of one meter, as far as its objects need it: identity, clock, energy, switch, logs.
 
 Strategy: what changes lies in the meter's row, which is the only copy, and the objects read and change it here; the meter moves
-`clock.at`. The objects themselves are made when they are first asked for, so a meter that nobody reads holds none.
+`clock.at`. The objects themselves are made when they are first asked for, so a meter that is not read has none.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """What happens in a meter becomes an event: a row in its log, the event code, alarm bits, and a notice to who pushes alarms.
 
-Strategy: one function for all of it, `record`, at the instant at which the meter's clock stands: everything that follows from one
+Strategy: one function for all of it, `record`, at the instant that the meter's clock shows: everything that follows from one
 occurrence has one time stamp. A row is captured whole and kept as the record's detail, so a log is nothing but its records.
 """
 

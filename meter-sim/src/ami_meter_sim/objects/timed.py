@@ -1,7 +1,7 @@
 """What a meter does by itself as time goes on: schedules, calendars, limits, monitors, each a function of (state, from, to).
 
 Strategy: an object says when it has to do something next, and does what is due at that very instant; between two such instants
-nothing happens. So one jump of a day comes to the same as 1,440 steps of a minute, and a meter that nobody moves costs nothing.
+nothing happens. So one jump of a day comes to the same as 1,440 steps of a minute, and a meter that is not moved costs nothing.
 """
 
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ class Timed(Protocol):
         """The first instant after `after` at which there is something to do as things are now; None for never."""
 
     def advance(self, at: datetime) -> bool:
-        """Do what is due at `at`, where `device.clock` stands; whether that may have changed anything of other objects."""
+        """Do what is due at `at`, which `device.clock` shows; whether that may have changed anything of other objects."""
 
     def clock_moved(self, before: datetime) -> None:
         """The clock was set; `before`: what it showed until then (UTC)."""
@@ -55,7 +55,7 @@ class TimedObject(KeptObject):
         """The first instant after `after` at which there is something to do as things are now; None for never."""
 
     def advance(self, at: datetime) -> bool:
-        """Do what is due at `at`, where `device.clock` stands; whether that may have changed anything of other objects."""
+        """Do what is due at `at`, which `device.clock` shows; whether that may have changed anything of other objects."""
         return False
 
     def clock_moved(self, before: datetime) -> None:

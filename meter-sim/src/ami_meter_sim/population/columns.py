@@ -1,6 +1,6 @@
 """The state of all meters of a process: one numpy array per field, one position per meter.
 
-Strategy: a scan over one field of a million meters reads one array, and a meter that nobody talks to costs what its fields are
+Strategy: a scan over one field of a million meters reads one array, and a meter without connections costs what its fields are
 wide. A lasting column is on disk as well: who changes it writes a record into the journal (`row`). The numbers are on disk and
 never change, and those of columns that are gone are not used again; a new column is a line here, and a revision of the store.
 """

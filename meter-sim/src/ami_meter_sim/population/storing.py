@@ -9,7 +9,7 @@ from ami_meter_sim.population.columns import NAMES
 from ami_meter_sim.population.journal import Cell, Change, Forget, Happened, KeptAttribute
 
 MOST_RECORDS = 50_000
-"""Of one kind and source of one meter; the oldest go. Who writes records forgets them earlier: this is for what nobody counts."""
+"""Of one kind and source of one meter; the oldest go. Who writes records forgets them earlier: this is for what nothing else counts."""
 LOOK_EVERY = 512
 
 _KEEP = "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?)"

@@ -60,7 +60,7 @@ def _before(value: object) -> tuple[Before, ...]:
     fits = all(len(one) == 2 and (one[0] == "*" or _is_name(one[0])) and _is_name(one[1]) for one in pairs)
     if not fits or len(pairs) > MOST_ENTRIES:
         raise ValueError(
-            'is a list of elements with the child that stands first in them, as "MeterReading/Meter" or "*/Names"'
+            'is a list of elements with the child that comes first in them, as "MeterReading/Meter" or "*/Names"'
         )
     return tuple(Before(element=element, child=child) for element, child in pairs)
 

@@ -33,7 +33,7 @@ OURS = Spelling()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """A child that stands before its siblings, wherever the schema has it; `element` is a local name, or `*` for any."""
+    """A child that comes before its siblings, wherever the schema has it; `element` is a local name, or `*` for any."""
 
     element: str
     child: str

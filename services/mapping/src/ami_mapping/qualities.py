@@ -50,7 +50,7 @@ def qualities(status: int | None) -> tuple[str, ...]:
     """The qualities of a value whose row has this status word; None is a row that is not there.
 
     No bit is VALID; daylight saving alone stays VALID with its remark. A bit that no row explains adds SUSPECT: a value is
-    never reported as good because nobody knows what was meant.
+    never reported as good because it is not known what was meant.
     """
     if status is None:
         return (MISSING,)

@@ -138,7 +138,7 @@ class Problems:
             raise ModelError(*sorted(self.found, key=lambda one: (one.file, one.line)))
 
     def read_keys(self, given: Mapping[str, Node], keys: Mapping[str, Key], owner: Node, what: str) -> dict[str, Any]:
-        """What stands behind the keys that are given and right; unknown and missing ones are problems of `owner`."""
+        """The values of the keys that are given and right; unknown and missing ones are problems of `owner`."""
         found: dict[str, Any] = {}
         for name, node in given.items():
             if name not in keys:

@@ -75,7 +75,7 @@ class ScaledClock:
 
 
 class SteppedClock:
-    """Stands at one moment until `advance_to` moves it on; who sleeps wakes up when the clock has come to its time."""
+    """Shows one moment until `advance_to` moves it on; who sleeps wakes up when the clock has come to its time."""
 
     mode = "stepped"
     rate = 1.0

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Protocol
 
 BURST = 1_000
-"""So many more connections than allowed are taken for a moment."""
+"""The number of connections beyond the allowed ones that are taken for a moment."""
 SETTLE_S = 0.25
 """That moment: a request that was sent with the connection has been read by then."""
 

@@ -80,7 +80,7 @@ class ClockSettings(Section):
     mode: ClockMode = ClockMode.REAL
     """The machine's clock; one that is `rate` times as fast; or one that stops until `/api/v1/clock` moves it."""
     start_at: AwareDatetime | None = None
-    """When a stepped clock begins to stand there; when a scaled one agreed with the machine's."""
+    """The moment that a stepped clock shows at first; for a scaled one, the moment at which it agreed with the machine's."""
     rate: float = Field(default=60.0, gt=0, le=100_000, allow_inf_nan=False)
     """How many times as fast a scaled clock is."""
 

@@ -1,7 +1,7 @@
 """The rows of an interval block out of its elements, column by column.
 
 Where every row has the element of a column, all of them are fetched at once, which keeps their order; where some have not, the rows
-are fetched with them, to count at which one each stands. The elements are such that the schema has accepted: only ReadingQualities
+are fetched with them, to count at which one each is. The elements are such that the schema has accepted: only ReadingQualities
 may be in a row twice."""
 
 from collections.abc import Callable, Iterator
@@ -102,7 +102,7 @@ class _Rows:
         return quality_columns(found)
 
     def _placed(self, name: str) -> Iterator[tuple[int, Element]]:
-        """The elements of this name that are not in a quality, with the number of the row that each stands in."""
+        """The elements of this name that are not in a quality, with the number of the row that each is in."""
         place = -1
         for element in self._block.iter(self._row, self._tag(name)):
             if element.tag == self._row:

@@ -34,7 +34,7 @@ class Room:
         self.left = left
 
     def take(self, count: int, offset: int) -> None:
-        """So many elements more; DecodeError when they are too many."""
+        """This number of elements more; DecodeError when they are too many."""
         self.left -= count
         if self.left < 0:
             raise DecodeError(f"at most {MAX_ELEMENTS} elements", "more", offset)
@@ -70,7 +70,7 @@ def decode(octets: bytes) -> Data:
 
 
 def read_items(octets: bytes, offset: int, count: int, room: Room) -> _Items:
-    """So many values from `offset` on, and where they end."""
+    """A number of values from `offset` on, and where they end."""
     items: list[Data] = []
     append, new, kind_of, read_by_tag = items.append, tuple.__new__, Data, READERS
     for _ in range(count):

@@ -69,7 +69,7 @@ def _single_bits() -> dict[int, tuple[int, int]]:
 def _line_ends(octets: bytes, start: int) -> str:
     """Terminals and files in text mode send 0D 0A for 0A; a serial port that is not raw reads 0A for 0D."""
     if TRANSLATED in octets and _is_good(octets.replace(TRANSLATED, NEWLINE)):
-        return "0D 0A stands where 0A was sent: line ends were translated on the way (a port or a file in text mode)"
+        return "0D 0A is where 0A was sent: line ends were translated on the way (a port or a file in text mode)"
     for place in _first(_places(octets, NEWLINE)):
         if _is_good(octets[:place] + b"\r" + octets[place + 1 :]):
             return f"octet 0x{start + place:04X} is 0A and was 0D: the serial port translates line ends (set it to raw)"

@@ -25,7 +25,7 @@ Shape = set[tuple[str, frozenset[str]]]
 def migrate(store: Place, schema: Schema, *, keep_copy: bool, asked: bool = True) -> tuple[str, Path | None] | None:
     """From which revision, and where the copy is; None if nothing had to change but a missing version.
 
-    Raises StoreUnusable for a schema that is newer or unknown, or older where nobody has `asked`, and what the database raises.
+    Raises StoreUnusable for a schema that is newer or unknown, or older where it was not `asked` for, and what the database raises.
     """
     scripts = ScriptDirectory(schema.migrations, version_locations=[str(schema.migrations)])
     engine = engine_of(store, foreign_keys=False)

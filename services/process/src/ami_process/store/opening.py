@@ -13,7 +13,7 @@ def ready_store(store: Place, schema: Schema, *, asked: bool = False) -> StoreMi
     """Make the store or bring it to the schema; what was upgraded, if anything. Raises StoreUnavailable, StoreUnusable.
 
     The process holds the store alone, because it may have to upgrade it. A database is upgraded only when that was `asked` for,
-    since nobody but its keeper can copy it before.
+    since only its keeper can copy it before.
     """
     with problems_of(store):
         if isinstance(store, Path):

@@ -1,7 +1,7 @@
 """How a database of a PostgreSQL server is opened as a store, and held by one process at a time.
 
 Strategy: a store has one connection at a time, and the lock on the store (an advisory lock of the session) belongs to that
-connection, so nothing is written without it. A connection that is lost takes the lock along. Whoever takes the store then leaves
+connection, so nothing is written without it. A connection that is lost takes the lock along. The process that takes the store then leaves
 a token in it, by which the process that had it before learns that it has lost it: what it remembers of counters is no longer true.
 
 Needs psycopg, which comes with the extra `postgresql`; libpq's own variables and files (PGPASSFILE, PGSSLROOTCERT) hold as well.
