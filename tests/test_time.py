@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 SERVICES = ("cis/src", "hes/src", "meter-sim/src")
 MODULES = {"time", "random", "secrets", "uuid"}
 """Their functions are clocks and dice; types may be used, and what is a function of its arguments."""
-TYPES = {"UUID", "uuid5"}
+TYPES = {"UUID", "uuid5", "NAMESPACE_URL"}
 CALLS = {"now", "utcnow", "today", "sleep", "time", "monotonic", "perf_counter", "call_later", "call_at", "urandom"}
 ENVIRONMENT = {"environment", "_environment", "means", "_means", "context", "_context", "self"}
 """Whose `now` and `sleep` are those that were handed in."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import warm_start
 
-pytestmark = pytest.mark.skipif(not warm_start.possible(), reason="processes are started cold")
+pytestmark = pytest.mark.needs("warm-start")
 LINE = [sys.executable, "-m", "ami_meter_sim"]
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_start
 
 ROOT = Path(__file__).resolve().parents[1]
 VARIABLE = "AMI_REQUIRE"
@@ -86,6 +87,7 @@ TOOLS = {
     "routed-prefix": Tool(
         _routed, f"no prefix is routed here (.ci/with-prefix, or ip route add local {PREFIX} dev lo)"
     ),
+    "warm-start": Tool(warm_start.possible, "processes are started cold (COLD_STARTS, or no Linux)"),
     "atheris": _environment("fuzz", "the fuzzer is not installed (make fuzz)"),
     "dlms-cosem": _environment("interop/dlms-cosem", "the peer is not installed (make interop)"),
     "gurux-dlms": _environment("interop/gurux", "the peer is not installed (make interop)"),
