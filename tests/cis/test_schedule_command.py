@@ -96,7 +96,7 @@ async def test_a_schedule_is_ordered_listed_shown_cancelled_and_deleted(
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines[0].startswith("create MeterReadSchedule daily: OK, ")
     assert lines[1].startswith("due for the first time at ") and "01:15+01:00" in lines[1]
-    assert lines[2].split() == ["schedule", "every", "at", "zone", "next", "due", "meters", "reading", "types"]
+    assert lines[2].split() == ["schedule", "every", "zone", "next", "due", "meters", "reading", "types"]
     assert lines[3].split()[:4] == ["daily", "day", "01:15", "Europe/Berlin"]
     assert lines[3].endswith("M1001, M1002  load-profile")
     shown = [line.split() for line in lines[4:11]]

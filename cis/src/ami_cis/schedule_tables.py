@@ -16,6 +16,8 @@ WIDE = 200
 """Columns of a table that goes to no terminal."""
 MOST_NAMED = 5
 """Meters and ReadingTypes of a schedule in a list."""
+_MINUTE = len("2026-11-28 00:30")
+"""A moment without its offset, beside its zone."""
 Shown = ScheduleOrdered | ScheduleEnded | ScheduleList | ScheduleDetails
 
 
@@ -51,9 +53,18 @@ def _error(error: ReadingError) -> str:
 
 
 def _list_of(schedules: Sequence[ScheduleLine]) -> Table:
-    lines = _table("schedule", "every", "at", "zone", "next due", "meters", "reading types")
+    lines = _table("schedule", "every", "zone", "next due", "meters", "reading types")
+    for column in (lines.columns[place] for place in (1, 2, 3)):
+        column.no_wrap = True
     for one in schedules:
-        row = (one.name, one.every, one.at or "", one.time_zone, _due(one), _whose(one), _types(one))
+        row = (
+            one.name,
+            f"{one.every} {one.at or ''}".strip(),
+            one.time_zone,
+            _due(one)[:_MINUTE],
+            _whose(one),
+            _types(one),
+        )
         lines.add_row(*map(printable, row))
     return lines
 

@@ -55,6 +55,18 @@ def _schedules() -> typer.Typer:
     return schedules
 
 
+def _dead_letters() -> typer.Typer:
+    from ami_hes.client.outgoing import dead_letters
+
+    return dead_letters
+
+
+def _subscribers() -> typer.Typer:
+    from ami_hes.client.outgoing import subscribers
+
+    return subscribers
+
+
 def _jobs() -> typer.Typer:
     from ami_hes.client.requests import show_jobs
 
@@ -72,6 +84,8 @@ app = typer.Typer(
             "readings": _readings,
             "requests": _requests,
             "schedules": _schedules,
+            "subscribers": _subscribers,
+            "dead-letters": _dead_letters,
             "jobs": _jobs,
         }
     ),

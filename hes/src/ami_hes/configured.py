@@ -8,6 +8,7 @@ import httpx
 
 from ami_cim.limits import Limits
 from ami_hes.commands import Lane
+from ami_hes.file_drop import Directory, address_of
 from ami_hes.inbox import InboxSettings
 from ami_hes.jobs import Backoff, Group, Groups, LaneLimits, Lanes
 from ami_hes.meters import MetersSettings, Registry
@@ -29,7 +30,9 @@ def subscribers(settings: Settings) -> tuple[Subscriber, ...]:
     return tuple(
         Subscriber(
             name=one.name,
-            url=one.url,
+            address=one.url or address_of(one.name),
+            file=one.file_format if one.directory is not None else None,
+            meters_per_message=None if one.directory is None else one.meters_per_file,
             nouns=frozenset(one.nouns),
             groups=tuple((tag, value) for tag, _, value in (group.partition("=") for group in one.groups)),
             typed=one.event == "typed",
@@ -38,6 +41,20 @@ def subscribers(settings: Settings) -> tuple[Subscriber, ...]:
         )
         for one in settings.hes.subscribers
     )
+
+
+def directories(settings: Settings) -> dict[str, Directory]:
+    """Of subscribers that get files, by name."""
+    return {
+        one.name: Directory(path=one.directory, suffix=one.file_format)
+        for one in settings.hes.subscribers
+        if one.directory is not None
+    }
+
+
+def subscriber_targets(settings: Settings) -> dict[str, str]:
+    """Where each subscriber's events go, for people."""
+    return {one.name: one.url or str(one.directory) for one in settings.hes.subscribers}
 
 
 def inbox_settings(settings: Settings, environment: Environment, partners: Sequence[Partner]) -> InboxSettings:

@@ -105,8 +105,13 @@ class SubscriberSettings(Section):
 
     name: str = Field(min_length=1, max_length=100)
     """MessageIDs of its events follow from it, so a name is kept for as long as the subscriber is the same."""
-    url: ReceiverUrl
-    """Where events are posted."""
+    url: ReceiverUrl | None = Field(default=None, description="where events are posted")
+    directory: Path | None = Field(
+        default=None, description="in place of `url`: an existing directory, where each event is a file"
+    )
+    file_format: Literal["xml", "csv"] = "xml"
+    """Of files: the message without a SOAP envelope, or a line for each value."""
+    meters_per_file: int = Field(default=100, ge=1, le=100, description="meters in one file, at most")
     nouns: tuple[Literal["MeterReadings"], ...] = ("MeterReadings",)
     """Events of these nouns are for it."""
     groups: tuple[MeterGroup, ...] = Field(
@@ -118,6 +123,12 @@ class SubscriberSettings(Section):
     values_per_message: int = Field(
         default=2_000, ge=1, le=100_000, description="values in one event, unless one meter has more"
     )
+
+    @model_validator(mode="after")
+    def _has_one_target(self) -> Self:
+        if (self.url is None) == (self.directory is None):
+            raise ValueError("a subscriber has a url or a directory")
+        return self
 
 
 class PartnerSettings(Section):

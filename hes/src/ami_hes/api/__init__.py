@@ -1,9 +1,10 @@
-"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers and readings, requests, jobs, schedules, metrics."""
+"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers and readings, requests, jobs, schedules, dead letters, subscribers, metrics."""
 
 from ami_hes.api.meters import meter_routes
 from ami_hes.api.metrics import Measured, Metrics, metrics_routes
 from ami_hes.api.on_demand import reading_routes
 from ami_hes.api.openapi import openapi_routes
+from ami_hes.api.outgoing import outgoing_routes
 from ami_hes.api.readings import kept_readings_routes
 from ami_hes.api.requests import Cancel, request_routes
 from ami_hes.api.scalers import scaler_routes
@@ -17,6 +18,7 @@ __all__ = [
     "meter_routes",
     "metrics_routes",
     "openapi_routes",
+    "outgoing_routes",
     "reading_routes",
     "request_routes",
     "scaler_routes",

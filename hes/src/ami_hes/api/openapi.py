@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from ami_hes.api import paths
 from ami_hes.api.on_demand import ReadAnswer, ReadOrder
+from ami_hes.api.outgoing import Again, Chosen, DeadLetterList, Dropped, Replay, SubscriberList
 from ami_hes.api.scalers import ForgottenScalers
 from ami_hes.api.schedules import Removed, ScheduleEntry, ScheduleList, ScheduleOrder
 from ami_hes.api.values import (
@@ -64,6 +65,11 @@ OPERATIONS = (
     _Operation(paths.SCHEDULES, "get", "Schedules, each with its latest runs", ScheduleList),
     _Operation(paths.SCHEDULE, "put", "Order a schedule, or another version of it", ScheduleEntry, ScheduleOrder),
     _Operation(paths.SCHEDULE, "delete", "Remove a schedule and its runs", Removed),
+    _Operation(paths.DEAD_LETTERS, "get", "Dead letters, the latest first", DeadLetterList, parameters=("limit",)),
+    _Operation(paths.DEAD_LETTERS, "post", "Deliver dead letters again", Again, Chosen),
+    _Operation(paths.DEAD_LETTERS, "delete", "Keep dead letters no more", Dropped, Chosen),
+    _Operation(paths.SUBSCRIBERS, "get", "Subscribers, and what became of their events", SubscriberList),
+    _Operation(paths.REPLAY, "post", "Send events of a subscriber again", Again, Replay),
     _Operation(paths.JOBS, "get", "What is not at its end", JobCounts),
     _Operation(paths.JOBS_OF, "delete", "Cancel the commands of a request that are not begun", Cancelled),
 )

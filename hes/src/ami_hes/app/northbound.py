@@ -17,6 +17,7 @@ from ami_hes.api import (
     meter_routes,
     metrics_routes,
     openapi_routes,
+    outgoing_routes,
     paths,
     reading_routes,
     request_routes,
@@ -83,4 +84,5 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         *schedule_routes(work.book, south.registry),
         *kept_readings_routes(south.meters.readings, south.registry, zone),
         *reading_routes(work.intake.handle, south.registry.name_of, setup.schemas, setup.environment, zone),
+        *outgoing_routes(stores.history, work.redelivery, configured.subscriber_targets(setup.settings)),
     ]

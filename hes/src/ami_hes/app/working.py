@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -12,6 +12,7 @@ from ami_hes.app.setup import Setup
 from ami_hes.app.southbound import South
 from ami_hes.app.storage import Stores
 from ami_hes.engine import MakeEngine
+from ami_hes.file_drop import FileDrop
 from ami_hes.jobs import (
     AnswerMaker,
     Backoff,
@@ -21,6 +22,7 @@ from ami_hes.jobs import (
     Intake,
     IntakeLimits,
     Lanes,
+    Redelivery,
     ReplySender,
     Run,
     WorkerLimits,
@@ -44,6 +46,7 @@ class Work:
     commands: CommandWorker
     book: ScheduleBook
     intake: Intake
+    redelivery: Redelivery
 
     def stop_intake(self) -> None:
         """Accept nothing more, and let nothing wait for its answer any longer."""
@@ -73,7 +76,8 @@ async def opened(
         recipes = partial(served.run, south.meters) if run is None else run
         commands = CommandWorker(context, answers, south.registry, recipes, WorkerLimits(lanes, groups))
         backoff = Backoff(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
-        replies = ReplySender(context, outbox, backoff)
+        drop = stack.enter_context(closing(FileDrop(configured.directories(settings), hes.reply_timeout_s)))
+        replies = ReplySender(context, outbox, drop, backoff)
         writer = await stack.enter_async_context(EventWriter.opened(context.source, setup.schemas))
         collector = _collector(setup, stores, south, context, writer)
         book = ScheduleBook(collector.store, south.registry, setup.environment, collector.look)
@@ -83,7 +87,9 @@ async def opened(
         await context.engine.open()
         drops = _what_gets_too_old(setup, context, south)
         await stack.enter_async_context(_at_work(commands.work, replies.work, collector.work, *drops))
-        yield Work(context=context, lanes=lanes, commands=commands, book=book, intake=intake)
+        addresses = {one.name: one.address for one in configured.subscribers(settings)}
+        redelivery = Redelivery(context, addresses, hes.keep_message_ids)
+        yield Work(context=context, lanes=lanes, commands=commands, book=book, intake=intake, redelivery=redelivery)
 
 
 def _context(setup: Setup, stores: Stores, groups: Groups, make_engine: MakeEngine) -> Context:

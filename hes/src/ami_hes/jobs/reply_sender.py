@@ -6,11 +6,13 @@ Nothing that goes wrong with one reply ends the work on the others.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 
 from ami_cim.spoken import Speech, late, spoken
 from ami_hes import events
 from ami_hes.engine import Delivery, ReplyJob
+from ami_hes.file_drop import FileDrop, is_drop
 from ami_hes.jobs.alone import alone
 from ami_hes.jobs.backoff import Backoff
 from ami_hes.jobs.context import Context
@@ -29,13 +31,17 @@ PER_DESTINATION = 8
 MOMENT_S = 1.0
 """A receiver that takes longer counts as slow."""
 
+Way = Callable[[bytes], Coroutine[None, None, None]]
+"""Hands one message over; raises what the outbox raises."""
+
 
 class ReplySender:
     """Works the lane of replies."""
 
-    def __init__(self, context: Context, outbox: Outbox, backoff: Backoff) -> None:
+    def __init__(self, context: Context, outbox: Outbox, drop: FileDrop, backoff: Backoff) -> None:
         self._context = context
         self._outbox = outbox
+        self._drop = drop
         self._backoff = backoff
         self._destinations: Destinations[Delivery[ReplyJob]] = Destinations(room=ROOM, per_destination=PER_DESTINATION)
         self._group = asyncio.TaskGroup()
@@ -76,7 +82,7 @@ class ReplySender:
         if request is None or request.answer is None:
             raise LookupError(f"the request {job.request_id} has no answer to post")
         try:
-            await self._post_parts(post, late(parse_partner(request.partner).dialect))
+            await self._post_parts(post, self._way(job.address, request), late(parse_partner(request.partner).dialect))
         except NoAnswer as problem:
             await self._no_answer(post, str(problem))
             return
@@ -87,19 +93,25 @@ class ReplySender:
         self._destinations.answered(post)
         await self._taken(post.item, request)
 
-    async def _post_parts(self, post: Post[Delivery[ReplyJob]], speech: Speech) -> None:
+    def _way(self, address: str, request: StoredRequest) -> Way:
+        """Into a directory, or to an address of the network."""
+        if is_drop(address):
+            return partial(self._drop.write, address, request.request_id, request.accepted_at)
+        return partial(self._outbox.post, address)
+
+    async def _post_parts(self, post: Post[Delivery[ReplyJob]], way: Way, speech: Speech) -> None:
         """Post the parts in order, each after the one before it was taken; a restarted process goes on where the last one ended."""
         request_id, results = post.item.job.request_id, self._context.results
         while (part := await results.next_part(request_id)) is not None:
             octets = part.octets if speech.is_ours else await asyncio.to_thread(spoken, part.octets, speech)
-            await self._post(post, octets)
+            await self._post(post, way(octets))
             if part.last:
                 return
             await results.part_taken(request_id, part.number)
 
-    async def _post(self, post: Post[Delivery[ReplyJob]], answer: bytes) -> None:
+    async def _post(self, post: Post[Delivery[ReplyJob]], work: Coroutine[None, None, None]) -> None:
         """Raises what the outbox raises, or NoAnswer for a slow receiver while too many others are slow as well."""
-        posting = asyncio.ensure_future(self._outbox.post(post.item.job.address, answer))
+        posting = asyncio.ensure_future(work)
         try:
             await asyncio.wait({posting}, timeout=MOMENT_S)
             if not posting.done() and not self._destinations.linger(post):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
+from typing import Literal
 from uuid import UUID, uuid5
 
 from ami_cim import envelope, wire
@@ -20,6 +21,7 @@ from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.nouns import Worked
 from ami_hes.nouns.meter_readings import created
 from ami_hes.operations.read_results import ReadValues
+from ami_hes.schedules.event_csv import csv_of
 from ami_hes.schedules.subscribers import NOUN
 from ami_hes.store import Collected
 
@@ -36,7 +38,10 @@ class EventOrder:
     subscriber: str
     typed: bool
     ack_required: bool
+    file: Literal["xml", "csv"] | None
+    """The message without a SOAP envelope, or its values in lines; None: in the envelope."""
     values_per_message: int
+    meters_per_message: int | None
     part_id: str
     """Of the request that the values came of; MessageIDs follow from it and from the subscriber's name."""
     first: int
@@ -61,12 +66,14 @@ def complete_among(collected: Sequence[Collected]) -> list[int]:
 def write_events(order: EventOrder, collected: Sequence[Collected], schemas: Schemas) -> list[WrittenEvent]:
     """The events about those that have given anything; raises CimError for one that would not be valid."""
     read = [one for one in (_read_of(each, order.part_id) for each in collected) if _has_something(one[1])]
-    pieces = enumerate(_bounded(read, order.values_per_message), order.first)
+    pieces = enumerate(_bounded(read, order.values_per_message, order.meters_per_message), order.first)
     return [_event(order, number, some, schemas) for number, some in pieces]
 
 
 def _event(order: EventOrder, number: int, some: Sequence[Read], schemas: Schemas) -> WrittenEvent:
     message_id = str(uuid5(UUID(order.part_id), f"{order.subscriber}/{number}"))
+    if order.file == "csv":
+        return WrittenEvent(message_id, csv_of(some))
     header = Header(
         verb=Verb.CREATED,
         noun=NOUN,
@@ -77,9 +84,8 @@ def _event(order: EventOrder, number: int, some: Sequence[Read], schemas: Schema
         correlation_id=order.part_id,
     )
     wrapper = envelope.typed_wrapper(Verb.CREATED, NOUN) if order.typed else envelope.EVENT_MESSAGE
-    return WrittenEvent(
-        message_id, wire.write_event(EventMessage(header=header, payload=created(some)), wrapper, schemas)
-    )
+    write = wire.write_event if order.file is None else wire.write_event_document
+    return WrittenEvent(message_id, write(EventMessage(header=header, payload=created(some)), wrapper, schemas))
 
 
 def _read_of(one: Collected, request_id: str) -> Read:
@@ -96,11 +102,11 @@ def _is_lacking(found: ReadValues) -> bool:
     return _has_something(found) and not any(left.level == PASSING for left in found.not_read)
 
 
-def _bounded(read: Sequence[Read], values: int) -> Iterator[Sequence[Read]]:
-    """In pieces of a limited number of values, but of one meter at least."""
+def _bounded(read: Sequence[Read], values: int, meters: int | None) -> Iterator[Sequence[Read]]:
+    """In pieces of a limited number of values and meters, but of one meter at least."""
     first, size = 0, 0
     for place, (_, found) in enumerate(read):
-        if size + _size(found) > values and place > first:
+        if place > first and (size + _size(found) > values or place - first == meters):
             yield read[first:place]
             first, size = place, 0
         size += _size(found)

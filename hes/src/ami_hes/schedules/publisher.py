@@ -59,7 +59,7 @@ class Publisher:
             verb=Verb.CREATED,
             noun=NOUN,
             correlation_id=part_id,
-            reply_address=subscriber.url,
+            reply_address=subscriber.address,
             accepted_at=now,
             deadline_at=now + self.reply_age,
             errors="[]",

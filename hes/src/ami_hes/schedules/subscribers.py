@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 NOUN = "MeterReadings"
 
@@ -11,7 +12,10 @@ class Subscriber:
     """Who gets events, and how they are written."""
 
     name: str
-    url: str
+    address: str
+    """Where its events are posted, or which directory they go to (`ami_hes.file_drop`)."""
+    file: Literal["xml", "csv"] | None = None
+    """Of which kind the files are; None where events are posted."""
     nouns: frozenset[str] = frozenset({NOUN})
     groups: tuple[tuple[str, str], ...] = ()
     """Tags of the registry with their values: meters with one of them; all meters where there is none."""
@@ -19,6 +23,7 @@ class Subscriber:
     """Whether events are the noun's own (CreatedMeterReadings) and not the generic EventMessage."""
     ack_required: bool = True
     values_per_message: int = 2_000
+    meters_per_message: int | None = None
 
     def wants(self, noun: str, tags: Mapping[str, str]) -> bool:
         """Whether events of this noun about a meter with these tags are for it."""

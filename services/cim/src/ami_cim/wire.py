@@ -81,6 +81,13 @@ def write_event(message: EventMessage, wrapper: etree.QName, schemas: Schemas) -
     return _write(envelope.format_event(message, wrapper), schemas)
 
 
+def write_event_document(message: EventMessage, wrapper: etree.QName, schemas: Schemas) -> bytes:
+    """An event as a document of its own, without a SOAP envelope: what goes into a file."""
+    element = envelope.format_event(message, wrapper)
+    schemas.validate_own(element)
+    return etree.tostring(element, xml_declaration=True, encoding="UTF-8")
+
+
 def write_fault(error: CimError) -> bytes:
     """The SOAP fault that answers a message which could not be used. Goes with HTTP status 500, or a 4xx that says more.
 

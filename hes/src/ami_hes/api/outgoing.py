@@ -1,0 +1,173 @@
+"""`/api/v1/dead-letters` and `/api/v1/subscribers`: what was not taken, and what is sent again."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Protocol, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ami_hes.api import paths, query
+from ami_hes.store.history import DeadLetterLine, SqlHistory, SubscriberLine
+from ami_process.api import ApiRefused, read_body
+
+DEFAULT_LISTED, MAX_LISTED = 100, 1_000
+MAX_IDS = 1_000
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class Redelivering(Protocol):
+    """What is done with what was posted or given up; raises StoreUnavailable."""
+
+    async def retry(self, message_ids: Sequence[str] | None = None) -> int: ...
+
+    async def replay(self, subscriber: str, since: datetime, until: datetime) -> int: ...
+
+    async def drop(self, message_ids: Sequence[str] | None = None) -> int: ...
+
+
+class DeadLetter(BaseModel):
+    """A late reply, or an event for a subscriber, that was given up."""
+
+    model_config = ConfigDict(frozen=True)
+
+    message_id: str
+    noun: str
+    subscriber: str | None
+    address: str
+    attempts: int
+    first_failed_at: datetime
+    given_up_at: datetime
+    reason: str
+
+    @classmethod
+    def of(cls, line: DeadLetterLine) -> Self:
+        return cls.model_validate(line._asdict())
+
+
+class DeadLetterList(BaseModel):
+    """The latest first, and how many there are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dead_letters: tuple[DeadLetter, ...]
+    total: int
+
+
+class Chosen(BaseModel):
+    """Dead letters by their MessageIDs, or all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    message_ids: Annotated[tuple[str, ...], Field(max_length=MAX_IDS)] = ()
+    everything: Annotated[bool, Field(alias="all")] = False
+
+    @model_validator(mode="after")
+    def _is_clear(self) -> Self:
+        if bool(self.message_ids) == self.everything:
+            raise ValueError("name message_ids, or all")
+        return self
+
+    @property
+    def ids(self) -> tuple[str, ...] | None:
+        return None if self.everything else self.message_ids
+
+
+class Again(BaseModel):
+    """How many messages are posted again from now on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    messages: int
+
+
+class Dropped(BaseModel):
+    """How many dead letters are kept no more."""
+
+    model_config = ConfigDict(frozen=True)
+
+    messages: int
+
+
+class SubscriberEntry(BaseModel):
+    """A subscriber, and its events that are kept; those that are neither taken nor dead letters are owed. `target` is unset for one that is not configured any more."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    target: str | None
+    events: int
+    taken: int
+    dead_letters: int
+    last_taken_at: datetime | None
+
+
+class SubscriberList(BaseModel):
+    """By name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    subscribers: tuple[SubscriberEntry, ...]
+
+
+class Replay(BaseModel):
+    """Which events are sent again: those that were made since a moment, and before another one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    since: AwareDatetime
+    until: AwareDatetime = LATEST
+
+
+def outgoing_routes(history: SqlHistory, redelivery: Redelivering, targets: Mapping[str, str]) -> list[Route]:
+    """GET lists, POST sends again, DELETE drops; `targets` are those of the subscribers of the configuration."""
+
+    async def list_dead_letters(request: Request) -> Response:
+        query.known(request, ("limit",))
+        limit = query.number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
+        with query.looking():
+            lines, backlog = await history.dead_letters(limit), await history.backlog()
+        return query.given(DeadLetterList(dead_letters=tuple(map(DeadLetter.of, lines)), total=backlog.dead_letters))
+
+    async def retry(request: Request) -> Response:
+        chosen = await read_body(request, Chosen)
+        with query.looking():
+            return query.given(Again(messages=await redelivery.retry(chosen.ids)))
+
+    async def drop(request: Request) -> Response:
+        chosen = await read_body(request, Chosen)
+        with query.looking():
+            return query.given(Dropped(messages=await redelivery.drop(chosen.ids)))
+
+    async def list_subscribers(request: Request) -> Response:
+        query.known(request, ())
+        with query.looking():
+            lines = {one.subscriber: one for one in await history.subscribers()}
+        names = sorted({*targets, *lines})
+        return query.given(
+            SubscriberList(subscribers=tuple(_entry(name, targets.get(name), lines.get(name)) for name in names))
+        )
+
+    async def replay(request: Request) -> Response:
+        name, wanted = request.path_params["name"], await read_body(request, Replay)
+        if name not in targets:
+            raise ApiRefused(HTTPStatus.NOT_FOUND, f"there is no subscriber {name[:100]} in hes.subscribers")
+        with query.looking():
+            return query.given(Again(messages=await redelivery.replay(name, wanted.since, wanted.until)))
+
+    return [
+        Route(paths.DEAD_LETTERS, list_dead_letters, methods=["GET"]),
+        Route(paths.DEAD_LETTERS, retry, methods=["POST"]),
+        Route(paths.DEAD_LETTERS, drop, methods=["DELETE"]),
+        Route(paths.SUBSCRIBERS, list_subscribers, methods=["GET"]),
+        Route(paths.REPLAY, replay, methods=["POST"]),
+    ]
+
+
+def _entry(name: str, target: str | None, line: SubscriberLine | None) -> SubscriberEntry:
+    counts: dict[str, Any] = {"events": 0, "taken": 0, "dead_letters": 0, "last_taken_at": None}
+    known = counts if line is None else {key: getattr(line, key) for key in counts}
+    return SubscriberEntry(name=name, target=target, **known)

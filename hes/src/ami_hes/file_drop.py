@@ -1,0 +1,103 @@
+"""Events as files: each in a directory of its subscriber, whole or not at all, under a name that sorts by time and tells its MessageID.
+
+A file is written and synchronised under a hidden name and then renamed, so that a reader sees whole files alone. The same event has the
+same name whenever it is written, so a replay brings back what the reader has removed. How long files stay is the reader's affair. Addresses
+in the store name the subscriber and not the directory, which is that of the configuration.
+"""
+
+import asyncio
+import os
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from ami_hes.outbox import NotServed
+from ami_hes.reply_hosts import NoAnswer
+
+SCHEME = "drop:"
+"""Begins the address of what goes to a directory; no address of the network does, which is http or https."""
+THREADS = 4
+_MESSAGE_ID = re.compile(r"[0-9A-Za-z_-]{1,100}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """Where the events of a subscriber go, and the end of their names."""
+
+    path: Path
+    suffix: str
+
+
+def address_of(subscriber: str) -> str:
+    """Of a subscriber that gets files."""
+    return SCHEME + subscriber
+
+
+def is_drop(address: str) -> bool:
+    """Whether it is one of ours, and not of the network."""
+    return address.startswith(SCHEME)
+
+
+def name_of(message_id: str, at: datetime, suffix: str) -> str:
+    """By the moment (UTC) when the event was made, and its MessageID."""
+    return f"{at:%Y%m%dT%H%M%S.%fZ}-MeterReadings-created-{message_id}.{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileDrop:
+    """Writes events; `directories` are those of subscribers by name."""
+
+    directories: Mapping[str, Directory]
+    timeout_s: float
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="drop"))
+
+    async def write(self, address: str, message_id: str, at: datetime, octets: bytes) -> None:
+        """Returns when the file is there to stay. Raises NoAnswer where it can't be written now, NotServed where nobody gets it."""
+        subscriber = address.removeprefix(SCHEME)
+        directory = self.directories.get(subscriber)
+        if directory is None:
+            raise NotServed(f"hes.subscribers has no {subscriber} with a directory")
+        if _MESSAGE_ID.fullmatch(message_id) is None:
+            raise NotServed("the MessageID can be no part of a file's name")
+        path = directory.path / name_of(message_id, at, directory.suffix)
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                await asyncio.get_running_loop().run_in_executor(self._threads, _write, path, octets)
+        except TimeoutError:
+            raise NoAnswer(f"{directory.path} did not take the file within {self.timeout_s:g} s") from None
+        except OSError as problem:
+            raise NoAnswer(f"{directory.path} did not take the file: {problem.strerror or problem}") from None
+
+    def close(self) -> None:
+        """What is being written is finished or not, by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _write(path: Path, octets: bytes) -> None:
+    hidden = path.with_name(f".{path.name}.part")
+    try:
+        with hidden.open("wb") as file:
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
+        hidden.replace(path)
+    except OSError:
+        with suppress(OSError):
+            hidden.unlink()
+        raise
+    _synchronise(path.parent)
+
+
+def _synchronise(directory: Path) -> None:
+    """So that the name stays as well; Windows opens no directory, and needs none."""
+    if os.name != "posix":
+        return
+    opened = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
