@@ -107,7 +107,7 @@ async def listed(hes: North) -> list[dict[str, Any]]:
 
 
 async def reported(events: list[Any], name: str, count: int = 1) -> list[dict[str, Any]]:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while len(there := [one for one in events if one["event"] == name]) < count:
             await asyncio.sleep(0.005)
     return there
