@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -33,6 +34,8 @@ COLUMNS = (
     CaptureObject(3, Obis.parse("1-0:1.8.0"), 2),
 )
 PROFILE = Profile(Obis.parse("1-0:99.1.0"), 900, COLUMNS)
+ROWS = 1_000
+"""That an answer may have."""
 SPAN = Span(int(START.timestamp()), int(START.timestamp()) + 10 * 900)
 
 
@@ -50,7 +53,7 @@ def encoded(rows: Data) -> Data:
 def read(*answers: Data) -> tuple[ReadSeries, int]:
     buffer = Buffer(PROFILE, columns_of(PROFILE, [2]), SPAN)
     for one in answers:
-        buffer.take(one)
+        buffer.take(one, ROWS)
     match = readings().column(PROFILE, COLUMNS[2])
     unit = ScalerUnit(0, 30).encode()
     return series_of(buffer, match, 2, unit, multiplier=0, received_at=0).series, buffer.odd
@@ -97,7 +100,7 @@ def test_what_is_no_buffer_is_a_fault_of_the_meter(value: Data) -> None:
 def test_a_cell_that_is_no_number_takes_no_other_value_away(odd: Data) -> None:
     cells = {1: data.double_long_unsigned(5), 2: odd, 3: data.float32(7.5)}
     buffer = Buffer(PROFILE, columns_of(PROFILE, [2]), SPAN)
-    buffer.take(data.array(*(data.structure(time(at), data.unsigned(0), cell) for at, cell in cells.items())))
+    buffer.take(data.array(*(data.structure(time(at), data.unsigned(0), cell) for at, cell in cells.items())), ROWS)
     unit, match = ScalerUnit(0, 30).encode(), readings().column(PROFILE, COLUMNS[2])
     found = series_of(buffer, match, 2, unit, multiplier=0, received_at=0)
     said = [found.series.quality_sets[place] for place in found.series.quality_of]
@@ -112,7 +115,18 @@ def test_a_column_without_any_number_and_one_of_another_unit_are_refused() -> No
         buffer.take(
             data.array(
                 data.structure(time(1), data.unsigned(0), cell), data.structure(time(2), data.unsigned(0), data.null())
-            )
+            ),
+            ROWS,
         )
         with pytest.raises(UnreadableValue):
             series_of(buffer, match, 2, ScalerUnit(0, unit).encode(), multiplier=0, received_at=0)
+
+
+@pytest.mark.parametrize("form", [data.array, lambda *rows: encoded(data.array(*rows))])
+def test_more_rows_than_an_answer_may_have_are_refused_unread(form: Callable[..., Data]) -> None:
+    rows = [data.structure(time(number), data.unsigned(0), data.unsigned(number)) for number in range(4)]
+    buffer = Buffer(PROFILE, columns_of(PROFILE, [2]), SPAN)
+    buffer.take(form(*rows), 4)
+    with pytest.raises(MeterFault, match="4 rows came, and 3 are the most"):
+        buffer.take(form(*rows), 3)
+    assert len(buffer.times) == 4

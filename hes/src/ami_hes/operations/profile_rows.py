@@ -71,15 +71,17 @@ class Buffer:
         self._cells: dict[int, list[Cell]] = {}
         self._offset_s = 0
 
-    def take(self, value: Data) -> None:
-        """The rows of one answer. Raises MeterFault for what is no buffer."""
+    def take(self, value: Data, most: int) -> None:
+        """The rows of one answer. Raises MeterFault for what is no buffer, and for more rows than `most`, unread."""
+        rows = len(value.value) if isinstance(value.value, Sequence) else 0
+        if rows > most:
+            raise self._unexpected(f"{rows} rows came, and {most} are the most in this time")
         try:
             columns = columns_in(
                 value, [self.profile.columns[place] for place in self.columns], self._period_s, self._skip
             )
         except DecodeError as problem:
-            where = f"reading the buffer of {self.profile.obis}"
-            raise MeterFault("data-access-result", "unexpected-value", where=where, detail=str(problem)) from None
+            raise self._unexpected(str(problem)) from None
         by_place = dict(zip(self.columns, columns, strict=True))
         moments = [self._moment(cell) for cell in by_place.pop(self.clock)]
         self.times += [moment for moment in moments if moment is not None]
@@ -116,6 +118,10 @@ class Buffer:
     @property
     def _period_s(self) -> int:
         return self.profile.capture_period_s
+
+    def _unexpected(self, detail: str) -> MeterFault:
+        where = f"reading the buffer of {self.profile.obis}"
+        return MeterFault("data-access-result", "unexpected-value", where=where, detail=detail)
 
     def _moment(self, time: Cell) -> int | None:
         """In seconds since 1970; None, and counted, for what is none."""

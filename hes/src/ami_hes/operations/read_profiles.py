@@ -26,6 +26,9 @@ from ami_mapping.profiles import Profile
 
 MOST_ROWS = 4_000
 """Of one request: longer times are read in parts, so that an answer stays small in memory."""
+ROWS_PER_INTERVAL, MORE_ROWS = 4, 1_000
+MOST_IRREGULAR = 40_000
+"""Rows of a profile without a capture period: a quarter of an hour each over the longest time that may be asked for."""
 NO_COLUMNS = ("SCOPE_OF_ACCESS_VIOLATED", "TYPE_UNMATCHED", "OTHER_REASON")
 """Data-access-results by which meters refuse to give single columns."""
 
@@ -194,7 +197,7 @@ class ProfileReader:
                     raise
                 buffer.columns = tuple(range(len(profile.columns)))
                 value = await self._session.get(profile.buffer, profile.between(first, last), encoded=True)
-            buffer.take(value)
+            buffer.take(value, _most_rows(part, profile.capture_period_s))
         return buffer
 
     def _fail(self, asked: Asked, fault: Fault) -> None:
@@ -219,6 +222,14 @@ def _parts(span: Span, capture_period_s: int) -> Iterator[tuple[int, int]]:
     while start <= span.end:
         yield start, min(start + step - 1, span.end)
         start += step
+
+
+def _most_rows(part: tuple[int, int], capture_period_s: int) -> int:
+    """How many rows an answer may have: a meter may add some to its intervals, at a power-up or where its clock was set."""
+    if not capture_period_s:
+        return MOST_IRREGULAR
+    first, last = part
+    return ROWS_PER_INTERVAL * ((last - first) // capture_period_s + 1) + MORE_ROWS
 
 
 def _nothing(profile: Profile, buffer: Buffer) -> Fault:
