@@ -31,6 +31,7 @@ from ami_dlms.security import (
     unwrap_key,
     wrap_key,
 )
+from ami_dlms.security.keywrap import SHIPPED_LENGTHS
 
 VECTORS = {v["id"]: v for v in json.loads((Path(__file__).parent / "vectors.json").read_text())}
 SUITE_0, SUITE_1, SUITE_2 = SecuritySuite
@@ -286,3 +287,13 @@ def test_lengths_that_can_not_be_unwrapped(length: int) -> None:
         unwrap_key(bytes(16), bytes(length))
     with pytest.raises(LocalError):
         unwrap_key(bytes(15), bytes(24))
+
+
+def test_a_private_key_is_wrapped_where_it_is_wanted_alone() -> None:
+    master, key = b"m" * 16, b"k" * 48
+    wrapped = wrap_key(master, key, SHIPPED_LENGTHS)
+    assert unwrap_key(master, wrapped, SHIPPED_LENGTHS) == key
+    with pytest.raises(LocalError):
+        wrap_key(master, key)
+    with pytest.raises(SecurityError):
+        unwrap_key(master, wrapped)

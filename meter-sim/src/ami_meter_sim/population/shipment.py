@@ -18,6 +18,7 @@ from ami_dlms.association import Ciphering
 from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_dlms.security import PublicKey, SecuritySuite, wrap_key
+from ami_dlms.security.keywrap import SHIPPED_LENGTHS
 from ami_meter_sim.population.certification import Certification
 from ami_meter_sim.population.credentials import Credentials
 from ami_meter_sim.population.identity import Identities
@@ -184,7 +185,7 @@ class Shipment:
     def _cell(self, name: str, key: bytes) -> tuple[str, str]:
         if self.transport_key is None:
             return name, key.hex().upper()
-        return name + WRAPPED, wrap_key(self.transport_key, key).hex().upper()
+        return name + WRAPPED, wrap_key(self.transport_key, key, SHIPPED_LENGTHS).hex().upper()
 
 
 def for_the_cis(rows: Iterable[Row]) -> Iterator[Row]:

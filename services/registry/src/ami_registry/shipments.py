@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from ami_dlms.errors import DlmsError
 from ami_dlms.security import unwrap_key
+from ami_dlms.security.keywrap import SHIPPED_LENGTHS
 
 WRAPPED = "_wrapped"
 """Behind the name of a key that is wrapped by the transport key."""
@@ -93,7 +94,7 @@ def _unwrapped(place: str, name: str, value: object, transport_key: bytes | None
     if not isinstance(value, str):
         raise refused("hexadecimal digits were expected")
     try:
-        return unwrap_key(transport_key, bytes.fromhex(value)).hex()
+        return unwrap_key(transport_key, bytes.fromhex(value), SHIPPED_LENGTHS).hex()
     except ValueError:
         raise refused("is not an even number of hexadecimal digits") from None
     except DlmsError:
