@@ -230,7 +230,7 @@ def test_bars_of_nothing_and_of_equal_values() -> None:
 
 def test_a_missing_value_is_said_in_a_table_and_empty_in_csv() -> None:
     missing = day(2026, 3, 28)[0].model_copy(update={"value": None, "qualities": ("2.5.259", "1.2.32")})
-    assert "missing" in table([missing]) and "2.5.259 1.2.32" in table([missing])
+    assert "missing" in table([missing], 120) and "2.5.259 1.2.32" in table([missing], 120)
     assert as_csv([missing]).splitlines()[1].split(",")[4:7] == ["", "kWh", "2.5.259 1.2.32"]
 
 
@@ -243,7 +243,7 @@ def test_a_text_that_is_a_formula_has_an_apostrophe_in_csv_and_a_number_has_none
 
 def test_the_beginning_of_an_interval_is_short_on_its_day() -> None:
     first, *_, last = day(2026, 3, 28)
-    lines = [line.split() for line in table([first, last]).splitlines()[1:]]
+    lines = [line.split() for line in table([first, last], 120).splitlines()[1:]]
     assert [line[2:4] for line in lines] == [["00:00", "2026-03-28"], ["2026-03-28", "23:45+01:00"]]
 
 
@@ -276,3 +276,13 @@ async def test_errors_are_of_the_meters_as_they_were_asked_for(
     hes.behaviour = answering(Reply(result="FAILED", errors=failed[:1]))
     assert await read(tmp_path, hes, ["--mrid", unknown]) == [1]
     assert f"\n{other} 5.6" in capsys.readouterr().out
+
+
+def test_a_table_fits_the_terminal_and_has_no_column_without_text() -> None:
+    said = "meter, time of the head-end system"
+    one = day(2026, 3, 28)[0].model_copy(update={"reading_type": IMPORT, "start": None, "source": said})
+    head, line = table([one], 80).splitlines()
+    assert head.split() == ["meter", "reading", "type", "at", "value", "source"] and len(line) == 70 + 10
+    assert line.endswith("…") and said.startswith(line[head.index("source") : -1])
+    assert table([one], 120).splitlines()[1].endswith(said)
+    assert table([one], 10).splitlines()[1].endswith(f"{said[:7]}…"), "a value is never cut"

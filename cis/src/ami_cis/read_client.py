@@ -138,7 +138,8 @@ def _show(readings: Sequence[ReadingValue], form: Form, head: Sequence[str]) -> 
 
 
 def _drawn(readings: Sequence[ReadingValue], form: Form) -> str:
-    return plot(readings, shutil.get_terminal_size((WIDE, 0)).columns) if form is Form.PLOT else table(readings)
+    width = shutil.get_terminal_size((WIDE, 0)).columns
+    return plot(readings, width) if form is Form.PLOT else table(readings, width)
 
 
 def _head_of_kept(kept: KeptReadings) -> list[str]:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from ami_cis.reading_types import name_of
@@ -13,10 +13,14 @@ from ami_process.terminal_text import printable
 COLUMNS = ("meter", "reading_type", "start", "at", "value", "unit", "qualities", "source")
 
 
-def table(readings: Sequence[ReadingValue]) -> str:
-    """A heading, and a line per value."""
-    rows = [("meter", "reading type", "from", "at", "value", "", "quality", "source")]
-    rows += [
+LEAST = 8
+"""Columns that the last cell has, however narrow the terminal is."""
+
+
+def table(readings: Sequence[ReadingValue], width: int) -> str:
+    """A heading, and a line per value of at most `width` columns if what stands last may be cut; a column without any text is left out."""
+    headings = ("meter", "reading type", "from", "at", "value", "", "quality", "source")
+    rows = [
         (
             printable(one.meter),
             printable(name_of(one.reading_type)),
@@ -29,13 +33,23 @@ def table(readings: Sequence[ReadingValue]) -> str:
         )
         for one in readings
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "".join("  ".join(_cells(row, widths)).rstrip() + "\n" for row in rows)
+    shown = [column for column in range(len(headings)) if any(row[column] for row in rows)]
+    lines = [[row[column] for column in shown] for row in (headings, *rows)]
+    value = shown.index(COLUMNS.index("value"))
+    widths = [max(len(line[place]) for line in lines) for place in range(len(shown))]
+    return "".join(_line(line, widths, value, width) + "\n" for line in lines)
 
 
-def _cells(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
-        yield cell.rjust(width) if place == COLUMNS.index("value") else cell.ljust(width)
+def _line(cells: Sequence[str], widths: Sequence[int], value: int, width: int) -> str:
+    """Numbers end below one another."""
+    *all_but_last, last = (
+        cell.rjust(size) if place == value else cell.ljust(size)
+        for place, (cell, size) in enumerate(zip(cells, widths, strict=True))
+    )
+    before = "".join(f"{cell}  " for cell in all_but_last)
+    last = last.rstrip()
+    room = max(width - len(before), LEAST)
+    return (before + (last if len(last) <= room else f"{last[: room - 1]}…")).rstrip()
 
 
 def as_csv(readings: Sequence[ReadingValue]) -> str:

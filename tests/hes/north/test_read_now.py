@@ -43,7 +43,7 @@ async def test_what_is_read_is_shown_and_why_the_rest_is_not(
         rows = [line.split() for line in printed.out.splitlines()[1:]]
         assert rows[0] == ["meter", "reading", "type", "at", "value", "unit", "quality", "source"]
         assert [(row[0], row[1], *row[4:]) for row in rows[1:]] == [
-            ("M1", IMPORT, "12.345", "10^3", "Wh", *HEAD_END_TIME.split()),
+            ("M1", IMPORT, "12.345", "kWh", *HEAD_END_TIME.split()),
             ("M1", QUARTERS, "7", "Wh", "1.0.0"),
             ("M1", QUARTERS, "missing", "Wh", "2.5.259"),
         ]
@@ -84,3 +84,15 @@ async def test_what_can_not_be_asked_is_refused_and_nothing_is_read(
 async def test_a_head_end_that_is_not_there_was_asked_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert await asyncio.to_thread(main, ["read", "M1", "--url", "http://127.0.0.1:1"]) == 3
     assert "nothing was sent" in capsys.readouterr().err
+
+
+async def test_a_value_over_a_time_without_one_is_refused_in_the_words_of_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = NotRead(QUARTERS, "5.8", "FATAL", f"the request says no time ({QUARTERS}). Say it in Reading/timePeriod.")
+    outcome = Outcome(False, "5.8", "FATAL", why.reason, payload=ReadValues(not_read=(why,)).format())
+    async with north(tmp_path, StandIn(outcomes={"M1": outcome}, acts=False)) as running:
+        assert await hes(running, "M1", "--type", QUARTERS) == 1
+        assert capsys.readouterr().err == (
+            f"M1 5.8 {QUARTERS} is a value over a time: say from when by --from, and until when by --to\n"
+        )

@@ -11,11 +11,16 @@ from rich.console import Console
 from rich.table import Table
 
 from ami_hes.api import paths
-from ami_hes.api.on_demand import ReadAnswer, ReadOrder, ReadValueEntry
+from ami_hes.api.on_demand import ReadAnswer, ReadOrder, ReadProblem, ReadValueEntry
 from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, head_end, show, show_json, table
 from ami_mapping.reading_types import ReadingType
 from ami_process.asking import NOT_OK, OK
 from ami_process.terminal_text import printable
+
+COLUMNS = ("meter", "reading type", "at", "value", "unit", "quality", "source")
+PREFIXES = {-6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
+MANDATORY_FIELD_MISSING = "5.8"
+"""Reply code; of an order without a time it is the time that is missing."""
 
 read = typer.Typer(add_completion=False, rich_markup_mode=None)
 _OPTIONS = {"meters": "METER", "reading_types": "--type", "from": "--from", "to": "--to", "source": "--source"}
@@ -62,35 +67,58 @@ def read_meters(
     if as_json:
         show_json(answer)
     else:
-        _show(answer)
+        _show(answer, order)
     raise typer.Exit(OK if answer.result == "OK" else NOT_OK)
 
 
-def _show(answer: ReadAnswer) -> None:
+def _show(answer: ReadAnswer, order: ReadOrder) -> None:
     show(f"{answer.result}, MessageID {answer.message_id}")
     for error in answer.errors:
-        sys.stderr.write(printable(" ".join(filter(None, (error.meter, error.code, error.reason)))) + "\n")
+        sys.stderr.write(printable(" ".join(filter(None, (error.meter, error.code, _reason(error, order))))) + "\n")
     if answer.readings:
         show(_table(answer.readings))
 
 
+def _reason(error: ReadProblem, order: ReadOrder) -> str | None:
+    """That of the reply, unless it wants what an option says."""
+    if error.code != MANDATORY_FIELD_MISSING or order.start is not None:
+        return error.reason
+    asked = next((one for one in order.reading_types if one in (error.reason or "")), "what is asked for")
+    return f"{asked} is a value over a time: say from when by --from, and until when by --to"
+
+
 def _table(readings: Sequence[ReadValueEntry]) -> Table:
-    lines = table("meter", "reading type", "at", "value", "unit", "quality", "source")
-    for one in readings:
-        value = "missing" if one.value is None else one.value
-        cells = (one.meter, one.reading_type, _moment(one.at), value, _unit(one.reading_type))
-        lines.add_row(*map(printable, (*cells, " ".join(one.qualities), one.source or "")))
+    """A column without any text is left out."""
+    rows = [
+        (
+            one.meter,
+            one.reading_type,
+            _moment(one.at),
+            "missing" if one.value is None else one.value,
+            _unit(one.reading_type),
+            " ".join(one.qualities),
+            one.source or "",
+        )
+        for one in readings
+    ]
+    shown = [column for column in range(len(COLUMNS)) if any(row[column] for row in rows)]
+    lines = table(*(COLUMNS[column] for column in shown))
+    for row in rows:
+        lines.add_row(*(printable(row[column]) for column in shown))
     return lines
 
 
 def _unit(code: str) -> str:
     """With the power of ten that its values have."""
     found = ReadingType.parse(code)
-    return f"10^{found.multiplier} {found.words()['unit']}" if found.multiplier else found.words()["unit"]
+    unit = found.words()["unit"]
+    prefix = PREFIXES.get(found.multiplier)
+    return f"10^{found.multiplier} {unit}" if prefix is None else f"{prefix}{unit}"
 
 
 def _moment(at: datetime | None) -> str:
-    return "" if at is None else at.isoformat(sep=" ", timespec="seconds")
+    """Seconds are there where there are some."""
+    return "" if at is None else at.isoformat(sep=" ", timespec="seconds" if at.second else "minutes")
 
 
 def _first(problem: ValidationError) -> str:
