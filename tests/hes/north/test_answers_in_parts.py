@@ -32,6 +32,7 @@ from ami_hes.jobs.answer_writing import (
 )
 from ami_hes.nouns import Partner, RequestContext, Worked
 from ami_hes.store import Database, SqlResults, StoredAnswer
+from ami_hes.store.ports import AT_ONCE
 from ami_process.store.places import Place
 from ami_process.worker import Worker
 
@@ -153,14 +154,61 @@ async def test_parts_are_kept_and_taken_in_their_order(place: Place) -> None:
         assert await results.forget(NOW.replace(year=2027), ids_kept=9) == 2
 
 
+async def test_parts_that_were_kept_while_they_were_written_count_with_their_answer(place: Place) -> None:
+    async with Database(place) as database:
+        results = SqlResults(database)
+        await results.accept(a_request(reply_address="http://127.0.0.1/"), some_commands("r1", "M1"))
+        await results.save([a_result("r1", "M1")])
+        for number in (2, 3, 4):
+            await results.keep_part("r1", number, b"<of an attempt that was broken off/>")
+        assert await results.next_part("r1") is None
+        for number in (2, 3):
+            await results.keep_part("r1", number, b"<%d/>" % number)
+        await results.answer({"r1": StoredAnswer("OK", b"<1/>", kept=2)}, NOW)
+        await results.keep_part("r1", 2, b"<of a second writer/>")
+        await results.answer({"r1": StoredAnswer("OK", b"<x/>", kept=1)}, NOW)
+        taken = []
+        while (part := await results.next_part("r1")) is not None:
+            taken.append(tuple(part))
+            await results.part_taken("r1", part.number)
+        assert taken == [(1, b"<1/>", False), (2, b"<2/>", False), (3, b"<3/>", True)]
+
+
+async def test_payloads_of_a_large_request_are_handed_out_some_at_a_time(place: Place) -> None:
+    names = [f"M{number}" for number in range(6)]
+    payloads = [str(number) * 200_000 for number in range(6)]
+    async with Database(place) as database:
+        results = SqlResults(database)
+        await results.accept(a_request("large"), some_commands("large", *names))
+        await results.accept(a_request("small"), some_commands("small", "M1"))
+        done = await results.save(
+            [
+                *(a_result("large", name, payload=payload) for name, payload in zip(names, payloads, strict=True)),
+                a_result("small", "M1"),
+            ]
+        )
+        large, small = sorted(done, key=lambda one: one.request.request_id)
+        assert (large.is_whole, small.is_whole) == (False, True)
+        assert large.sizes == (200_000,) * 6
+        assert {one.result.outcome.payload for one in large.commands if one.result} == {""}
+        assert [one.result for one in small.commands] == [a_result("small", "M1")]
+        some = await results.commands("large", 2, 4)
+        assert [(one.command.meter.name, one.result.outcome.payload) for one in some if one.result] == [
+            (names[2], payloads[2]),
+            (names[3], payloads[3]),
+        ]
+
+
 # the whole way
 
 
-async def test_a_large_answer_comes_in_parts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("values", [10, pytest.param(220, id="more than is handed out at once")])
+async def test_a_large_answer_comes_in_parts(tmp_path: Path, values: int) -> None:
     meters = 40
+    bound = BOUND * values // 10
     async with (
         Cis().serving() as cis,
-        north(tmp_path, reads(meters, 10, (2, 39)), meters=meters, max_answer_octets=BOUND) as hes,
+        north(tmp_path, reads(meters, values, (2, 39)), meters=meters, max_answer_octets=bound) as hes,
     ):
         late = {"async_reply_flag": True, "reply_address": cis.url}
         message = asked(meters, message_id="m1", **late)
@@ -172,8 +220,10 @@ async def test_a_large_answer_comes_in_parts(tmp_path: Path) -> None:
         assert [error.code for part in parts for error in part.reply.errors].count("4.1") == 2
         assert codes(await ask(hes, message)) == ["0.3"], "the same message again causes nothing"
     assert len(cis.requests) == len(parts)
-    kept = sqlite3.connect(tmp_path / "hes.sqlite").execute("SELECT result FROM requests").fetchall()
-    assert kept == [("PARTIAL",)]
+    store = sqlite3.connect(tmp_path / "hes.sqlite")
+    assert store.execute("SELECT result FROM requests").fetchall() == [("PARTIAL",)]
+    (characters,) = store.execute("SELECT sum(length(payload)) FROM commands").fetchone()
+    assert (characters > AT_ONCE) == (values > 10)
 
 
 async def test_a_part_that_is_not_taken_is_posted_again_and_those_before_it_are_not(

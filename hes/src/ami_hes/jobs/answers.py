@@ -33,7 +33,6 @@ from ami_hes.jobs.answer_writing import (
 )
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.rows import context_of, parse_errors, worked
-from ami_hes.nouns import Worked
 from ami_hes.outbox import format_answer
 from ami_hes.served import OPERATIONS
 from ami_hes.store import Completed, StoredAnswer, StoredCommand, StoredRequest
@@ -110,8 +109,9 @@ class AnswerMaker:
 
     def is_light(self, completed: Completed) -> bool:
         """Whether its answer is written so fast that it need not leave the event loop; what was created by itself has none of the values."""
-        values = 0 if completed.request.verb == Verb.CREATED else sum(map(_weight, completed.commands))
-        return len(completed.commands) <= LIGHT_COMMANDS and values <= LIGHT
+        if not completed.is_whole or len(completed.commands) > LIGHT_COMMANDS:
+            return False
+        return completed.request.verb == Verb.CREATED or sum(map(_weight, completed.commands)) <= LIGHT
 
     async def finish(self, completed: Sequence[Completed]) -> set[str]:
         """Answer requests whose commands all have their results; the ids of those that were also handed on."""
@@ -153,8 +153,7 @@ class AnswerMaker:
         try:
             order = self._order(completed)
             typed = order.typed
-            done = [worked(command) for command in completed.commands]
-            return _stored(await self._written(order, done, light=self.is_light(completed)))
+            return await self._answered(completed, order)
         except WorkerBusy:
             return None
         except (CimError, WorkerLost) as problem:
@@ -183,16 +182,39 @@ class AnswerMaker:
             in_parts=late,
         )
 
-    async def _written(self, order: AnswerOrder, done: Sequence[Worked], *, light: bool) -> list[WrittenAnswer]:
-        if light:
-            return write_answer(order, done, self._context.schemas)
-        if not order.in_parts and sum(len(one.outcome.payload) for one in done) > self._writing.octets:
-            return [write_too_large(order, len(done), self._context.schemas)]  # as XML it is larger still
-        written: list[WrittenAnswer] = []
-        for first, piece in _pieces(done) if order.in_parts else ((0, done),):
-            head = format_order(replace(order, first=first, last=first + len(piece) == len(done)))
-            written += parse_written(await self._writing.worker.call(head, format_worked(piece), room=ROOM))
-        return written
+    async def _answered(self, completed: Completed, order: AnswerOrder) -> StoredAnswer:
+        """Each part but the first is kept as soon as it is written; they count with the answer."""
+        results: set[str] = set()
+        first, number = b"", 0
+        async for one in self._written(completed, order):
+            results.add(one.result)
+            number += 1
+            if number == 1:
+                first = one.octets
+            else:
+                await self._context.results.keep_part(completed.request.request_id, number, one.octets)
+        return StoredAnswer(results.pop() if len(results) == 1 else "PARTIAL", first, kept=number - 1)
+
+    async def _written(self, completed: Completed, order: AnswerOrder) -> AsyncIterator[WrittenAnswer]:
+        """The messages, one after the other; of what is large only a piece is in memory."""
+        count, worker = len(completed.commands), self._writing.worker
+        if self.is_light(completed):
+            for one in write_answer(order, list(map(worked, completed.commands)), self._context.schemas):
+                yield one
+            return
+        if not order.in_parts and order.octets < WHOLE and sum(completed.sizes) > order.octets:
+            yield write_too_large(order, count, self._context.schemas)  # as XML it is larger still
+            return
+        for start, end in _pieces(completed.sizes) if order.in_parts else [(0, count)]:
+            head = format_order(replace(order, first=start, last=end == count))
+            body = format_worked(list(map(worked, await self._commands(completed, start, end))))
+            for one in parse_written(await worker.call(head, body, room=ROOM)):
+                yield one
+
+    async def _commands(self, completed: Completed, start: int, end: int) -> Sequence[StoredCommand]:
+        if completed.is_whole:
+            return completed.commands[start:end]
+        return await self._context.results.commands(completed.request.request_id, start, end)
 
 
 def _acts(command: StoredCommand) -> bool:
@@ -205,22 +227,12 @@ def _weight(command: StoredCommand) -> int:
     return 0 if command.result is None or _acts(command) else len(command.result.outcome.payload)
 
 
-def _pieces(done: Sequence[Worked]) -> Iterator[tuple[int, Sequence[Worked]]]:
-    """What is written at a time, each with how many were before it; at least one command."""
-    first, size = 0, 0
-    for index, one in enumerate(done):
-        size += len(one.outcome.payload)
-        if size > AT_ONCE and index > first:
-            yield first, done[first:index]
-            first, size = index, len(one.outcome.payload)
-    yield first, done[first:]
-
-
-def _stored(written: Sequence[WrittenAnswer]) -> StoredAnswer:
-    """One answer of all its messages; OK or FAILED if all of them are."""
-    results = {one.result for one in written}
-    return StoredAnswer(
-        results.pop() if len(results) == 1 else "PARTIAL",
-        written[0].octets,
-        tuple(one.octets for one in written[1:]),
-    )
+def _pieces(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """What is written at a time, from the one place to before the other; at least one command."""
+    start, size = 0, 0
+    for place, one in enumerate(sizes):
+        size += one
+        if size > AT_ONCE and place > start:
+            yield start, place
+            start, size = place, one
+    yield start, len(sizes)

@@ -11,6 +11,9 @@ from typing import NamedTuple, Protocol
 
 from ami_hes.commands import Command, CommandJob, Outcome
 
+AT_ONCE = 500_000
+"""Characters of payloads of a request that are handed out together."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRequest:
@@ -75,7 +78,9 @@ class StoredAnswer(NamedTuple):
     octets: bytes
     """The answer, or its first part."""
     further: tuple[bytes, ...] = ()
-    """The parts behind the first one."""
+    """The parts behind the first one, unless they are kept already."""
+    kept: int = 0
+    """How many parts behind the first one were kept while it was written (`Results.keep_part`)."""
 
 
 class AnswerPart(NamedTuple):
@@ -93,6 +98,14 @@ class Completed:
 
     request: StoredRequest
     commands: tuple[StoredCommand, ...]
+    """Their payloads are left out where they have more than `AT_ONCE` characters in sum; `Results.commands` gives them."""
+    sizes: tuple[int, ...]
+    """Characters of the payload of each."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the payloads are there."""
+        return sum(self.sizes) <= AT_ONCE
 
 
 class NonceUsed(Exception):
@@ -133,6 +146,12 @@ class Results(Protocol):
 
     async def completed(self, request_ids: Sequence[str]) -> list[Completed]:
         """Those of these requests that are complete and have no answer yet."""
+
+    async def commands(self, request_id: str, first: int, end: int) -> list[StoredCommand]:
+        """Some commands of a request in their order: from the one place to before the other."""
+
+    async def keep_part(self, request_id: str, number: int, octets: bytes) -> None:
+        """A part of an answer that is being written, from the second one on; it belongs to the one that is kept next."""
 
     async def answer(self, answers: Mapping[str, StoredAnswer], answered_at: datetime) -> None:
         """Keep answers by request (its first one stays); what goes to a reply address is owed from now on."""

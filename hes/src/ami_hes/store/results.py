@@ -8,21 +8,20 @@ from typing import NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Select,
     bindparam,
     delete,
     exists,
     func,
     insert,
-    literal,
     select,
     text,
     update,
 )
 from sqlalchemy.exc import IntegrityError
 
-from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
+from ami_hes.commands import CommandJob
+from ami_hes.store.answers import answer, commands_of, completed, keep_part, next_part
 from ami_hes.store.database import Database
 from ami_hes.store.ports import (
     AnswerPart,
@@ -34,13 +33,13 @@ from ami_hes.store.ports import (
     StoredRequest,
     StoredResult,
 )
-from ami_hes.store.tables import attempts, commands, deliveries, further_parts, nonces, replies, requests, spent_ids
+from ami_hes.store.request_rows import OUTCOME, command_of, request_of
+from ami_hes.store.tables import attempts, commands, deliveries, nonces, replies, requests, spent_ids
 from ami_process.store.columns import UtcDateTime
 from ami_process.store.errors import StoreInDoubt
 from ami_process.store.group_commit import GroupCommit
 
-_OUTCOME = ("ok", "reply_code", "level", "reason", "payload", "attempted")
-_RESULT = (*_OUTCOME, "took_ms", "finished_at")
+_RESULT = (*OUTCOME, "took_ms", "finished_at")
 
 _SAVE = (
     update(commands)
@@ -52,16 +51,6 @@ _SAVE = (
     .values({name: bindparam(f"new_{name}") for name in _RESULT})
 )
 
-_COMPLETE = select(requests).where(
-    requests.c.request_id.in_(bindparam("of_requests", expanding=True)),
-    requests.c.answered_at.is_(None),
-    ~exists().where(commands.c.request_id == requests.c.request_id, commands.c.finished_at.is_(None)),
-)
-_COMMANDS_OF = (
-    select(commands)
-    .where(commands.c.request_id.in_(bindparam("of_requests", expanding=True)))
-    .order_by(commands.c.position)
-)
 _ATTEMPTED = (
     exists()
     .where(attempts.c.request_id == commands.c.request_id, attempts.c.meter_name == commands.c.meter_name)
@@ -72,12 +61,6 @@ _BEGIN = text(
     " ON CONFLICT DO NOTHING"
 ).bindparams(bindparam("begun_at", type_=UtcDateTime()))
 """The same in SQLite and in PostgreSQL; SQLAlchemy has an insert of its own for each."""
-_OWE = insert(replies).from_select(
-    ["request_id", "parts_taken"],
-    select(requests.c.request_id, literal(0)).where(
-        requests.c.request_id == bindparam("of_request"), requests.c.reply_address.is_not(None)
-    ),
-)
 _OWING = (
     replies.c.taken_at.is_(None),
     ~exists().where(deliveries.c.request_id == replies.c.request_id, deliveries.c.given_up_at.is_not(None)),
@@ -124,7 +107,7 @@ class SqlResults:
         return await self._database.record(lambda c: _save(c, results)) if results else []
 
     async def completed(self, request_ids: Sequence[str]) -> list[Completed]:
-        return await self._database.transaction(lambda c: _completed(c, request_ids))
+        return await self._database.transaction(lambda c: completed(c, request_ids))
 
     async def command(self, request_id: str, meter_name: str) -> StoredCommand | None:
         this = (commands.c.request_id == request_id, commands.c.meter_name == meter_name)
@@ -140,8 +123,14 @@ class SqlResults:
         query = unanswered.order_by(requests.c.accepted_at, requests.c.request_id)
         return await self._database.transaction(lambda c: list(c.execute(query).scalars()))
 
+    async def commands(self, request_id: str, first: int, end: int) -> list[StoredCommand]:
+        return await self._database.transaction(lambda c: commands_of(c, request_id, first, end))
+
+    async def keep_part(self, request_id: str, number: int, octets: bytes) -> None:
+        await self._database.record(lambda c: keep_part(c, request_id, number, octets))
+
     async def answer(self, answers: Mapping[str, StoredAnswer], answered_at: datetime) -> None:
-        await self._database.record(lambda c: _answer(c, answers, answered_at))
+        await self._database.record(lambda c: answer(c, answers, answered_at))
 
     async def owed(self) -> list[str]:
         joined = requests.join(replies, replies.c.request_id == requests.c.request_id)
@@ -150,7 +139,7 @@ class SqlResults:
         return await self._database.transaction(lambda c: list(c.execute(query).scalars()))
 
     async def next_part(self, request_id: str) -> AnswerPart | None:
-        return await self._database.transaction(lambda c: _next_part(c, request_id))
+        return await self._database.transaction(lambda c: next_part(c, request_id))
 
     async def part_taken(self, request_id: str, number: int) -> None:
         statement = update(replies).where(replies.c.request_id == request_id).values(parts_taken=number)
@@ -171,10 +160,10 @@ class SqlResults:
         return await self._database.transaction(lambda c: _forget(c, these, ids_kept))
 
     async def _commands(self, query: Select[*tuple[object, ...]]) -> list[StoredCommand]:
-        return await self._database.transaction(lambda c: [_command(row) for row in c.execute(query)])
+        return await self._database.transaction(lambda c: [command_of(row) for row in c.execute(query)])
 
     async def _requests(self, query: Select[*tuple[object, ...]]) -> list[StoredRequest]:
-        return await self._database.transaction(lambda c: [_request(row) for row in c.execute(query)])
+        return await self._database.transaction(lambda c: [request_of(row) for row in c.execute(query)])
 
 
 def _forget(connection: Connection, old: tuple[ColumnElement[bool], ...], ids_kept: int) -> int:
@@ -221,7 +210,7 @@ def _accept_unless_kept(
     if row is None:
         _accept(connection, request, new, nonce)
         return None
-    kept = _request(row)
+    kept = request_of(row)
     return None if kept == request else kept
 
 
@@ -231,18 +220,7 @@ def _attempt(connection: Connection, begun: Sequence[StoredAttempt]) -> None:
 
 def _save(connection: Connection, results: Sequence[StoredResult]) -> list[Completed]:
     connection.execute(_SAVE, [_outcome(result) for result in results])
-    return _completed(connection, list(dict.fromkeys(result.request_id for result in results)))
-
-
-def _completed(connection: Connection, request_ids: Sequence[str]) -> list[Completed]:
-    rows = connection.execute(_COMPLETE, {"of_requests": request_ids})
-    complete = {request.request_id: request for request in map(_request, rows)}
-    theirs: dict[str, list[StoredCommand]] = {request_id: [] for request_id in complete}
-    if complete:
-        for row in connection.execute(_COMMANDS_OF, {"of_requests": list(complete)}):
-            command = _command(row)
-            theirs[command.command.request_id].append(command)
-    return [Completed(request, tuple(theirs[request_id])) for request_id, request in complete.items()]
+    return completed(connection, list(dict.fromkeys(result.request_id for result in results)))
 
 
 def _outcome(result: StoredResult) -> dict[str, object]:
@@ -258,58 +236,3 @@ def _outcome(result: StoredResult) -> dict[str, object]:
     }
     named: dict[str, object] = {f"new_{name}": value for name, value in values.items()}
     return named | {"of_request": result.request_id, "of_meter": result.meter_name}
-
-
-def _answer(connection: Connection, answers: Mapping[str, StoredAnswer], answered_at: datetime) -> None:
-    for request_id, answer in answers.items():
-        this = requests.c.request_id == request_id
-        first = update(requests).where(this, requests.c.answered_at.is_(None))
-        values = {"answer": answer.octets, "result": answer.result, "answered_at": answered_at}
-        if connection.execute(first.values(values)).rowcount:
-            connection.execute(_OWE, {"of_request": request_id})
-            parts = [
-                {"request_id": request_id, "number": number, "octets": octets}
-                for number, octets in enumerate(answer.further, 2)
-            ]
-            if parts:
-                connection.execute(insert(further_parts), parts)
-
-
-def _next_part(connection: Connection, request_id: str) -> AnswerPart | None:
-    taken = connection.execute(select(replies.c.parts_taken).where(replies.c.request_id == request_id)).scalar()
-    number = (taken or 0) + 1
-    if number == 1:
-        query = select(requests.c.answer).where(requests.c.request_id == request_id)
-    else:
-        this = (further_parts.c.request_id == request_id, further_parts.c.number == number)
-        query = select(further_parts.c.octets).where(*this)
-    octets = connection.execute(query).scalar()
-    if octets is None:
-        return None
-    behind = (further_parts.c.request_id == request_id, further_parts.c.number > number)
-    last = connection.execute(select(further_parts.c.number).where(*behind).limit(1)).first() is None
-    return AnswerPart(number, octets, last)
-
-
-def _request(row: Row[*tuple[object, ...]]) -> StoredRequest:
-    values = dict(row._mapping)
-    del values["answered_at"]
-    return StoredRequest(**values)
-
-
-def _command(row: Row[*tuple[object, ...]]) -> StoredCommand:
-    values = row._mapping
-    request_id, meter_name = values["request_id"], values["meter_name"]
-    command = Command(request_id, MeterId(meter_name, values["mrid"]), values["operation"], values["body"])
-    job = CommandJob(command, Lane(values["lane"]), values["deadline_at"])
-    if values["finished_at"] is None:
-        return StoredCommand(job, attempted=bool(values["begun"]))
-    outcome = Outcome(*(values[name] for name in _OUTCOME))
-    result = StoredResult(
-        request_id=request_id,
-        meter_name=meter_name,
-        outcome=outcome,
-        took_ms=values["took_ms"],
-        finished_at=values["finished_at"],
-    )
-    return StoredCommand(job, attempted=outcome.attempted, result=result)
