@@ -202,7 +202,7 @@ async def test_payloads_of_a_large_request_are_handed_out_some_at_a_time(place: 
 # the whole way
 
 
-@pytest.mark.parametrize("values", [10, pytest.param(220, id="more than is handed out at once")])
+@pytest.mark.parametrize("values", [10, pytest.param(220, id="more than is handed out at once", marks=pytest.mark.ci)])
 async def test_a_large_answer_comes_in_parts(tmp_path: Path, values: int) -> None:
     meters = 40
     bound = BOUND * values // 10
