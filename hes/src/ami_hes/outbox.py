@@ -28,6 +28,8 @@ CONNECTIONS_KEPT = 20
 LOOK_UPS = 100
 """Host names that are looked up at once; each blocks a thread for as long as the name servers take."""
 
+ACK_REQUIRED = "acknowledgement required"
+"""The `query` of an event that wants one (Header.AckRequired)."""
 _HEADERS = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '""', "Accept-Encoding": "identity"}
 
 NOT_SERVED_STATUSES = frozenset({404, 405, 410, 501})
@@ -125,8 +127,11 @@ class Outbox:
             finally:
                 outbox._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def post(self, reply_address: str, answer: bytes) -> None:
-        """Hand a kept answer over; returns when it was taken. Raises NotTaken (NoAnswer, NotServed) or NotAllowed."""
+    async def post(self, reply_address: str, answer: bytes, *, ack_required: bool = False) -> None:
+        """Hand a kept message over; returns when it was taken. Raises NotTaken (NoAnswer, NotServed) or NotAllowed.
+
+        `ack_required`: a body that is no SOAP message, as of a proxy or a page to sign in at, is no acknowledgement.
+        """
         url = self._hosts.check(reply_address)
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -136,6 +141,8 @@ class Outbox:
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, ValueError, ArithmeticError) as error:
             raise NoAnswer(f"{type(error).__name__}: {error}") from None
         self._check_taken(status, octets)
+        if ack_required and octets:
+            _check_acknowledged(status, octets)
 
     async def _send(self, url: httpx.URL, answer: bytes) -> tuple[int, bytes]:
         address = await self._hosts.resolve(url, self._threads)
@@ -169,6 +176,14 @@ class Outbox:
             reasons = f"the receiver answered FAILED: {'; '.join(error.reason or error.code for error in reply.errors)}"
             unknown = bool(reply.errors) and all(error.code in NOT_SERVED_CODES for error in reply.errors)
             raise NotServed(reasons) if unknown else NotTaken(reasons)
+
+
+def _check_acknowledged(status: int, octets: bytes) -> None:
+    """A SOAP message of whatever dialect acknowledges, and so does a 2xx without a body."""
+    try:
+        soap.unwrap(octets, _ANSWER)
+    except CimError as problem:
+        raise NotTaken(f"HTTP status {status} with a body that acknowledges nothing: {problem.reason}") from None
 
 
 def _refused_by(fault: PeerFault) -> NotTaken:

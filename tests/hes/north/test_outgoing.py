@@ -181,6 +181,40 @@ async def test_a_retry_is_owed_over_a_restart_for_as_long_as_a_new_message(tmp_p
         assert len([one for one in events if one["event"] == "reply_dead_letter"]) == 1
 
 
+OTHER_DIALECT = (
+    b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><Taken xmlns="urn:theirs"/></e:Body>'
+    b"</e:Envelope>"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "ack_required", "taken"),
+    [
+        (b"<html>Please sign in</html>", True, False),
+        (b"OK", True, False),
+        (b"<html>Please sign in</html>", False, True),
+        (OTHER_DIALECT, True, True),
+        (b"", True, True),
+    ],
+)
+async def test_what_acknowledges_an_event(
+    tmp_path: Path, events: list[Any], body: bytes, ack_required: bool, taken: bool
+) -> None:
+    clock = clock_at(START)
+    async with Cis((200, body)).serving() as mdm:
+        subscriber = {"name": "mdm", "url": mdm.url, "ack_required": ack_required}
+        async with collecting(tmp_path, clock, events, Readers(), subscriber) as hes:
+            await order(hes)
+            await clock.advance_to(DUE)
+            if taken:
+                await reported(events, "reply_sent")
+                return
+            (postponed, *_) = await reported(events, "reply_postponed")
+            assert postponed["reason"].startswith("HTTP status 200 with a body that acknowledges nothing: ")
+            mdm.answers = [(200, b"")]
+            await reported(events, "reply_sent")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "content", "status"),
     [

@@ -18,7 +18,7 @@ from ami_hes.jobs.backoff import Backoff
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.destinations import Destinations, Post
 from ami_hes.jobs.rows import parse_partner
-from ami_hes.outbox import NotServed, Outbox
+from ami_hes.outbox import ACK_REQUIRED, NotServed, Outbox
 from ami_hes.reply_hosts import NoAnswer, NotAllowed, NotAnAddress, NotTaken, origin_of
 from ami_hes.store import StoredRequest
 from ami_process.environment import real_sleep
@@ -97,7 +97,7 @@ class ReplySender:
         """Into a directory, or to an address of the network."""
         if is_drop(address):
             return partial(self._drop.write, address, request.request_id, request.accepted_at)
-        return partial(self._outbox.post, address)
+        return partial(self._outbox.post, address, ack_required=request.query == ACK_REQUIRED)
 
     async def _post_parts(self, post: Post[Delivery[ReplyJob]], way: Way, speech: Speech) -> None:
         """Post the parts in order, each after the one before it was taken; a restarted process goes on where the last one ended."""
