@@ -29,6 +29,7 @@ def town(port: int, **more: object) -> dict[str, Any]:
     return {"name": "town", "count": COUNT, "seed": "a town", "port": port, "model": "residential"} | more
 
 
+@pytest.mark.needs("loopback-block")
 @pytest.mark.parametrize(
     ("form", "addressing"),
     [
@@ -54,6 +55,7 @@ def test_meters_of_a_shipment_are_switched(tmp_path: Path, form: str, addressing
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+@pytest.mark.needs("loopback-block")
 def test_the_head_end_takes_what_new_meters_push(tmp_path: Path) -> None:
     """Ciphered as the push association wants, for its client; the shipment file says whose key it is."""
     with system(tmp_path) as ami:
@@ -75,6 +77,7 @@ def test_the_head_end_takes_what_new_meters_push(tmp_path: Path) -> None:
         assert ways == {("tcp", True): 12, ("udp", True): 12}
 
 
+@pytest.mark.needs("loopback-block")
 def test_a_population_that_dials_in_is_switched_over_its_own_calls(tmp_path: Path) -> None:
     with system(tmp_path) as ami:
         called = f"127.0.0.1:{ami.config['hes']['dlms_port']}"

@@ -134,6 +134,7 @@ async def killed_under_load(head_end: HeadEnd, process: asyncio.subprocess.Proce
     await drain
 
 
+@pytest.mark.needs("loopback-block")
 @pytest.mark.parametrize(
     "times", [pytest.param(3, id="3 times"), pytest.param(100, id="100 times", marks=pytest.mark.acceptance)]
 )
