@@ -68,6 +68,7 @@ Values = Mapping[datetime, Kept]
 Shown = Mapping[datetime, Decimal]
 
 
+@pytest.mark.needs("loopback-block")
 @pytest.mark.parametrize(("count", "faulty"), SIZES)
 def test_what_arrives_is_what_the_physics_says_and_what_is_not_so_says_so(
     tmp_path: Path, count: int, faulty: int

@@ -62,7 +62,7 @@ def front_door(version: Annotated[bool, version_option("ami-reference")] = False
 
 @app.command("demo")
 def run_demo(
-    config: Annotated[Path, _configuration("Who takes part, where, with which keys.")],
+    config: Annotated[Path, _configuration("The configuration: meters, addresses, keys.")],
     cycles: Annotated[
         int,
         typer.Option(
@@ -79,7 +79,9 @@ def run_demo(
     ] = None,
     meters: Annotated[
         int | None,
-        typer.Option(min=1, envvar="AMI_METERS", help="How many; beyond the file's, simulated ones are added."),
+        typer.Option(
+            min=1, envvar="AMI_METERS", help="Number of meters; beyond those of the file, simulated ones are added."
+        ),
     ] = None,
     security: Annotated[
         SecurityOption, typer.Option(help="none: no authentication, no ciphering, to read along in Wireshark.")
@@ -90,8 +92,12 @@ def run_demo(
     asynchronous: Annotated[bool, typer.Option("--asynchronous", help="Acknowledge at once, reply later.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines of text, on a terminal too.")] = False,
-    cis_port: Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_CIS__PORT")] = None,
-    hes_port: Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__PORT")] = None,
+    cis_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, envvar="AMI_CIS__PORT", help="Where the CIS serves.")
+    ] = None,
+    hes_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__PORT", help="Where the HES serves.")
+    ] = None,
     dlms_port: Annotated[
         int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__DLMS_PORT", help="Where meters dial in.")
     ] = None,
@@ -100,12 +106,12 @@ def run_demo(
     ] = None,
     state: Annotated[
         Path | None,
-        typer.Option(help="A directory for all that survives, instead of the file's: a second demo needs its own."),
+        typer.Option(help="A directory for stores and logs, instead of the file's: a second demo needs its own."),
     ] = None,
 ) -> None:
     """Start CIS, HES and meters, show what happens, stop on Ctrl-C.
 
-    Exit code 0: every command was confirmed by every meter. 1: not so. 98: a port is taken.
+    Exit code 0: every command was confirmed by every meter. 1: not all were. 98: a port is taken.
     """
     output = _output(json, plain)
     changes = configuration.Changes(

@@ -49,7 +49,7 @@ def map_command(
     partner_rows: Annotated[Path | None, typer.Option(help="Rows of the partner's own (CSV).")] = None,
     write: Annotated[Path | None, typer.Option(help="Write mapping.md and readings.md into this folder.")] = None,
 ) -> None:
-    """Say what a code of one world is in the other, and why.
+    """Translate a code between DLMS/COSEM and CIM, and say why.
 
     Exit code 1: nothing is mapped to it, or a file cannot be used.
     """

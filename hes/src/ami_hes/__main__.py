@@ -136,7 +136,7 @@ def head_end_system(version: Annotated[bool, version_option("ami-hes")] = False)
 def serve_hes(
     config: Annotated[Path, typer.Option(metavar="FILE", help="The TOML file that all processes share.")],
 ) -> None:
-    """Be the HES until SIGTERM or SIGINT. Exit code 2: the configuration cannot be used; 98: a port is taken."""
+    """Run the HES until SIGTERM or SIGINT. Exit code 2: the configuration cannot be used; 98: a port is taken."""
     with explaining("hes", SettingsError, RegistryError, StoreUnusable, StoreUnavailable):
         settings = Settings.load(config)
         clock = clock_of(settings.clock)

@@ -73,7 +73,7 @@ def decode(
     ] = None,
     signature_key: Annotated[
         list[str] | None,
-        typer.Option(metavar=PUBLIC_FORMS, help="Public key of somebody who signs; as often as there are."),
+        typer.Option(metavar=PUBLIC_FORMS, help="Public key of a signer; may be repeated."),
     ] = None,
     registry: Annotated[
         Path | None, typer.Option(help="Configuration file whose meters' keys open what bears their system titles.")

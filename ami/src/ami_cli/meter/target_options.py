@@ -22,8 +22,8 @@ from ami_dlms.association.vocabulary import MECHANISMS
 from ami_dlms.framing.hdlc_parameters import INFORMATION_LENGTHS, WINDOWS
 from ami_registry.meter import INVOCATION_COUNTER, Parity, Transport
 
-_WAY, _WHO, _KEYS = "How to reach the meter", "As whom", "Keys"
-_ODD, _HDLC = "Meters that do it otherwise", "HDLC"
+_WAY, _WHO, _KEYS = "How to reach the meter", "Client and association", "Keys"
+_ODD, _HDLC = "For unusual meters", "HDLC"
 _INFORMATION = {"min": INFORMATION_LENGTHS.start, "max": INFORMATION_LENGTHS.stop - 1}
 _WINDOW = {"min": WINDOWS.start, "max": WINDOWS.stop - 1}
 _KEY = "Hex, text:ABC, env:NAME or file:PATH."
@@ -96,7 +96,7 @@ class TargetOptions:
     ] = None
     retries: Annotated[
         int | None,
-        _option("--retries", panel=_HDLC, help="So often a frame is repeated within --timeout; 3.", min=0, max=100),
+        _option("--retries", panel=_HDLC, help="How often a frame is repeated within --timeout; 3.", min=0, max=100),
     ] = None
     timeout: Annotated[
         float | None, _option("--timeout", panel=_WAY, help="Seconds for one answer; 10 when not given.", min=0.01)

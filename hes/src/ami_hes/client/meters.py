@@ -22,13 +22,13 @@ def import_meters(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Shipment (JSON, CSV) or TOML with [[meters]].")],
     check: Annotated[bool, typer.Option("--check", help="Only say what would become of each row.")] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="A line for every row, not for refused ones alone.")
+        bool, typer.Option("--verbose", help="A line for every row, not only for refused ones.")
     ] = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:
-    """Import meters, each for itself, with a report of every row.
+    """Import meters, each independently of the others, with a report of every row.
 
     Exit code 0: all are kept. 1: some were refused, or it is not known. 2: the file cannot be used. 3: the HES cannot be reached.
     """

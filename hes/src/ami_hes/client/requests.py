@@ -1,4 +1,4 @@
-"""`hes requests` and `hes jobs`: what a running head-end was asked, and what is not at its end."""
+"""`hes requests` and `hes jobs`: what a running head-end was asked, and what is unfinished."""
 
 from datetime import datetime
 from typing import Annotated
@@ -77,7 +77,7 @@ def show_jobs(
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:
-    """Show what is not at its end: commands, requests, replies."""
+    """Show what is unfinished: commands, requests, replies."""
     if cancel is not None:
         ended = head_end(url, token_file).get(f"{paths.JOBS}/{quote(cancel, safe='')}", Cancelled, "DELETE")
         typer.echo(f"{ended.commands} commands were not begun, and are cancelled")
