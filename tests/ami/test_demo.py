@@ -134,7 +134,6 @@ async def test_a_failed_demo_keeps_its_directory_and_says_why(stage: Stage, capf
     assert (directory / "hes.log").read_text() == "the disk is full\n"
     said = [json.loads(line)["event"] for line in (directory / "hes.jsonl").read_text().splitlines()]
     assert said == ["ready"], "what a process has said is kept as well"
-    assert {path.stem for path in directory.glob("*.jsonl")} == {"M1001", "M1002", "hes", "cis"}
 
 
 async def test_the_demo_goes_on_without_a_meter_but_does_not_call_it_a_success(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+from free_ports import free_port
 
 from ami_cli import port_check
 from ami_cli.configuration import Listener
@@ -27,10 +28,11 @@ def test_a_taken_port_is_found_and_a_free_one_is_not(udp: bool) -> None:
 
 
 def test_a_port_that_two_of_the_demo_want_is_found() -> None:
-    cis = Listener("127.0.0.1", 8080, "cis.port", "the CIS", "CIS_PORT")
+    one, other = free_port(), free_port()
+    cis = Listener("127.0.0.1", one, "cis.port", "the CIS", "CIS_PORT")
     meters = [
         Listener("127.0.0.1", port, f"the address of meter M{port}", "a simulated meter", "METER_PORT")
-        for port in (8079, 8080, 8080)
+        for port in (other, one, one)
     ]
     with_reasons = port_check.taken([cis, *meters])
     assert [reason for _, reason in with_reasons] == ["is wanted by cis.port too"] * 2
