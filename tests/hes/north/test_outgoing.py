@@ -234,6 +234,27 @@ async def test_what_is_no_order_is_refused(
     assert answer.status_code == status, answer.text
 
 
+@pytest.mark.parametrize(
+    ("wanted", "messages"),
+    [
+        ({"since": "0001-01-01T00:00:00+14:00"}, 1),
+        ({"since": "0001-01-01T00:00:00+14:00", "until": "9999-12-31T23:59:59-14:00"}, 1),
+        ({"since": "9999-12-31T23:59:59-14:00"}, 0),
+    ],
+)
+async def test_a_moment_that_utc_does_not_have_is_the_first_or_the_last(
+    tmp_path: Path, events: list[Any], wanted: dict[str, str], messages: int
+) -> None:
+    clock, drop = clock_at(START), tmp_path / "drop"
+    drop.mkdir()
+    async with collecting(tmp_path, clock, events, Readers(), {"name": "mdm", "directory": drop}) as hes:
+        await order(hes)
+        await clock.advance_to(DUE)
+        await reported(events, "reply_sent")
+        answer = await hes.client.post(f"{hes.url}/api/v1/subscribers/mdm/replay", json=wanted)
+        assert (answer.status_code, answer.json()) == (200, {"messages": messages})
+
+
 # files
 
 

@@ -3,7 +3,7 @@
 * `Host` has to be ours: an IP address, a name without a dot, or a configured name. A page whose own name is made to point at
   us (DNS rebinding) has a public name of its own, so addresses and local names need no list.
 * `Origin`, which browsers send along, has to be ours as well: no page of somebody else posts here (CSRF).
-* A POST or PUT has a content type of the allow list; the ones that a browser sends without asking are not among them.
+* What has a body has a content type of the allow list; the ones that a browser sends without asking are not among them.
 * A body that is announced as larger than allowed is refused before it comes.
 
 An absolute request target (RFC 9112, 3.2.2) and a slash at the end of the path are other spellings of the same address.
@@ -25,7 +25,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 _ABSOLUTE = re.compile(rb"https?://([^/?#]+)(/.*)?", re.IGNORECASE)
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]]+))(?::[0-9]*)?", re.IGNORECASE)
 
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Of these no route reads one; of DELETE some do, and it may do without."""
 
 MAX_HOST = 300
 """Of a name (253), a port, and brackets."""
@@ -70,7 +71,8 @@ class Entrance:
         for origin in headers.getlist("origin"):
             if host is None or origin.lower().partition("://")[2] != host.lower():
                 return HTTPStatus.FORBIDDEN, f"pages of {origin[:80]!r} may not ask here"
-        if method not in _WITH_BODY:
+        octets = int(headers.get("content-length", "0"))
+        if method in _WITHOUT_BODY or (method == "DELETE" and not octets and "transfer-encoding" not in headers):
             return None
         if len(headers.getlist("content-type")) > 1:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a message has one content type"
@@ -78,7 +80,7 @@ class Entrance:
         if media_type not in self._rules.media_types:
             given = f"the content type {media_type[:80]!r}" if media_type else "a message without content type"
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{given} is not taken; {' or '.join(self._rules.media_types)} is"
-        if int(headers.get("content-length", "0")) > self._rules.max_octets:
+        if octets > self._rules.max_octets:
             reason = f"the message is too large: at most {self._rules.max_octets} octets are read"
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason
         return None
