@@ -443,6 +443,8 @@ async def test_a_reset_ends_faults_and_conditions(api: Served) -> None:
         ("POST", "/api/v1/meters/M1001/load", {}, 422, "power_w"),
         ("POST", "/api/v1/meters/M7/load", {"power_w": 1}, 404, "no meter 'M7'"),
         ("POST", "/api/v1/meters/M1001/household", {"kind": "castle"}, 422, "kind"),
+        ("POST", "/api/v1/meters/M1001/token", {"amount": 0}, 422, "amount"),
+        ("POST", "/api/v1/meters/M1001/token", {"amount": 1}, 409, "no token gateway"),
         ("POST", "/api/v1/meters/M7/household", {"kind": "shop"}, 404, "no meter 'M7'"),
         ("POST", "/api/v1/scenario", {}, 422, "either name or scenario"),
         ("POST", "/api/v1/scenario", {"name": "flood"}, 422, "no scenario 'flood'"),

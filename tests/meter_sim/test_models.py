@@ -27,7 +27,7 @@ def model(request: pytest.FixtureRequest) -> Model:
 
 
 def test_the_models_of_the_simulator() -> None:
-    assert set(model_names()) == SIX | {"residential", "short-names"}
+    assert set(model_names()) == SIX | {"residential", "short-names", "prepayment"}
 
 
 def test_everything_that_may_be_read_has_a_value(model: Model, tmp_path: Path) -> None:

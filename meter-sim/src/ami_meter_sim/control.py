@@ -36,6 +36,7 @@ from ami_meter_sim.objects.push_setup import PushSetupV0
 from ami_meter_sim.objects.quantities import QUANTITIES
 from ami_meter_sim.objects.switch import Trigger
 from ami_meter_sim.objects.timeline import second_of
+from ami_meter_sim.objects.token_gateway import TokenGateway
 from ami_meter_sim.outages import Outages
 from ami_meter_sim.population.journal import StateUnusable
 from ami_meter_sim.refusals import NotPossible, NotThere
@@ -250,6 +251,18 @@ class FleetControl:
         self.fleet.make_room()
         meter.happen(lambda device: add_load(device, watts), self.fleet.environment.now())
         self._keep()
+
+    def sell_token(self, name: str, amount: int) -> str:
+        """The token that puts an amount into the credit of a meter, once. NotThere, NotPossible."""
+        meter = self.meter(name)
+        keys = [key for key in meter.setup.model.objects if key[0] == TokenGateway.class_id]
+        found = [one for one in (meter.device.find(*key) for key in keys) if isinstance(one, TokenGateway)]
+        if not found:
+            raise NotPossible(f"{name} takes no tokens: its model has no token gateway")
+        try:
+            return found[0].sell(amount)
+        except ValueError as problem:
+            raise NotPossible(f"{name}: {problem}") from None
 
     def change_household(self, name: str, kind: HouseKind) -> None:
         """From now on this is behind a meter; registers go on where they are. NotThere, NotPossible."""

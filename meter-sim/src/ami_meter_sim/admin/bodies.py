@@ -81,6 +81,20 @@ class Household(Body):
     """From now on, in place of what its seed says; its size follows from the seed."""
 
 
+class Sale(Body):
+    """What a token is sold for."""
+
+    amount: int = Field(ge=1, le=99_999_999)
+    """In the smallest unit of the account's currency."""
+
+
+class Sold(Body):
+    """A token."""
+
+    token: str
+    """20 digits, which a client or a hand enters at the meter; it counts once."""
+
+
 class Power(Body):
     """Power that goes or comes back."""
 

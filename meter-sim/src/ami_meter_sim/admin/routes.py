@@ -23,6 +23,8 @@ from ami_meter_sim.admin.bodies import (
     Removed,
     Reset,
     RuleSet,
+    Sale,
+    Sold,
     Start,
     Value,
     Wrong,
@@ -147,6 +149,11 @@ def _acts(app: FastAPI, control: FleetControl) -> None:
         """Put another kind of household behind the meter from now on: registers go on where they are; gives its state."""
         control.change_household(name, HouseKind[household.kind.upper()])
         return control.state(name)
+
+    @app.post(f"{BASE}/meters/{{name}}/token", response_model=Sold)
+    async def sell_token(name: Name, sale: Sale) -> dict[str, Any]:
+        """Sell a token for a meter with prepayment, as a vending system does; it is entered by `enter` of its token gateway."""
+        return {"token": control.sell_token(name, sale.amount)}
 
     @app.post(f"{BASE}/power", response_model=Concerned)
     async def change_power(power: Power) -> dict[str, Any]:

@@ -144,6 +144,17 @@ def change_household(
     show(asked(url, token_file, "POST", f"/meters/{quote(name, safe='')}/household", {"kind": kind}))
 
 
+@meters.command("token")
+def sell_token(
+    name: Name,
+    amount: Annotated[int, typer.Argument(help="In the smallest unit of the currency, such as cents.")],
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Sell a token for a meter with prepayment, as a vending system does."""
+    typer.echo(asked(url, token_file, "POST", f"/meters/{quote(name, safe='')}/token", {"amount": amount})["token"])
+
+
 @meters.command("power")
 def change_power(
     state: Annotated[str, typer.Argument(help="on or off")],

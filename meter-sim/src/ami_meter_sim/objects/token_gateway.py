@@ -59,6 +59,14 @@ class TokenGateway(KeptObject):
         if outcome != EXECUTED:
             raise ActionRefused(ActionResult.OTHER_REASON)
 
+    def sell(self, amount: int) -> str:
+        """The digits of the next token for this meter, as a vending system prints them; ValueError when there is none of this amount."""
+        security, last = security_in_force(self.device, SECURITY_SETUP), self.remembered(LAST_NUMBER)
+        if security is None:
+            raise ValueError("a meter without keys takes no tokens")
+        number = 1 if last is None else last.value + 1
+        return make_token(security.keys.authentication_key, security.system_title, number, amount).decode("ascii")
+
     def _judge(self, token: bytes) -> int:
         if len(token) != DIGITS or not token.isdigit():
             return FORMAT_FAILURE
