@@ -43,10 +43,11 @@ def list_dead_letters(
     if not found.dead_letters:
         show("There are no dead letters.")
         return
-    lines = table("given up", "MessageID", "noun", "for", "attempts", "reason")
+    lines = table("MessageID", "given up (UTC)", "what and why")
+    lines.columns[0].no_wrap = lines.columns[1].no_wrap = True
     for one in found.dead_letters:
-        whom = one.subscriber or one.address
-        lines.add_row(_moment(one.given_up_at), one.message_id, one.noun, whom, str(one.attempts), one.reason)
+        tried = f"{one.noun} for {one.subscriber or one.address}, tried {one.attempts:,} times: {one.reason}"
+        lines.add_row(one.message_id, _moment(one.given_up_at), tried)
     more = found.total - len(found.dead_letters)
     show(lines, *([f"and {more:,} more"] if more > 0 else []))
 
@@ -76,7 +77,9 @@ def list_subscribers(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file
     if as_json:
         show_json(found)
         return
-    lines = table("subscriber", "target", "events", "taken", "owed", "dead letters", "last taken")
+    lines = table("subscriber", "target", "events", "taken", "owed", "dead", "last taken (UTC)")
+    for column in lines.columns[2:]:
+        column.no_wrap, column.justify = True, "right"
     for one in found.subscribers:
         owed = one.events - one.taken - one.dead_letters
         counts = (f"{number:,}" for number in (one.events, one.taken, owed, one.dead_letters))
@@ -114,4 +117,4 @@ def _chosen(message_ids: list[str] | None, everything: bool, url: str) -> str:
 
 
 def _moment(moment: datetime) -> str:
-    return moment.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+    return moment.isoformat(sep=" ", timespec="minutes").removesuffix("+00:00")
