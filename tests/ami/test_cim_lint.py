@@ -17,9 +17,11 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from ami_cim.dialects import ALIASES
 from ami_cli.__main__ import app
 from ami_cli.cim import sources
 from ami_cli.cim.findings import NotReadable
+from ami_cli.cim.tables import namespace_of
 from ami_mapping.reading_types import ReadingType
 
 ROOT = Path(__file__).parents[2]
@@ -547,3 +549,19 @@ def test_several_messages_have_the_worst_exit_code(tmp_path: Path) -> None:
     result = lint(str(wrong), str(tmp_path / "missing.xml"), str(clean))
     assert result.exit_code == 2 and "missing.xml: it can't be read: No such file" in result.stderr
     assert "wrong.xml" in result.stdout and "clean.xml" in result.stdout
+
+
+@pytest.mark.parametrize("text", ALIASES)
+def test_the_lint_and_the_head_end_take_a_namespace_for_the_same_one(text: str) -> None:
+    known = namespace_of(text)
+    assert known is not None and known.canonical == ALIASES[text] and known.is_foreign == (text != ALIASES[text])
+    ours = namespace_of(ALIASES[text])
+    assert ours is not None and (known.kind, ours.is_foreign) == (ours.kind, False) and known.set and known.source
+
+
+def test_a_spelling_of_two_sets_at_once_is_named_and_not_called_unknown() -> None:
+    octets = (CIM / "draft_www.xml").read_bytes()
+    other = octets.replace(b"www.iec.ch/TC57/2011/MeterReadingsMessage", b"www.iec.ch/TC57/2017/MeterReadingsMessage")
+    assert other != octets and "namespace-unknown" not in rules(found(other))
+    said = [one["reason"] for one in found(other)["findings"] if one["rule"] == "namespace-other-set"]
+    assert any("/2017/MeterReadingsMessage" in one for one in said)

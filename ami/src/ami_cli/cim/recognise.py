@@ -22,7 +22,6 @@ Form = Literal["typed", "generic", "operation", "payload", "query", "SOAP fault"
 Archetype = Literal["request", "response", "event", "fault", "none"]
 
 SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
-ABSTRACT = "http://iec.ch/TC57/2011/abstract"
 _GENERIC: dict[str, Archetype] = {
     "RequestMessage": "request",
     "ResponseMessage": "response",

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from ami_cim import ns
+from ami_cim.dialects import ALIASES
 
 _NOUN = r"(?P<Noun>[A-Z][A-Za-z]*)"
 _YEAR = r"(?P<year>20\d\d)"
@@ -75,14 +76,33 @@ class _Row:
 
 
 def namespace_of(text: str) -> Namespace | None:
-    """What is known of a namespace; None for one of no set that has a name here."""
+    """What is known of a namespace; None for one of no set that has a name here.
+
+    Which one of ours means the same is the head-end's to say where it can take it (`ami_cim.dialects`); the table has the words.
+    """
+    ours = ALIASES.get(text)
     for row in _namespaces():
         found = row.pattern.fullmatch(text)
         if found is not None:
             parts = found.groupdict()
-            canonical = _filled(row.canonical, parts) or text
+            canonical = ours or _filled(row.canonical, parts) or text
             return Namespace(text, row.kind, canonical, _filled(row.set, parts), row.source, parts.get("year") or "")
-    return None
+    return None if ours is None else _spelled(text, ours)
+
+
+def _spelled(text: str, ours: str) -> Namespace:
+    """Of a set that has no row: the www. of drafts with the year of another set."""
+    known = namespace_of(ours)
+    kind = "payload" if known is None else known.kind
+    year = re.search(_YEAR, text)
+    return Namespace(
+        text,
+        kind,
+        ours,
+        "a draft's www. and another year",
+        "what a head-end can be set to take",
+        year[0] if year else "",
+    )
 
 
 def known_namespaces() -> tuple[str, ...]:
