@@ -13,8 +13,6 @@ from rich.console import Console
 from ami_hes.api import paths
 from ami_hes.client.asking import DEFAULT_URL, TokenFile, Url, head_end
 from ami_process import rest_client
-from ami_process.asking import NOT_OK
-from ami_process.rest_client import AnswerLost, NotReached, ProcessRefused
 
 STANDARD_OUTPUT = "-"
 
@@ -55,16 +53,11 @@ def export_readings(
     query += [(name, text) for name, text in (("from", since), ("to", until)) if text is not None]
     try:
         with (
+            hes.ending(if_lost="what has come is not all, and is not kept"),
             rest_client.streamed(url, f"{paths.READINGS}?{urlencode(query)}", token_file) as parts,
             _new(file) as opened,
         ):
             lines = _written(parts, opened)
-    except NotReached as problem:
-        raise hes.not_reached(problem) from None
-    except ProcessRefused as problem:
-        raise hes.refused(str(problem)) from None
-    except AnswerLost as problem:
-        raise hes.ended(f"{problem}; what has come is not all, and is not kept", NOT_OK) from None
     except OSError as problem:
         raise hes.refused(f"{file} can't be written: {problem.strerror or problem}") from None
     sys.stderr.write(f"{lines - 1} readings are in {'standard output' if file == STANDARD_OUTPUT else file}\n")

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ami_process.terminal_text import in_columns
+
 PLACES = ("METER", "TRACK", "STEP", "STATE", "WAITS FOR", "UNTIL")
 HISTORY = ("AT", "METER", "TRACK", "STEP", "WHAT")
 
@@ -33,7 +35,5 @@ def _entry(one: Mapping[str, Any]) -> Sequence[str]:
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     if not rows:
         return
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     yield ""
-    for row in (heads, *rows):
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from in_columns((heads, *rows)).splitlines()

@@ -4,6 +4,8 @@ Each failure ends the command with a sentence and an exit code that says what be
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -38,10 +40,17 @@ class RunningProcess:
         self, path: str, model: type[Answer], method: str = "GET", content: str | None = None, *, if_lost: str = ""
     ) -> Answer:
         """The answer; a failure ends the command. `if_lost` is added where it is not known what became of the question."""
-        try:
+        with self.ending(if_lost):
             return self.ask(path, model, method, content)
+
+    @contextmanager
+    def ending(self, if_lost: str = "") -> Iterator[None]:
+        """Any failure of `ami_process.rest_client` inside ends the command."""
+        try:
+            yield
         except NotReached as problem:
-            raise self.not_reached(problem) from None
+            hint = f"`{self.program} serve` is the process, --url says where it is"
+            raise self.ended(f"{problem}; nothing was sent. {hint}", NOT_REACHED) from None
         except ProcessRefused as problem:
             raise self.refused(str(problem)) from None
         except AnswerLost as problem:
@@ -54,11 +63,6 @@ class RunningProcess:
             return model.model_validate_json(answer)
         except ValidationError:
             raise AnswerLost("the answer is not understood: is this a process of the same version?") from None
-
-    def not_reached(self, problem: NotReached) -> typer.Exit:
-        """Say that nothing was asked, and where the process is looked for."""
-        hint = f"`{self.program} serve` is the process, --url says where it is"
-        return self.ended(f"{problem}; nothing was sent. {hint}", NOT_REACHED)
 
     def refused(self, reason: str) -> typer.Exit:
         """Say why the command is not carried out as it was asked."""
