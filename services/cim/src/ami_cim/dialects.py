@@ -79,10 +79,16 @@ def rename(element: Element, dialect: Dialect) -> Spelling:
             renamed[tag] = f"{{{ours}}}{name.localname}"
             kind = _kind_of(ours)
             found[kind] = _template(theirs, ours)
-    for tag, new in renamed.items():
-        for one in list(element.iter(tag)):
-            one.tag = new
+    if renamed:
+        retag(element, renamed)
     return Spelling(**found)
+
+
+def retag(element: Element, names: Mapping[str, str]) -> None:
+    """Give elements of these Clark names other ones; in one pass, however many names there are."""
+    for one in element.iter("*"):
+        if (new := names.get(one.tag)) is not None:
+            one.tag = new
 
 
 def expected_for(namespace: str) -> str | None:

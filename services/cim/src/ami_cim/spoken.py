@@ -10,7 +10,7 @@ from typing import Final
 from lxml import etree
 
 from ami_cim import ns, soap
-from ami_cim.dialects import ABSTRACT, NOUN
+from ami_cim.dialects import ABSTRACT, NOUN, retag
 from ami_cim.limits import Limits
 from ami_cim.nouns import ROOTS
 from ami_cim.peers import OURS, STRICT, Dialect, Spelling
@@ -167,8 +167,5 @@ def _rename(message: Element, spelling: Spelling) -> None:
     if not theirs:
         return
     names = {tag: etree.QName(tag) for tag in {one.tag for one in message.iter("*")}}
-    for tag, name in names.items():
-        other = theirs.get(name.namespace or "")
-        if other is not None and other != name.namespace:
-            for one in list(message.iter(tag)):
-                one.tag = f"{{{other}}}{name.localname}"
+    spelled = {tag: theirs[name.namespace] for tag, name in names.items() if name.namespace in theirs}
+    retag(message, {tag: f"{{{other}}}{names[tag].localname}" for tag, other in spelled.items()})
