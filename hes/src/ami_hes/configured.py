@@ -12,7 +12,7 @@ from ami_hes.file_drop import Directory, address_of
 from ami_hes.inbox import InboxSettings
 from ami_hes.jobs import Backoff, Group, Groups, LaneLimits, Lanes
 from ami_hes.meters import MetersSettings, Registry
-from ami_hes.nouns import Partner
+from ami_hes.nouns import STANDARD, Partner
 from ami_hes.partner_files import dialect_of, profile_of
 from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
 from ami_hes.schedules import Subscriber
@@ -26,7 +26,8 @@ from ami_process.http_connections import HttpLimits
 from ami_process.settings import SettingsError
 
 
-def subscribers(settings: Settings) -> tuple[Subscriber, ...]:
+def subscribers(settings: Settings, partners: Sequence[Partner]) -> tuple[Subscriber, ...]:
+    by_name = {one.name: one for one in partners}
     return tuple(
         Subscriber(
             name=one.name,
@@ -38,6 +39,7 @@ def subscribers(settings: Settings) -> tuple[Subscriber, ...]:
             typed=one.event == "typed",
             ack_required=one.ack_required,
             values_per_message=one.values_per_message,
+            partner=STANDARD if one.partner is None else by_name[one.partner],
         )
         for one in settings.hes.subscribers
     )

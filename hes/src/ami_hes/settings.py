@@ -120,6 +120,11 @@ class SubscriberSettings(Section):
     event: Literal["generic", "typed"] = "generic"
     """How an event is written: as EventMessage, or as the noun's own, as CreatedMeterReadings."""
     ack_required: bool = Field(default=True, description="Header.AckRequired of its events")
+    partner: str | None = Field(
+        default=None,
+        min_length=1,
+        description="name of an entry of `[[hes.partners]]`, in whose dialect and ReadingTypes its events are written",
+    )
     values_per_message: int = Field(
         default=2_000, ge=1, le=100_000, description="values in one event, unless one meter has more"
     )
@@ -128,6 +133,8 @@ class SubscriberSettings(Section):
     def _has_one_target(self) -> Self:
         if (self.url is None) == (self.directory is None):
             raise ValueError("a subscriber has a url or a directory")
+        if self.partner is not None and self.directory is not None and self.file_format == "csv":
+            raise ValueError("files of lines have no dialect: a partner gets xml")
         return self
 
 
@@ -295,6 +302,16 @@ class HesSettings(Section):
     keep_message_ids: int = Field(
         default=1_000_000, ge=0, description="MessageIDs of requests no longer kept; they are refused"
     )
+
+    @model_validator(mode="after")
+    def _partners_are_there(self) -> Self:
+        names = [one.name for one in self.partners if one.name]
+        if len(set(names)) < len(names):
+            raise ValueError("two partners have the same name")
+        unknown = [one.name for one in self.subscribers if one.partner is not None and one.partner not in names]
+        if unknown:
+            raise ValueError(f"the partner of the subscriber {unknown[0]} is no name of a partner")
+        return self
 
     @field_validator("time_zone")
     @classmethod

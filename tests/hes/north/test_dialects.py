@@ -147,6 +147,17 @@ async def test_typed_messages_of_other_years_are_answered_in_theirs(tmp_path: Pa
         assert (texts(answer.content, "Result"), hes.meters.told()) == (["OK"], [("M1", DISCONNECT, False)])
 
 
+@pytest.mark.parametrize("year", ["2015", "2017"])
+async def test_a_typed_get_of_another_year_is_answered_in_it(tmp_path: Path, year: str) -> None:
+    """Its Request is in the wrapper's namespace."""
+    namespace = f"http://iec.ch/TC57/{year}/GetMeterReadingsMessage"
+    inside = get().replace("<m:Request>", "<Request>").replace("</m:Request>", "</Request>")
+    async with north(tmp_path, reads(1, 1), **of("other-namespaces")) as hes:
+        answer = await hes.post(typed("GetMeterReadings", namespace, inside), "/cim/GetMeterReadings")
+        assert body_of(answer.content).tag == f"{{{namespace}}}MeterReadingsResponseMessage"
+        assert (texts(answer.content, "Result"), texts(answer.content, "value")) == (["OK"], ["0"])
+
+
 @pytest.mark.parametrize(
     ("octets", "theirs", "expected"),
     [

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from hostile_receivers import Receiver, deaf
+from lxml import etree
 from north_bench import Cis, entries, mrid, registry, texts
 from reported import into
 from scheduled import (
@@ -32,7 +33,9 @@ from scheduled import (
 )
 
 from ami_cim import soap
+from ami_cim.xml import parse_datetime
 from ami_hes.schedules import Definition, NotASchedule, ScheduleBook
+from ami_hes.settings import HesSettings, SubscriberSettings
 from ami_hes.store import Database, SqlSchedules
 from ami_process.environment import Environment
 from ami_process.worker import Worker
@@ -67,6 +70,59 @@ async def test_each_subscriber_gets_what_it_wants_and_a_deaf_one_keeps_no_other_
             False,
             True,
         )
+
+
+async def test_a_subscriber_that_is_a_partner_gets_its_dialect_and_its_codes(tmp_path: Path, events: list[Any]) -> None:
+    """In the operation PublishEvent, with Meter first, the period of each interval, and the commodity as the partner has it."""
+    profile, clock = tmp_path / "mdm.toml", clock_at(START)
+    profile.write_text('[switches]\ncommodity = "2"\n')
+    partner = {"name": "mdm", "source": "MDM", "dialect": "oracle-adk-cim", "mapping": profile}
+    async with Cis().serving() as mdm:
+        subscriber = {"name": "usage", "url": mdm.url, "partner": "mdm"}
+        async with collecting(tmp_path, clock, events, Readers(), subscriber, partners=[partner]) as hes:
+            await order(hes)
+            await clock.advance_to(DUE)
+            body = soap.unwrap(await mdm.taken.get())
+    abstract = "{http://iec.ch/TC57/2011/abstract}"
+    assert (body.tag, body[0].tag) == (f"{abstract}PublishEvent", f"{abstract}message")
+    readings = list(body.iter("{*}MeterReading"))
+    children = {tuple(child.tag.partition("}")[2] for child in one) for one in readings}
+    assert (len(readings), children) == (2, {("Meter", "IntervalBlocks")})
+    codes = {one.get("ref") for one in body.iterfind(".//{*}IntervalBlocks/{*}ReadingType")}
+    assert codes == {QUARTERS.replace(".1.1.12.", ".1.2.12.", 1)}
+    spans = [
+        parse_datetime(one.findtext("{*}end") or "") - parse_datetime(one.findtext("{*}start") or "")
+        for one in body.iter("{*}timePeriod")
+    ]
+    assert spans and set(spans) == {timedelta(minutes=15)}
+
+
+async def test_its_files_are_in_its_dialect_too(tmp_path: Path, events: list[Any]) -> None:
+    """The message alone, without SOAP and without an operation."""
+    clock, directory = clock_at(START), tmp_path / "drop"
+    directory.mkdir()
+    partner = {"name": "mdm", "source": "MDM", "dialect": "oracle-adk-cim"}
+    subscriber = {"name": "usage", "directory": directory, "partner": "mdm"}
+    async with collecting(tmp_path, clock, events, Readers(), subscriber, partners=[partner]) as hes:
+        await order(hes)
+        await clock.advance_to(DUE)
+        await reported(events, "reply_sent")
+    (file,) = directory.glob("*.xml")
+    message = etree.parse(file).getroot()
+    assert message.tag == "{http://iec.ch/TC57/2011/schema/message}EventMessage"
+    assert {one[0].tag.partition("}")[2] for one in message.iter("{*}MeterReading")} == {"Meter"}
+    assert message.find(".//{*}IntervalReadings/{*}timePeriod") is not None
+
+
+def test_a_subscriber_names_a_partner_that_is_there() -> None:
+    subscriber = {"name": "usage", "url": "http://127.0.0.1:1", "partner": "mdm"}
+    with pytest.raises(ValueError, match="the partner of the subscriber usage is no name of a partner"):
+        HesSettings.model_validate({"subscribers": [subscriber]})
+    with pytest.raises(ValueError, match="files of lines have no dialect"):
+        SubscriberSettings.model_validate({"name": "x", "directory": "d", "file_format": "csv", "partner": "mdm"})
+    twice = [{"name": "mdm", "source": "a"}, {"name": "mdm", "source": "b"}]
+    with pytest.raises(ValueError, match="two partners have the same name"):
+        HesSettings.model_validate({"partners": twice})
 
 
 async def test_an_event_has_its_message_id_whenever_it_is_sent(tmp_path: Path, events: list[Any]) -> None:

@@ -87,7 +87,7 @@ async def opened(
         await context.engine.open()
         drops = _what_gets_too_old(setup, context, south)
         await stack.enter_async_context(_at_work(commands.work, replies.work, collector.work, *drops))
-        addresses = {one.name: one.address for one in configured.subscribers(settings)}
+        addresses = {one.name: one.address for one in configured.subscribers(settings, setup.partners.partners)}
         redelivery = Redelivery(context, addresses, hes.keep_message_ids)
         yield Work(context=context, lanes=lanes, commands=commands, book=book, intake=intake, redelivery=redelivery)
 
@@ -122,7 +122,7 @@ def _parts(book: ScheduleBook, time_zone: str) -> Callable[[Ask], served.Parts]:
 def _collector(setup: Setup, stores: Stores, south: South, context: Context, writer: EventWriter) -> Collector:
     """With its subscribers."""
     publisher = Publisher(
-        subscribers=configured.subscribers(setup.settings),
+        subscribers=configured.subscribers(setup.settings, setup.partners.partners),
         writer=writer,
         outgoing=context.outgoing,
         engine=context.engine,

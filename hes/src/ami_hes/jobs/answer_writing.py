@@ -21,8 +21,9 @@ from ami_cim.message import Header, Reply, ReplyError, ResponseMessage
 from ami_cim.schema import Schemas
 from ami_cim.spoken import Speech, spoken
 from ami_hes.commands import Command, MeterId, Outcome
-from ami_hes.jobs.rows import format_errors, format_partner, parse_errors, parse_partner
+from ami_hes.jobs.rows import format_errors, parse_errors
 from ami_hes.nouns import RequestContext, Worked
+from ami_hes.nouns.kept_partners import format_partner, parse_partner
 from ami_hes.outbox import format_answer, parse_answer
 from ami_hes.served import noun_of
 

@@ -15,9 +15,10 @@ from ami_hes.jobs.answers import AnswerMaker, KeptAnswer
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Lanes
 from ami_hes.jobs.redelivery import owe_again
-from ami_hes.jobs.rows import context_of, digest, format_errors, format_partner, nonce_digest, parse_partner
+from ami_hes.jobs.rows import context_of, digest, format_errors, nonce_digest
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns import Partner, Plan, Refused, RequestContext, check, error, partner_of
+from ami_hes.nouns.kept_partners import format_partner, parse_partner
 from ami_hes.operation_sets import Ask
 from ami_hes.outbox import format_answer, parse_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts

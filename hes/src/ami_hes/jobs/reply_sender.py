@@ -17,7 +17,7 @@ from ami_hes.jobs.alone import alone
 from ami_hes.jobs.backoff import Backoff
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.destinations import Destinations, Post
-from ami_hes.jobs.rows import parse_partner
+from ami_hes.nouns.kept_partners import parse_partner
 from ami_hes.outbox import ACK_REQUIRED, NotServed, Outbox
 from ami_hes.reply_hosts import NoAnswer, NotAllowed, NotAnAddress, NotTaken, origin_of
 from ami_hes.store import StoredRequest

@@ -1,23 +1,18 @@
 """Between the values that are worked with and the rows that are kept."""
 
 import json
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from hashlib import sha256
-
-from pydantic import TypeAdapter
 
 from ami_cim.codes import Level
 from ami_cim.identity import Identifier
 from ami_cim.message import Header, ReplyError, RequestMessage
-from ami_cim.peers import Dialect
 from ami_cim.xml import printable
 from ami_hes.commands import Command, Outcome
-from ami_hes.nouns import STANDARD, Partner, RequestContext, Worked
+from ami_hes.nouns import RequestContext, Worked
+from ami_hes.nouns.kept_partners import parse_partner
 from ami_hes.store import StoredCommand, StoredRequest, StoredResult
-
-_DIALECTS = TypeAdapter(Dialect)
-_PARTNER = tuple(field.name for field in fields(Partner) if field.name != "codes")
 
 
 def digest(message: RequestMessage) -> str:
@@ -52,25 +47,6 @@ def format_errors(errors: tuple[ReplyError, ...]) -> str:
 def parse_errors(text: str) -> tuple[ReplyError, ...]:
     """What `format_errors` wrote."""
     return tuple(_error(**fields) for fields in json.loads(text))
-
-
-def format_partner(partner: Partner) -> str:
-    """What a partner has that the standard has not, as JSON; what its codes mean is needed for planning alone."""
-    values = {name: getattr(partner, name) for name in _PARTNER if getattr(partner, name) != getattr(STANDARD, name)}
-    if (dialect := values.get("dialect")) is not None:
-        values["dialect"] = asdict(dialect)
-    return json.dumps(values)
-
-
-def parse_partner(text: str) -> Partner:
-    """What `format_partner` wrote; a setting that there is no more has no effect."""
-    values = {name: value for name, value in json.loads(text).items() if name in _PARTNER}
-    if "dialect" in values:
-        values["dialect"] = _DIALECTS.validate_python(values["dialect"])
-    for name in ("switches", "dropped"):
-        if name in values:
-            values[name] = tuple(tuple(one) if isinstance(one, list) else one for one in values[name])
-    return Partner(**values)
 
 
 def context_of(request: StoredRequest) -> RequestContext:

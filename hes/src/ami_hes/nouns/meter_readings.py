@@ -105,9 +105,9 @@ def report(context: RequestContext, errors: Sequence[ReplyError], worked: Sequen
     return Reply(result=result, errors=tuple(entries)), payload if payload is None else _spelled(payload, partner)
 
 
-def created(read: Sequence[tuple[Worked, ReadValues]]) -> MeterReadings:
-    """What was read of meters without being asked for, as an event has it."""
-    return _payload(read, None)
+def created(read: Sequence[tuple[Worked, ReadValues]], partner: Partner = STANDARD) -> MeterReadings:
+    """What was read of meters without being asked for, as an event to this partner has it."""
+    return _spelled(_payload(read, None), partner)
 
 
 def _payload(read: Sequence[tuple[Worked, ReadValues]], reason: str | None) -> MeterReadings:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Self
 
 from ami_cim.schema import Schemas
+from ami_hes.nouns.kept_partners import format_partner
 from ami_hes.schedules.event_writing import (
     COMPLETE,
     FUNCTION,
@@ -76,6 +77,7 @@ class EventWriter:
                 first=number,
                 source=self.source,
                 at=at,
+                partner=format_partner(subscriber.partner),
             )
             for one in await self._written(order, piece):
                 yield one

@@ -19,6 +19,7 @@ from ami_cim.message import EventMessage, Header
 from ami_cim.schema import Schemas
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.nouns import Worked
+from ami_hes.nouns.kept_partners import parse_partner
 from ami_hes.nouns.meter_readings import created
 from ami_hes.operations.read_results import ReadValues
 from ami_hes.schedules.event_csv import csv_of
@@ -48,6 +49,8 @@ class EventOrder:
     """The number of the first event; those of one part are numbered through."""
     source: str
     at: datetime
+    partner: str = "{}"
+    """As it is kept with a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,9 @@ def _event(order: EventOrder, number: int, some: Sequence[Read], schemas: Schema
         correlation_id=order.part_id,
     )
     wrapper = envelope.typed_wrapper(Verb.CREATED, NOUN) if order.typed else envelope.EVENT_MESSAGE
+    payload = created(some, parse_partner(order.partner))
     write = wire.write_event if order.file is None else wire.write_event_document
-    return WrittenEvent(message_id, write(EventMessage(header=header, payload=created(some)), wrapper, schemas))
+    return WrittenEvent(message_id, write(EventMessage(header=header, payload=payload), wrapper, schemas))
 
 
 def _read_of(one: Collected, request_id: str) -> Read:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from ami_cim.codes import Verb
 from ami_hes.engine import Engine, ReplyJob
 from ami_hes.meters.registry import Registry
+from ami_hes.nouns.kept_partners import format_partner
 from ami_hes.outbox import ACK_REQUIRED
 from ami_hes.schedules.event_writer import EventWriter
 from ami_hes.schedules.event_writing import WrittenEvent
@@ -60,6 +61,7 @@ class Publisher:
             verb=Verb.CREATED,
             noun=NOUN,
             query=ACK_REQUIRED if subscriber.ack_required else "",
+            partner=format_partner(subscriber.partner),
             correlation_id=part_id,
             reply_address=subscriber.address,
             accepted_at=now,

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ami_hes.nouns import STANDARD, Partner
+
 NOUN = "MeterReadings"
 
 
@@ -24,6 +26,8 @@ class Subscriber:
     ack_required: bool = True
     values_per_message: int = 2_000
     meters_per_message: int | None = None
+    partner: Partner = STANDARD
+    """In whose dialect and ReadingTypes they are."""
 
     def wants(self, noun: str, tags: Mapping[str, str]) -> bool:
         """Whether events of this noun about a meter with these tags are for it."""

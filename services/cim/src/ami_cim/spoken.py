@@ -14,7 +14,7 @@ from ami_cim.dialects import ABSTRACT, NOUN, retag
 from ami_cim.limits import Limits
 from ami_cim.nouns import ROOTS
 from ami_cim.peers import OURS, STRICT, Dialect, Spelling
-from ami_cim.xml import Element, format_datetime, parse_datetime
+from ami_cim.xml import Element, format_datetime, parse, parse_datetime
 
 _MINUTES = {10: "1 54", 15: "2 53", 1: "3 56", 30: "5 51", 5: "6 55", 60: "7 50", 2: "10", 3: "14", 20: "31 52"}
 MEASURED: Final = {number: minutes for minutes, numbers in _MINUTES.items() for number in numbers.split()}
@@ -58,10 +58,14 @@ def late(dialect: Dialect) -> Speech:
 
 
 def spoken(octets: bytes, speech: Speech) -> bytes:
-    """A SOAP message of ours as the peer wants it; the same octets where nothing is to be changed."""
+    """A message of ours, in SOAP or a document of its own, as the peer wants it; the same octets where nothing is to be changed."""
     if speech.is_ours:
         return octets
-    body = soap.unwrap(octets, Limits(octets=len(octets), nodes=len(octets)))
+    root = parse(octets, Limits(octets=len(octets), nodes=len(octets)))
+    if etree.QName(root).namespace != ns.SOAP:  # a file has no operation
+        message = _spoken(root, replace(speech, spelling=replace(speech.spelling, operation="", inner="")))
+        return etree.tostring(message, xml_declaration=True, encoding="UTF-8")
+    body = soap.unwrap(root)
     if soap.is_fault(body):
         return _spoken_fault(octets, body, speech)
     return soap.wrap(_spoken(body, speech))
