@@ -137,14 +137,15 @@ def test_long_action_both_ways(size: int, policy: tuple[bool, bool] | None, ciph
 
 
 @pytest.mark.parametrize(("size", "policy"), list(product(SIZES, POLICIES)))
-def test_an_array_in_blocks_may_stay_encoded(size: int, policy: tuple[bool, bool] | None) -> None:
+def test_an_array_in_blocks_or_on_the_fast_path_may_stay_encoded(size: int, policy: tuple[bool, bool] | None) -> None:
     joined = talking(size, policy)
     for value in (ROWS, VALUE, data.array()):
         joined.values[CLOCK] = value
         (answer,) = joined.ask(Get(CLOCK, encoded=True))
         assert answer == GetResult(value, OK) == joined.ask(Get(CLOCK))[0]
-        in_blocks = 0 < size < len(data.encode(value)) and value.tag is DataTag.ARRAY
-        assert isinstance(answer.value.value, data.EncodedItems) == in_blocks
+        in_blocks = 0 < size < len(data.encode(value))
+        stays = value.tag is DataTag.ARRAY and (in_blocks or policy == (True, True))
+        assert isinstance(answer.value.value, data.EncodedItems) == stays
 
 
 @pytest.mark.parametrize(("size", "policy"), list(product(SIZES, POLICIES)))

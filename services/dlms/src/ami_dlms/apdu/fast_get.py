@@ -15,9 +15,11 @@ from typing import Any
 from ami_dlms import data
 from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
 from ami_dlms.cosem.descriptors import AttributeDescriptor
-from ami_dlms.data import Data
+from ami_dlms.cursor import Reader
+from ami_dlms.data import Data, EncodedItems
 from ami_dlms.data.decoding import READERS, Room, read_items
 from ami_dlms.data.types import FORMATS
+from ami_dlms.enums import DataTag
 from ami_dlms.errors import DecodeError
 from ami_dlms.obis import Obis
 
@@ -78,6 +80,18 @@ def value_in(octets: bytes) -> Data | None:
     except (DecodeError, IndexError, StructError):
         return None
     return value if end == len(octets) else None
+
+
+def encoded_array_in(octets: bytes) -> Data | None:
+    """The array of a response, its elements as they came; None for everything else."""
+    if len(octets) <= _DATA + 1 or octets[_CHOICE] or octets[_DATA] != DataTag.ARRAY:
+        return None
+    reader = Reader(octets, _DATA + 1)
+    try:
+        length = reader.length()
+    except DecodeError:
+        return None
+    return Data(DataTag.ARRAY, EncodedItems(length, octets[reader.offset :]))
 
 
 def _get_request_normal(octets: bytes) -> GetRequestNormal | None:

@@ -29,7 +29,7 @@ class Open:
 
 @frozen
 class Get:
-    """Read an attribute. `encoded`: an array that comes in blocks may stay as its octets (`ami_dlms.data.EncodedItems`)."""
+    """Read an attribute. `encoded`: an array may stay as its octets where it comes in blocks or in a frame of the fast path (`ami_dlms.data.EncodedItems`)."""
 
     descriptor: AttributeDescriptor
     selection: SelectiveAccess | None = None

@@ -6,16 +6,21 @@ beginning. The connection takes both steps through its state table, as for every
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from struct import error as StructError
 
-from ami_dlms.apdu.fast_get import GET_RESPONSE_NORMAL, REQUEST_SIZE, request_for, value_in
+from ami_dlms.apdu.fast_get import GET_RESPONSE_NORMAL, REQUEST_SIZE, encoded_array_in, request_for, value_in
 from ami_dlms.association.client.exchange import INVOKE_ID_MASK, SUCCESS, Exchange, invoke_flags, invoke_id
-from ami_dlms.association.client.ln import GetExchange
+from ami_dlms.association.client.ln import EncodedGetExchange, GetExchange
 from ami_dlms.association.events import Get, GetResult
 from ami_dlms.association.protection.apdu_protection import largest_plaintext
 from ami_dlms.association.protection.association_protection import AssociationProtection
 from ami_dlms.association.protection.fast_ciphering import FastCiphering
 from ami_dlms.association.settings import ClientSettings
+from ami_dlms.data import Data
+
+_VALUES: Mapping[type, Callable[[bytes], Data | None]] = {GetExchange: value_in, EncodedGetExchange: encoded_array_in}
+"""By the exchange: how the value of a response is taken."""
 
 
 class FastPath:
@@ -50,13 +55,10 @@ def fast_path(settings: ClientSettings, protection: AssociationProtection | None
 
 def result_in(plaintext: bytes, exchange: Exchange | None) -> GetResult | None:
     """The value of a response in one APDU to this exchange; None for everything else."""
-    if (
-        type(exchange) is not GetExchange
-        or plaintext[:2] != GET_RESPONSE_NORMAL
-        or len(plaintext) <= len(GET_RESPONSE_NORMAL)
-    ):
+    value_of = _VALUES.get(type(exchange))
+    if value_of is None or plaintext[:2] != GET_RESPONSE_NORMAL or len(plaintext) <= len(GET_RESPONSE_NORMAL):
         return None
-    if (plaintext[2] ^ exchange.invoke_id_and_priority) & INVOKE_ID_MASK:
+    if exchange is None or (plaintext[2] ^ exchange.invoke_id_and_priority) & INVOKE_ID_MASK:
         return None
-    value = value_in(plaintext)
+    value = value_of(plaintext)
     return None if value is None else GetResult(value, SUCCESS)
