@@ -125,6 +125,20 @@ async def test_a_message_that_comes_again_gets_its_answer_again(tmp_path: Path, 
             assert await listed(hes) == []
 
 
+async def test_a_create_replaces_no_schedule_that_has_its_message_id_as_name(tmp_path: Path, events: list[Any]) -> None:
+    """An operator has ordered it over REST; what is the same is there already."""
+    async with north(tmp_path, environment=at(START, events)) as hes:
+        same = {"reading_types": [QUARTERS], "meters": [mrid(number) for number in (1, 2, 3)]}
+        for name, target in (("daily", 90.0), ("nightly", 99.0)):
+            ordered = same | {"time_zone": "Europe/Berlin", "at": "00:30", "target_percent": target}
+            answer = await hes.client.put(f"{hes.url}/api/v1/schedules/{name}", json=ordered)
+            assert answer.status_code == 200, answer.text
+        kept = await listed(hes)
+        assert said(await ask(hes, message("create", "daily", ASKED))) == ("FAILED", ["2.15"], [])
+        assert said(await ask(hes, message("create", "nightly", ASKED))) == ("OK", [], ["nightly"])
+        assert await listed(hes) == kept
+
+
 async def test_schedules_of_a_meter_and_of_a_group(tmp_path: Path, events: list[Any]) -> None:
     registry = [one | {"tags": {"feeder": "F12"}} for one in entries(3)]
     group = replace(ASKED, end_devices=(), usage_points=(), end_device_groups=(Identified(names=(Name(name="F12"),)),))

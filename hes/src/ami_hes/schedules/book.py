@@ -42,6 +42,17 @@ class ScheduleBook:
     changed: Callable[[], None]
     most_characters: int = MOST_CHARACTERS
 
+    async def create(
+        self, name: str, definition: Definition, *, enabled: bool = True, start_at: datetime | None = None
+    ) -> Schedule:
+        """As `put`, under a name of its own; one that is there with the same content stays as it is. Raises NameTaken for another one."""
+        kept = next((one for one in await self.schedules() if one.name == name), None)
+        if kept is None:
+            return await self.put(name, definition, enabled=enabled, start_at=start_at)
+        if kept.definition != definition:
+            raise NameTaken(name)
+        return kept
+
     async def put(
         self, name: str, definition: Definition, *, enabled: bool = True, start_at: datetime | None = None
     ) -> Schedule:

@@ -7,6 +7,7 @@ ID of kind transaction in their Request. What can't be kept as it is asked for i
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ami_cim.errors import InvalidMessage
@@ -21,6 +22,7 @@ from ami_hes.nouns.devices import devices_of, meter_of_device, meter_of_usage_po
 from ami_hes.schedules.book import ScheduleBook
 from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
 from ami_hes.schedules.periods import DAY, HOUR, Every
+from ami_hes.store import NameTaken
 from ami_mapping.reading_types import RefusedReadingType
 
 NOUN = "MeterReadSchedule"
@@ -31,7 +33,16 @@ FIRST_YEAR, LAST_YEAR = 1970, 9_000
 """In which a schedule may begin: every moment of it then lies in the calendar, in every zone and with every offset."""
 _IDENTIFYING = ("EndDevice/", "UsagePoint/")
 _UNKNOWN = "Request/ID: no schedule is known by this transaction: the MessageID of its create."
+_TAKEN = "Nothing was scheduled: there is another schedule whose name is this MessageID; change that one, or take another MessageID."
 Asked = MeterReadSchedule | GetMeterReadSchedule
+
+
+class Put(Protocol):
+    """How the book keeps a schedule."""
+
+    async def __call__(
+        self, name: str, definition: Definition, *, enabled: bool, start_at: datetime | None
+    ) -> Schedule: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +73,15 @@ class ScheduleOrders:
             raise Refused(error(problem.code, f"{problem.reason}.")) from None
 
     async def _create(self, context: RequestContext, message: RequestMessage) -> Report:
-        return await self._put(context.request_id, context, message)
+        """It may come again without an answer; what has its name meanwhile and is something else is not replaced by it."""
+        try:
+            return await self._put(self.book.create, context.request_id, context, message)
+        except NameTaken:
+            raise Refused(error("2.15", _TAKEN)) from None
 
     async def _change(self, context: RequestContext, message: RequestMessage) -> Report:
         schedule = await self._named(message)
-        return await self._put(schedule.name, context, message)
+        return await self._put(self.book.put, schedule.name, context, message)
 
     async def _cancel(self, _: RequestContext, message: RequestMessage) -> Report:
         schedule = await self._named(message)
@@ -100,7 +115,7 @@ class ScheduleOrders:
         payload = self._payload(shown[0], context) if len(shown) == 1 else None
         return Reply(result="OK", identifiers=_transactions(*(one.name for one in shown))), payload
 
-    async def _put(self, name: str, context: RequestContext, message: RequestMessage) -> Report:
+    async def _put(self, put: Put, name: str, context: RequestContext, message: RequestMessage) -> Report:
         asked = message.payload
         if not isinstance(asked, MeterReadSchedule):
             raise Refused(error("1.7", f"The request has no {NOUN} in its Payload."))
@@ -122,7 +137,7 @@ class ScheduleOrders:
             at=_local_time(start_at, zone),
             time_zone=zone.key,
         )
-        await self.book.put(name, definition, enabled=not when.disabled, start_at=start_at)
+        await put(name, definition, enabled=not when.disabled, start_at=start_at)
         return _done(name)
 
     def _meters(self, asked: Asked, context: RequestContext) -> tuple[list[Meter], tuple[str, str] | None]:
