@@ -22,7 +22,9 @@ _NAMESPACE = UUID("6f1c3f3e-2d0b-4f6e-9b53-8a1f0f6f5d10")
 """Of the MessageIDs of operations; another one would have sets that come again done twice."""
 MOST_OPERATIONS = 100
 MOST_OCTETS = 500_000
-"""Of the payloads in one answer: it is written at once."""
+"""Of what came of all operations in one answer: it is written at once."""
+ERROR_OCTETS = 300
+"""That an Error has about, for an answer that nobody has written."""
 _UNDONE = "Nothing of the set was done, since enforceTransactionalIntegrity can't be kept: what a meter has done is not undone."
 
 _TOO_LARGE = f"The values of this operation don't fit into the {MOST_OCTETS} octets of one answer; ask for them alone."
@@ -50,7 +52,7 @@ class OperationSets:
                 done.append(_not_begun(one, stopped_by))
                 continue
             done.append(await self._do(one, message, room))
-            room -= done[-1].octets
+            room = max(0, room - done[-1].octets)
             if whole.enforce_sequence and done[-1].reply.result != "OK":
                 stopped_by = one.operation_id
         return _report(done)
@@ -65,8 +67,9 @@ class OperationSets:
                 return _Done(one, Reply(result="FAILED", errors=(error(problem.code, problem.reason),)))
             reason = f"Operation {one.operation_id} could not be answered now, and those behind it are not begun"
             raise CimError("5.1", f"{reason}: {problem.reason} The same message goes on with them.") from None
+        octets = max(octets, ERROR_OCTETS * len(answer.reply.errors))
         if answer.payload is None:
-            return _Done(one, answer.reply)
+            return _Done(one, _shortened(answer.reply, octets, room), octets=octets)
         if octets > room:
             return _Done(one, Reply(result="FAILED", errors=(error("3.1", _TOO_LARGE),)))
         return _Done(one, answer.reply, replace(one, verb=Verb.REPLY, payload=answer.payload), octets)
@@ -106,7 +109,7 @@ class _Done:
     answer: Operation | None = None
     """With the payload of its answer, where it has one."""
     octets: int = 0
-    """Of that."""
+    """Of its answer."""
 
 
 def _request(one: Operation, message: RequestMessage) -> RequestMessage:
@@ -127,6 +130,15 @@ def _request(one: Operation, message: RequestMessage) -> RequestMessage:
     if one.verb == Verb.GET:
         return RequestMessage(header=header, query=one.payload)
     return RequestMessage(header=header, payload=one.payload)
+
+
+def _shortened(reply: Reply, octets: int, room: int) -> Reply:
+    """With as many of its errors as there is room for, but one at least, and how many more there are."""
+    fitting = len(reply.errors) if octets <= room else max(1, len(reply.errors) * room // octets)
+    if fitting >= len(reply.errors):
+        return reply
+    left = f"{len(reply.errors) - fitting} more errors of this operation don't fit into the {MOST_OCTETS} octets of one answer."
+    return replace(reply, errors=(*reply.errors[:fitting], ReplyError(code="3.1", level=Level.WARNING, reason=left)))
 
 
 def _undone(one: Operation, fault: ReplyError | None) -> ReplyError:

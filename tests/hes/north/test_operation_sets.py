@@ -17,6 +17,7 @@ from ami_cim.message import ResponseMessage
 from ami_cim.payloads.meter_readings import MeterReadings
 from ami_cim.payloads.operation_set import OperationSet
 from ami_hes.commands import Outcome
+from ami_hes.operation_sets import MOST_OCTETS
 from ami_hes.settings import PartnerSettings
 
 MESSAGE = "http://iec.ch/TC57/2011/schema/message"
@@ -147,6 +148,20 @@ async def test_integrity_that_cannot_be_kept_is_refused_before_anything_is_done(
         assert hes.meters.commands == []
         only_reads = (await hes.post(a_set(get(1), flags=INTEGRITY, message_id="set-2"), GENERIC)).content
         assert said(only_reads) == ("OK", [(1, "0.0")])
+
+
+async def test_errors_of_all_operations_together_are_bounded(tmp_path: Path) -> None:
+    """A group of meters, or a few thousand names, has as many errors, in each of a hundred operations."""
+    many = [f"M{number}" for number in range(100, 1_600)]
+    async with north(tmp_path) as hes:
+        answer = (await hes.post(a_set(*[control(DISCONNECT, *many)] * 4, control(DISCONNECT, "M1")), GENERIC)).content
+    assert len(answer) < 1.2 * MOST_OCTETS
+    result, errors = said(answer)
+    assert result == "PARTIAL" and errors[-1] == (5, "0.0")
+    of_each = [sum(number == one and code == "2.4" for one, code in errors) for number in (1, 2, 3, 4)]
+    assert of_each[0] == 1_501 and of_each[2:] == [2, 2]
+    left = [reason for reason in texts(answer, "reason") if "more errors of this operation" in reason]
+    assert len(left) == 3 and left[-1].startswith("1499 more errors")
 
 
 async def test_the_reply_to_a_set_may_come_later(tmp_path: Path) -> None:
