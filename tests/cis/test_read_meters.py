@@ -39,6 +39,7 @@ from ami_cim.periods import Period
 from ami_cim.quality import Quality
 from ami_cis.app import System, running
 from ami_cis.readings_api import READINGS
+from ami_cis.schedules_api import SCHEDULES
 from ami_cis.store import KeptReading, ReadingQuery, Retention, Store, TakenEvent
 from ami_process.store.places import Place
 
@@ -281,6 +282,26 @@ async def test_a_look_that_is_none_is_refused(tmp_path: Path, hes: StandInHes, q
     async with asking(tmp_path, hes, time_zone="Europe/Berlin") as (_, client):
         answer = await client.get(READINGS, params=query)
     assert answer.status_code == 422 and answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "words"),
+    [
+        (READINGS, {"meters": "M1001"}, "meters: there is no such parameter; there are meter, type, from, to"),
+        (READINGS, {"meter": "x" * 301}, "meter: has more than 300 characters"),
+        (READINGS, {"meter": ["M1001"] * 1_001}, "meter: at most 1000 are taken"),
+        (SCHEDULES, {"groups": "F12"}, "groups: there is no such parameter; there are meter, group"),
+        (f"{SCHEDULES}/daily", {"keep": "true"}, "keep: there is no such parameter; there are none here"),
+    ],
+)
+async def test_a_parameter_is_not_left_out_silently(
+    tmp_path: Path, hes: StandInHes, path: str, query: dict[str, Any], words: str
+) -> None:
+    """The answer would be one to another question."""
+    async with asking(tmp_path, hes) as (_, client):
+        answer = await client.get(path, params=query)
+    assert (answer.status_code, answer.json()["error"]) == (422, words)
+    assert hes.requests == []
 
 
 def a_value(value: str | None, said_at: datetime = NOON, at: datetime = NOON, **more: Any) -> KeptReading:

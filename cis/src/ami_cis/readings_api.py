@@ -26,6 +26,7 @@ from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Readings, ReadOrder, ReadOutcome, Target
 from ami_process.api import ApiRefused, read_body
 from ami_process.local_times import NoSuchTime, at_home
+from ami_process.query_parameters import check_known, values_of
 
 READINGS = "/api/v1/readings"
 MAX_TARGETS = 10_000
@@ -201,7 +202,7 @@ def reading_routes(readings: Readings, store: Store, asking: Asking) -> list[Rou
         asking.demand_replies(asynchronous=asked.asynchronous)
         order = asked.order(asking.meters, zone)
         read = await under_way.end_of(order.message_id, partial(readings.run, order))
-        return _json(await asyncio.to_thread(ReadingsOutcome.of, order, read, zone))
+        return await asyncio.to_thread(lambda: _json(ReadingsOutcome.of(order, read, zone)))
 
     async def look(request: Request) -> Response:
         wanted = _wanted(request, zone)
@@ -209,18 +210,21 @@ def reading_routes(readings: Readings, store: Store, asking: Asking) -> list[Rou
             found = await store.readings(wanted)
         except StoreUnavailable as problem:
             raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
-        return _json(await asyncio.to_thread(KeptReadings.of, found, zone, complete=len(found) < wanted.most))
+        complete = len(found) < wanted.most
+        return await asyncio.to_thread(lambda: _json(KeptReadings.of(found, zone, complete=complete)))
 
     return [Route(READINGS, ask, methods=["POST"]), Route(READINGS, look, methods=["GET"])]
 
 
 def _wanted(request: Request, zone: ZoneInfo) -> ReadingQuery:
-    """The query: `meter` and `type` as often as there are, `from`, `to`."""
+    """The query: `meter` and `type` as often as there are, `from`, `to`. Raises ApiRefused for anything else."""
+    check_known(request, ("meter", "type", "from", "to"))
+    meters, asked = (values_of(request, name, MAX_TYPES) for name in ("meter", "type"))
     query = request.query_params
     given = {name: query[name] for name in ("from", "to") if name in query}
     try:
         period = PeriodQuery.model_validate(given)
-        types = tuple(reading_type_of(one) for one in query.getlist("type")[:MAX_TYPES])
+        types = tuple(reading_type_of(one) for one in asked)
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_input=False, include_context=False)[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
@@ -228,7 +232,7 @@ def _wanted(request: Request, zone: ZoneInfo) -> ReadingQuery:
     except ValueError as problem:
         raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, f"type: {problem}") from None
     start, end = period.in_zone(zone)
-    return ReadingQuery(meters=tuple(query.getlist("meter")[:MAX_TYPES]), reading_types=types, after=start, until=end)
+    return ReadingQuery(meters=tuple(meters), reading_types=types, after=start, until=end)
 
 
 def _json(document: BaseModel) -> Response:

@@ -24,6 +24,7 @@ from ami_cis.store import CountedReadings, Store, StoreUnavailable
 from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Every, FoundSchedule, OrderOutcome, ReadSchedule, ReadSchedules, Target, device_label
 from ami_process.api import ApiRefused, read_body
+from ami_process.query_parameters import check_known, values_of
 
 SCHEDULES = "/api/v1/schedules"
 SCHEDULE = f"{SCHEDULES}/{{name:path}}"
@@ -190,6 +191,7 @@ def schedule_routes(schedules: ReadSchedules, store: Store, asking: Asking) -> l
         return _json(ScheduleList.of(outcome, schedules=[ScheduleLine.of(one, asking) for one in found]))
 
     async def show(request: Request) -> Response:
+        check_known(request, ())
         outcome, found = await under_way.end_of(None, partial(schedules.find, request.path_params["name"]))
         if found is None:
             return _json(ScheduleDetails.of(outcome, schedule=None, kept=()))
@@ -202,6 +204,7 @@ def schedule_routes(schedules: ReadSchedules, store: Store, asking: Asking) -> l
         return _json(ScheduleDetails.of(outcome, schedule=line, kept=kept))
 
     async def end(request: Request) -> Response:
+        check_known(request, ("keep",))
         name, keep = request.path_params["name"], request.query_params.get("keep", "false")
         if keep not in ("true", "false"):
             raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, "keep: true or false was expected")
@@ -219,7 +222,8 @@ def schedule_routes(schedules: ReadSchedules, store: Store, asking: Asking) -> l
 
 def _asked(request: Request, known: Sequence[Meter]) -> tuple[tuple[Target, ...], tuple[str | None, str] | None]:
     """Of a query: `meter` as often as there are, or `group`; none: all meters that the CIS knows."""
-    names, group = request.query_params.getlist("meter"), request.query_params.get("group")
+    check_known(request, ("meter", "group"))
+    names, group = values_of(request, "meter", MAX_METERS), request.query_params.get("group")
     if names and group:
         raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, "name meters or a group")
     if group is not None:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from ami_hes.api import paths, query
 from ami_hes.store.history import DeadLetterLine, SqlHistory, SubscriberLine
 from ami_process.api import ApiRefused, read_body
+from ami_process.query_parameters import check_known
 
 DEFAULT_LISTED, MAX_LISTED = 100, 1_000
 MAX_IDS = 1_000
@@ -126,7 +127,7 @@ def outgoing_routes(history: SqlHistory, redelivery: Redelivering, targets: Mapp
     """GET lists, POST sends again, DELETE drops; `targets` are those of the subscribers of the configuration."""
 
     async def list_dead_letters(request: Request) -> Response:
-        query.known(request, ("limit",))
+        check_known(request, ("limit",))
         limit = query.number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
         with query.looking():
             lines, backlog = await history.dead_letters(limit), await history.backlog()
@@ -143,7 +144,7 @@ def outgoing_routes(history: SqlHistory, redelivery: Redelivering, targets: Mapp
             return query.given(Dropped(messages=await redelivery.drop(chosen.ids)))
 
     async def list_subscribers(request: Request) -> Response:
-        query.known(request, ())
+        check_known(request, ())
         with query.looking():
             lines = {one.subscriber: one for one in await history.subscribers()}
         names = sorted({*targets, *lines})

@@ -4,7 +4,7 @@ A part is read when the one before it has been sent, so that neither a large ans
 off has no end as HTTP has one: who reads it can tell.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from http import HTTPStatus
 from zoneinfo import ZoneInfo
@@ -15,12 +15,13 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ami_cim.identity import is_uuid
-from ami_hes.api import paths, query
+from ami_hes.api import paths
 from ami_hes.meters.registry import Registry
 from ami_hes.store import Extract, Readings, csv_parts
 from ami_mapping.reading_types import ReadingType, RefusedReadingType
 from ami_process.api import ApiRefused
 from ami_process.local_times import NoSuchTime, at_home
+from ami_process.query_parameters import check_known, values_of, wrong
 
 MOST_AT_ONCE = 2
 """Answers that are being written; each reads the store beside the work of the head-end."""
@@ -34,15 +35,15 @@ def kept_readings_routes(readings: Readings | None, registry: Registry, zone: Zo
     answers = _Answers()
 
     async def give(request: Request) -> Response:
-        query.known(request, ("meter", "type", "from", "to"))
+        check_known(request, ("meter", "type", "from", "to"))
         if readings is None:
             raise ApiRefused(HTTPStatus.CONFLICT, "no readings are kept: hes.keep_readings_days is 0")
         since, until = (_moment(request, name, zone) for name in ("from", "to"))
         wanted = Extract.between(
             since,
             until,
-            mrids=[_mrid(one, registry) for one in _named(request, "meter")],
-            reading_types=[_reading_type(one) for one in _named(request, "type")],
+            mrids=[_mrid(one, registry) for one in values_of(request, "meter", MOST_NAMED)],
+            reading_types=[_reading_type(one) for one in values_of(request, "type", MOST_NAMED)],
         )
         return answers.streamed(_lines(readings, wanted))
 
@@ -86,13 +87,6 @@ async def _lines(readings: Readings, wanted: Extract) -> AsyncIterator[str]:
         yield lines
 
 
-def _named(request: Request, name: str) -> Sequence[str]:
-    found = request.query_params.getlist(name)
-    if len(found) > MOST_NAMED:
-        raise _wrong(f"{name}: at most {MOST_NAMED} are taken")
-    return found
-
-
 def _mrid(name: str, registry: Registry) -> str:
     """Of a meter of the registry, or one that has left it and is named by its mRID."""
     meter = registry.find_by_name(name) or registry.find_by_mrid(name)
@@ -106,7 +100,7 @@ def _reading_type(text: str) -> str:
     try:
         return str(ReadingType.parse(text)._replace(multiplier=0))
     except RefusedReadingType:
-        raise _wrong(f"type: {text[:80]!r} is no ReadingType, which has 18 numbers") from None
+        raise wrong(f"type: {text[:80]!r} is no ReadingType, which has 18 numbers") from None
 
 
 def _moment(request: Request, name: str, zone: ZoneInfo) -> datetime | None:
@@ -116,11 +110,7 @@ def _moment(request: Request, name: str, zone: ZoneInfo) -> datetime | None:
     try:
         return at_home(datetime.fromisoformat(text), zone)
     except NoSuchTime as problem:
-        raise _wrong(f"{name}: {problem}") from None
+        raise wrong(f"{name}: {problem}") from None
     except ValueError:
         why = "is no time: write 2026-11-28, 2026-11-28T12:00 or 2026-11-28T12:00+01:00"
-        raise _wrong(f"{name}: {text[:40]!r} {why}") from None
-
-
-def _wrong(reason: str) -> ApiRefused:
-    return ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
+        raise wrong(f"{name}: {text[:40]!r} {why}") from None

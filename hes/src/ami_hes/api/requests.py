@@ -20,6 +20,7 @@ from ami_hes.api.values import (
 )
 from ami_hes.store.history import RequestLine, SqlHistory
 from ami_process.api import ApiRefused
+from ami_process.query_parameters import check_known
 
 DEFAULT_LISTED = 50
 UNDELIVERED = 100
@@ -48,7 +49,7 @@ class _Requests:
         self._cancel = cancel
 
     async def list(self, request: Request) -> Response:
-        query.known(request, ("limit", "before"))
+        check_known(request, ("limit", "before"))
         limit = query.number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
         with query.looking():
             lines = await self._history.requests(limit, request.query_params.get("before"))

@@ -15,6 +15,7 @@ from ami_hes.meters.registry import Registry
 from ami_hes.schedules import Definition, Every, ListedSchedule, NotASchedule, Schedule, ScheduleBook
 from ami_hes.store import StoredRun
 from ami_process.api import ApiRefused, read_body
+from ami_process.query_parameters import check_known
 
 MOST_TYPES, MOST_METERS = 200, 5_000
 _TIME_OF_DAY = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
@@ -161,7 +162,7 @@ def schedule_routes(book: ScheduleBook, registry: Registry) -> list[Route]:
     """GET lists; PUT orders or changes; DELETE removes."""
 
     async def list_schedules(request: Request) -> Response:
-        query.known(request, ())
+        check_known(request, ())
         with query.looking():
             return query.given(ScheduleList(schedules=tuple(map(_entry, await book.listed()))))
 

@@ -1,0 +1,33 @@
+"""Names and bounds of what an URL of an API asks for behind its question mark."""
+
+from collections.abc import Collection, Sequence
+from http import HTTPStatus
+
+from starlette.requests import Request
+
+from ami_process.api import ApiRefused
+
+MAX_CHARACTERS = 300
+
+
+def check_known(request: Request, names: Collection[str]) -> None:
+    """A parameter that is none of these is refused, as is one that is too long: it would be left out silently."""
+    for name, value in request.query_params.multi_items():
+        if name not in names:
+            there_are = f"there are {', '.join(names)}" if names else "there are none here"
+            raise wrong(f"{name[:40]}: there is no such parameter; {there_are}")
+        if len(value) > MAX_CHARACTERS:
+            raise wrong(f"{name}: has more than {MAX_CHARACTERS} characters")
+
+
+def values_of(request: Request, name: str, most: int) -> Sequence[str]:
+    """Of a parameter that may be given several times; more than these are refused."""
+    found = request.query_params.getlist(name)
+    if len(found) > most:
+        raise wrong(f"{name}: at most {most} are taken")
+    return found
+
+
+def wrong(reason: str) -> ApiRefused:
+    """What is wrong with a parameter."""
+    return ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
