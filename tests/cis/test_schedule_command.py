@@ -105,6 +105,33 @@ async def test_a_schedule_is_ordered_listed_shown_cancelled_and_deleted(
     assert lines[-1] == "The HES has no schedule of these meters."
 
 
+@pytest.mark.parametrize(("code", "exit_code", "names"), [("5.1", 1, []), ("2.4", 0, ["last"])])
+async def test_a_list_lacks_no_schedule_silently(
+    tmp_path: Path,
+    hes: StandInHes,
+    capsys: pytest.CaptureFixture[str],
+    code: str,
+    exit_code: int,
+    names: list[str],
+) -> None:
+    """One that could not be had is an end of its own; one that was deleted meanwhile is none any more."""
+    there = Schedules()
+
+    async def lacking(of: StandInHes, received: Received) -> Response:
+        message = received.message
+        if message.request_identifiers and message.request_identifiers[0].value == "daily":
+            failed = Reply(result="FAILED", errors=(ReplyError(code=code, reason="not now"),))
+            return soap(reply_to(message, failed), received.wrapper)
+        return await there(of, received)
+
+    hes.behaviour = lacking
+    commands = [CREATE, [*CREATE, "--name", "last"], ["list", "--json"]]
+    assert await schedule(tmp_path, hes, *commands) == [0, 0, exit_code]
+    listed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [one["name"] for one in listed["schedules"]] == names
+    assert [one["code"] for one in listed["errors"]] == ([code] if exit_code else [])
+
+
 async def test_json_and_groups(tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]) -> None:
     hes.behaviour = Schedules()
     create = ["create", "--type", "import", "--group", "feeder=F12", "--every", "hour", "--at", "00:05", "--json"]

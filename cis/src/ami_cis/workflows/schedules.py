@@ -25,6 +25,8 @@ from ami_process.local_times import NoSuchTime, at_home
 NOUN = "MeterReadSchedule"
 MOST_LISTED = 200
 """Schedules that are looked up one by one."""
+_UNKNOWN = "2.4"
+"""The code for a schedule that the HES does not have."""
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 Every = Literal["day", "hour"]
 PERIODS: Final[dict[Every, timedelta]] = {"day": DAY, "hour": HOUR}
@@ -93,7 +95,7 @@ class ReadSchedules:
     async def among(
         self, targets: Sequence[Target], group: tuple[str | None, str] | None
     ) -> tuple[OrderOutcome, list[FoundSchedule]]:
-        """Those that collect from one of these meters, or from this group."""
+        """Those that collect from one of these meters, or from this group; where one of them can't be had, how asking for it ended."""
         query = GetMeterReadSchedule(
             end_devices=tuple(target.device for target in targets if target.device), end_device_groups=_groups(group)
         )
@@ -102,8 +104,11 @@ class ReadSchedules:
         names = [] if response is None else [one.value for one in response.reply.identifiers]
         found: list[FoundSchedule] = []
         for name in names[:MOST_LISTED]:
-            _, schedule = await self.find(name)
-            found += [schedule] if schedule is not None else []
+            ended, schedule = await self.find(name)
+            if schedule is not None:
+                found.append(schedule)
+            elif all(one.code != _UNKNOWN for one in ended.errors):  # else it was deleted meanwhile
+                return ended, found
         return outcome, found
 
     def _about(self, verb: Literal["cancel", "delete"], name: str) -> RequestMessage:
