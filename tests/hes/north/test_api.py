@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from ami_hes import events
 from ami_hes.api.openapi import OPERATIONS, openapi
 from ami_hes.commands import Outcome
+from ami_hes.registry.packed_meters import PackedMeters
+from ami_hes.store import StoredMeter
 from ami_process.environment import Environment
 from ami_process.events import Event
 
@@ -61,6 +64,24 @@ async def test_meters_are_imported_listed_and_shown_without_a_secret(tmp_path: P
             assert shown.json()["secrets"] == ["encryption_key", "authentication_key"]
             assert SECRET.lower() not in shown.text.lower() and SECRET[::-1].lower() not in shown.text.lower()
         assert SECRET.lower() not in imported.text.lower()
+
+
+async def test_meters_of_a_large_registry_are_sought_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them are looked at for each page."""
+    threads: list[int] = []
+    stored = PackedMeters.stored
+
+    def seen(meters: PackedMeters, mrid: str) -> StoredMeter | None:
+        threads.append(threading.get_ident())
+        return stored(meters, mrid)
+
+    async with north(tmp_path) as hes:
+        monkeypatch.setattr(PackedMeters, "stored", seen)
+        page = (await hes.client.get(f"{hes.url}/api/v1/meters?limit=2&after=M1")).json()
+        assert [one["name"] for one in page["meters"]] == ["M2", "M3"]
+        assert threads and threading.get_ident() not in threads
 
 
 async def test_a_row_whose_texts_no_answer_could_have_is_refused_and_no_other(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from ami_hes.registry.packed_meters import table_of
 from ami_hes.store import StoredMeter
 from ami_mapping.controls import CONTROLS
 from ami_process.api import ApiRefused, read_body
+from ami_process.query_parameters import check_known
 from ami_registry import defaults_of
 
 DEFAULT_LISTED = 100
@@ -48,9 +49,10 @@ class _Meters:
         self._kept = kept
 
     async def list(self, request: Request) -> Response:
-        query.known(request, ("limit", "after", "group"))
+        check_known(request, ("limit", "after", "group"))
         limit = query.number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
-        listing = self._kept.listing(query.group(request, "group"), request.query_params.get("after", ""), limit)
+        group, after = query.group(request, "group"), request.query_params.get("after", "")
+        listing = await self._kept.listing(group, after, limit)
         lines = tuple(_line(one, table) for one, table in listing.meters)
         following = lines[-1].name if listing.more and lines else None
         return query.given(MeterList(meters=lines, total=listing.total, next=following))

@@ -5,7 +5,7 @@ nothing of a refused one is. A meter of a file of the configuration is that file
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from heapq import nsmallest
 from typing import NamedTuple
@@ -136,12 +136,18 @@ class KeptRegistry:
             self._meters.remove(stored.mrid)
             return stored
 
-    def listing(self, group: tuple[str, str] | None, after: str, limit: int) -> Listing:
-        """The first meters by name, of a group (tag and value) or of all, whose names are behind `after`."""
-        ids: Collection[str] = self._meters.keys() if group is None else self.registry.member_ids(*group)
-        behind = (meter for meter in map(self._meters.stored, ids) if meter is not None and meter.name > after)
-        first = nsmallest(limit + 1, behind, key=lambda meter: meter.name)
+    async def listing(self, group: tuple[str, str] | None, after: str, limit: int) -> Listing:
+        """The first meters by name, of a group (tag and value) or of all, whose names are behind `after`.
+
+        They are sought beside the event loop, since those of a large registry take a while; what changes meanwhile may be in it or not.
+        """
+        ids = tuple(self._meters) if group is None else self.registry.member_ids(*group)
+        first = await asyncio.to_thread(self._first_behind, after, limit + 1, ids)
         return Listing([(meter, table_of(meter)) for meter in first[:limit]], len(ids), len(first) > limit)
+
+    def _first_behind(self, after: str, number: int, ids: Iterable[str]) -> list[StoredMeter]:
+        behind = (meter for meter in map(self._meters.stored, ids) if meter is not None and meter.name > after)
+        return nsmallest(number, behind, key=lambda meter: meter.name)
 
     def show(self, name: str) -> tuple[StoredMeter, Table] | None:
         """The meter of this name or mRID, with its entry without secrets."""
