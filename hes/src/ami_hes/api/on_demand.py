@@ -149,7 +149,7 @@ def reading_routes(
             response = answer if isinstance(answer, ResponseMessage) else await _opened(answer, schemas)
         except CimError as problem:
             raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, problem.reason) from None
-        return query.given(await asyncio.to_thread(ReadAnswer.of, response, names, zone))
+        return await asyncio.to_thread(lambda: query.given(ReadAnswer.of(response, names, zone)))
 
     return [Route(paths.READINGS, read, methods=["POST"])]
 

@@ -44,9 +44,9 @@ LIGHT = 32_768
 """Characters of payloads that are written on the event loop; they become several times as many octets of XML, in some 30 ms."""
 LIGHT_COMMANDS = 2_000
 LIGHT_ANSWER = 131_072
-GROWTH = 4
-"""What a dialect adds to an answer, a period to each interval, is less than this."""
 """Octets of a kept answer that are read and written again on the event loop."""
+GROWTH = 4
+"""Times its octets an answer has at most once it is written again: a dialect adds a period to each interval."""
 AT_ONCE = 500_000
 """Characters of payloads that the writing process gets in one piece."""
 CPU_S, MEMORY = 60, 1_000_000_000
