@@ -17,7 +17,9 @@ import pytest
 from north_bench import SCHEMAS, Cis, North, mrid
 from scheduled import DAY, DUE, ORDER, START, Readers, clock_at, collecting, event_of, order, reported
 
+from ami_cim import wire
 from ami_cim.envelope import parse_event
+from ami_cim.errors import CimError
 from ami_cim.message import EventMessage
 from ami_cim.payloads.meter_readings import MeterReadings
 from ami_cim.xml import parse
@@ -156,6 +158,25 @@ async def test_dead_letters_are_listed_retried_and_dropped(
             assert gone.status_code == 404
             assert await hes_command(hes, "subscribers", "list") == 0
             assert [line.split()[:3] for line in capsys.readouterr().out.splitlines()][-1] == ["mdm", mdm.url, "1"]
+
+
+async def test_what_a_receiver_says_does_nothing_to_the_terminal(
+    tmp_path: Path, events: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault may hold the one octet that begins a sequence of control, which XML allows."""
+    clock = clock_at(START)
+    said = wire.write_fault(CimError("2.5", "no such noun\x9b2J\u202e"))
+    async with (
+        Cis((500, said)).serving() as mdm,
+        collecting(tmp_path, clock, events, Readers(), {"name": "mdm", "url": mdm.url}) as hes,
+    ):
+        await order(hes)
+        await clock.advance_to(DUE)
+        await reported(events, "reply_dead_letter")
+        for command in (("dead-letters", "list"), ("jobs",)):
+            assert await hes_command(hes, *command) == 0
+            shown = capsys.readouterr().out
+            assert "no such noun" in shown and all(line.isprintable() for line in shown.splitlines())
 
 
 async def test_a_retry_is_owed_over_a_restart_for_as_long_as_a_new_message(tmp_path: Path, events: list[Any]) -> None:

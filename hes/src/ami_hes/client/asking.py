@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.style import StyleType
 from rich.table import Table
 
 from ami_process.asking import RunningProcess
 from ami_process.commands import AsJson, token_file_option, url_option
+from ami_process.terminal_text import printable
 
 __all__ = ["DEFAULT_URL", "AsJson", "TokenFile", "Url", "head_end", "show", "show_json", "table"]
 
@@ -31,18 +33,29 @@ def show_json(answer: BaseModel) -> None:
     sys.stdout.write(answer.model_dump_json() + "\n")
 
 
+class _Lines(Table):
+    """Cells are what a terminal can take: what a receiver or a client has said is among them."""
+
+    def add_row(
+        self, *renderables: RenderableType | None, style: StyleType | None = None, end_section: bool = False
+    ) -> None:
+        """As of any table."""
+        cells = (printable(one) if isinstance(one, str) else one for one in renderables)
+        super().add_row(*cells, style=style, end_section=end_section)
+
+
 def table(*columns: str) -> Table:
     """A table with this headline."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    made = _Lines(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
 
 
 def show(*parts: Table | str) -> None:
-    """Tables and lines; nothing that came from elsewhere is read as markup."""
+    """Tables and lines; nothing that came from elsewhere is read as markup, or does anything to the terminal."""
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console = Console(markup=False, highlight=False, emoji=False, width=WIDE)
     for part in parts:
-        console.print(part)
+        console.print(printable(part) if isinstance(part, str) else part)

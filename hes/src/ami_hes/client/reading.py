@@ -104,7 +104,7 @@ def _table(readings: Sequence[ReadValueEntry]) -> Table:
     shown = [column for column in range(len(COLUMNS)) if any(row[column] for row in rows)]
     lines = table(*(COLUMNS[column] for column in shown))
     for row in rows:
-        lines.add_row(*(printable(row[column]) for column in shown))
+        lines.add_row(*(row[column] for column in shown))
     return lines
 
 
