@@ -115,8 +115,8 @@ class DyingEngine:
         self.answers: Answers = whole.answers
         self.events: Events = DyingEvents(whole.events) if port == "events" else whole.events
 
-    async def open(self) -> None:
-        await self._whole.open()
+    async def open(self, paced: Collection[str] = ()) -> None:
+        await self._whole.open(paced)
 
 
 def dying(make: MakeEngine, port: str, call: str) -> MakeEngine:

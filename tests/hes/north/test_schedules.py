@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hostile_receivers import Receiver, deaf
 from lxml import etree
-from north_bench import Cis, entries, mrid, registry, texts
+from north_bench import Cis, North, entries, mrid, registry, texts
 from reported import into
 from scheduled import (
     DAY,
@@ -347,7 +347,7 @@ async def test_a_run_whose_end_can_not_be_kept_is_ended_as_soon_as_it_can(tmp_pa
 
 
 async def test_a_run_puts_no_more_commands_into_the_lane_than_may_wait_there(tmp_path: Path, events: list[Any]) -> None:
-    """And the head-end stays ready for other requests."""
+    """And the head-end stays ready for other requests, also in the life that goes on with the run."""
     clock, readers = clock_at(START), Readers()
     readers.open.clear()
     lanes = {"campaign": {"max_pending": 3, "share": 1.0}}
@@ -356,14 +356,21 @@ async def test_a_run_puts_no_more_commands_into_the_lane_than_may_wait_there(tmp
         await order(hes)
         await clock.advance_to(DUE)
         await reported(events, "schedule_begun")
-        async with asyncio.timeout(60):
-            while len(readers.asked) < 2:
-                await asyncio.sleep(0.005)
-        assert (await hes.client.get(f"{hes.url}/readyz")).status_code == 200
-        assert len(readers.asked) == 2
+        await _only_two_asked(readers, hes)
+    readers.asked.clear()
+    async with collecting(tmp_path, clock, events, readers, lanes=lanes, registry=registry) as hes:
+        await _only_two_asked(readers, hes)
         readers.open.set()
         (done,) = await reported(events, "schedule_collected")
         assert (done["meters"], done["delivered"]) == (7, 7)
+
+
+async def _only_two_asked(readers: Readers, hes: North) -> None:
+    async with asyncio.timeout(60):
+        while len(readers.asked) < 2:
+            await asyncio.sleep(0.005)
+    assert (await hes.client.get(f"{hes.url}/readyz")).status_code == 200
+    assert len(readers.asked) == 2
 
 
 async def test_large_events_are_written_while_other_requests_are_answered(

@@ -84,7 +84,7 @@ async def opened(
         limits = IntakeLimits(lanes, hes.max_meters_per_request)
         parts = _parts(book, hes.time_zone)
         intake = Intake(context, answers, south.registry, hosts, limits, parts, setup.partners.partners)
-        await context.engine.open()
+        await context.engine.open(await collector.under_way())
         drops = _what_gets_too_old(setup, context, south)
         await stack.enter_async_context(_at_work(commands.work, replies.work, collector.work, *drops))
         addresses = {one.name: one.address for one in configured.subscribers(settings, setup.partners.partners)}

@@ -4,8 +4,9 @@ Recovery is this engine's own, since its queues are lost with the process. What 
 request as it is, reported, and keeps no other back.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import timedelta
+from functools import partial
 
 from ami_hes import events
 from ami_hes.engine.memory_commands import MemoryCommands
@@ -41,23 +42,24 @@ class EmbeddedEngine:
         self._emit = environment.emit
         self._reply_age = reply_age
 
-    async def open(self) -> None:
+    async def open(self, paced: Collection[str] = ()) -> None:
         """To be done before any request is taken."""
         unanswered, owed = await self._results.unanswered(), await self._results.owed()
-        commands = await self._each(
-            unanswered, self._restore_commands
-        )  # oldest first: a meter gets its commands in order
+        restore = partial(self._restore_commands, frozenset(paced))
+        commands = await self._each(unanswered, restore)  # oldest first: a meter gets its commands in order
         replies = await self._each(owed, self._restore_reply)
         if unanswered or owed:
             self._emit(events.Recovered(requests=len(unanswered), commands=commands, replies=replies))
         if given_up := await self._deliveries.dead_letters():
             self._emit(events.DeadLetters(replies=given_up))
 
-    async def _restore_commands(self, request_id: str) -> int:
+    async def _restore_commands(self, paced: Collection[str], request_id: str) -> int:
         """Its commands without result; where only the answer is missing any one of them, since who takes it answers."""
         if await self._results.find(request_id) is None:
             raise LookupError(f"the request {request_id} is not kept")
         left = await self._results.open_commands(request_id)
+        if left and request_id in paced:
+            return 0
         chosen = left or [one for done in await self._results.completed([request_id]) for one in done.commands[:1]]
         self.commands.restore([one.job for one in chosen])
         return len(left)

@@ -152,9 +152,10 @@ class Events(Protocol):
 class Engine(Protocol):
     """All of them."""
 
-    async def open(self) -> None:
+    async def open(self, paced: Collection[str] = ()) -> None:
         """Before any request is taken: what an earlier life left open is dispatched again.
 
+        Commands without a result of `paced` requests are not: who made these puts their commands, as their lane has room.
         Raises StoreUnavailable. An engine that keeps its jobs elsewhere has nothing to do here.
         """
 

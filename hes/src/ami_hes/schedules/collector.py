@@ -58,6 +58,11 @@ class Collector:
         """A schedule has changed: it may be due earlier than was known."""
         self._changed.set()
 
+    async def under_way(self) -> frozenset[str]:
+        """The requests of runs that an earlier life has left: `work` puts what is open of them, as the lane has room. Raises StoreUnavailable."""
+        runs = await self.store.open_runs()
+        return frozenset(part_id(run.run_id, number) for run in runs for number in range(1, run.parts + 1))
+
     async def work(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
