@@ -131,15 +131,30 @@ def test_what_is_in_it_still_has_to_be_a_message(operation: str) -> None:
         event_of(octets, ALL)
 
 
-def test_what_is_packed_may_have_another_namespace_too() -> None:
-    octets = SAMPLES["CreatedMeterReadings-generic"]
+def packed(octets: bytes, theirs: bytes, ours: bytes) -> bytes:
+    """A message of ours whose payload is compressed, and has theirs in place of ours."""
     root = etree.fromstring(octets)
     (payload,) = root.iter("{*}Payload")
-    inside = etree.tostring(payload[0]).replace(b"/2011/MeterReadings#", b"/2009/MeterReadings#")
+    inside = etree.tostring(payload[0]).replace(ours, theirs)
     payload[:] = []
-    packed = base64.b64encode(gzip.compress(inside, mtime=0)).decode()
-    etree.SubElement(payload, "{http://iec.ch/TC57/2011/schema/message}Compressed").text = packed
-    assert event_of(etree.tostring(root), OTHERS) == event_of(octets)
+    text = base64.b64encode(gzip.compress(inside, mtime=0)).decode()
+    etree.SubElement(payload, "{http://iec.ch/TC57/2011/schema/message}Compressed").text = text
+    return etree.tostring(root)
+
+
+def test_what_is_packed_may_have_another_namespace_too() -> None:
+    octets = SAMPLES["CreatedMeterReadings-generic"]
+    theirs = packed(octets, b"/2009/MeterReadings#", b"/2011/MeterReadings#")
+    assert event_of(theirs, OTHERS) == event_of(octets)
+
+
+def test_what_is_packed_may_have_an_element_more_too() -> None:
+    octets = SAMPLES["CreatedMeterReadings-generic"]
+    more = packed(octets, b"<batch>7</batch></MeterReading>", b"</MeterReading>")
+    limits = replace(UNKNOWN_PEER, dialect=Dialect(extra_elements=("batch",)))
+    assert event_of(more, limits) == event_of(octets)
+    with pytest.raises(InvalidMessage, match="batch"):
+        event_of(more)
 
 
 def test_the_process_that_reads_knows_the_dialect() -> None:

@@ -54,8 +54,7 @@ def canonical(body: Element, dialect: Dialect) -> tuple[Element, Spelling]:
     if dialect.operation_wrappers:
         body, operation, inner = _unwrapped(body, seen)
         seen = Spelling(message=seen.message, typed=seen.typed, payload=seen.payload, operation=operation, inner=inner)
-    if dialect.extra_elements:
-        _leave_out(body, dialect)
+    leave_out(body, dialect)
     return body, seen
 
 
@@ -89,6 +88,15 @@ def retag(element: Element, names: Mapping[str, str]) -> None:
     for one in element.iter("*"):
         if (new := names.get(one.tag)) is not None:
             one.tag = new
+
+
+def leave_out(body: Element, dialect: Dialect) -> None:
+    """Remove the elements that the standard does not have, wherever they stand."""
+    for name in dialect.extra_elements:
+        for one in list(body.iter(f"{{*}}{name}")):
+            parent = one.getparent()
+            if parent is not None:
+                parent.remove(one)
 
 
 def expected_for(namespace: str) -> str | None:
@@ -136,14 +144,6 @@ def _roots_in(element: Element, namespace: str) -> Iterator[Element]:
 def _rename_all(root: Element, theirs: str, ours: str) -> None:
     for one in list(root.iter(f"{{{theirs}}}*")):
         one.tag = f"{{{ours}}}{etree.QName(one).localname}"
-
-
-def _leave_out(body: Element, dialect: Dialect) -> None:
-    for name in dialect.extra_elements:
-        for one in list(body.iter(f"{{*}}{name}")):
-            parent = one.getparent()
-            if parent is not None:
-                parent.remove(one)
 
 
 def _said_of_sender(body: Element) -> tuple[str | None, str | None]:

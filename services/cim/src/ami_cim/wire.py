@@ -125,6 +125,7 @@ def normalise(body: Element, limits: Limits = UNKNOWN_PEER, dialect: Dialect = S
         if payload is not None:
             unpacked = parse(_decompress(one.text or "", limits), limits)
             dialects.rename(unpacked, dialect)
+            dialects.leave_out(unpacked, dialect)
             payload.replace(one, unpacked)
     if dialect.any_order:
         schema_order.arrange(body)
