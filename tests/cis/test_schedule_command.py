@@ -132,6 +132,18 @@ async def test_a_list_lacks_no_schedule_silently(
     assert [one["code"] for one in listed["errors"]] == ([code] if exit_code else [])
 
 
+async def test_schedules_beyond_those_that_are_looked_up_are_counted(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ami_cis.workflows.schedules.MOST_LISTED", 1)
+    hes.behaviour = Schedules()
+    assert await schedule(tmp_path, hes, CREATE, [*CREATE, "--name", "last"], ["list"], ["list", "--json"]) == [0] * 4
+    *_, line, document = capsys.readouterr().out.splitlines()
+    assert line == "and 1 more: name meters or a group"
+    listed = json.loads(document)
+    assert ([one["name"] for one in listed["schedules"]], listed["further"]) == (["daily"], 1)
+
+
 async def test_json_and_groups(tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]) -> None:
     hes.behaviour = Schedules()
     create = ["create", "--type", "import", "--group", "feeder=F12", "--every", "hour", "--at", "00:05", "--json"]

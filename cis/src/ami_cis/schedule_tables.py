@@ -34,6 +34,7 @@ def show(answer: Shown) -> None:
             _write(_how(answer, "get MeterReadSchedule") if answer.result != "OK" else [])
             _write([] if answer.schedules or answer.result != "OK" else ["The HES has no schedule of these meters."])
             _draw(_list_of(answer.schedules) if answer.schedules else None)
+            _write([f"and {answer.further:,} more: name meters or a group"] if answer.further else [])
         case ScheduleDetails():
             _write(_how(answer, "get MeterReadSchedule") if answer.schedule is None else [])
             _draw(None if answer.schedule is None else _card(answer.schedule))

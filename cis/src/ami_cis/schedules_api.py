@@ -148,9 +148,10 @@ class ScheduleLine(BaseModel):
 
 
 class ScheduleList(_Ended):
-    """The schedules that collect from the meters that were named, or from all that the CIS knows."""
+    """The schedules that collect from the meters that were named, or from all that the CIS knows; `further` are not shown."""
 
     schedules: tuple[ScheduleLine, ...]
+    further: int
 
 
 class KeptSeries(BaseModel):
@@ -187,8 +188,9 @@ def schedule_routes(schedules: ReadSchedules, store: Store, asking: Asking) -> l
 
     async def look(request: Request) -> Response:
         targets, group = _asked(request, asking.meters)
-        outcome, found = await under_way.end_of(None, partial(schedules.among, targets, group))
-        return _json(ScheduleList.of(outcome, schedules=[ScheduleLine.of(one, asking) for one in found]))
+        found = await under_way.end_of(None, partial(schedules.among, targets, group))
+        lines = [ScheduleLine.of(one, asking) for one in found.schedules]
+        return _json(ScheduleList.of(found.outcome, schedules=lines, further=found.further))
 
     async def show(request: Request) -> Response:
         check_known(request, ())

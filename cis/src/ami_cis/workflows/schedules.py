@@ -7,7 +7,7 @@ the CIS shows of schedules is what the HES answers, not what it remembers of its
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from ami_cim.identity import EndDevice, Identified, Identifier, Name
@@ -55,6 +55,14 @@ class FoundSchedule:
     content: MeterReadSchedule
 
 
+class FoundSchedules(NamedTuple):
+    """How asking for them ended, those that came, and how many more there are than are looked up at once."""
+
+    outcome: OrderOutcome
+    schedules: Sequence[FoundSchedule]
+    further: int = 0
+
+
 class ReadSchedules:
     """Asks the HES; never raises for what the HES, the network or the store does."""
 
@@ -92,9 +100,7 @@ class ReadSchedules:
         payload = None if response is None else response.payload
         return outcome, FoundSchedule(name, payload) if isinstance(payload, MeterReadSchedule) else None
 
-    async def among(
-        self, targets: Sequence[Target], group: tuple[str | None, str] | None
-    ) -> tuple[OrderOutcome, list[FoundSchedule]]:
+    async def among(self, targets: Sequence[Target], group: tuple[str | None, str] | None) -> FoundSchedules:
         """Those that collect from one of these meters, or from this group; where one of them can't be had, how asking for it ended."""
         query = GetMeterReadSchedule(
             end_devices=tuple(target.device for target in targets if target.device), end_device_groups=_groups(group)
@@ -108,8 +114,8 @@ class ReadSchedules:
             if schedule is not None:
                 found.append(schedule)
             elif all(one.code != _UNKNOWN for one in ended.errors):  # else it was deleted meanwhile
-                return ended, found
-        return outcome, found
+                return FoundSchedules(ended, found)
+        return FoundSchedules(outcome, found, max(0, len(names) - MOST_LISTED))
 
     def _about(self, verb: Literal["cancel", "delete"], name: str) -> RequestMessage:
         identifier = Identifier(value=name, kind="transaction", object_type=NOUN)
