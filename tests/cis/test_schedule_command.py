@@ -144,6 +144,15 @@ async def test_schedules_beyond_those_that_are_looked_up_are_counted(
     assert ([one["name"] for one in listed["schedules"]], listed["further"]) == (["daily"], 1)
 
 
+async def test_more_meters_than_a_message_may_name_are_not_left_out_of_the_question(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ami_cis.schedules_api.MAX_METERS", 1)
+    assert await schedule(tmp_path, hes, ["list"]) == [2]
+    assert "the CIS knows more than 1 meters; name some of them, or a group" in capsys.readouterr().err
+    assert hes.requests == []
+
+
 async def test_json_and_groups(tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]) -> None:
     hes.behaviour = Schedules()
     create = ["create", "--type", "import", "--group", "feeder=F12", "--every", "hour", "--at", "00:05", "--json"]

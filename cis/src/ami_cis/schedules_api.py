@@ -233,7 +233,10 @@ def _asked(request: Request, known: Sequence[Meter]) -> tuple[tuple[Target, ...]
     meters = names or [meter.name for meter in known if meter.mrid]
     if not meters:
         raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, "the CIS knows no meters; name a meter or a group")
-    return _by_name(meters[:MAX_METERS], known), None
+    if len(meters) > MAX_METERS:
+        reason = f"the CIS knows more than {MAX_METERS} meters; name some of them, or a group"
+        raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
+    return _by_name(meters, known), None
 
 
 def _by_name(names: Sequence[str], known: Sequence[Meter]) -> tuple[Target, ...]:

@@ -58,6 +58,7 @@ class _Meters:
         return query.given(MeterList(meters=lines, total=listing.total, next=following))
 
     async def show(self, request: Request) -> Response:
+        check_known(request, ())
         name = request.path_params["name"]
         found = self._kept.show(name)
         if found is None:
@@ -84,7 +85,8 @@ class _Meters:
             report = await self._kept.import_rows(rows, check=wanted.check)
         return query.given(ImportReport(rows=tuple(RowResult.of(one) for one in report)))
 
-    async def count_groups(self, _: Request) -> Response:
+    async def count_groups(self, request: Request) -> Response:
+        check_known(request, ())
         return query.given(GroupCounts(groups={tag: dict(of) for tag, of in self._kept.registry.groups().items()}))
 
 

@@ -57,6 +57,7 @@ class _Requests:
         return query.given(RequestList(requests=tuple(map(RequestEntry.of, lines)), next=following))
 
     async def show(self, request: Request) -> Response:
+        check_known(request, ())
         with query.looking():
             line = await self._known(request)
             commands = await self._history.commands(line.message_id)
@@ -70,7 +71,8 @@ class _Requests:
             )
         )
 
-    async def show_jobs(self, _: Request) -> Response:
+    async def show_jobs(self, request: Request) -> Response:
+        check_known(request, ())
         with query.looking():
             backlog, undelivered = await self._history.backlog(), await self._history.undelivered(UNDELIVERED)
         return query.given(JobCounts.of(backlog, undelivered))
