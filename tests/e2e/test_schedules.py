@@ -125,7 +125,7 @@ def arrived(bodies: list[bytes]) -> dict[str, dict[datetime, list[Value]]]:
 
 
 def kept_by_cis(clocks: Clocks, meter: str) -> dict[datetime, Decimal]:
-    answer = clocks.cis.get("/readings", params={"meter": meter, "type": QUARTERS, "limit": 1000})
+    answer = clocks.cis.get("/readings", params={"meter": meter, "type": QUARTERS})
     assert answer.status_code == 200, answer.text
     return {datetime.fromisoformat(one["at"]): Decimal(one["value"]) for one in answer.json()["readings"]}
 
