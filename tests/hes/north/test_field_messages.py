@@ -156,7 +156,7 @@ TYPED_OF_OTHERS = """<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelo
             "EndDeviceEvents",
             '<e:Payload><x:EndDeviceEvents xmlns:x="http://iec.ch/TC57/2011/EndDeviceEvents#"/></e:Payload>',
         ),
-        ("execute", "OperationSet", ""),
+        ("execute", "EndDeviceFirmware", ""),
         ("create", "EndDeviceConfig", ""),
         ("change", "MeterConfig", "<e:Payload/>"),
     ],

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from ami_hes.store import Database, SqlReadings, StoredSeries
 from ami_hes.store.readings import GATHER_S
+from ami_hes.store.readings_port import Extract
 from ami_process.environment import real_time
 
 CODE = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0"
@@ -42,4 +43,4 @@ async def test_meters_that_come_one_after_the_other_share_transactions(tmp_path:
                 await asyncio.sleep(0)
         waits = (real_time() - began) / GATHER_S
         assert database.begun <= waits + 2 < METERS, (database.begun, waits)
-        assert [len(part) async for part in readings.everything(after=0, until=2)] == [1] * METERS
+        assert [len(part) async for part in readings.everything(Extract(after=0, until=2))] == [1] * METERS

@@ -201,10 +201,10 @@ async def test_a_fault_of_ours_ends_one_attempt_and_is_told(
 
     post = Outbox.post
 
-    async def failing_once(self: Outbox, address: str, answer: bytes) -> None:
+    async def failing_once(self: Outbox, *what: Any, **how: Any) -> None:
         if not seen(events, "reply_failed"):
             raise ZeroDivisionError
-        await post(self, address, answer)
+        await post(self, *what, **how)
 
     monkeypatch.setattr(Outbox, "post", failing_once)
     async with Cis().serving() as cis, north(tmp_path, reply_retry_most_s=0.05, events=events) as hes:

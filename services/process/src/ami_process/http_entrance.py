@@ -26,7 +26,7 @@ _ABSOLUTE = re.compile(rb"https?://([^/?#]+)(/.*)?", re.IGNORECASE)
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]]+))(?::[0-9]*)?", re.IGNORECASE)
 
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Of these no route reads one; of DELETE some do, and it may do without."""
+"""Of these no route reads one; all but POST may do without."""
 
 MAX_HOST = 300
 """Of a name (253), a port, and brackets."""
@@ -72,7 +72,7 @@ class Entrance:
             if host is None or origin.lower().partition("://")[2] != host.lower():
                 return HTTPStatus.FORBIDDEN, f"pages of {origin[:80]!r} may not ask here"
         octets = int(headers.get("content-length", "0"))
-        if method in _WITHOUT_BODY or (method == "DELETE" and not octets and "transfer-encoding" not in headers):
+        if method in _WITHOUT_BODY or (method != "POST" and not octets and "transfer-encoding" not in headers):
             return None
         if len(headers.getlist("content-type")) > 1:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a message has one content type"
