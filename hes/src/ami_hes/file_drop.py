@@ -20,7 +20,8 @@ from ami_hes.reply_hosts import NoAnswer
 
 SCHEME = "drop:"
 """Begins the address of what goes to a directory; no address of the network does, which is http or https."""
-THREADS = 4
+THREADS = 2
+"""Of each directory: one that hangs holds its own alone."""
 _MESSAGE_ID = re.compile(r"[0-9A-Za-z_-]{1,100}", re.ASCII)
 
 
@@ -53,7 +54,8 @@ class FileDrop:
 
     directories: Mapping[str, Directory]
     timeout_s: float
-    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="drop"))
+    _threads: dict[str, ThreadPoolExecutor] = field(default_factory=dict)
+    """By subscriber."""
 
     async def write(self, address: str, message_id: str, at: datetime, octets: bytes) -> None:
         """Returns when the file is there to stay. Raises NoAnswer where it can't be written now, NotServed where nobody gets it."""
@@ -66,7 +68,7 @@ class FileDrop:
         path = directory.path / name_of(message_id, at, directory.suffix)
         try:
             async with asyncio.timeout(self.timeout_s):
-                await asyncio.get_running_loop().run_in_executor(self._threads, _write, path, octets)
+                await asyncio.get_running_loop().run_in_executor(self._threads_of(subscriber), _write, path, octets)
         except TimeoutError:
             raise NoAnswer(f"{directory.path} did not take the file within {self.timeout_s:g} s") from None
         except OSError as problem:
@@ -74,7 +76,13 @@ class FileDrop:
 
     def close(self) -> None:
         """What is being written is finished or not, by itself."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _threads_of(self, subscriber: str) -> ThreadPoolExecutor:
+        if subscriber not in self._threads:
+            self._threads[subscriber] = ThreadPoolExecutor(THREADS, thread_name_prefix="drop")
+        return self._threads[subscriber]
 
 
 def _write(path: Path, octets: bytes) -> None:

@@ -23,6 +23,7 @@ from ami_cim.errors import CimError
 from ami_cim.message import EventMessage
 from ami_cim.payloads.meter_readings import MeterReadings
 from ami_cim.xml import parse
+from ami_hes import file_drop
 from ami_hes.__main__ import main
 from ami_hes.file_drop import Directory, FileDrop, address_of, name_of
 from ami_hes.outbox import NotServed
@@ -326,6 +327,31 @@ async def test_a_directory_that_hangs_is_given_up_for_now(tmp_path: Path, monkey
     with pytest.raises(NoAnswer, match=r"within 0\.05 s"):
         await drop_at(tmp_path, 0.05).write(address_of("mdm"), str(uuid.UUID(int=1)), AT, b"")
     released.set()
+
+
+async def test_a_directory_that_hangs_keeps_no_other_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    released, hanging, there = threading.Event(), tmp_path / "hanging", tmp_path / "there"
+    there.mkdir()
+    hanging.mkdir()
+    write = file_drop._write
+
+    def written(path: Path, octets: bytes) -> None:
+        if path.parent == hanging:
+            released.wait()
+        write(path, octets)
+
+    monkeypatch.setattr(file_drop, "_write", written)
+    drop = FileDrop({one.name: Directory(path=one, suffix="xml") for one in (hanging, there)}, 5.0)
+    ids = [str(uuid.UUID(int=number)) for number in range(8)]
+    stuck = [asyncio.create_task(drop.write(address_of("hanging"), one, AT, b"")) for one in ids]
+    try:
+        await asyncio.sleep(0)
+        await drop.write(address_of("there"), ids[0], AT, b"")
+        assert not any(one.done() for one in stuck) and len(list(there.iterdir())) == 1
+    finally:
+        released.set()
+        await asyncio.gather(*stuck)
+    assert len(list(hanging.iterdir())) == len(ids)
 
 
 async def test_no_reply_address_of_the_network_is_a_directory(tmp_path: Path) -> None:
