@@ -34,7 +34,7 @@ from scheduled import (
 
 from ami_cim import soap
 from ami_cim.xml import parse_datetime
-from ami_hes.schedules import Definition, NotASchedule, ScheduleBook
+from ami_hes.schedules import Collector, Definition, NotASchedule, ScheduleBook
 from ami_hes.settings import HesSettings, SubscriberSettings
 from ami_hes.store import Database, SqlSchedules
 from ami_process.environment import Environment
@@ -363,6 +363,17 @@ async def test_a_run_puts_no_more_commands_into_the_lane_than_may_wait_there(tmp
         readers.open.set()
         (done,) = await reported(events, "schedule_collected")
         assert (done["meters"], done["delivered"]) == (7, 7)
+
+
+async def test_a_clock_that_is_set_just_as_the_rest_begins_is_noticed() -> None:
+    nothing: Any = None
+    clock = clock_at(START)
+    collector = Collector(nothing, nothing, nothing, nothing, nothing, Environment(emit=into([])).by(clock), 1)
+    resting = asyncio.create_task(collector._rest(DUE))
+    await asyncio.sleep(0)
+    await clock.advance_to(DUE)
+    async with asyncio.timeout(5):
+        await resting
 
 
 async def _only_two_asked(readers: Readers, hes: North) -> None:
