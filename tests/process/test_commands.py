@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import typer
 
-from ami_process.commands import USAGE, explaining, serve_until_stopped
+from ami_process.commands import USAGE, exit_code_of, explaining, lazy_group, serve_until_stopped
 
 
 @pytest.fixture
@@ -42,6 +42,22 @@ def test_a_process_that_ends_by_itself_gives_its_exit_code() -> None:
         return 7
 
     assert serve_until_stopped(serve, asyncio.run) == 7
+
+
+def test_a_misspelt_command_that_is_loaded_late_is_suggested_too(capsys: pytest.CaptureFixture[str]) -> None:
+    loaded: list[str] = []
+
+    def late() -> typer.Typer:
+        loaded.append("meters")
+        return typer.Typer()
+
+    app = typer.Typer(cls=lazy_group({"meters": late}), rich_markup_mode=None)
+    app.callback()(lambda: None)
+    app.command("serve")(lambda: None)
+    for given, suggested in (("meter", " Did you mean 'meters'?"), ("serv", " Did you mean 'serve'?"), ("xyz", "")):
+        assert exit_code_of(app, [given]) == USAGE
+        assert capsys.readouterr().err.endswith(f"No such command '{given}'.{suggested}\n")
+    assert loaded == []
 
 
 @pytest.mark.usefixtures("umask")

@@ -285,6 +285,8 @@ async def test_schedules_are_ordered_listed_shown_and_removed(
     quarters = "0.0.2.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
     order = ("--type", quarters, "--zone", "Europe/Berlin", "--meter", "M1", "--meter", mrid(2))
     async with north(tmp_path) as running:
+        assert await hes(running, "schedules", "list") == 0
+        assert capsys.readouterr().out == "There are no schedules.\n"
         assert await hes(running, "schedules", "put", "each day", *order, "--at", "01:15") == 0
         assert re.fullmatch(r"each day is due at \S+:15:00Z\n", capsys.readouterr().out)
         assert await hes(running, "schedules", "put", "each/hour", *order, "--every", "hour", "--paused") == 0
@@ -294,16 +296,21 @@ async def test_schedules_are_ordered_listed_shown_and_removed(
         assert daily[:7] == ["each", "day", "day", "01:15", "Europe/Berlin", "2", "named"]
         assert hourly[:7] == ["each/hour", "hour", "00:30", "Europe/Berlin", "2", "named", "paused"]
         assert await hes(running, "schedules", "show", "each/hour") == 0
-        assert capsys.readouterr().out.splitlines()[0] == f"each/hour: {quarters}"
+        assert capsys.readouterr().out.splitlines() == [
+            f"each/hour: {quarters}",
+            "every hour at 00:30, Europe/Berlin; paused",
+            "There are no runs yet.",
+        ]
         assert await hes(running, "schedules", "show", "each/hour", "--json") == 0
         assert json.loads(capsys.readouterr().out)["mrids"] == [mrid(1), mrid(2)]
         for name, changes, reason in (
             ("x", ("--zone", "Europe/Atlantis"), "is no IANA time zone"),
             ("x", ("--meter", "M9"), "there is no meter with the name or mRID M9"),
-            ("x", ("--at", "25:00"), "at"),
+            ("x", ("--at", "25:00"), "--at: a time of day as 00:30 was expected"),
         ):
             assert await hes(running, "schedules", "put", name, *order, *changes) == 2
-            assert reason in capsys.readouterr().err
+            (refused,) = capsys.readouterr().err.splitlines()
+            assert reason in refused
         assert await hes(running, "schedules", "remove", "each/hour") == 0
         assert await hes(running, "schedules", "remove", "each/hour") == 2
         assert await hes(running, "schedules", "show", "each/hour") == 2

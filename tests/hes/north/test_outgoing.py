@@ -152,6 +152,10 @@ async def test_dead_letters_are_listed_retried_and_dropped(
             assert event_of(await mdm.taken.get()).header.message_id == first
             await reported(events, "reply_sent")
             assert await hes_command(hes, "dead-letters", "drop") == 2
+            capsys.readouterr()
+            for what in ("retry", "drop"):
+                assert await hes_command(hes, "dead-letters", what, "unknown") == 2
+                assert capsys.readouterr() == ("", "hes: there is no dead letter with any of these MessageIDs\n")
             assert await hes_command(hes, "dead-letters", "drop", "--all") == 0
             assert await hes_command(hes, "dead-letters", "list") == 0
             assert "There are no dead letters." in capsys.readouterr().out

@@ -1,10 +1,11 @@
 """What all sub-commands take on the line to ask a running head-end, and how they show its answer."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from rich.console import Console, RenderableType
 from rich.style import StyleType
 from rich.table import Table
@@ -13,7 +14,7 @@ from ami_process.asking import RunningProcess
 from ami_process.commands import AsJson, token_file_option, url_option
 from ami_process.terminal_text import printable
 
-__all__ = ["DEFAULT_URL", "AsJson", "TokenFile", "Url", "head_end", "show", "show_json", "table"]
+__all__ = ["DEFAULT_URL", "AsJson", "TokenFile", "Url", "first_problem", "head_end", "show", "show_json", "table"]
 
 DEFAULT_URL = "http://127.0.0.1:8081"
 WIDE = 200
@@ -26,6 +27,14 @@ TokenFile = Annotated[Path | None, token_file_option("hes")]
 def head_end(url: str, token_file: Path | None) -> RunningProcess:
     """A running head-end."""
     return RunningProcess("hes", url, token_file)
+
+
+def first_problem(problem: ValidationError, options: Mapping[str, str]) -> str:
+    """What is wrong first, without the value; `options` are the options of the line by the fields that they fill."""
+    wrong = problem.errors(include_url=False, include_input=False, include_context=False)[0]
+    option = options.get(str(wrong["loc"][0]), "") if wrong["loc"] else ""
+    reason = wrong["msg"].removeprefix("Value error, ")
+    return f"{option}: {reason}" if option else reason
 
 
 def show_json(answer: BaseModel) -> None:

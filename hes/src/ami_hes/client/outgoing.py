@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from ami_hes.api import paths
 from ami_hes.api.outgoing import Again, Chosen, DeadLetterList, Dropped, Replay, SubscriberList
 from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, head_end, show, show_json, table
+from ami_process.asking import RunningProcess
 
 dead_letters = typer.Typer(
     no_args_is_help=True,
@@ -57,7 +58,9 @@ def retry_dead_letters(
     message_id: Ids = None, everything: Everything = False, url: Url = DEFAULT_URL, token_file: TokenFile = None
 ) -> None:
     """Deliver dead letters again, under the same MessageIDs, with as many attempts as a new one has."""
-    again = head_end(url, token_file).get(paths.DEAD_LETTERS, Again, "POST", _chosen(message_id, everything, url))
+    hes = head_end(url, token_file)
+    again = hes.get(paths.DEAD_LETTERS, Again, "POST", _chosen(message_id, everything, url))
+    _found(hes, again.messages, message_id)
     sys.stdout.write(f"{again.messages:,} dead letters are delivered again\n")
 
 
@@ -66,7 +69,9 @@ def drop_dead_letters(
     message_id: Ids = None, everything: Everything = False, url: Url = DEFAULT_URL, token_file: TokenFile = None
 ) -> None:
     """Keep dead letters no more: who asks again for a reply is refused."""
-    dropped = head_end(url, token_file).get(paths.DEAD_LETTERS, Dropped, "DELETE", _chosen(message_id, everything, url))
+    hes = head_end(url, token_file)
+    dropped = hes.get(paths.DEAD_LETTERS, Dropped, "DELETE", _chosen(message_id, everything, url))
+    _found(hes, dropped.messages, message_id)
     sys.stdout.write(f"{dropped.messages:,} dead letters are dropped\n")
 
 
@@ -76,6 +81,9 @@ def list_subscribers(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file
     found = head_end(url, token_file).get(paths.SUBSCRIBERS, SubscriberList)
     if as_json:
         show_json(found)
+        return
+    if not found.subscribers:
+        show("There are no subscribers; hes.subscribers of the configuration names them.")
         return
     lines = table("subscriber", "target", "events", "taken", "owed", "dead", "last taken (UTC)")
     for column in lines.columns[2:]:
@@ -114,6 +122,12 @@ def _chosen(message_ids: list[str] | None, everything: bool, url: str) -> str:
         )
     except ValidationError:
         raise head_end(url, None).refused("dead-letters: name MessageIDs (1,000 at most), or --all") from None
+
+
+def _found(hes: RunningProcess, messages: int, message_ids: list[str] | None) -> None:
+    """Who names what is no dead letter gets told so and another exit code."""
+    if message_ids and not messages:
+        raise hes.refused("there is no dead letter with any of these MessageIDs")
 
 
 def _moment(moment: datetime) -> str:

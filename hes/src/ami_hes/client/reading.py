@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ami_hes.api import paths
 from ami_hes.api.on_demand import ReadAnswer, ReadOrder, ReadProblem, ReadValueEntry
-from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, head_end, show, show_json, table
+from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, first_problem, head_end, show, show_json, table
 from ami_mapping.reading_types import ReadingType
 from ami_process.asking import NOT_OK, OK
 from ami_process.terminal_text import printable
@@ -55,7 +55,7 @@ def read_meters(
     try:
         order = ReadOrder.model_validate(given)
     except ValidationError as problem:
-        raise hes.refused(_first(problem)) from None
+        raise hes.refused(first_problem(problem, _OPTIONS)) from None
     with Console(stderr=True).status(f"waiting for {len(meter)} meters"):
         answer = hes.get(
             paths.READINGS,
@@ -119,10 +119,3 @@ def _unit(code: str) -> str:
 def _moment(at: datetime | None) -> str:
     """Seconds are there where there are some."""
     return "" if at is None else at.isoformat(sep=" ", timespec="seconds" if at.second else "minutes")
-
-
-def _first(problem: ValidationError) -> str:
-    """What is wrong first, in the words of the options."""
-    wrong = problem.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = _OPTIONS.get(str(wrong["loc"][0]), "") if wrong["loc"] else ""
-    return f"{where}: {wrong['msg'].removeprefix('Value error, ')}" if where else wrong["msg"]

@@ -5,10 +5,11 @@ from typing import Annotated
 from urllib.parse import quote
 
 import typer
+from pydantic import ValidationError
 
 from ami_hes.api import paths
 from ami_hes.api.schedules import Removed, Run, ScheduleEntry, ScheduleList, ScheduleOrder
-from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, head_end, show, show_json, table
+from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, first_problem, head_end, show, show_json, table
 from ami_hes.schedules import Every
 
 schedules = typer.Typer(
@@ -22,12 +23,18 @@ Name = Annotated[
 ]
 
 
+_OPTIONS = {"reading_types": "--type", "meters": "--meter", "group": "--group", "at": "--at", "time_zone": "--zone"}
+
+
 @schedules.command("list")
 def list_schedules(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
     """List schedules, each with its last run."""
     found = head_end(url, token_file).get(paths.SCHEDULES, ScheduleList)
     if as_json:
         show_json(found)
+        return
+    if not found.schedules:
+        show("There are no schedules.")
         return
     lines = table("name", "every", "at", "zone", "meters of", "next due", "last run", "delivered", "target")
     for one in found.schedules:
@@ -50,12 +57,17 @@ def show_schedule(name: Name, as_json: AsJson = False, url: Url = DEFAULT_URL, t
     if as_json:
         show_json(one)
         return
+    due = f"next due at {_moment(one.next_due_at)}" if one.enabled else "paused"
+    heading = (f"{one.name}: {' '.join(one.reading_types)}", f"every {one.every} at {one.at}, {one.time_zone}; {due}")
+    if not one.runs:
+        show(*heading, "There are no runs yet.")
+        return
     lines = table("due", "values after", "up to", "deadline", "ended", "meters", "delivered")
     for run in one.runs:
         moments = (run.due_at, run.since, run.until, run.deadline_at)
         ended_at = "" if run.ended_at is None else _moment(run.ended_at)
         lines.add_row(*map(_moment, moments), ended_at, str(run.meters), _delivered(run))
-    show(f"{one.name}: {' '.join(one.reading_types)}", lines)
+    show(*heading, lines)
 
 
 @schedules.command("put")
@@ -84,8 +96,8 @@ def put_schedule(
     hes = head_end(url, token_file)
     try:
         content = ScheduleOrder.model_validate(order).model_dump_json()
-    except ValueError as problem:
-        raise hes.refused(str(problem)) from None
+    except ValidationError as problem:
+        raise hes.refused(first_problem(problem, _OPTIONS)) from None
     kept = hes.get(_path(name), ScheduleEntry, "PUT", content)
     show(f"{kept.name} is due at {_moment(kept.next_due_at)}" if kept.enabled else f"{kept.name} is paused")
 

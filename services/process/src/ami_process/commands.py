@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -91,6 +92,14 @@ def lazy_group(commands: Mapping[str, Callable[[], typer.Typer]]) -> type[TyperG
     """
 
     class LazyGroup(TyperGroup):  # typer does not export its types of what these take and give
+        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+            """Typer seeks names like a misspelt one among its own commands alone."""
+            names = self.list_commands(ctx)
+            similar = get_close_matches(args[0], names) if args[0] not in names else []
+            if similar:
+                ctx.fail(f"No such command '{args[0]}'. Did you mean {', '.join(map(repr, similar))}?")
+            return super().resolve_command(ctx, args)
+
         def list_commands(self, ctx: Any) -> list[str]:
             return [*super().list_commands(ctx), *commands]
 
