@@ -80,7 +80,7 @@ async def test_a_schedule_is_ordered_listed_shown_cancelled_and_deleted(
     hes.behaviour = there = Schedules()
     commands = [[*CREATE, "--at", "01:15"], ["list"], ["show", "daily"], ["cancel", "daily"], ["delete", "daily"]]
     assert await schedule(tmp_path, hes, *commands, ["list"]) == [0] * 6
-    assert there.verbs == ["create", "get", "get", "get", "cancel", "delete", "get"]
+    assert there.verbs == ["create", "get", "get", "get", "get", "cancel", "delete", "get"], "looked up once it is OK"
     sent = hes.requests[0].payload
     assert isinstance(sent, MeterReadSchedule)
     assert [(one.mrid, [name.name for name in one.names]) for one in sent.end_devices] == [
@@ -105,6 +105,24 @@ async def test_a_schedule_is_ordered_listed_shown_cancelled_and_deleted(
     assert lines[-1] == "The HES has no schedule of these meters."
 
 
+async def test_the_ok_of_an_earlier_order_is_none_for_a_schedule_that_was_deleted(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The HES answers the same MessageID as it did before."""
+    there = Schedules()
+
+    async def behaviour(one: StandInHes, received: Received) -> Response:
+        again = "delete" in there.verbs and received.message.header.verb == "create"
+        answer = await there(one, received)
+        if again:
+            there.kept.clear()
+        return answer
+
+    hes.behaviour = behaviour
+    assert await schedule(tmp_path, hes, CREATE, ["delete", "daily"], CREATE) == [0, 0, 1]
+    assert "its OK was for an earlier order of this name" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("code", "exit_code", "names"), [("5.1", 1, []), ("2.4", 0, ["last"])])
 async def test_a_list_lacks_no_schedule_silently(
     tmp_path: Path,
@@ -119,7 +137,7 @@ async def test_a_list_lacks_no_schedule_silently(
 
     async def lacking(of: StandInHes, received: Received) -> Response:
         message = received.message
-        if message.request_identifiers and message.request_identifiers[0].value == "daily":
+        if len(there.kept) == 2 and message.request_identifiers and message.request_identifiers[0].value == "daily":
             failed = Reply(result="FAILED", errors=(ReplyError(code=code, reason="not now"),))
             return soap(reply_to(message, failed), received.wrapper)
         return await there(of, received)

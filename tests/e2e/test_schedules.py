@@ -206,3 +206,5 @@ def _the_cis_orders_and_shows(clocks: Clocks, whole: System) -> None:
     assert clocks.cis.delete("/schedules/of the cis").json()["result"] == "OK"
     gone = clocks.cis.get("/schedules/of the cis").json()
     assert (gone["result"], [one["code"] for one in gone["errors"]], gone["schedule"]) == ("FAILED", ["2.4"], None)
+    again = clocks.cis.post("/schedules", json=order | {"time_zone": "Europe/Berlin"}).json()
+    assert (again["result"], [one["code"] for one in again["errors"]]) == ("FAILED", ["2.4"]), again

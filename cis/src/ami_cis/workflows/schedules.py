@@ -5,7 +5,7 @@ the CIS shows of schedules is what the HES answers, not what it remembers of its
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -17,7 +17,7 @@ from ami_cim.periods import Period
 from ami_cis import events
 from ami_cis.store import SentRequest
 from ami_cis.workflows.exchanges import Ended, Exchanges
-from ami_cis.workflows.orders import OrderOutcome, Target
+from ami_cis.workflows.orders import MeterReplyError, OrderOutcome, Target
 from ami_cis.workflows.outcomes import outcome_of
 from ami_process.environment import Environment
 from ami_process.local_times import NoSuchTime, at_home
@@ -84,7 +84,20 @@ class ReadSchedules:
         )
         request = RequestMessage(header=self._header("create", order.name), payload=payload)
         outcome, _ = await self._run(request, order.targets, summary_of(order))
-        return outcome, due_at
+        return await self._seen(outcome, order.name), due_at
+
+    async def _seen(self, outcome: OrderOutcome, name: str) -> OrderOutcome:
+        """OK is for a schedule that is there: to a create that comes again the HES gives its first answer, whatever happened since."""
+        if outcome.result != "OK":
+            return outcome
+        looked_up, _ = await self.find(name)
+        if all(one.code != _UNKNOWN for one in looked_up.errors):
+            return outcome
+        reason = (
+            f"The head-end has no schedule {name}: its OK was for an earlier order of this name, whose schedule was deleted. "
+            "A name serves once; order it under another one."
+        )
+        return replace(outcome, result="FAILED", errors=(MeterReplyError(_UNKNOWN, reason, None, "FATAL"),))
 
     async def end(self, verb: Literal["cancel", "delete"], name: str) -> OrderOutcome:
         """Cancel or delete the schedule of this name."""
