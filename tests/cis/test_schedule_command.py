@@ -102,6 +102,10 @@ async def test_a_schedule_is_ordered_listed_shown_cancelled_and_deleted(
     shown = [line.split() for line in lines[4:11]]
     assert ["every", "day", "at", "01:15,", "Europe/Berlin"] in shown
     assert ["M1001", "load-profile", "3", "2026-03-01", "13:00+01:00", "2026-03-01", "13:30+01:00"] in shown
+    assert [line.partition(",")[0] for line in lines[-3:-1]] == [
+        "cancel MeterReadSchedule daily: OK",
+        "delete MeterReadSchedule daily: OK",
+    ]
     assert lines[-1] == "The HES has no schedule of these meters."
 
 

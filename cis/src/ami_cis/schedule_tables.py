@@ -29,7 +29,7 @@ def show(answer: Shown) -> None:
             if answer.result == "OK":
                 _write([f"due for the first time at {_moment(answer.first_due_at)}"])
         case ScheduleEnded():
-            _write(_how(answer, f"end of MeterReadSchedule {answer.name}"))
+            _write(_how(answer, f"{answer.verb} MeterReadSchedule {answer.name}"))
         case ScheduleList():
             _write(_how(answer, "get MeterReadSchedule") if answer.result != "OK" else [])
             _write([] if answer.schedules or answer.result != "OK" else ["The HES has no schedule of these meters."])

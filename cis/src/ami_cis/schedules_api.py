@@ -101,9 +101,10 @@ class ScheduleOrdered(_Ended):
 
 
 class ScheduleEnded(_Ended):
-    """A schedule that was cancelled or deleted."""
+    """A schedule that was cancelled or deleted, as the verb says."""
 
     name: str
+    verb: Literal["cancel", "delete"]
 
 
 class ScheduleLine(BaseModel):
@@ -212,7 +213,7 @@ def schedule_routes(schedules: ReadSchedules, store: Store, asking: Asking) -> l
             raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, "keep: true or false was expected")
         verb: Literal["cancel", "delete"] = "cancel" if keep == "true" else "delete"
         outcome = await under_way.end_of(None, partial(schedules.end, verb, name))
-        return _json(ScheduleEnded.of(outcome, name=name))
+        return _json(ScheduleEnded.of(outcome, name=name, verb=verb))
 
     return [
         Route(SCHEDULES, create, methods=["POST"]),
