@@ -34,14 +34,18 @@ def test_it_says_and_ends_as_one_that_was_started(arguments: list[str], tmp_path
 
 @pytest.mark.needs("proc")
 def test_it_is_a_child_of_this_process_and_ends_by_a_signal(tmp_path: Path) -> None:
-    path = tmp_path / "meters.toml"
-    path.write_text("[meter_sim]\ncontrol = '127.0.0.1:0'\n")
-    with warm_start.Warm([*LINE, "serve", "--config", str(path)], stdout=subprocess.PIPE, cwd=tmp_path) as process:
+    os.mkfifo(tmp_path / "meters.toml")  # to be waited for: nothing is ever written
+    with warm_start.Warm([*LINE, "serve", "--config", "meters.toml"], cwd=tmp_path) as process:
         status = Path(f"/proc/{process.pid}/status").read_text()
         assert f"PPid:\t{os.getpid()}\n" in status
-        assert Path(f"/proc/{process.pid}/cwd").readlink() == tmp_path
         process.kill()
         assert process.wait(60) == -signal.SIGKILL
+
+
+def test_it_begins_where_it_is_told_to(tmp_path: Path) -> None:
+    (tmp_path / "meters.toml").write_text("[meter_sim]\nno_such_key = 1\n")
+    code, _, err = started("serve", "--config", "meters.toml", kind=warm_start.Warm, cwd=tmp_path)
+    assert (code, b"no_such_key: unknown key" in err) == (2, True), err
 
 
 def test_modules_from_elsewhere_are_those_of_the_process(tmp_path: Path) -> None:

@@ -177,6 +177,13 @@ def test_the_command_of_the_cis_is_let_in_with_the_token_file(compose: Compose) 
     assert "NOBODY" in refused.stdout + refused.stderr
 
 
+def test_the_command_of_the_hes_finds_its_process_in_the_container(compose: Compose) -> None:
+    listed = ("exec", "-T", "hes", "hes", "meters", "list")
+    without = compose.run(*listed, check=False)
+    assert without.returncode == 2 and "a bearer token of the file that hes.token_file names" in without.stderr
+    assert "M1001" in compose.run(*listed, "--token-file", TOKENS).stdout
+
+
 def test_the_capture_holds_both_legs(compose: Compose, seen: DemoState, captures: Path) -> None:
     assert seen.summary().cycles >= ROUNDS
     found = [segment for path in captures.glob("*.pcap") for segment in segments(path)]
