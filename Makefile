@@ -15,7 +15,7 @@ UV ?= uv
 CONFIG ?= config/demo.toml
 DIST ?= dist
 # Two more than cores: tests of whole systems mostly wait.
-WORKERS ?= $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 2)' 2>/dev/null || echo auto)
+WORKERS ?= $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 4)' 2>/dev/null || echo auto)
 
 # $(call option,CYCLES,--cycles): --cycles with what was written behind make, nothing otherwise; the environment does not count
 given = $(if $(filter command,$(firstword $(origin $(1)))),$(strip $($(1))))

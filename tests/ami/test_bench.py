@@ -22,6 +22,7 @@ METERS = 2
 
 
 @pytest.mark.needs("proc")
+@pytest.mark.ci
 def test_the_hes_of_another_checkout_takes_turns_with_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     first_port = free_ports(3 * METERS)[0]
     monkeypatch.setattr(bench, "FIRST_METER_PORT", first_port)

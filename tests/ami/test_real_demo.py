@@ -66,6 +66,7 @@ def confirms_every_command(said: str, document: dict[str, Any], meters: int) -> 
     assert not any(key.lower() in said.lower() for key in keys)
 
 
+@pytest.mark.ci
 def test_a_second_demo_beside_the_first_by_the_options_that_it_is_told(
     document: dict[str, Any], tmp_path: Path
 ) -> None:
