@@ -14,7 +14,7 @@ installing = echo "installing $$(grep -c '^[a-z0-9].*==' $(1)) packages that $(1
 UV ?= uv
 CONFIG ?= config/demo.toml
 DIST ?= dist
-# Two more than cores: tests of whole systems mostly wait.
+# Four more than cores: tests of whole systems mostly wait.
 WORKERS ?= $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 4)' 2>/dev/null || echo auto)
 
 # $(call option,CYCLES,--cycles): --cycles with what was written behind make, nothing otherwise; the environment does not count
