@@ -109,7 +109,7 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
 
 @asynccontextmanager
 async def _stored(settings: Settings, environment: Environment) -> AsyncIterator[tuple[Store, Health]]:
-    """The store, held by this process alone, and the checks of it."""
+    """The store, which no other process may open meanwhile, and its health checks."""
     cis = settings.cis
     with hold_store(place_of(cis.store, cis.store_password, "cis.store"), SCHEMA) as place:
         async with Store.opened(place, _retention(settings)) as store:

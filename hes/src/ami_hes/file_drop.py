@@ -21,7 +21,7 @@ from ami_hes.reply_hosts import NoAnswer
 SCHEME = "drop:"
 """Begins the address of what goes to a directory; no address of the network does, which is http or https."""
 THREADS = 2
-"""Of each directory: one that hangs holds its own alone."""
+"""Per directory, so that one that hangs keeps no other waiting."""
 _MESSAGE_ID = re.compile(r"[0-9A-Za-z_-]{1,100}", re.ASCII)
 
 

@@ -1,4 +1,4 @@
-"""The store of the HES, held by this process alone."""
+"""The store of the HES, which no other process may open meanwhile."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager

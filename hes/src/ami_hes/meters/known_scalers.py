@@ -1,4 +1,4 @@
-"""The scaler_unit of each attribute of a meter as it was when it was read first, over all lives of the process (docs/mapping.md, M-133).
+"""The scaler_unit of each attribute of a meter as it was when it was first read, remembered over restarts (docs/mapping.md, M-133).
 
 A meter does not change it, and a value that is wrong by a power of ten looks plausible: so another one is doubted until somebody has the
 first one forgotten. It is known of the device and not of its name in the registry. Meters of one model share theirs in memory.

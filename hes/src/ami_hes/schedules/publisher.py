@@ -1,7 +1,7 @@
 """What was collected goes to its subscribers, by the road of late replies: kept, then posted until it is taken or a dead letter.
 
 An event is a request of the store with a reply address, without commands, answered by itself. So `ami_hes.jobs.reply_sender` posts it,
-counts its attempts, gives it up and keeps receivers from waiting for each other, over all lives of the process.
+counts its attempts, gives it up and keeps receivers from waiting for each other, also over restarts.
 """
 
 from collections.abc import Sequence

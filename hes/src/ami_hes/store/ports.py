@@ -177,7 +177,7 @@ class Results(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FailedDelivery:
-    """A reply that its receiver did not take, over all lives of the process; a dead letter once it is given up."""
+    """A reply that its receiver has not taken, counted over restarts; a dead letter once it is given up."""
 
     request_id: str
     attempts: int

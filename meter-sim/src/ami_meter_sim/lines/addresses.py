@@ -39,7 +39,7 @@ class OneAddress:
 
 
 class OfPopulation:
-    """A door of a population; `live` makes or finds the meter of an index, and may raise StateError."""
+    """A door of a population; `live` finds or makes the meter with an index, and may raise StateError."""
 
     def __init__(self, door: Door, live: Callable[[int], Meter]) -> None:
         self._door = door

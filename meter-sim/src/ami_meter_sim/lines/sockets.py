@@ -82,7 +82,7 @@ async def connected(
 
 
 class Datagrams:
-    """A bound socket of UDP that knows which address of ours a datagram was sent to, and sends from the one it is told.
+    """A bound socket of UDP that knows which address of ours a datagram was sent to, and sends from the one that its caller names.
 
     Behind a wildcard the system says so with each datagram; otherwise there is one address.
     """

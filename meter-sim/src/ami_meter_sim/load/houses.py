@@ -111,7 +111,7 @@ def _sum(parts: Sequence[Part | Charging], installed_ws: Any, seconds: "int | In
 
 
 def kind_of(seed: int, shares: Mapping[HouseKind, int] = MIXED) -> HouseKind:
-    """The kind of the house of a seed, where a population has these shares of each, in any unit."""
+    """Which kind of house a seed has, in a population with these shares of each kind; shares are relative, in any unit."""
     place = draw(key(seed, Stream.PARAMETERS), 0, sum(shares.values()))
     for kind, share in shares.items():
         place -= share
@@ -127,7 +127,7 @@ def weather_of(seed: int) -> tuple[int, int]:
 
 
 def house(seed: "int | Keys", kind: HouseKind, region: int = 0, roof: int = 0) -> House:
-    """The house of a seed, or the houses of an array of seeds, of one kind, region and size of roof."""
+    """The house that belongs to a seed, or to each seed of an array, given its kind, region and size of roof."""
     parameters = key(seed, Stream.PARAMETERS)
     solar = kind is HouseKind.SOLAR
     first, second = 200 + draw(parameters, 20, 400), 100 + draw(parameters, 21, 300)
@@ -147,7 +147,7 @@ def house(seed: "int | Keys", kind: HouseKind, region: int = 0, roof: int = 0) -
 
 
 def _annual(parameters: Any, kind: HouseKind) -> Any:
-    """What the house itself takes in a year, in kWh."""
+    """Yearly consumption of the house, without what its roof gives, in kWh."""
     return bell(parameters, 1, 12_000, 9_000) if kind is HouseKind.SHOP else bell(parameters, 1, 3_600, 2_200)
 
 
