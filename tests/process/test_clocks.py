@@ -34,6 +34,30 @@ async def test_sleepers_wake_in_order_each_at_its_own_time() -> None:
     await asyncio.gather(*sleeping)
 
 
+async def test_who_begins_to_sleep_is_not_missed_by_a_clock_that_moves_on_at_once() -> None:
+    clock = SteppedClock(AT)
+    sleeping = asyncio.ensure_future(clock.sleep(5))
+    assert clock.next_due_at == AT + timedelta(seconds=5), (
+        "known from the call on, not from the first round of its task"
+    )
+    await clock.advance_to(AT + timedelta(seconds=5))
+    assert sleeping.done()
+
+
+async def test_a_sleep_of_no_time_lasts_one_round_in_which_others_have_their_turn() -> None:
+    clock, turns = SteppedClock(AT), list[str]()
+
+    async def other() -> None:
+        turns.append("other")
+
+    for seconds in (0.0, -1.0):
+        others = asyncio.create_task(other())
+        await clock.sleep(seconds)
+        turns.append("sleeper")
+        await others
+    assert turns == ["other", "sleeper"] * 2 and clock.next_due_at is None
+
+
 async def test_who_sleeps_again_is_woken_again_on_the_way() -> None:
     clock = SteppedClock(AT)
     seen: list[datetime] = []
@@ -66,9 +90,9 @@ async def test_who_sleeps_a_fraction_of_the_resolution_is_not_woken_for_ever_at_
 
 async def test_sleepers_that_are_cancelled_do_not_pile_up() -> None:
     clock = SteppedClock(AT)
-    staying = asyncio.create_task(clock.sleep(10))
+    staying = asyncio.ensure_future(clock.sleep(10))
     for _ in range(1_000):
-        sleeping = asyncio.create_task(clock.sleep(5))
+        sleeping = asyncio.ensure_future(clock.sleep(5))
         await asyncio.sleep(0)
         sleeping.cancel()
         await asyncio.gather(sleeping, return_exceptions=True)

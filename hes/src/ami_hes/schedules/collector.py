@@ -87,17 +87,14 @@ class Collector:
 
     async def _rest(self, until: datetime | None) -> None:
         """Until a schedule is due or has changed."""
-        waits = [asyncio.ensure_future(self._sleep(until)), asyncio.ensure_future(self._changed.wait())]
+        left_s = LONGEST_REST_S if until is None else (until - self.environment.now()).total_seconds()
+        sleep = self.environment.sleep(max(0.0, min(left_s, LONGEST_REST_S)))
+        waits = [asyncio.ensure_future(sleep), asyncio.ensure_future(self._changed.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for one in waits:
                 one.cancel()
-
-    async def _sleep(self, until: datetime | None) -> None:
-        """What is left is worked out as the sleep begins: a clock that is set in between would be missed."""
-        left_s = LONGEST_REST_S if until is None else (until - self.environment.now()).total_seconds()
-        await self.environment.sleep(max(0.0, min(left_s, LONGEST_REST_S)))
 
     async def _begun(self, stored: StoredSchedule, now: datetime) -> StoredRun | None:
         """None for one that can't be worked, which keeps no other back; it is tried again later."""

@@ -2,10 +2,14 @@
 
 A clock has three readings: `now` (aware, UTC), `monotonic` (seconds that never go back) and `sleep`. `rate` says how many of
 its seconds pass in one second of the machine's clock, by which sockets go on living whatever the clock of the process is.
+
+The sleep of a stepped clock begins with the call and not with the await: whoever wraps it in a task is known before that task
+has its first round, so a step that comes in between wakes it too.
 """
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush
@@ -30,7 +34,7 @@ class Clock(Protocol):
 
     def monotonic(self) -> float: ...
 
-    async def sleep(self, seconds: float) -> None: ...
+    def sleep(self, seconds: float) -> Awaitable[None]: ...
 
 
 class ClockError(Exception):
@@ -93,19 +97,18 @@ class SteppedClock:
     def monotonic(self) -> float:
         return (self._now - self._start_at).total_seconds()
 
-    async def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> asyncio.Future[None]:
+        """Done when the clock has come to that time; no time at all is one round of the event loop."""
+        loop = asyncio.get_running_loop()
+        awake: asyncio.Future[None] = loop.create_future()
         if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        awake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            loop.call_soon(_wake, awake)
+            return awake
         # a fraction of the resolution is no sleep of no time: who waits for the rest of it would wait for ever
         length = timedelta(seconds=seconds) or timedelta.resolution
         heappush(self._sleepers, (self._now + length, next(self._numbers), awake))
-        try:
-            await awake
-        finally:
-            if awake.cancelled():
-                self._forget_one()
+        awake.add_done_callback(self._ended)
+        return awake
 
     @property
     def next_due_at(self) -> datetime | None:
@@ -132,13 +135,18 @@ class SteppedClock:
             self._now = moment.astimezone(UTC)
             await _rounds()
 
-    def _forget_one(self) -> None:
+    def _ended(self, awake: asyncio.Future[None]) -> None:
         """Clean up now and then, so that sleepers that are cancelled do not pile up while the clock is stopped."""
-        self._gone += 1
+        self._gone += awake.cancelled()
         if self._gone > len(self._sleepers) // 2:
             self._sleepers = [one for one in self._sleepers if not one[2].done()]
             heapify(self._sleepers)
             self._gone = 0
+
+
+def _wake(awake: asyncio.Future[None]) -> None:
+    if not awake.done():
+        awake.set_result(None)
 
 
 async def _rounds() -> None:
