@@ -16,8 +16,11 @@ import pytest
 from cis_stand_in import METERS, Events, StandInHes, answering, environment, failed_meter, settings
 from given_readings import IMPORT, QUARTERS, giving, quarters, register
 
-from ami_cim.identity import EndDevice, Name
-from ami_cim.message import Reply
+from ami_cim.codes import Level
+from ami_cim.identity import EndDevice, Identified, Identifier, Name
+from ami_cim.message import Reply, ReplyError, RequestMessage
+from ami_cim.payloads.get_meter_readings import AskedReading, GetMeterReadings
+from ami_cim.quality import Quality
 from ami_cis.__main__ import main
 from ami_cis.app import running
 from ami_cis.reading_plot import plot
@@ -101,6 +104,8 @@ async def test_json_and_what_is_kept(
     ("arguments", "words"),
     [
         (["--type", "import"], "cis: read: name at least one of --meter"),
+        (["--meter", "M1", "--quality", "valid"], "cis: read: --quality: 'valid' is no ReadingQuality"),
+        (["--kept", "--quality", "1.0.0"], "is found by --meter"),
         (["--meter", "M1", "--csv", "--plot"], "--csv, --json and --plot exclude each other"),
         (["--kept", "--usage-point", "UP-1"], "is found by --meter"),
         (["--meter", "M1", "--type", "imports"], "cis: read: --type: 'imports' is no ReadingType"),
@@ -113,6 +118,29 @@ async def test_what_is_refused_is_exit_code_2(
 ) -> None:
     assert await read(tmp_path, hes, arguments) == [2]
     assert words in capsys.readouterr().err and hes.requests == []
+
+
+async def test_groups_sources_and_qualities_go_into_the_query(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unknown = Identifier(value="F9", kind="name", object_type="UsagePointGroup")
+    error = ReplyError(code="2.12", level=Level.FATAL, reason="not known here", identifier=unknown)
+    hes.behaviour = giving(register("1"), reply=Reply(result="PARTIAL", errors=(error,)))
+    groups = ["--group", "feeder=F1", "--group", "F2", "--usage-point-group", "feeder=F9"]
+    order = [*groups, "--quality", "1.0.0", "--quality", "2.8.0", "--source", "store first"]
+    assert await read(tmp_path, hes, order) == [1]
+    printed = capsys.readouterr().out
+    assert "feeder=F9 2.12 " in printed and "get MeterReadings of feeder=F1, F2, feeder=F9: PARTIAL" in printed
+    (request,) = hes.requests
+    assert isinstance(request, RequestMessage) and request.query == GetMeterReadings(
+        end_device_groups=(
+            Identified(names=(Name(name="F1", name_type="feeder"),)),
+            Identified(names=(Name(name="F2"),)),
+        ),
+        usage_point_groups=(Identified(names=(Name(name="F9", name_type="feeder"),)),),
+        readings=(AskedReading(source="store first"),),
+        qualities=(Quality(code="1.0.0"), Quality(code="2.8.0")),
+    )
 
 
 async def test_that_nothing_is_kept_is_said_and_is_no_row_of_csv(

@@ -215,6 +215,34 @@ def test_a_group_is_its_meters(whole: System, simulator: Simulator) -> None:
     assert values(post(whole, query([of_feeder + of_transformer], (IMPORT,)))).keys() == {*read, third["mrid"]}
 
 
+def test_a_group_of_usage_points_is_the_meters_at_them(whole: System, simulator: Simulator) -> None:
+    first, second, _ = whole.config["meters"]
+    names = "<Names><name>F0</name><NameType><name>feeder</name></NameType></Names>"
+    body = query([], (IMPORT,)).replace(
+        "</GetMeterReadings>", f"<UsagePointGroup>{names}</UsagePointGroup></GetMeterReadings>"
+    )
+    answer = post(whole, body)
+    read = values(answer)
+    assert found(answer, "Result") == ["OK"] and read.keys() == {first["mrid"], second["mrid"]}
+    for meter in (first, second):
+        assert Decimal(read[meter["mrid"]][IMPORT][0].text) == simulator.value(meter["name"], IMPORT)
+    answer = post(whole, body.replace("F0", "F9"))
+    assert (found(answer, "Result"), found(answer, "code")) == (["FAILED"], ["2.12"])
+
+
+def test_values_of_one_quality(whole: System) -> None:
+    meter = whole.config["meters"][0]
+    asked = query([meter["mrid"]], (QUARTERS, IMPORT), (START - timedelta(hours=1), START))
+    wanted = '<ReadingQuality><ReadingQualityType ref="{}"/></ReadingQuality>'
+    body = asked.replace("<ReadingType>", wanted.format("2.8.0") + wanted.format("1.0.0") + "<ReadingType>", 1)
+    answer = post(whole, body)
+    assert (found(answer, "Result"), found(answer, "code")) == (["PARTIAL"], ["5.7"])
+    quarters = values(answer, "IntervalBlocks")[meter["mrid"]][QUARTERS]
+    assert {one.qualities[0] for one in quarters} == {"1.0.0"} and len(quarters) == 4
+    answer = post(whole, body.replace("1.0.0", "9.9.9"))
+    assert (found(answer, "Result"), found(answer, "code")) == (["FAILED"], ["2.15"])
+
+
 def test_values_come_from_the_store_where_that_is_asked_for(whole: System, simulator: Simulator) -> None:
     meter = whole.config["meters"][2]
     hours = START - timedelta(hours=2), START - timedelta(hours=1), START

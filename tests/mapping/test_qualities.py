@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from ami_mapping.qualities import DERIVED, MISSING, SUSPECT, VALID, qualities, status_bits, status_of, unexplained
+from ami_mapping.qualities import (
+    DERIVED,
+    MISSING,
+    SUSPECT,
+    VALID,
+    UnknownQuality,
+    parse_quality,
+    qualities,
+    status_bits,
+    status_of,
+    unexplained,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,3 +56,19 @@ def test_higher_bits_make_a_value_suspect() -> None:
 def test_each_bit_has_one_quality() -> None:
     assert len({row.bit for row in status_bits()}) == len({row.quality for row in status_bits()}) == 6
     assert all(row.source and row.quality.startswith("1.") and row.quality.count(".") == 2 for row in status_bits())
+
+
+def test_a_quality_is_three_numbers_of_the_lists() -> None:
+    for code in (VALID, MISSING, DERIVED, SUSPECT, *(row.quality for row in status_bits())):
+        assert ".".join(map(str, parse_quality(code))) == code
+    assert parse_quality("5.12.99999") == (5, 12, 99999)
+    for code, is_well_formed in (
+        ("6.0.0", True),
+        ("1.13.0", True),
+        ("1.0", False),
+        ("1.0.0 ", False),
+        ("1.0.\u0660", False),
+    ):
+        with pytest.raises(UnknownQuality) as problem:
+            parse_quality(code)
+        assert problem.value.is_well_formed == is_well_formed

@@ -18,9 +18,13 @@ _OPTIONS = {
     "meters": "--meter",
     "mrids": "--mrid",
     "usage_points": "--usage-point",
+    "groups": "--group",
+    "usage_point_groups": "--usage-point-group",
     "reading_types": "--type",
     "from": "--from",
     "to": "--to",
+    "source": "--source",
+    "qualities": "--quality",
 }
 """Fields of an order, as a command line has them."""
 

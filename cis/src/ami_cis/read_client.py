@@ -51,6 +51,14 @@ def read_meters(
     meter: Meters = None,
     mrid: Mrids = None,
     usage_point: UsagePoints = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GROUP", help="Meters with this tag: VALUE or TAG=VALUE of the HES; may be repeated."),
+    ] = None,
+    usage_point_group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GROUP", help="Likewise, of meters that are at a usage point."),
+    ] = None,
     reading_type: Annotated[
         list[str] | None,
         typer.Option(
@@ -61,6 +69,18 @@ def read_meters(
         str | None, typer.Option("--from", metavar="TIME", help="2026-11-28T12:00, with an offset or in cis.time_zone.")
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Likewise; none: up to now.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="Where the HES takes values from: meter, store, 'store first'. None: meter."
+        ),
+    ] = None,
+    quality: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="QUALITY", help="Only values with this ReadingQuality, as 1.0.0; may be repeated: any of them."
+        ),
+    ] = None,
     kept: Annotated[bool, typer.Option("--kept", help="Ask no meter: show what the CIS has.")] = False,
     message_id: MessageId = None,
     asynchronous: Asynchronous = False,
@@ -77,20 +97,24 @@ def read_meters(
     cis = RunningProcess("cis", url, token_file, "read")
     form = _form_of(cis, as_csv=as_csv, as_json=as_json, as_plot=as_plot)
     if kept:
-        if mrid or usage_point:
-            raise cis.refused("what is kept is found by --meter, not by --mrid or --usage-point")
+        if mrid or usage_point or group or usage_point_group or source or quality:
+            raise cis.refused("what is kept is found by --meter, --type, --from and --to alone")
         query = [("meter", name) for name in meter or []] + [("type", one) for one in reading_type or []]
         _show_kept(cis, query + [(name, text) for name, text in (("from", start), ("to", end)) if text], form)
         return
-    if not (meter or mrid or usage_point):
-        raise cis.refused("name at least one of --meter, --mrid and --usage-point")
+    if not (meter or mrid or usage_point or group or usage_point_group):
+        raise cis.refused("name at least one of --meter, --mrid, --usage-point, --group and --usage-point-group")
     wanted = {
         "meters": meter or [],
         "mrids": mrid or [],
         "usage_points": usage_point or [],
+        "groups": group or [],
+        "usage_point_groups": usage_point_group or [],
         "reading_types": reading_type or [],
         "from": start,
         "to": end,
+        "source": source,
+        "qualities": quality or [],
         "asynchronous": asynchronous,
         "message_id": message_id,
     }

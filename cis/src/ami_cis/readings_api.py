@@ -31,6 +31,7 @@ from ami_process.query_parameters import check_known, values_of
 READINGS = "/api/v1/readings"
 MAX_TARGETS = 10_000
 MAX_TYPES = 1_000
+MAX_QUALITIES = 50
 
 
 def _printable(text: str) -> str:
@@ -42,6 +43,17 @@ def _printable(text: str) -> str:
 Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
 Type = Annotated[Text, AfterValidator(reading_type_of)]
 
+
+_QUALITY = re.compile(r"\d{1,5}(?:\.\d{1,5}){2}", re.ASCII)
+
+
+def _quality(text: str) -> str:
+    if _QUALITY.fullmatch(text) is None:
+        raise ValueError(f"{text[:40]!r} is no ReadingQuality, which is three numbers, as 1.0.0")
+    return text
+
+
+Quality = Annotated[Text, AfterValidator(_quality)]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d.{,32}", re.ASCII)
 
@@ -84,14 +96,22 @@ class ReadingsOrder(PeriodQuery):
     meters: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
     mrids: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
     usage_points: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
+    groups: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
+    """Of meters: VALUE or TAG=VALUE of the registry of the HES."""
+    usage_point_groups: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
+    """The same of the meters there that are at a usage point."""
     reading_types: tuple[Type, ...] = Field(default=(), max_length=MAX_TYPES)
+    source: Text | None = None
+    """Where the HES is to take the values from: `meter`, `store`, `store first` with ours."""
+    qualities: tuple[Quality, ...] = Field(default=(), max_length=MAX_QUALITIES)
+    """ReadingQualityTypes, as 1.0.0, of which a value has to have one."""
     asynchronous: bool = False
     message_id: Text | None = None
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
-        if not (self.meters or self.mrids or self.usage_points):
-            raise ValueError("name at least one of meters, mrids and usage_points")
+        if not (self.meters or self.mrids or self.usage_points or self.groups or self.usage_point_groups):
+            raise ValueError("name at least one of meters, mrids, usage_points, groups and usage_point_groups")
         if self.end is not None and self.start is None:
             raise ValueError("from: a period that ends has to begin")
         return self
@@ -105,10 +125,14 @@ class ReadingsOrder(PeriodQuery):
                 *(Target.meter(name, mrids.get(name)) for name in self.meters),
                 *(Target.mrid(mrid) for mrid in self.mrids),
                 *(Target.point(name) for name in self.usage_points),
+                *(Target.group_of(text) for text in self.groups),
+                *(Target.point_group_of(text) for text in self.usage_point_groups),
             ),
             reading_types=tuple(dict.fromkeys(self.reading_types)),
             start=start,
             end=end,
+            source=self.source,
+            qualities=tuple(dict.fromkeys(self.qualities)),
             asynchronous=self.asynchronous,
             message_id=self.message_id,
         )

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from north_bench import North, StandIn, mrid, north
+from north_bench import North, StandIn, entries, mrid, north
 
 from ami_hes.__main__ import main
 from ami_hes.commands import Outcome
@@ -60,6 +60,22 @@ async def test_what_is_read_is_shown_and_why_the_rest_is_not(
         assert printed.out.startswith("FAILED, MessageID ") and printed.err.startswith("M2 5.6 ")
 
 
+async def test_a_group_is_read_and_values_are_chosen_by_quality(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    meters = entries(3)
+    for entry in meters[:2]:
+        entry["tags"] = {"feeder": "F12"}
+    stand_in = StandIn(outcomes={f"M{number}": Outcome(True, payload=READ.format()) for number in (1, 2)}, acts=False)
+    async with north(tmp_path, stand_in, registry=meters) as running:
+        order = ["--group", "feeder=F12", "--type", IMPORT, "--quality", "1.0.0", "--quality", "2.8.0", "--json"]
+        assert await hes(running, *order) == 0
+        assert {one["meter"] for one in json.loads(capsys.readouterr().out)["readings"]} == {"M1", "M2"}
+        assert {WantedReadings.parse(one.body).qualities for one in stand_in.commands} == {("1.0.0", "2.8.0")}
+        assert await hes(running, "--group", "feeder=F13", "--type", IMPORT) == 1
+        assert " 2.4 " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -69,6 +85,8 @@ async def test_what_is_read_is_shown_and_why_the_rest_is_not(
         (("M1", "--from", "yesterday"), "--from: "),
         (("M1", "--from", "2026-03-29T02:30"), "the clocks of Europe/Berlin never show"),
         (("M1", "--source", "the moon"), "--source: "),
+        (("M1", "--quality", "1.13.0"), "--quality: ReadingQualityType 1.13.0: no list has category 13"),
+        (("--type", IMPORT), "name at least one METER or a --group"),
         (("M" * 301,), "METER: "),
     ],
 )

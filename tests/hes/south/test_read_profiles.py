@@ -110,12 +110,18 @@ class Measured:
         await self.start(int(port))
 
     async def read(
-        self, start: datetime | None, end: datetime | None, *types: str, source: str = METER
+        self,
+        start: datetime | None,
+        end: datetime | None,
+        *types: str,
+        source: str = METER,
+        qualities: tuple[str, ...] = (),
     ) -> tuple[Outcome, ReadValues]:
         assert self.south.meters is not None
         meter = self.south.meters.registry.find_by_name("M1001")
         assert meter is not None
-        wanted = WantedReadings(types, *(None if one is None else number_of(one) for one in (start, end)), source)
+        first, last = (None if one is None else number_of(one) for one in (start, end))
+        wanted = WantedReadings(types, first, last, source, qualities)
         command = Command("request-1", MeterId("M1001", meter.mrid), read_meter.NAME, wanted.format())
         attempt = Attempt(self.south._keep, begun=False)
         outcome = await run(self.south.meters, Assignment(meter, command, attempt, real_time() + 20))
@@ -322,6 +328,33 @@ async def test_what_was_read_is_in_the_store_and_no_meter_is_asked_for_it(measur
     assert [value.value for value in found.values] == [str(one.imported(one.bench.at))], "all that is kept as of now"
     outcome, _ = await one.read(day_ago, one.bench.at, EXPORTED, source=STORE)
     assert (outcome.ok, outcome.code) == (False, "5.7")
+
+
+async def test_values_are_chosen_by_their_qualities(measured: Any) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    start, now = one.bench.at.replace(minute=0), "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0"
+    one.bench.later(hours=2)
+    one.lose_power(hours=3, minutes=20)
+    one.bench.later(hours=2)
+    _, everything = await one.read(start, one.bench.at, REGISTER, now)
+    register = of(everything, REGISTER)
+    rows = list(zip(times(register), register.values, qualities(register), strict=True))
+    for wanted in ((MISSING,), (VALID,), (POWER_FAIL, MISSING)):
+        expected = [row for row in rows if set(row[2]) & set(wanted)]
+        assert 0 < len(expected) < len(rows)
+        outcome, found = await one.read(start, one.bench.at, REGISTER, now, qualities=wanted)
+        chosen = of(found, REGISTER)
+        assert list(zip(times(chosen), chosen.values, qualities(chosen), strict=True)) == expected
+        assert [(left.reading_type, left.code) for left in found.not_read] == [(now, "5.7")], "it has no quality at all"
+        assert not outcome.ok and not found.values and not chosen.stored
+        _, kept = await one.read(start, one.bench.at, REGISTER, source=STORE, qualities=wanted)
+        chosen = of(kept, REGISTER)
+        assert list(zip(times(chosen), chosen.values, qualities(chosen), strict=True)) == expected, "all of it was kept"
+        assert chosen.stored == tuple(range(len(expected)))
+    outcome, found = await one.read(start, one.bench.at, REGISTER, qualities=("3.0.1",))
+    assert (outcome.code, found.series) == ("5.7", ()) and "3.0.1" in outcome.reason
+    outcome, found = await one.read(None, None, qualities=(VALID,))
+    assert (outcome.code, found.count) == ("5.7", 0) and VALID in outcome.reason
 
 
 async def test_what_is_not_kept_is_read_from_the_meter(measured: Any) -> None:

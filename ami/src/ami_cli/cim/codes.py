@@ -10,34 +10,10 @@ from ami_mapping.controls import CONTROLS
 from ami_mapping.events import native_events
 from ami_mapping.hints import near_codes
 from ami_mapping.lookup import Match, readings
-from ami_mapping.qualities import status_bits
+from ami_mapping.qualities import CATEGORIES, SYSTEMS, UnknownQuality, parse_quality, status_bits
 from ami_mapping.reading_types import ReadingType, RefusedReadingType
 
 _FOUR = re.compile(r"(?:\d{1,5}|\*)(?:\.\d{1,5}){3}", re.ASCII)
-_THREE = re.compile(r"\d{1,5}(?:\.\d{1,5}){2}", re.ASCII)
-SYSTEMS = {
-    0: "not applicable",
-    1: "end device",
-    2: "metering system network (head-end)",
-    3: "meter data management",
-    4: "other system",
-    5: "externally specified",
-}
-CATEGORIES = {
-    0: "valid",
-    1: "diagnostics",
-    2: "power quality",
-    3: "tamper, revenue protection",
-    4: "data collection",
-    5: "reasonability",
-    6: "validation failed",
-    7: "edited",
-    8: "estimated",
-    9: "obsolete",
-    10: "questionable",
-    11: "derived",
-    12: "projected",
-}
 _QUALITIES = {
     "0.0": "data valid",
     "0.1": "data validated",
@@ -192,15 +168,10 @@ def _four_parts(kind: str, code: str, part: str) -> tuple[tuple[tuple[str, str, 
 
 def quality_type(code: str) -> Meaning:
     """A ReadingQualityType: who says it, of which category, and the index in it."""
-    if _THREE.fullmatch(code) is None:
-        raise UnknownCode(
-            f"ReadingQualityType {code} is not three numbers with dots between them", is_well_formed=False
-        )
-    system, category, index = map(int, code.split("."))
-    unknown = [f"system {system}"] if system not in SYSTEMS else []
-    unknown += [f"category {category}"] if category not in CATEGORIES else []
-    if unknown:
-        raise UnknownCode(f"ReadingQualityType {code}: no list has {', '.join(unknown)}", is_well_formed=True)
+    try:
+        system, category, index = parse_quality(code)
+    except UnknownQuality as problem:
+        raise UnknownCode(str(problem), is_well_formed=problem.is_well_formed) from None
     known = {row.quality.partition(".")[2]: row.name for row in status_bits()} | _QUALITIES
     vendor = "of a maker" if index >= 1000 else f"{CATEGORIES[category]}, index {index}"
     words = known.get(f"{category}.{index}", vendor)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint, mrid_key
+from ami_cim.identity import EndDevice, Identified, Identifier, Name, UsagePoint, mrid_key
 
 DISCONNECT = "3.31.0.23"
 CONNECT = "3.31.0.18"
@@ -11,11 +11,14 @@ CONTROL_WORDS = {DISCONNECT: "disconnect", CONNECT: "connect"}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a control is for, and the label by which the operator knows it."""
+    """What a request is for, and the label by which the operator knows it."""
 
     label: str
     device: EndDevice | None = None
     usage_point: UsagePoint | None = None
+    group: Identified | None = None
+    """Of devices."""
+    usage_point_group: Identified | None = None
 
     @classmethod
     def meter(cls, name: str, mrid: str | None = None) -> "Target":
@@ -32,6 +35,21 @@ class Target:
         """A usage point by its name; the HES knows its meter."""
         return cls(name, usage_point=UsagePoint(names=(Name(name=name),)))
 
+    @classmethod
+    def group_of(cls, text: str) -> "Target":
+        """A group of devices, as VALUE or TAG=VALUE of the registry of the HES."""
+        return cls(text, group=_group(text))
+
+    @classmethod
+    def point_group_of(cls, text: str) -> "Target":
+        """A group of usage points, likewise."""
+        return cls(text, usage_point_group=_group(text))
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it may be several meters."""
+        return self.group is not None or self.usage_point_group is not None
+
     @property
     def has_mrid(self) -> bool:
         """Whether it is asked for by an mRID."""
@@ -39,9 +57,14 @@ class Target:
 
     def is_meant_by(self, identifier: Identifier) -> bool:
         """Whether a Reply/Error/ID points at this target."""
-        known = self.device or self.usage_point or EndDevice()
+        known = self.device or self.usage_point or self.group or self.usage_point_group or EndDevice()
         values = {self.label, *(name.name for name in known.names)}
         return identifier.value in values or mrid_key(identifier.value) == mrid_key(known.mrid or "") != ""
+
+
+def _group(text: str) -> Identified:
+    tag, has_tag, value = text.partition("=")
+    return Identified(names=(Name(name=value, name_type=tag) if has_tag else Name(name=text),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,11 +22,12 @@ def outcome_of(targets: Sequence[Target], message_id: str, ended: Ended) -> Orde
 def _label(targets: Sequence[Target], identifier: Identifier | None) -> str | None:
     """Of whom an error is; None where it is of a value that no meter was asked for.
 
-    A head-end may know a meter by an mRID that is not known here: of one target, whose mRID was not said, it is that target's.
+    A head-end may know a meter by an mRID that is not known here: of one target that is one meter, whose mRID was not said, it is that target's.
     """
     if identifier is None or identifier.object_type == "ReadingType":
         return None
     meant = next((target for target in targets if target.is_meant_by(identifier)), None)
-    if meant is None and len(targets) == 1 and not targets[0].has_mrid and is_uuid(identifier.value):
+    is_alone = len(targets) == 1 and not targets[0].has_mrid and not targets[0].is_group
+    if meant is None and is_alone and is_uuid(identifier.value):
         meant = targets[0]
     return identifier.value if meant is None else meant.label

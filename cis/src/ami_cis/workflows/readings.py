@@ -13,6 +13,7 @@ from ami_cim.message import Header, RequestMessage
 from ami_cim.payloads.get_meter_readings import AskedReading, GetMeterReadings
 from ami_cim.payloads.meter_readings import MeterReadings
 from ami_cim.periods import Period
+from ami_cim.quality import Quality
 from ami_cis import events
 from ami_cis.store import KeptReading, ReadingQuery, SentRequest, Store, StoreUnavailable
 from ami_cis.workflows.exchanges import Ended, Exchanges
@@ -32,6 +33,10 @@ class ReadOrder:
     reading_types: tuple[str, ...] = ()
     start: datetime | None = None
     end: datetime | None = None
+    source: str | None = None
+    """Where the head-end is to take the values from; None: it decides."""
+    qualities: tuple[str, ...] = ()
+    """ReadingQualityTypes of which a value has to have one."""
     asynchronous: bool = False
     message_id: str | None = None
 
@@ -93,11 +98,16 @@ class Readings:
             correlation_id=message_id,
         )
         period = Period(start=order.start, end=order.end)
+        asked = AskedReading(period=period if period != Period() else None, source=order.source)
+        targets = order.targets
         query = GetMeterReadings(
-            end_devices=tuple(target.device for target in order.targets if target.device),
-            usage_points=tuple(target.usage_point for target in order.targets if target.usage_point),
+            end_devices=tuple(one.device for one in targets if one.device),
+            end_device_groups=tuple(one.group for one in targets if one.group),
+            usage_points=tuple(one.usage_point for one in targets if one.usage_point),
+            usage_point_groups=tuple(one.usage_point_group for one in targets if one.usage_point_group),
             reading_types=tuple(Identified(names=(Name(name=code),)) for code in order.reading_types),
-            readings=(AskedReading(period=period),) if period != Period() else (),
+            readings=(asked,) if asked != AskedReading() else (),
+            qualities=tuple(Quality(code=code) for code in order.qualities),
         )
         return RequestMessage(header=header, query=query)
 

@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -25,6 +25,7 @@ from ami_cim.payloads.get_meter_readings import AskedReading, GetMeterReadings
 from ami_cim.payloads.interval_blocks import IntervalBlock
 from ami_cim.payloads.meter_readings import MeterReading, MeterReadings, Reading
 from ami_cim.periods import Period
+from ami_cim.quality import Quality
 from ami_cim.schema import Schemas
 from ami_dlms.errors import LocalError
 from ami_dlms.obis import Obis
@@ -32,6 +33,7 @@ from ami_hes.api import paths, query
 from ami_hes.jobs import KeptAnswer
 from ami_hes.operations.asked_types import is_attribute
 from ami_mapping.lookup import readings
+from ami_mapping.qualities import parse_quality
 from ami_mapping.reading_types import ReadingType, RefusedReadingType
 from ami_process.api import ApiRefused, read_body
 from ami_process.environment import Environment
@@ -40,7 +42,7 @@ from ami_process.local_times import NoSuchTime, at_home
 NOUN = "MeterReadings"
 SOURCE = "HES API"
 """Header/Source of such a request."""
-MOST_METERS, MOST_TYPES = 100, 100
+MOST_METERS, MOST_TYPES, MOST_QUALITIES = 100, 100, 50
 MOST_ANSWER = 50_000_000
 """Octets of an answer, the most that `hes.max_answer_octets` may be."""
 Ask = Callable[[RequestMessage], Awaitable[ResponseMessage | KeptAnswer]]
@@ -66,6 +68,12 @@ def code_of(text: str) -> str:
     return codes[0]
 
 
+def quality_of(text: str) -> str:
+    """The code of a ReadingQualityType. ValueError says what is wrong."""
+    parse_quality(text)
+    return text
+
+
 Text = Annotated[str, Field(min_length=1, max_length=300)]
 Type = Annotated[Text, AfterValidator(code_of)]
 
@@ -75,13 +83,23 @@ class ReadOrder(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    meters: tuple[Text, ...] = Field(min_length=1, max_length=MOST_METERS)
+    meters: tuple[Text, ...] = Field(default=(), max_length=MOST_METERS)
     """Names or mRIDs."""
+    groups: tuple[Text, ...] = Field(default=(), max_length=MOST_METERS)
+    """VALUE or TAG=VALUE of tags of the registry."""
     reading_types: tuple[Type, ...] = Field(default=(), max_length=MOST_TYPES)
     """ReadingTypes, or OBIS codes of values as they are now."""
     start: datetime | None = Field(default=None, alias="from")
     end: datetime | None = Field(default=None, alias="to")
     source: Literal["meter", "store", "store first"] = "meter"
+    qualities: tuple[Annotated[Text, AfterValidator(quality_of)], ...] = Field(default=(), max_length=MOST_QUALITIES)
+    """Of which a value has to have one; none: it may have any, or none at all."""
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if not (self.meters or self.groups):
+            raise ValueError("name at least one of meters and groups")
+        return self
 
 
 class ReadValueEntry(BaseModel):
@@ -178,14 +196,21 @@ def _message(order: ReadOrder, environment: Environment, zone: ZoneInfo) -> Requ
         ),
         query=GetMeterReadings(
             end_devices=tuple(map(_device, order.meters)),
+            end_device_groups=tuple(map(_group, order.groups)),
             reading_types=tuple(Identified(mrid=code) for code in dict.fromkeys(order.reading_types)),
             readings=(asked,),
+            qualities=tuple(Quality(code=code) for code in dict.fromkeys(order.qualities)),
         ),
     )
 
 
 def _device(name: str) -> EndDevice:
     return EndDevice(mrid=name) if is_uuid(name) else EndDevice(names=(Name(name=name),))
+
+
+def _group(text: str) -> Identified:
+    tag, has_tag, value = text.partition("=")
+    return Identified(names=(Name(name=value, name_type=tag) if has_tag else Name(name=text),))
 
 
 def _named(identifier: str | None, names: Callable[[str], str | None]) -> str | None:

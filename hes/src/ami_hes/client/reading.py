@@ -23,12 +23,25 @@ MANDATORY_FIELD_MISSING = "5.8"
 """Reply code; of an order without a time it is the time that is missing."""
 
 read = typer.Typer(add_completion=False, rich_markup_mode=None)
-_OPTIONS = {"meters": "METER", "reading_types": "--type", "from": "--from", "to": "--to", "source": "--source"}
+_OPTIONS = {
+    "meters": "METER",
+    "groups": "--group",
+    "reading_types": "--type",
+    "from": "--from",
+    "to": "--to",
+    "source": "--source",
+    "qualities": "--quality",
+}
+MOST_SHOWN = 5
 
 
 @read.command("read")
 def read_meters(
-    meter: Annotated[list[str], typer.Argument(metavar="METER...", help="Names or mRIDs of meters.")],
+    meter: Annotated[list[str] | None, typer.Argument(metavar="[METER...]", help="Names or mRIDs of meters.")] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GROUP", help="VALUE or TAG=VALUE of tags (`hes meters groups`); may be repeated."),
+    ] = None,
     reading_type: Annotated[
         list[str] | None,
         typer.Option(
@@ -42,6 +55,12 @@ def read_meters(
     source: Annotated[
         str, typer.Option(metavar="SOURCE", help="meter, store, or 'store first': the meter for what is not kept.")
     ] = "meter",
+    quality: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="QUALITY", help="Only values with this ReadingQuality, as 1.0.0; may be repeated: any of them."
+        ),
+    ] = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
@@ -51,12 +70,22 @@ def read_meters(
     Exit code 0: all was read. 1: some or all was not, or it is not known. 2: refused as it was asked. 3: the HES cannot be reached.
     """
     hes = head_end(url, token_file)
-    given = {"meters": meter, "reading_types": reading_type or [], "from": start, "to": end, "source": source}
+    given = {
+        "meters": meter or [],
+        "groups": group or [],
+        "reading_types": reading_type or [],
+        "from": start,
+        "to": end,
+        "source": source,
+        "qualities": quality or [],
+    }
+    if not (meter or group):
+        raise hes.refused("name at least one METER or a --group")
     try:
         order = ReadOrder.model_validate(given)
     except ValidationError as problem:
         raise hes.refused(first_problem(problem, _OPTIONS)) from None
-    with Console(stderr=True).status(f"waiting for {len(meter)} meters"):
+    with Console(stderr=True).status("waiting for " + ", ".join([*order.meters, *order.groups][:MOST_SHOWN])):
         answer = hes.get(
             paths.READINGS,
             ReadAnswer,

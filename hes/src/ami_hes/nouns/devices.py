@@ -36,18 +36,31 @@ def meter_of_usage_point(point: UsagePoint, registry: Registry) -> Meter | Reply
 
 
 def meters_of_group(group: Identified, registry: Registry) -> Sequence[Meter] | ReplyError:
-    """The meters of a group that is named."""
+    """The meters of a group of devices that is named."""
     found = tag_of_group(group, registry)
     return found if isinstance(found, ReplyError) else tuple(registry.members(*found))
 
 
+def meters_of_usage_point_group(group: Identified, registry: Registry) -> Sequence[Meter] | ReplyError:
+    """The meters at the usage points of a group that is named: one without a usage point is in no such group (M-138)."""
+    found = _tag_of(_POINT_GROUPS, group, registry)
+    if isinstance(found, ReplyError):
+        return found
+    meters = tuple(meter for meter in registry.members(*found) if meter.usage_points)
+    reason = f"No meter of the group {' '.join(found)} is at a usage point."
+    return meters or _unknown_group(_POINT_GROUPS, found[1], reason)
+
+
 def tag_of_group(group: Identified, registry: Registry) -> tuple[str, str] | ReplyError:
     """The tag and its value that a group is named by; NameType says which tag where several have the value."""
+    return _tag_of(_DEVICE_GROUPS, group, registry)
+
+
+def _tag_of(kind: "_Kind", group: Identified, registry: Registry) -> tuple[str, str] | ReplyError:
     wanted = [(name.name, name.name_type) for name in group.names]
     if not wanted:
-        return _unknown_group(
-            group.mrid or "", "A group is named by Names here: the value of a tag of its meters, with NameType the tag."
-        )
+        reason = "A group is named by Names here: the value of a tag of its meters, with NameType the tag."
+        return _unknown_group(kind, group.mrid or "", reason)
     known = registry.groups()
     found = [
         (tag, value)
@@ -56,16 +69,17 @@ def tag_of_group(group: Identified, registry: Registry) -> tuple[str, str] | Rep
         if value in values and kind in (None, tag)
     ]
     if not found:
-        return _unknown_group(wanted[0][0], f"The group {_listed(group.names)} is not known here.")
+        return _unknown_group(kind, wanted[0][0], f"The group {_listed(group.names)} is not known here.")
     if len(found) > 1:
         kinds = " and ".join(sorted(f"{tag} {value}" for tag, value in found))
-        return _unknown_group(wanted[0][0], f"One group was named by what several have: {kinds}; NameType says which.")
+        reason = f"One group was named by what several have: {kinds}; NameType says which."
+        return _unknown_group(kind, wanted[0][0], reason)
     return found[0]
 
 
-def _unknown_group(name: str, reason: str) -> ReplyError:
-    identifier = Identifier(value=name, kind="name", object_type="EndDeviceGroup")
-    return ReplyError(code="2.4", level=Level.FATAL, reason=reason, identifier=identifier)
+def _unknown_group(kind: "_Kind", name: str, reason: str) -> ReplyError:
+    identifier = Identifier(value=name, kind="name", object_type=kind.object_type)
+    return ReplyError(code=kind.code, level=Level.FATAL, reason=reason, identifier=identifier)
 
 
 def identifier_of(mrid: str) -> Identifier:
@@ -82,6 +96,8 @@ class _Kind:
 
 _DEVICES = _Kind("2.4", "meter", "EndDevice")
 _POINTS = _Kind("2.12", "usage point", "UsagePoint")
+_DEVICE_GROUPS = _Kind("2.4", "group", "EndDeviceGroup")
+_POINT_GROUPS = _Kind("2.12", "group", "UsagePointGroup")
 _SEVERAL = ' If this sender means several meters by several Names, say so by several_names = "several-meters" in [[hes.partners]].'
 _Find = Callable[[str], Meter | None]
 

@@ -22,7 +22,14 @@ from ami_cim.periods import Period
 from ami_cim.quality import Quality
 from ami_hes.commands import Command, MeterId
 from ami_hes.meters.registry import Meter, Registry
-from ami_hes.nouns.devices import devices_of, identifier_of, meter_of_device, meter_of_usage_point, meters_of_group
+from ami_hes.nouns.devices import (
+    devices_of,
+    identifier_of,
+    meter_of_device,
+    meter_of_usage_point,
+    meters_of_group,
+    meters_of_usage_point_group,
+)
 from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner
 from ami_hes.nouns.plans import Plan, Refused, Report, RequestContext, Worked
@@ -42,6 +49,7 @@ from ami_hes.operations.read_results import (
 )
 from ami_mapping.lookup import readings
 from ami_mapping.partner_codes import is_dropped
+from ami_mapping.qualities import parse_quality
 from ami_mapping.reading_types import ReadingType, RefusedReadingType
 
 REASON = "inquiry"
@@ -52,6 +60,7 @@ HOUR_MS = 3_600_000
 LONGEST_PERIODS_MS = {11: 25 * HOUR_MS, 13: (31 * 24 + 1) * HOUR_MS}
 """macroPeriod -> how long a day, or a month, is at most."""
 MOST_TYPES = 200
+MOST_QUALITIES = 50
 LONGEST = timedelta(days=400)
 _IDENTIFYING = ("EndDevice/", "UsagePoint/")
 """Parents of elements that say more about a device that mRID and Names already identify; they change nothing."""
@@ -60,7 +69,8 @@ _IDENTIFYING = ("EndDevice/", "UsagePoint/")
 def size(message: RequestMessage, partner: Partner = STANDARD) -> int:
     """How many devices, usage points and groups a request names, whether known or not, each as often as it does."""
     query = _query_of(message)
-    return len(devices_of(query.end_devices, partner)) + len(query.usage_points) + len(query.end_device_groups)
+    named = query.usage_points, query.end_device_groups, query.usage_point_groups
+    return len(devices_of(query.end_devices, partner)) + sum(map(len, named))
 
 
 def plan(context: RequestContext, message: RequestMessage, registry: Registry) -> Plan:
@@ -71,7 +81,7 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
     _demand_understood(query)
     period = _period_of(query, context.accepted_at)
     types, errors = _types_of(query, context.partner)
-    source = _source_of(query)
+    source, qualities = _source_of(query), _qualities_of(query)
     if period[0] is not None and not types and source != STORE:
         why = "without ReadingTypes it is all that the meters have now; name those of a time, or ask for what is kept (source store)"
         raise Refused(error("5.2", f"Nothing was read: {why}."))
@@ -81,7 +91,7 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
             errors.append(found)
         else:
             meters.setdefault(found.name, found)
-    body = WantedReadings(tuple(types), *period, source).format()
+    body = WantedReadings(tuple(types), *period, source, qualities).format()
     commands = [
         Command(context.request_id, MeterId(one.name, one.mrid), read_meter.NAME, body)
         for one in _page(list(meters.values()), message)
@@ -129,14 +139,8 @@ def _demand_understood(query: GetMeterReadings) -> None:
     beyond = [name for name in query.unsupported if not name.startswith(_IDENTIFYING)]
     if beyond:
         raise Refused(error("5.2", f"Nothing was read: {', '.join(beyond)} of GetMeterReadings is not supported."))
-    if query.qualities:
-        raise Refused(error("5.2", "Nothing was read: values can't be chosen by their ReadingQuality."))
-    if query.usage_point_groups:
-        raise Refused(
-            error("5.2", "Nothing was read: groups of usage points are not known here; name the meters or their group.")
-        )
-    if not (query.end_devices or query.usage_points or query.end_device_groups):
-        raise Refused(error("1.7", "GetMeterReadings names no EndDevice, no EndDeviceGroup and no UsagePoint."))
+    if not (query.end_devices or query.usage_points or query.end_device_groups or query.usage_point_groups):
+        raise Refused(error("1.7", "GetMeterReadings names no EndDevice, no UsagePoint and no group of them."))
 
 
 def _period_of(query: GetMeterReadings, now: datetime) -> tuple[int | None, int | None]:
@@ -163,6 +167,28 @@ def _source_of(query: GetMeterReadings) -> str:
         words = ", ".join(f'"{one}"' for one in SOURCES)
         raise Refused(error("5.2", f"Nothing was read: Reading/source is one of {words}."))
     return sources.pop()
+
+
+def _qualities_of(query: GetMeterReadings) -> tuple[str, ...]:
+    """The ReadingQualityTypes of which a value has to have one; none where it may have any (M-139)."""
+    if any(one.comment or one.source or one.assessed_at for one in query.qualities):
+        raise Refused(
+            error("5.2", "Nothing was read: values are chosen by the ReadingQualityType of a ReadingQuality alone.")
+        )
+    codes = tuple(dict.fromkeys(one.code for one in query.qualities))
+    if len(codes) > MOST_QUALITIES:
+        raise Refused(
+            error(
+                "3.1", f"The request names {len(codes)} ReadingQualities; at most {MOST_QUALITIES} are taken at once."
+            )
+        )
+    for code in codes:
+        try:
+            parse_quality(code)
+        except ValueError as problem:
+            identifier = Identifier(value=code[:200], kind="other", object_type="ReadingQualityType")
+            raise Refused(replace(error("2.15", f"Nothing was read: {problem}."), identifier=identifier)) from None
+    return codes
 
 
 def _page(meters: Sequence[Meter], message: RequestMessage) -> Sequence[Meter]:
@@ -209,8 +235,11 @@ def _meters_of(query: GetMeterReadings, registry: Registry, partner: Partner) ->
         yield meter_of_device(device, registry)
     for point in query.usage_points:
         yield meter_of_usage_point(point, registry)
-    for group in query.end_device_groups:
-        members = meters_of_group(group, registry)
+    groups = [
+        *(meters_of_group(one, registry) for one in query.end_device_groups),
+        *(meters_of_usage_point_group(one, registry) for one in query.usage_point_groups),
+    ]
+    for members in groups:
         yield from [members] if isinstance(members, ReplyError) else members
 
 

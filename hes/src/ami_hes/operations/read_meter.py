@@ -9,6 +9,7 @@ from ami_hes.events import ReadingsNotKept
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.operations.asked_types import Asked, SortedOut, sort_out
 from ami_hes.operations.assignment import Assignment
+from ami_hes.operations.chosen_values import with_qualities
 from ami_hes.operations.identity import check_identity
 from ami_hes.operations.kept_readings import to_keep
 from ami_hes.operations.operation import Operation
@@ -41,8 +42,11 @@ async def run(meters: Meters, assignment: Assignment) -> Outcome:
         stored = StoredReadings(meters.readings, assignment.meter.mrid, meters.environment.now)
         read = None if wanted.source == STORE else partial(_read_and_keep, meters, assignment)
         found = await stored.answer(asked, read)
-    found = replace(found, not_read=(*asked.not_read, *found.not_read))
+    answered = replace(found, not_read=(*asked.not_read, *found.not_read))
+    found = with_qualities(answered, wanted.qualities, asked)
     if not (found.values or found.series or found.not_read):
+        if answered.values or answered.series:
+            return _nothing(explain("reading", "no-quality", attempted=None, detail=" or ".join(wanted.qualities)))
         name, detail = ("not-kept", "") if wanted.source == STORE else ("OBJECT_UNDEFINED", "of those that are mapped")
         return _nothing(explain("reading", name, attempted=None, detail=detail))
     return _outcome(assignment.meter, found)

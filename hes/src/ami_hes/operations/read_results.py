@@ -38,6 +38,8 @@ class WantedReadings:
     end: int | None = None
     source: str = METER
     """Where the values are to come from: one of SOURCES."""
+    qualities: tuple[str, ...] = ()
+    """Codes of which a value has to have one; none: it may have any, or none at all."""
 
     def format(self) -> str:
         """The body of a command."""
@@ -46,8 +48,8 @@ class WantedReadings:
     @classmethod
     def parse(cls, body: str) -> "WantedReadings":
         """What `format` wrote."""
-        reading_types, *more = json.loads(body)
-        return cls(tuple(reading_types), *more)
+        reading_types, start, end, source, *qualities = json.loads(body)
+        return cls(tuple(reading_types), start, end, source, tuple(*qualities))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ A quality is "system.category.index"; system 1 is what the meter says of its val
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,57 @@ DERIVED = "2.11.0"
 """The head-end system computed the value from others."""
 SUSPECT = "2.5.258"
 """The status has a bit that no row explains."""
+SYSTEMS = {
+    0: "not applicable",
+    1: "end device",
+    2: "metering system network (head-end)",
+    3: "meter data management",
+    4: "other system",
+    5: "externally specified",
+}
+CATEGORIES = {
+    0: "valid",
+    1: "diagnostics",
+    2: "power quality",
+    3: "tamper, revenue protection",
+    4: "data collection",
+    5: "reasonability",
+    6: "validation failed",
+    7: "edited",
+    8: "estimated",
+    9: "obsolete",
+    10: "questionable",
+    11: "derived",
+    12: "projected",
+}
+_CODE = re.compile(r"(?:0|[1-9]\d{0,4})(?:\.(?:0|[1-9]\d{0,4})){2}", re.ASCII)
+
+
+class UnknownQuality(ValueError):
+    """What is no ReadingQualityType; the message says why. `is_well_formed` if it has the form of one."""
+
+    def __init__(self, reason: str, *, is_well_formed: bool) -> None:
+        super().__init__(reason)
+        self.is_well_formed = is_well_formed
+
+
+def parse_quality(code: str) -> tuple[int, int, int]:
+    """System, category and index of a ReadingQualityType; UnknownQuality where it is not one of the lists'.
+
+    Indices are not checked: the standard leaves room in their lists, and makers use it.
+    """
+    if _CODE.fullmatch(code) is None:
+        reason = f"ReadingQualityType {code[:40]!r} is not three numbers with dots between them"
+        raise UnknownQuality(reason, is_well_formed=False)
+    system, category, index = map(int, code.split("."))
+    unknown = [
+        f"{name} {number}"
+        for name, number, known in (("system", system, SYSTEMS), ("category", category, CATEGORIES))
+        if number not in known
+    ]
+    if unknown:
+        raise UnknownQuality(f"ReadingQualityType {code}: no list has {', '.join(unknown)}", is_well_formed=True)
+    return system, category, index
 
 
 @dataclass(frozen=True, slots=True)
