@@ -17,6 +17,7 @@ from ami_hes.jobs import Run
 from ami_hes.settings import Settings
 from ami_process.environment import Environment
 from ami_process.events import cannot_listen
+from ami_process.garbage import collect_seldom
 from ami_process.open_files import allow_open_files
 from ami_process.sockets import EXIT_CANNOT_LISTEN, ListenFailed, address_of, format_address, listening
 
@@ -46,6 +47,7 @@ async def serve(settings: Settings, stop: asyncio.Event, environment: Environmen
     """Be the HES until `stop` is set; the exit code."""
     try:
         async with running(settings, environment) as addresses:
+            collect_seldom()
             environment.emit(events.Ready(role="hes", listen=addresses))
             await stop.wait()
     except ListenFailed as problem:
