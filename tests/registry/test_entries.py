@@ -19,7 +19,7 @@ from ami_dlms.security import PrivateKey
 from ami_hes.meters.registry import Registry
 from ami_meter_sim.settings import Settings
 from ami_process.secret_sources import SecretSources
-from ami_registry import EntryError, client_settings, parse_meter
+from ami_registry import EntryError, client_settings, format_meter, parse_meter
 
 OURS, THE_METERS = PrivateKey(bytes(31) + b"\x07"), PrivateKey(bytes(31) + b"\x09")
 TITLE = bytes.fromhex("414D490000000001")
@@ -173,3 +173,63 @@ def test_a_misspelt_section_is_refused_by_the_simulator_too(tmp_path: Path) -> N
     path.write_text("[meter_simulator]\n")
     with pytest.raises(Exception, match="unknown section or key 'meter_simulator'"):
         Settings.load(path)
+
+
+def sub_meter(**changes: Any) -> dict[str, Any]:
+    return {
+        "name": "G1",
+        "mrid": "42932298-b7b6-415e-a2d2-c34197bed25a",
+        "usage_points": ["UP-G1"],
+        "behind": "M1",
+        "channel": 2,
+        "identification": "00123456",
+        "manufacturer": "ELS",
+        "tags": {"feeder": "F1"},
+    } | changes
+
+
+def test_a_sub_meter_is_found_by_its_names_and_has_no_way_of_its_own() -> None:
+    registry = Registry([entry(), sub_meter()], resolve=SecretSources({}))
+    found = registry.find_by_usage_point("UP-G1")
+    assert found is not None and (found.behind, found.channel, found.place) == ("M1", 2, "channel 2 of M1")
+    assert registry.find_by_logical_device_name("") is None
+    assert [one.name for one in registry.members("feeder", "F1")] == ["G1"]
+    registry.remove(format_meter(found).table)
+    assert registry.owner("name", "G1") is None
+    registry.check(7, sub_meter(mrid="42932298-b7b6-415e-a2d2-c34197bed25b"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"address": "h:1"}, "address", "of the meter that it is behind"),
+        ({"encryption_key": "00" * 16}, "encryption_key", "of the meter that it is behind"),
+        ({"channel": 0}, "channel", "from 1 to 63"),
+        ({"identification": "1234567"}, "identification", "eight digits"),
+        ({"identification": "1234567\u0661"}, "identification", "eight digits"),
+        ({"manufacturer": "els"}, "manufacturer", "three capital letters"),
+        ({"behind": "G1"}, "behind", "is the meter itself"),
+    ],
+)
+def test_what_a_sub_meter_can_not_be_is_refused(changes: dict[str, Any], field: str, words: str) -> None:
+    with pytest.raises(EntryError, match=words) as refused:
+        Registry([sub_meter(**changes)], resolve=SecretSources({}))
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("missing", ["behind", "channel", "identification", "manufacturer", "mrid"])
+def test_a_sub_meter_says_where_and_who_it_is(missing: str) -> None:
+    table = sub_meter()
+    del table[missing]
+    with pytest.raises(EntryError, match="is missing") as refused:
+        Registry([table], resolve=SecretSources({}))
+    assert refused.value.field == missing
+
+
+def test_two_sub_meters_are_not_on_one_channel() -> None:
+    other = sub_meter(
+        name="G2", mrid="42932298-b7b6-415e-a2d2-c34197bed25b", usage_points=[], identification="00000001"
+    )
+    with pytest.raises(EntryError, match="channel 2 of M1 already belongs to G1"):
+        Registry([sub_meter(), other], resolve=SecretSources({}))
+    assert len(Registry([sub_meter(), other | {"channel": 3}], resolve=SecretSources({}))) == 2

@@ -10,14 +10,19 @@ import pytest
 from ami_dlms.association import vocabulary
 from ami_dlms.security import PrivateKey
 from ami_registry import FIELDS, SECRETS, EntryError, defaults_of, format_meter, parse_meter
-from ami_registry.entries import NEEDED
+from ami_registry.entries import BEHIND, NEEDED
 
 NEEDED_HERE = {"name": "M1", "address": "[::1]:4061", "logical_device_name": "AMI0000000001001", "device_id": "1001"}
+SUB_METER = {"name": "G1", "behind": "M1", "channel": 1, "identification": "12345678", "manufacturer": "AMI"}
 OURS, THE_METERS = PrivateKey(bytes(31) + b"\x07"), PrivateKey(bytes(31) + b"\x09")
 OF_EACH_FIELD: dict[str, list[Any]] = {
     "name": ["M2"],
     "mrid": ["42932298-b7b6-415e-a2d2-c34197bed259"],
     "usage_points": [["UP-1", "5a0b7c1e-0000-4000-8000-000000000001"], []],
+    "behind": ["M2"],
+    "channel": [1, 63],
+    "identification": ["00123456"],
+    "manufacturer": ["ELS"],
     "address": ["dials-in", "192.0.2.7:4059", "[2001:db8::7]:4059", "meter.example:4060", "/dev/ttyUSB0"],
     "transport": ["wrapper", "udp", "hdlc", "serial"],
     "baud": [300, 115200],
@@ -59,7 +64,8 @@ def test_every_field_has_an_example() -> None:
 
 @pytest.mark.parametrize(("field", "value"), [(field, one) for field, all_ in OF_EACH_FIELD.items() for one in all_])
 def test_what_is_written_is_read_back(field: str, value: object) -> None:
-    meter = parse_meter(1, NEEDED_HERE | {field: value}, nothing)
+    needed = SUB_METER if field in BEHIND else NEEDED_HERE
+    meter = parse_meter(1, needed | {field: value}, nothing)
     table, secrets = format_meter(meter)
     assert not set(table) & set(SECRETS)
     written = json.loads(json.dumps(table))
@@ -97,6 +103,11 @@ def test_what_counts_is_what_the_entry_says_and_the_defaults_beside_it() -> None
     )
     assert beside["invocation_counter"] == "0-0:43.1.1*255" and "baud" not in beside and "ciphering" not in beside
     assert parse_meter("a file", {**beside, **said, **keys}, _nothing) == meter
+
+
+def test_a_sub_meter_has_no_default_of_an_association() -> None:
+    meter = parse_meter("a file", SUB_METER, _nothing)
+    assert format_meter(meter).table == SUB_METER and defaults_of(meter).keys() <= {"mrid", "usage_points", "tags"}
 
 
 def test_defaults_without_an_effect_are_left_out() -> None:

@@ -33,6 +33,7 @@ from ami_meter_sim.settings import AssociationSettings, MeterSimSettings, Simula
 from ami_process.meanings import meanings
 from ami_process.settings import ClockSettings
 from ami_registry import FIELDS, Meter
+from ami_registry.entries import NEEDED
 
 app = typer.Typer(name="settings", add_completion=False)
 
@@ -179,7 +180,7 @@ def _rows_of_an_entry() -> Iterator[str]:
     defaults = {field.name: _default_of(field) for field in dataclasses.fields(Meter)}
     for field in FIELDS:
         default = defaults[field.name]
-        shown = "required" if default is dataclasses.MISSING else _quoted(_word(default))
+        shown = "required" if field.name in NEEDED else _quoted(_word(default))
         yield f"| `{field.name}` | {field.value} | {shown} | {_sentence(field.meaning)} |\n"
 
 

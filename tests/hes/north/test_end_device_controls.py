@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from north_bench import CONNECT, DISCONNECT, control, mrid, registry, request
+from north_bench import CONNECT, DISCONNECT, control, entries, mrid, registry, request
 
 from ami_cim.codes import Level
 from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint
@@ -12,6 +12,7 @@ from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.payloads.opaque import OpaquePayload
 from ami_hes.commands import Command, MeterId, Outcome
+from ami_hes.meters.registry import Registry
 from ami_hes.nouns import Plan, Refused, RequestContext, Worked
 from ami_hes.nouns.end_device_controls import plan, report
 
@@ -208,3 +209,13 @@ def test_ready_for_reconnection_is_ok_and_says_so() -> None:
 def test_a_failure_without_a_code_still_has_one() -> None:
     (error,) = report(CONTEXT, (), [worked(1, ok=False)])[0].errors
     assert (error.code, error.level) == ("5.3", Level.FATAL)
+
+
+def test_a_sub_meter_is_not_switched_and_neither_is_the_meter_that_it_is_behind() -> None:
+    behind = {"behind": "M1", "channel": 1, "identification": "12345678", "manufacturer": "AMI"}
+    gas = {"name": "G1", "mrid": mrid(9), "usage_points": ["UP-G1"], **behind}
+    made = plan(CONTEXT, request(control(DISCONNECT, "G1", "M2", points=["UP-G1"])), Registry([*entries(2), gas]))
+    assert [one.meter.name for one in made.commands] == ["M2"]
+    (error,) = made.errors
+    assert (error.code, error.identifier) == ("5.2", Identifier(value=mrid(9), kind="uuid", object_type="EndDevice"))
+    assert "Nothing was switched: G1 is on channel 1 of M1" in (error.reason or "")

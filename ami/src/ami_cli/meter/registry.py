@@ -46,7 +46,10 @@ def read_entry(path: Path, name: str | None, *, environ: Mapping[str, str]) -> R
     except EntryError as error:
         raise _unusable(path, rows[number], error) from None
     if meter.address is None:
-        problem = EntryError(number + 1, meter.name, "address", "a meter that dials in can't be called")
+        why = (
+            f"a sub-meter is read by way of {meter.behind}" if meter.behind else "a meter that dials in can't be called"
+        )
+        problem = EntryError(number + 1, meter.name, "behind" if meter.behind else "address", why)
         raise _unusable(path, rows[number], problem)
     return RegistryEntry(
         meter.name,

@@ -94,7 +94,7 @@ def _line(stored: StoredMeter, table: Table) -> MeterLine:
     return MeterLine(
         name=stored.name,
         mrid=str(table["mrid"]),
-        address=str(table["address"]),
+        address=str(table.get("address") or f"channel {table['channel']} of {table['behind']}"),
         source=stored.source,
         tags=dict(table.get("tags", {})),
     )
@@ -116,7 +116,9 @@ def _entry(stored: StoredMeter, table: Table, meter: Meter | None) -> MeterEntry
 
 
 def _defaults(meter: Meter) -> dict[str, object]:
-    """The object of the control is that of the mapping's table."""
+    """The object of the control is that of the mapping's table; a sub-meter has none that is served."""
+    if meter.behind:
+        return defaults_of(meter)
     objects = {str(one.obis) for one in CONTROLS.values()}
     disconnect_object = {} if meter.disconnect_object is not None else {"disconnect_object": ", ".join(sorted(objects))}
     return defaults_of(meter) | disconnect_object

@@ -23,9 +23,9 @@ class MeterName(NamedTuple):
     shown: str
 
 
-NAMING = ("mrid", "name", "usage_points", "logical_device_name", "address", "system_title")
+NAMING = ("mrid", "name", "usage_points", "logical_device_name", "address", "channel", "system_title")
 """The fields that no two meters share."""
-INDEXED = (*NAMING, "transport", "server_wport", "physical_address", "tags")
+INDEXED = (*NAMING, "behind", "transport", "server_wport", "physical_address", "tags")
 """The fields that an index is made of."""
 NO_METERS: Sequence[str] = ()
 
@@ -36,6 +36,10 @@ def names_of(table: Table) -> Iterator[MeterName]:
     yield MeterName("name", table["name"], table["name"])
     for point in table.get("usage_points", ()):
         yield MeterName("usage_points", mrid_key(point), point)
+    if "behind" in table:
+        place = f"channel {table['channel']} of {table['behind']}"
+        yield MeterName("channel", place, place)
+        return
     yield MeterName("logical_device_name", table["logical_device_name"], table["logical_device_name"])
     if table["address"] != DIALS_IN:
         place = _place(table)
@@ -62,7 +66,7 @@ class MeterIndex:
             self._owners[name.field][name.key] = meter
         for tag, value in table.get("tags", {}).items():
             self._groups[tag].setdefault(value, []).append(meter)
-        if table["address"] == DIALS_IN:
+        if table.get("address") == DIALS_IN:
             self._calling[_server_wport(table)] += 1
 
     def remove(self, meter: str, table: Table) -> None:
@@ -74,7 +78,7 @@ class MeterIndex:
             members.remove(meter)
             if not members:
                 del self._groups[tag][value]
-        if table["address"] == DIALS_IN:
+        if table.get("address") == DIALS_IN:
             self._calling[_server_wport(table)] -= 1
 
     def members(self, tag: str, value: str) -> Sequence[str]:

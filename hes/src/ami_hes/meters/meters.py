@@ -136,6 +136,8 @@ class Meters:
         """The meter, for one user at a time; everything has to end by then (of `real_time`). Raises MeterFault."""
         if until <= real_time():
             raise MeterFault("deadline", "passed")
+        if meter.behind:
+            raise MeterFault("identity", "no-address", detail=meter.place)
         async with self._slots.slot(meter, until):
             timeouts = Timeouts(self.settings.apdu_timeout_s, until)
             session = await self._resumed(meter, timeouts) or await self._opened(meter, timeouts)

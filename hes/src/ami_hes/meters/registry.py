@@ -150,6 +150,8 @@ def read_entry(place: Entry, entry: object, resolve: Resolve) -> Meter:
 
 def _problem_for_a_client(meter: Meter) -> tuple[str, str] | None:
     """What only the client's end of the association needs."""
+    if meter.behind:
+        return None
     if meter.authentication is Mechanism.ECDSA:
         for name, use in (
             ("signing_key", "signs with it"),

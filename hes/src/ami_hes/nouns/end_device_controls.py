@@ -113,12 +113,23 @@ def _later(element: str, start_at: datetime) -> ReplyError:
 def _targets(
     control: EndDeviceControl, what: Control, registry: Registry, partner: Partner
 ) -> Iterator[_Target | ReplyError]:
-    for device in devices_of(control.end_devices, partner):
-        meter = meter_of_device(device, registry)
-        yield meter if isinstance(meter, ReplyError) else _Target(meter, what)
-    for point in control.usage_points:
-        meter = meter_of_usage_point(point, registry)
-        yield meter if isinstance(meter, ReplyError) else _Target(meter, what)
+    found = [
+        *(meter_of_device(device, registry) for device in devices_of(control.end_devices, partner)),
+        *(meter_of_usage_point(point, registry) for point in control.usage_points),
+    ]
+    for meter in found:
+        if isinstance(meter, ReplyError):
+            yield meter
+        elif meter.behind:
+            yield _no_switch(meter)
+        else:
+            yield _Target(meter, what)
+
+
+def _no_switch(meter: Meter) -> ReplyError:
+    """The switch of the meter that it is behind is another one, and is not meant (M-140)."""
+    reason = f"Nothing was switched: {meter.name} is on {meter.place}, and valves of sub-meters are not served."
+    return ReplyError(code="5.2", level=Level.FATAL, reason=reason, identifier=identifier_of(meter.mrid))
 
 
 def _one_each(found: dict[str, list[_Target]], request_id: str) -> tuple[tuple[Command, ...], tuple[ReplyError, ...]]:

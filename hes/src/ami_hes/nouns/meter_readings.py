@@ -34,7 +34,7 @@ from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner
 from ami_hes.nouns.plans import Plan, Refused, Report, RequestContext, Worked
 from ami_hes.operations import read_meter
-from ami_hes.operations.asked_types import answered_by
+from ami_hes.operations.asked_types import demand_served
 from ami_hes.operations.read_results import (
     METER,
     SOURCES,
@@ -213,7 +213,7 @@ def _types_of(query: GetMeterReadings, partner: Partner) -> tuple[list[str], lis
     for one in named:
         try:
             general = partner.general(one)
-            answered_by(general, readings() if partner.codes is None else partner.codes.served)
+            demand_served(general, readings() if partner.codes is None else partner.codes.served)
             types.append(general)
         except RefusedReadingType as refused:
             identifier = Identifier(value=one[:200], kind="other", object_type="ReadingType")

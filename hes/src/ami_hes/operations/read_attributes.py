@@ -53,14 +53,20 @@ class _Target:
         return cls(asked, match, value, scaler_unit, time, attributes)
 
 
-def all_of(objects: Objects, table: ReadingTable) -> list[Asked]:
-    """Every ReadingType that has an attribute among these objects, times of occurrence excepted (M-110)."""
+def all_of(objects: Objects, table: ReadingTable, medium: str = "") -> list[Asked]:
+    """Every ReadingType that has an attribute among these objects, times of occurrence excepted (M-110); `medium` is that of a sub-meter."""
     found: dict[ReadingType, Asked] = {}
     for class_id, obis in objects:
         for match in table.of_object(class_id, obis):
+            if match.row.context.medium != medium:
+                continue
             code = match.reading_type()
             known = found.get(code)
-            if is_attribute(match.row) and not _is_time(match.row) and (known is None or not match.row.first):
+            if (
+                is_attribute(match.row, of_sub_meter=bool(medium))
+                and not _is_time(match.row)
+                and (known is None or not match.row.first)
+            ):
                 found[code] = Asked(str(code), None, (match,))
     return list(found.values())
 
@@ -73,26 +79,34 @@ class AttributeReader:
     """Reads attributes over one session; what was read stays when the meter falls silent half way."""
 
     def __init__(
-        self, session: Session, known: KnownObjects, scalers: KnownScalers, now: Callable[[], datetime]
+        self,
+        session: Session,
+        known: KnownObjects,
+        scalers: KnownScalers,
+        now: Callable[[], datetime],
+        channel: int | None = None,
     ) -> None:
+        """`channel` is that of a sub-meter, whose values are asked for and no others."""
         self.values: list[ReadValue] = []
         self.not_read: list[NotRead] = []
         self._session = session
         self._known = known
         self._scalers = scalers
         self._now = now
+        self._channel = channel
         self._begun = False
         self._doubted: set[AttributeDescriptor] = set()
 
     async def read(self, asked: Sequence[Asked]) -> list[Asked]:
         """Each where a meter usually has it; those that this meter does not have there. Raises MeterFault before the first answer."""
-        return await self._read([found for one in asked if (found := _usual(one)) is not None])
+        channel = self._channel or 0
+        return await self._read([found for one in asked if (found := _usual(one, channel)) is not None])
 
     async def read_listed(self, asked: Sequence[Asked], objects: Objects) -> None:
         """Each where the meter has listed it."""
         targets = []
         for one in asked:
-            found = first_in_meter(one.matches, objects)
+            found = first_in_meter(one.matches, objects, channel=self._channel)
             if found is None:
                 self._fail(one, explain("reading-type", "not-in-meter", attempted=None, detail=one.reading_type))
             else:
@@ -155,7 +169,14 @@ class AttributeReader:
             fault = explain("data-access-result", "unexpected-value", attempted=None, where=where, detail=str(problem))
             return self._fail(asked, fault)
         said = (SUSPECT,) if target.scaler_unit in self._doubted else ()
-        self.values.append(ReadValue(str(code), text, _own_time(target, answers), received_at, said))
+        own_time = _own_time(target, answers)
+        if own_time is None and self._channel is not None and target.time is not None:
+            where = f"reading {target.time}"
+            detail = "the sub-meter has given nothing yet: its value has no time"
+            return self._fail(
+                asked, explain("data-access-result", "unexpected-value", attempted=None, where=where, detail=detail)
+            )
+        self.values.append(ReadValue(str(code), text, own_time, received_at, said))
         return None
 
     def _fail(self, asked: Asked, fault: Fault) -> None:
@@ -169,10 +190,10 @@ def _scalers(batch: Iterable[_Target], answers: Answers) -> dict[AttributeDescri
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)
-def _usual(one: Asked) -> _Target | None:
+def _usual(one: Asked, channel: int) -> _Target | None:
     """Channel 0 is where most meters have what they measure themselves; the same few are asked of thousands of meters."""
     match = one.matches[0]
-    attribute = match.descriptor(channel=0)
+    attribute = match.descriptor(channel=channel)
     return None if attribute is None else _Target.of(one, match, attribute)
 
 

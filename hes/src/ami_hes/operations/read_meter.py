@@ -7,7 +7,7 @@ from functools import partial
 from ami_hes.commands import Command, Lane, Outcome
 from ami_hes.events import ReadingsNotKept
 from ami_hes.meters import Meter, MeterFault, Meters
-from ami_hes.operations.asked_types import Asked, SortedOut, sort_out
+from ami_hes.operations.asked_types import Asked, SortedOut, of_medium, sort_out
 from ami_hes.operations.assignment import Assignment
 from ami_hes.operations.chosen_values import with_qualities
 from ami_hes.operations.identity import check_identity
@@ -17,6 +17,7 @@ from ami_hes.operations.read_attributes import AttributeReader, all_of
 from ami_hes.operations.read_profiles import ProfileReader, fault_of
 from ami_hes.operations.read_results import METER, STORE, NotRead, ReadValues, WantedReadings
 from ami_hes.operations.stored_readings import StoredReadings
+from ami_hes.operations.sub_meters import OWN, check_channel, reached_by
 from ami_hes.store import StoreUnavailable
 from ami_mapping.faults import Fault, explain
 from ami_mapping.intervals import Span
@@ -33,7 +34,7 @@ async def run(meters: Meters, assignment: Assignment) -> Outcome:
     """Read from the store, from the meter or from both; whatever ends it before the first answer is a MeterFault."""
     wanted = WantedReadings.parse(assignment.command.body)
     now = int(meters.environment.now().timestamp())
-    asked = sort_out(wanted, meters.table, now)
+    asked = sort_out(wanted, meters.table, now, of_sub_meter=bool(assignment.meter.behind))
     if asked.everything and not asked.has_now:
         return _nothing(explain("reading", "not-then", attempted=None))  # all that it has is what it has now (M-131)
     if wanted.source == METER:
@@ -42,7 +43,7 @@ async def run(meters: Meters, assignment: Assignment) -> Outcome:
         stored = StoredReadings(meters.readings, assignment.meter.mrid, meters.environment.now)
         read = None if wanted.source == STORE else partial(_read_and_keep, meters, assignment)
         found = await stored.answer(asked, read)
-    answered = replace(found, not_read=(*asked.not_read, *found.not_read))
+    answered = replace(found, not_read=tuple(dict.fromkeys((*asked.not_read, *found.not_read))))
     found = with_qualities(answered, wanted.qualities, asked)
     if not (found.values or found.series or found.not_read):
         if answered.values or answered.series:
@@ -67,18 +68,22 @@ async def _read_and_keep(meters: Meters, assignment: Assignment, asked: SortedOu
 
 async def _read(meters: Meters, assignment: Assignment, asked: SortedOut) -> ReadValues:
     table, now = meters.table, meters.environment.now
-    async with meters.hold(assignment.meter, until=assignment.until) as session:
-        attributes = AttributeReader(session, meters.objects, meters.scalers, now)
-        profiles = ProfileReader(session, meters.objects, meters.scalers, table, now)
+    meter = assignment.meter
+    async with meters.hold(reached_by(meters.registry, meter), until=assignment.until) as session:
+        channel = await check_channel(session, meter) if meter.behind else OWN
+        if meter.behind:
+            asked = of_medium(asked, channel.medium)
+        attributes = AttributeReader(session, meters.objects, meters.scalers, now, channel.number)
+        profiles = ProfileReader(session, meters.objects, meters.scalers, table, now, channel.number)
         if asked.everything:
             await check_identity(session)  # before its list of objects is believed
-            objects = await meters.objects.of(session)
-            await attributes.read_listed(all_of(objects, readings()), objects)
+            objects = channel.objects(await meters.objects.of(session))
+            await attributes.read_listed(all_of(objects, readings(), channel.medium), objects)
         elif absent := await attributes.read(asked.attributes):
             await attributes.read_listed(absent, await meters.objects.of(session))
         if asked.columns and asked.span is not None:
             await _read_profiles(profiles, asked.columns, asked.span, is_first=not attributes.values)
-    not_read = (*attributes.not_read, *profiles.not_read)
+    not_read = (*asked.not_read, *attributes.not_read, *profiles.not_read)
     return ReadValues(tuple(attributes.values), tuple(profiles.series), not_read)
 
 

@@ -18,6 +18,7 @@ from ami_hes.operations.asked_types import Asked
 from ami_hes.operations.identity import check_identity
 from ami_hes.operations.profile_rows import Buffer, columns_of, doubted, series_of
 from ami_hes.operations.read_results import NotRead, ReadSeries, number_of
+from ami_hes.operations.sub_meter_rows import capture_place, doubt_stale
 from ami_mapping.attributes import UnreadableValue, scaler_unit_of
 from ami_mapping.faults import Fault, explain, explain_refused_reading
 from ami_mapping.intervals import Span
@@ -39,6 +40,8 @@ class _Column:
     match: Match
     place: int
     scaler_unit: AttributeDescriptor | None
+    captured: int | None = None
+    """The column with when the sub-meter gave the value."""
 
 
 @dataclass(slots=True)
@@ -60,7 +63,9 @@ class ProfileReader:
         scalers: KnownScalers,
         table: ReadingTable,
         now: Callable[[], datetime],
+        channel: int | None = None,
     ) -> None:
+        """`channel` is that of a sub-meter, whose columns are asked for and no others."""
         self.series: list[ReadSeries] = []
         self.not_read: list[NotRead] = []
         self._session = session
@@ -68,6 +73,7 @@ class ProfileReader:
         self._scalers = scalers
         self._table = table
         self._now = now
+        self._channel = channel
 
     async def read(self, asked: Sequence[Asked], span: Span) -> None:
         """The intervals of each that end in the span. Raises MeterFault for what is the same for all of them."""
@@ -114,13 +120,14 @@ class ProfileReader:
             match, profile, place = found
             captured = profile.columns[place]
             value = AttributeDescriptor(captured.class_id, captured.logical_name, captured.attribute_index)
-            column = _Column(one, match, place, scaler_unit_of(match.row, value))
+            given_at = None if self._channel is None else capture_place(profile, value)
+            column = _Column(one, match, place, scaler_unit_of(match.row, value), given_at)
             wanted.setdefault(profile, _Read(profile)).columns.append(column)
         return list(wanted.values()), absent
 
     def _places(self, one: Asked, profiles: Sequence[Profile]) -> Iterator[tuple[Match, Profile, int]]:
         for match in one.matches:
-            if (found := self._table.find_column(match, profiles)) is not None:
+            if (found := self._table.find_column(match, profiles, channel=self._channel)) is not None:
                 yield match, *found
 
     async def _is_so(self, wanted: Sequence[_Read]) -> bool:
@@ -163,7 +170,10 @@ class ProfileReader:
             except UnreadableValue as problem:
                 self._fail(column.asked, _unexpected(one.profile, str(problem)))
                 continue
-            self.series.append(doubted(found.series) if column.scaler_unit in doubtful else found.series)
+            series = doubted(found.series) if column.scaler_unit in doubtful else found.series
+            if column.captured is not None:
+                series = doubt_stale(series, buffer, column.captured, computed=column.match.row.computed)
+            self.series.append(series)
             if buffer.odd:
                 self._fail(column.asked, _unusable(one.profile, buffer))
             if found.odd:
@@ -186,7 +196,8 @@ class ProfileReader:
         """The rows that end in the span, and the one before it."""
         profile = one.profile
         wanted = Span(min(span.start, span.end), min(span.end, int(self._now().timestamp())))
-        places = columns_of(profile, [column.place for column in one.columns])
+        captured = [column.captured for column in one.columns if column.captured is not None]
+        places = columns_of(profile, [*(column.place for column in one.columns), *captured])
         buffer = Buffer(profile, places, wanted)
         for part in _parts(wanted, profile.capture_period_s):
             first, last = (CosemDateTime.from_datetime(datetime.fromtimestamp(at, UTC)) for at in part)

@@ -81,7 +81,9 @@ def _only(asked: SortedOut, kept: Kept) -> ReadValues:
 def _last_of(asked: SortedOut, kept: Kept) -> list[Asked]:
     """All that is kept of a meter, where nothing is named."""
     table = readings()
-    return [answered_by(code, table).by_attributes for code in kept if is_now(code, table)] if asked.everything else []
+    sub = asked.of_sub_meter
+    codes = [one for one in kept if is_now(one, table, of_sub_meter=sub)] if asked.everything else []
+    return [answered_by(code, table, of_sub_meter=sub).by_attributes for code in codes]
 
 
 def _joined(asked: SortedOut, kept: Kept, found: ReadValues) -> ReadValues:

@@ -11,7 +11,7 @@ from ami_dlms.association.vocabulary import CIPHERINGS, MECHANISMS, parse_cipher
 from ami_dlms.errors import LocalError
 from ami_dlms.framing.hdlc_address import MAX_WIDE
 from ami_registry import values
-from ami_registry.meter import Meter, Parity, Transport
+from ami_registry.meter import BEHIND, OF_ALL, Meter, Parity, Transport
 from ami_registry.references import Resolve
 from ami_registry.values import MAX_CHARACTERS, Parser
 
@@ -19,6 +19,7 @@ IGNORED = frozenset({"simulated"})
 """How a simulated meter behaves is for the simulator alone."""
 NEEDED = ("name", "address", "logical_device_name", "device_id")
 WPORTS = (1, 0xFFFF)
+MAX_CHANNEL = 63
 MAX_BAUD = 1_000_000
 Entry = int | str
 """Where an entry comes from: its number among [[meters]], from 1, or words for another place."""
@@ -67,6 +68,20 @@ FIELDS = (
     Field("name", values.text, "text", "by which CIM knows it; also the name of its state files"),
     Field("mrid", values.text, "text", "by which CIM knows it; the HES needs one"),
     Field("usage_points", values.texts, "list of texts", "names by which CIM knows it as well"),
+    Field(
+        "behind",
+        values.text,
+        "text",
+        "of a sub-meter: the name of the meter on whose M-Bus it is; it has no address, association or device id of its own, only the HES reads this",
+    ),
+    Field("channel", values.whole_number(1, MAX_CHANNEL), f"whole number, from 1 to {MAX_CHANNEL}", "of that M-Bus"),
+    Field(
+        "identification",
+        values.identification,
+        "text",
+        "eight digits, by which the HES knows that it is this sub-meter that is on the channel (class 72, attribute 6, BCD)",
+    ),
+    Field("manufacturer", values.manufacturer, "text", "three letters, likewise (attribute 7)"),
     Field(
         "address",
         values.address,
@@ -173,6 +188,11 @@ def parse_meter(entry: Entry, table: object, resolve: Resolve, needed: Collectio
     found: dict[str, Any] = {
         field: parse_field(entry, table, field, resolve) for field in table if field not in IGNORED
     }
+    if not found.keys().isdisjoint(BEHIND):
+        for field in (field for field in found if field not in (*BEHIND, *OF_ALL)):
+            problem = f"is that of the meter that it is behind; a sub-meter has {', '.join((*OF_ALL, *BEHIND))}"
+            raise EntryError(entry, table.get("name"), field, problem)
+        needed = (*BEHIND, *(field for field in needed if field in OF_ALL))
     for field in needed:
         if field not in found:
             raise EntryError(entry, table.get("name"), field, "is missing")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.obis import Obis
 from ami_dlms.security import PrivateKey, PublicKey
-from ami_registry.meter import Meter, Transport
+from ami_registry.meter import BEHIND, OF_ALL, Meter, Transport
 from ami_registry.values import DIALS_IN
 
 SECRETS = ("encryption_key", "authentication_key", "master_key", "secret", "signing_key")
@@ -32,7 +32,7 @@ def format_meter(meter: Meter) -> FormattedMeter:
     for field in fields(meter):
         value = getattr(meter, field.name)
         default = field.default if field.default_factory is MISSING else field.default_factory()
-        if value == default:
+        if value == default and (field.name != "address" or meter.behind):  # no address: it dials in
             continue
         if field.name in SECRETS:
             secrets[field.name] = value.octets if isinstance(value, PrivateKey) else value
@@ -58,6 +58,8 @@ def defaults_of(meter: Meter) -> dict[str, object]:
 
 
 def _has_effect(meter: Meter, field: str) -> bool:
+    if meter.behind or field in BEHIND:
+        return field in OF_ALL
     if field in ("baud", "parity", "mode_e"):
         return meter.transport is Transport.SERIAL
     if field == "suite":

@@ -21,6 +21,10 @@ DEVICE_ID = Obis.parse("0-0:96.1.0*255")
 HDLC_CLIENTS = range(1, MAX_SHORT + 1)
 SYMMETRIC_KEYS = ("encryption_key", "authentication_key")
 """What an association of HLS-GMAC computes with."""
+OF_ALL = ("name", "mrid", "usage_points", "tags")
+"""The fields that every entry may have."""
+BEHIND = ("behind", "channel", "identification", "manufacturer")
+"""What a sub-meter has beside them, in the place of an address and an association; an entry with one of these is one."""
 
 
 class Transport(StrEnum):
@@ -49,13 +53,21 @@ class Parity(StrEnum):
 class Meter:
     """One meter; `address` is None for one that dials in, and the device of a serial line as text.
 
-    `ciphering` is None for one whose APDUs are unencrypted.
+    `ciphering` is None for one whose APDUs are unencrypted. A sub-meter, which is `behind` another one on a channel of its M-Bus, has
+    no address and no association of its own: what is said of them is of no meaning for it.
     """
 
     name: str
     mrid: str = ""
     usage_points: tuple[str, ...] = ()
-    address: tuple[str, int] | str | None
+    behind: str = ""
+    """The name of the meter whose M-Bus it is on; empty for a meter that is reached itself."""
+    channel: int = 0
+    identification: str = ""
+    """Of the sub-meter on the M-Bus: eight digits."""
+    manufacturer: str = ""
+    """Of the sub-meter: three letters."""
+    address: tuple[str, int] | str | None = None
     transport: Transport = Transport.WRAPPER
     baud: int = 9600
     parity: Parity = Parity.NONE
@@ -75,8 +87,8 @@ class Meter:
     signing_key: PrivateKey | None = field(default=None, repr=False)
     meter_signing_key: PublicKey | None = None
     system_title: bytes | None = None
-    logical_device_name: str
-    device_id: str
+    logical_device_name: str = ""
+    device_id: str = ""
     device_id_object: Obis = DEVICE_ID
     disconnect_object: Obis | None = None
     disconnect_version: int = 0
@@ -115,11 +127,15 @@ class Meter:
 
     @property
     def place(self) -> str:
-        """Where it is, for a person: host and port, or the device of its line."""
+        """Where it is, for a person: host and port, the device of its line, or the meter that it is behind."""
+        if self.behind:
+            return f"channel {self.channel} of {self.behind}"
         return self.address if isinstance(self.address, str) else "{}:{}".format(*self.address or ("unknown", 0))
 
     def problem(self) -> tuple[str, str] | None:
         """The first field that does not fit the others, and why."""
+        if self.behind:
+            return ("behind", "is the meter itself") if self.behind == self.name else None
         return self._wrong_way() or self._wrong_proof()
 
     def _wrong_way(self) -> tuple[str, str] | None:

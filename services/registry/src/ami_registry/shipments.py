@@ -24,7 +24,16 @@ TAG_COLUMN = "tag_"
 """In front of the name of any other tag."""
 USAGE_POINT_MRID = "usage_point_mrid"
 _NUMBERS = frozenset(
-    {"client_wport", "server_wport", "suite", "physical_address", "address_size", "baud", "disconnect_version"}
+    {
+        "client_wport",
+        "server_wport",
+        "suite",
+        "physical_address",
+        "address_size",
+        "baud",
+        "disconnect_version",
+        "channel",
+    }
 )
 _TRUTHS = frozenset({"public_client", "mode_e"})
 _TRUTH = {"true": True, "false": False}

@@ -55,6 +55,22 @@ def tags(value: object, resolve: Resolve) -> Mapping[str, str]:
     return found
 
 
+def identification(value: object, resolve: Resolve) -> str:
+    """That of a meter on an M-Bus."""
+    found = text(value, resolve)
+    if re.fullmatch(r"\d{8}", found, re.ASCII) is None:
+        raise ValueError("an identification on the M-Bus has eight digits")
+    return found
+
+
+def manufacturer(value: object, resolve: Resolve) -> str:
+    """A maker as the M-Bus has it."""
+    found = text(value, resolve)
+    if re.fullmatch(r"[A-Z]{3}", found, re.ASCII) is None:
+        raise ValueError("a manufacturer on the M-Bus has three capital letters")
+    return found
+
+
 def device_name(value: object, resolve: Resolve) -> str:
     """A logical device name."""
     found = text(value, resolve)
