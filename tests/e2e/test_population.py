@@ -20,6 +20,27 @@ from ami_meter_sim.__main__ import app, main
 COUNT = 300
 KEY = "000102030405060708090A0B0C0D0E0F"
 
+ASKS_TO_BE_CONFIRMED = """
+[model]
+title = "A single phase whose first push asks to be confirmed"
+base = "single-phase"
+
+[[objects]]
+obis = "0-7:25.9.0"
+class_id = 40
+version = 2
+name = "Push setup: installation"
+source = "Blue Book"
+attributes.push_object_list.array = [
+  { structure = [
+    { long_unsigned = 1 }, { obis = "0-0:96.1.0" }, { integer = 2 }, { long_unsigned = 0 },
+    { structure = [{ enum = 0 }, { null_data = true }] }, { array = [] },
+  ] },
+]
+attributes.push_operation_method.enum = 2
+management = { read = "all" }
+"""
+
 
 def shipment(path: str, *options: str) -> Result:
     return CliRunner().invoke(app, ["shipment", "--config", path, *options])
@@ -58,23 +79,32 @@ def test_meters_of_a_shipment_are_switched(tmp_path: Path, form: str, addressing
 @pytest.mark.needs("loopback-block")
 def test_the_head_end_takes_what_new_meters_push(tmp_path: Path) -> None:
     """Ciphered as the push association wants, for its client; the shipment file says whose key it is."""
+    model = tmp_path / "confirmed.toml"
+    model.write_text(ASKS_TO_BE_CONFIRMED)
     with system(tmp_path) as ami:
 
-        def pushing_over(transport: str, first_serial: int) -> dict[str, Any]:
+        def pushing_over(transport: str, first_serial: int, **more: str) -> dict[str, Any]:
             push = {"to": f"{transport}://127.0.0.1:{ami.config['hes']['dlms_port']}", "on": ["installation"]}
             meters = {"name": transport, "count": 12, "model": "single-phase", "first_serial": first_serial}
-            return town(free_port(), **meters, push=push)
+            return town(free_port(), **(meters | more), push=push)
 
-        ship(ami, "json", pushing_over("tcp", 3_000_001), pushing_over("udp", 4_000_001))
+        asking = [
+            pushing_over(one, first, name=f"{one}-asks", model=str(model))
+            for one, first in (("tcp", 5_000_001), ("udp", 6_000_001))
+        ]
+        ship(ami, "json", pushing_over("tcp", 3_000_001), pushing_over("udp", 4_000_001), *asking)
         hes = ami.start_hes()
-        ami.start_meters()
+        meters = ami.start_meters()
         rows = json.loads(shipment(ami.path, "--for", "cis").stdout)["meters"]
         for row in rows:
             hes.wait_for("notification", meter=row["name"])
         came = hes.seen("notification")
         assert {event["meter"] for event in came} == {row["name"] for row in rows}
         ways = Counter({event["meter"]: (event["transport"], event["secured"]) for event in came}.values())
-        assert ways == {("tcp", True): 12, ("udp", True): 12}
+        assert ways == {("tcp", True): 24, ("udp", True): 24}
+        confirmed = meters.wait_for_some("push_confirmed", 24)
+        assert {event["meter"] for event in confirmed} == {row["name"] for row in rows[24:]}
+        assert {event["meter"] for event in hes.seen("notification_confirmed")} == {row["name"] for row in rows[24:]}
 
 
 @pytest.mark.needs("loopback-block")

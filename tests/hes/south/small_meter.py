@@ -31,6 +31,7 @@ from ami_dlms.association import (
     AttributeAccess,
     Discarded,
     Get,
+    NotificationConfirmed,
     Requested,
     Security,
     ServerConnection,
@@ -281,6 +282,8 @@ class SmallMeter:
                     if self.hangs_up:
                         await self._write(writer, connection.data_to_send())
                         return False
+                case NotificationConfirmed(_, _, invoke_id):
+                    self.asked.append(f"confirmed {invoke_id & 0xFFFFFF}")
                 case Discarded(reason):
                     self.asked.append(f"discarded: {reason}")
         await self._write(writer, connection.data_to_send())

@@ -19,6 +19,7 @@ from ami_dlms.framing import wrapper
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, SendCounter
 from ami_hes.meters import Meters, listener
+from ami_hes.meters.confirming import WayBack
 from ami_hes.meters.push import MAX_SENDERS
 
 BODY = data.structure(data.octet_string(Obis.parse("0-0:25.9.0*255")), data.double_long_unsigned(1234))
@@ -220,13 +221,14 @@ async def test_blocks_of_many_senders_are_bounded(ami: South) -> None:
     first, *others = (octets[wrapper.HEADER_SIZE :] for octets in in_blocks(push(meter)))
     notifications = meters._notifications
     take = notifications.take
-    assert take(first, peer="127.0.0.2:9", transport="udp") is None
+    ours, busiest = WayBack("127.0.0.2:9", "udp", None), WayBack("127.0.0.1:0", "udp", None)
+    assert take(first, ours) is None
     for number in range(MAX_SENDERS):
-        assert take(first, peer=f"127.0.0.1:{number}", transport="udp") is None
+        assert take(first, WayBack(f"127.0.0.1:{number}", "udp", None)) is None
     assert len(notifications._blocks) == MAX_SENDERS
     for octets in others:
-        assert take(octets, peer="127.0.0.1:0", transport="udp") is None, "it made room"
-    told = [take(octets, peer="127.0.0.2:9", transport="udp") for octets in others]
+        assert take(octets, busiest) is None, "it made room"
+    told = [take(octets, ours) for octets in others]
     assert told[-1] is True
     assert len(notifications._blocks) == MAX_SENDERS - 1
 

@@ -15,13 +15,20 @@ from ami_dlms.apdu.notify import DataNotification
 from ami_dlms.association import protect_notification
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
+from ami_hes.meters.confirming import Confirmations, WayBack
+from ami_hes.meters.counters import InvocationCounters
 from ami_hes.meters.push import MAX_PLAIN_OCTETS, MAX_PUSH_OCTETS, Notifications, shown
 from ami_hes.meters.received import ReceiveCounters
 from ami_hes.meters.registry import Registry
-from ami_hes.store import ReceivedKey
+from ami_hes.meters.session_slots import SessionSlots
+from ami_hes.store import CounterRange, ReceivedKey
+from ami_process.events import Event
 
 BODY = data.structure(data.octet_string(b"abc"), data.array(data.double_long_unsigned(5)), data.visible_string("x"))
 SENT_AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+WAY = WayBack("127.0.0.1:1", "udp", lambda octets: True)
 
 
 class NothingKept:
@@ -33,13 +40,27 @@ class NothingKept:
     async def keep(self, key: ReceivedKey, lowest_acceptable: int) -> None:
         raise AssertionError
 
+    async def reserve_counters(self, key_id: str, at_least: int, count: int) -> CounterRange:
+        raise AssertionError
+
+    async def try_counters(self, key_id: str, at_least: int, count: int, *, max_jump: int) -> CounterRange | None:
+        raise AssertionError
+
+
+def notifications_into(events: list[Any]) -> Notifications:
+    def emit(event: Event) -> None:
+        events.append(as_read(event))
+
+    own = InvocationCounters(NothingKept(), 1)
+    confirmations = Confirmations(bytes(8), own, SessionSlots(1), 1.0, emit)
+    return Notifications(Registry(), ReceiveCounters(NothingKept()), confirmations, emit)
+
 
 def told_by(octets: bytes, events: list[Any]) -> Any:
     events.clear()
-    taken = Notifications(Registry(), ReceiveCounters(NothingKept()), lambda event: events.append(as_read(event))).take(
-        octets, peer="127.0.0.1:1", transport="udp"
-    )
-    (event,) = events
+    taken = notifications_into(events).take(octets, WAY)
+    event, *confirmed = events
+    assert [one["event"] for one in confirmed] in ([], ["notification_confirmed"]) and (not confirmed or taken)
     assert taken == (event["event"] == "notification")
     json.dumps(event, allow_nan=False)
     return event
@@ -51,6 +72,7 @@ def plain(body: Data = BODY) -> bytes:
 
 def test_body_and_time_are_told(events: list[Any]) -> None:
     event = told_by(plain(), events)
+    assert len(events) == 1, "it did not ask to be confirmed"
     assert (event["body"], event["sent_at"]) == (["616263", [5], "x"], SENT_AT.isoformat())
 
 
@@ -80,12 +102,10 @@ def test_pushes_that_anybody_can_send_are_small(events: list[Any]) -> None:
 
 def test_blocks_of_a_push_are_few_octets_together(events: list[Any]) -> None:
     """A block that makes it too long drops what came before, and the push never ends."""
-    notifications = Notifications(
-        Registry(), ReceiveCounters(NothingKept()), lambda event: events.append(as_read(event))
-    )
+    notifications = notifications_into(events)
     block = bytes(8000)
     for number in range(1, 2 * MAX_PUSH_OCTETS // len(block)):
         part = GeneralBlockTransfer(BlockControl(False, True, 0), number, 0, block)
-        assert notifications.take(apdu.encode(part), peer="127.0.0.1:1", transport="udp") is None
+        assert notifications.take(apdu.encode(part), WAY) is None
     (kept,) = notifications._blocks.values()
     assert kept._blocks._size <= MAX_PUSH_OCTETS and not events

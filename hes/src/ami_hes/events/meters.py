@@ -59,6 +59,36 @@ class Notification(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationConfirmed(Event):
+    """A DataNotification that asked to be confirmed was; the event `notification` has what it said."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    meter: str | None
+    """Name of the meter, where its keys vouch for it."""
+    peer: str
+    """Where it came from."""
+    transport: str
+    """`tcp` or `udp`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationNotConfirmed(Event):
+    """A DataNotification that asked to be confirmed was not, though it was reported: its sender may send it again."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    meter: str | None
+    """Name of the meter, where its keys vouch for it."""
+    peer: str
+    """Where it came from."""
+    transport: str
+    """`tcp`, `udp` or `serial`."""
+    reason: str
+    """Why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped(Event):
     """Something from the network was thrown away."""
 

@@ -5,14 +5,17 @@ Frames that are no answer here go to `ami_hes.meters.push` and never disturb the
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
+from ami_dlms.apdu.notify import DataNotification
 from ami_dlms.association import (
     Action,
     ActionOutcome,
     ClientConnection,
     ClientSettings,
+    Confirm,
     Get,
     GetList,
     GetListResult,
@@ -45,7 +48,10 @@ from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult
+from ami_dlms.errors import DlmsError
+from ami_dlms.framing.framing import WrapperPdu
 from ami_dlms.security import ReceiveCounter, SendCounter
+from ami_hes.meters.confirming import WayBack, asks_to_be_confirmed
 from ami_hes.meters.counters import CounterSource
 from ami_hes.meters.faults import FOREIGN, MeterFault, fault_of, peer_fault, refused
 from ami_hes.meters.lines import Routed, line_of
@@ -98,6 +104,7 @@ class Association:
         self._link = link
         self._line = line_of(link, settings, meter)
         self._routed = Routed(self._line.framing, link, settings)
+        self._framed = meter is not None and meter.transport.framed
         self._before: Callable[[], Awaitable[None]] | None = None
         self._until: float | None = None
         self._heard = 0
@@ -234,7 +241,7 @@ class Association:
                 if self._source is not None and self._source.is_low:
                     await self._source.top_up()
             case Tell(event):
-                self._report(event)
+                await self._report(event)
         return None
 
     async def _write(self, octets: bytes, *, first: bool) -> None:
@@ -250,7 +257,7 @@ class Association:
         """What comes; empty when something was dealt with that is no answer, None when the line was silent."""
         if self._routed.aside:
             pdu = self._routed.aside.popleft()
-            await self._notifications.take_in_turn(pdu.apdu, peer=self._link.peer, transport=self._link.transport)
+            await self._notifications.take_in_turn(pdu.apdu, self._way_back(pdu))
             if self._until is not None and real_time() > self._until:  # frames that have come need no waiting
                 raise TimeoutError
             return b""
@@ -266,11 +273,37 @@ class Association:
         self._heard += len(octets)
         return octets
 
-    def _report(self, event: Unsolicited) -> None:
+    def _way_back(self, pdu: WrapperPdu) -> WayBack:
+        """To whom this came from, in the middle of whatever we do."""
+        way = WayBack(self._link.peer, self._link.transport, None, waits=True, in_session=True)
+        if self._framed:
+            return way
+        if self._routed.is_between_us(pdu) and self._source is not None:
+            return replace(way, obstacle="it came unencrypted, to a client that has keys")
+        return replace(way, send=partial(self._link.answer, pdu))
+
+    async def _report(self, event: Unsolicited) -> None:
         sender = None if self._source is None or not event.protected else self._source.meter
         notification = event.report if isinstance(event, InformationReported) else event.notification
         counter = self._received.lowest_acceptable - 1
-        self._notifications.report_associated(notification, self._link, sender=sender, counter=counter)
+        reported = self._notifications.report_associated(notification, self._link, sender=sender, counter=counter)
+        if not isinstance(notification, DataNotification) or not asks_to_be_confirmed(notification):
+            return
+        if reported if isinstance(reported, bool) else await reported:
+            await self._confirm(notification, sender)
+
+    async def _confirm(self, notification: DataNotification, sender: Meter | None) -> None:
+        """Inside the association, protected as its requests are."""
+        confirmations = self._notifications.confirmations
+        way = WayBack(self._link.peer, self._link.transport, None if self._framed else self._link.offer)
+        if self._source is not None and self._source.is_low:
+            await self._source.top_up()
+        try:
+            octets = b"" if self._framed else self._connection.send(Confirm(notification))
+        except DlmsError as error:
+            confirmations.failed(sender, way, str(error))
+        else:
+            confirmations.leave(octets, sender, way)
 
     @staticmethod
     def _expected(kind: type[A], event: object, where: str) -> A:

@@ -27,6 +27,9 @@ class Channel(Protocol):
     async def write(self, octets: bytes, until: float) -> None:
         """All of it; TimeoutError when the peer does not take it in time."""
 
+    def offer(self, octets: bytes) -> bool:
+        """All of it at once, or nothing: False when the peer does not take it now."""
+
     async def read(self, until: float | None) -> bytes:
         """What comes next; empty at the end. TimeoutError when nothing comes in time. One reader at a time."""
 
@@ -131,6 +134,12 @@ class TcpChannel(asyncio.Protocol):
         while self._writing_paused and not self._ended:
             await self._writing.wait(until)
 
+    def offer(self, octets: bytes) -> bool:
+        takes = not (self._writing_paused or self._ended or self._transport.is_closing())
+        if takes:
+            self._transport.write(octets)
+        return takes
+
     async def read(self, until: float | None) -> bytes:
         if self._came:
             await real_sleep(0)
@@ -184,6 +193,13 @@ class UdpChannel(asyncio.DatagramProtocol):
         for one in datagrams(octets):
             if self._transport is not None:
                 self._transport.sendto(one)
+
+    def offer(self, octets: bytes) -> bool:
+        if self._transport is None or self._transport.is_closing():
+            return False
+        for one in datagrams(octets):
+            self._transport.sendto(one)
+        return True
 
     async def read(self, until: float | None) -> bytes:
         if not self._came.empty():

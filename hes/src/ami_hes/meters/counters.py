@@ -74,6 +74,10 @@ class InvocationCounters:
             return CounterSource(meter, self, await self._ours(meter, at_least))
         return CounterSource(meter, self, SendCounter(*tried), tried=True)
 
+    async def next_ones(self, meter: Meter) -> SendCounter:
+        """Values for what is sent outside any association; the first of a key is 1, since a meter that has taken none refuses 0."""
+        return await self._ours(meter, 1)
+
     def confirmed(self, meter: Meter) -> None:
         """The meter has opened an association with this key's counter."""
         self._confirmed.add((meter.name, meter.key_id))

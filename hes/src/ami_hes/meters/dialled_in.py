@@ -10,9 +10,11 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 from ami_dlms.errors import DlmsError
 from ami_hes.events import HungUp, Replaced
+from ami_hes.meters.confirming import WayBack
 from ami_hes.meters.link import Link
 from ami_hes.meters.push import Notifications
 from ami_hes.meters.registry import Meter
@@ -126,7 +128,8 @@ class DialledInConnections:
         try:
             while True:
                 pdu = await link.next_frame(None)
-                await self._notifications.take_in_turn(pdu.apdu, peer=link.peer, transport="tcp")
+                way = WayBack(link.peer, link.transport, partial(link.answer, pdu))
+                await self._notifications.take_in_turn(pdu.apdu, way)
         except (OSError, DlmsError) as error:
             self._waiting[meter.name] = [
                 connection for connection in self._waiting[meter.name] if connection.link is not link

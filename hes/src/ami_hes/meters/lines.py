@@ -64,8 +64,12 @@ class Routed:
     def data_to_send(self) -> bytes:
         return self._inner.data_to_send()
 
+    def is_between_us(self, pdu: WrapperPdu) -> bool:
+        """Whether it is from the server of this association to its client."""
+        return (pdu.source, pdu.destination) == self._from_server
+
     def _is_ours(self, pdu: WrapperPdu) -> bool:
-        if (pdu.source, pdu.destination) != self._from_server:
+        if not self.is_between_us(pdu):
             return False
         tag = pdu.apdu[:1]
         return self._keyed if tag == _GENERAL_GLO else tag not in _UNASKED

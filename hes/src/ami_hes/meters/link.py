@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import dataclass
 
 from ami_dlms.framing.framing import WrapperPdu
-from ami_dlms.framing.wrapper import WrapperFraming
+from ami_dlms.framing.wrapper import WrapperFraming, encode
 from ami_hes.meters.channels import Channel, TcpChannel, UdpChannel
 from ami_hes.meters.trace import ApduTrace
 
@@ -51,6 +51,18 @@ class Link:
         """Write octets."""
         self.traffic.sent += 1
         await self._channel.write(octets, until)
+
+    def offer(self, octets: bytes) -> bool:
+        """Write octets at once, or none of them: False when the peer does not take them now."""
+        self.traffic.sent += 1
+        return self._channel.offer(octets)
+
+    def answer(self, pdu: WrapperPdu, apdu: bytes) -> bool:
+        """Send an APDU to whoever has sent this one, by the wrapper and as `offer`."""
+        back = WrapperPdu(pdu.destination, pdu.source, apdu)
+        if self.trace is not None:
+            self.trace.request(back)
+        return self.offer(encode(back))
 
     async def receive(self, until: float | None) -> bytes:
         """What comes next, at least one octet; ConnectionError at the end of the connection."""

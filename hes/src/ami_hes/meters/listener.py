@@ -9,13 +9,17 @@ are not known yet are few at a time; whatever does not fit is dropped with one e
 import asyncio
 import errno
 from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import cast
 
 from ami_dlms.errors import DlmsError
 from ami_dlms.framing import wrapper
+from ami_dlms.framing.framing import WrapperPdu
 from ami_hes.events import DialledIn, NotProved
 from ami_hes.meters.association import Timeouts
 from ami_hes.meters.callers import Caller, CallerPlaces
 from ami_hes.meters.channels import TcpChannel
+from ami_hes.meters.confirming import WayBack
 from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.link import Link, Traffic
@@ -141,7 +145,7 @@ class Listener:
             pdu = await link.next_frame(real_time() + GREETING_S)
         except TimeoutError:
             return False
-        while (taken := await self._notifications.take_in_turn(pdu.apdu, peer=link.peer, transport="tcp")) is None:
+        while (taken := await self._notifications.take_in_turn(pdu.apdu, _way_back(link, pdu))) is None:
             pdu = await link.next_frame(until)
         return True if taken else None
 
@@ -193,6 +197,11 @@ async def _read_name(link: Link, server_wport: int, notifications: Notifications
     return name
 
 
+def _way_back(link: Link, pdu: WrapperPdu) -> WayBack:
+    """Who pushes first is asked who it is after its push is confirmed: some meters take the first answer for the confirmation."""
+    return WayBack(link.peer, link.transport, partial(link.answer, pdu), waits=True)
+
+
 def _hung_up(error: Exception) -> bool:
     return isinstance(error, ConnectionError) or (isinstance(error, MeterFault) and error.name == "lost")
 
@@ -202,6 +211,10 @@ class _Datagrams(asyncio.DatagramProtocol):
 
     def __init__(self, notifications: Notifications) -> None:
         self._notifications = notifications
+        self._transport: asyncio.DatagramTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, octets: bytes, address: tuple[str, int]) -> None:
         peer = f"{address[0]}:{address[1]}"
@@ -210,4 +223,11 @@ class _Datagrams(asyncio.DatagramProtocol):
         except DlmsError as error:
             self._notifications.drop(peer, "udp", str(error), octets)
             return
-        self._notifications.take(pdu.apdu, peer=peer, transport="udp")
+        self._notifications.take(pdu.apdu, WayBack(peer, "udp", partial(self._answer, pdu, address)))
+
+    def _answer(self, pdu: WrapperPdu, address: tuple[str, int], apdu: bytes) -> bool:
+        """Send an APDU to whoever has sent this one; False when we have ended."""
+        if self._transport.is_closing():
+            return False
+        self._transport.sendto(wrapper.encode(WrapperPdu(pdu.destination, pdu.source, apdu)), address)
+        return True

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ami_hes.meters.association import Timeouts
 from ami_hes.meters.callers import CallerPlaces
+from ami_hes.meters.confirming import Confirmations
 from ami_hes.meters.counters import InvocationCounters
 from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
@@ -83,9 +84,13 @@ class Meters:
         """How sessions with meters began; those that prove who has dialled in are left out."""
         self.listening: tuple[str, int] | None = None
         self._received = ReceiveCounters(received)
-        self._notifications = Notifications(registry, self._received, environment.emit)
-        self._dialled_in = DialledInConnections(self._notifications, environment.emit)
         self._slots = SessionSlots(settings.max_sessions)
+        own = InvocationCounters(counters, settings.max_counter_jump)
+        confirmations = Confirmations(
+            settings.system_title, own, self._slots, settings.apdu_timeout_s, environment.emit
+        )
+        self._notifications = Notifications(registry, self._received, confirmations, environment.emit)
+        self._dialled_in = DialledInConnections(self._notifications, environment.emit)
         self._kept = KeptSessions(settings.keep_open_s, settings.max_kept_open, self._release)
         self._listener = Listener(
             registry,
@@ -97,7 +102,6 @@ class Meters:
             log_apdus=settings.log_apdus,
             emit=environment.emit,
         )
-        own = InvocationCounters(counters, settings.max_counter_jump)
         self._context = SessionContext(
             settings.system_title,
             own,

@@ -3,13 +3,14 @@ EventNotification and InformationReport.
 
 Each is decoded and reported as one event; a long one may come in blocks of a general block transfer, which wait here
 for the last of them. What can't be decoded or trusted is dropped with one event that says why and what it looks like.
-A protected one is published when its counter is in the store, and never again (docs/mapping.md, M-024 and M-043).
+A protected one is published when its counter is in the store, and never again (docs/mapping.md, M-024 and M-043). What asks to be
+confirmed is, once it is published (`ami_hes.meters.confirming`).
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from ami_dlms.enums import ApduTag
 from ami_dlms.errors import DlmsError, LocalError, ProtocolError
 from ami_dlms.security import GlobalKeys, ReceiveCounter
 from ami_hes import events
+from ami_hes.meters.confirming import Confirmations, WayBack, asks_to_be_confirmed
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.received import FrameOrigin, ReceiveCounters
 from ami_hes.meters.registry import Meter, Registry
@@ -52,108 +54,134 @@ class Sender(Protocol):
     def transport(self) -> str: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """What was decoded; `title` of who vouches for it."""
+
+    notification: Unsolicited
+    way: WayBack
+    title: bytes | None
+    secured: bool
+
+
 class Notifications:
     """Decodes and reports notifications; knows the keys of the registry's meters by their system titles."""
 
-    def __init__(self, registry: Registry, received: ReceiveCounters, emit: Emit) -> None:
+    def __init__(self, registry: Registry, received: ReceiveCounters, confirmations: Confirmations, emit: Emit) -> None:
         self._registry = registry
         self._received = received
+        self.confirmations = confirmations
         self._emit = emit
         self._keys: dict[bytes, tuple[GlobalKeys, ReceiveCounter]] = {}
         self._keys_of = registry.version
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Task[bool]] = set()
         self._blocks: dict[tuple[str, str], PushedBlocks] = {}
         self._turn = asyncio.Lock()
 
-    def take(self, apdu: bytes, *, peer: str, transport: str) -> bool | None:
+    def take(self, apdu: bytes, way: WayBack) -> bool | None:
         """Decode one APDU and report it; False when it was dropped, None when it is a block and more have to come."""
+        taken = self._take(apdu, way)
+        return True if isinstance(taken, asyncio.Task) else taken
+
+    async def take_in_turn(self, apdu: bytes, way: WayBack) -> bool | None:
+        """As `take`, with a pause as long as it took, one connection after the other.
+
+        So connections that are full of notifications have half of the time together, and the others the other half. Where the
+        way back waits for a confirmation, it is given or failed when this returns.
+        """
+        began = real_time()
+        taken = self._take(apdu, way)
+        took_s = real_time() - began
+        async with self._turn:
+            await real_sleep(took_s)
+        if not isinstance(taken, asyncio.Task):
+            return taken
+        if way.waits:
+            await asyncio.wait([taken])
+        return True
+
+    def _take(self, apdu: bytes, way: WayBack) -> "bool | asyncio.Task[bool] | None":
+        """As `take`; a task when it is being published."""
         try:
-            whole = self._joined(apdu, (transport, peer))
+            whole = self._joined(apdu, way)
             if whole is None:
                 return None
             if whole[:1] != _GENERAL_GLO and len(whole) > MAX_PLAIN_OCTETS:
                 raise ProtocolError(f"an unencrypted push of {len(whole)} octets, {MAX_PLAIN_OCTETS} are the most")
             notification, title = unprotect_unsolicited(whole, self._lookup)
         except DlmsError as error:
-            self.drop(peer, transport, str(error), apdu, framed=True)
+            self.drop(way.peer, way.transport, str(error), apdu, framed=True)
             return False
-        reported = partial(
-            self._report, notification, peer=peer, transport=transport, title=title, secured=title is not None
-        )
         sender = None if title is None else self._registry.find_by_system_title(title)
-        if sender is None:
-            reported()
-        else:
-            self._publish(sender, reported, peer, transport)
+        came = _Came(notification, way, title, secured=title is not None)
+        if sender is not None:
+            return self._publish(sender, came, confirming=True) or True
+        self._report(came)
+        if isinstance(notification, DataNotification) and asks_to_be_confirmed(notification):
+            self.confirmations.confirm_plain(notification, way)
         return True
 
-    async def take_in_turn(self, apdu: bytes, *, peer: str, transport: str) -> bool | None:
-        """As `take`, with a pause as long as it took, one connection after the other.
+    def report_associated(
+        self, notification: Unsolicited, link: Sender, *, sender: Meter | None, counter: int
+    ) -> "bool | asyncio.Task[bool]":
+        """What came inside an association over `link`; `sender` and `counter` when its keys vouch for it.
 
-        So connections that are full of notifications have half of the time together, and the others the other half.
+        Whether it is reported, or a task that says so; who asks inside an association to be confirmed is answered there.
         """
-        began = real_time()
-        taken = self.take(apdu, peer=peer, transport=transport)
-        took_s = real_time() - began
-        async with self._turn:
-            await real_sleep(took_s)
-        return taken
-
-    def report_associated(self, notification: Unsolicited, link: Sender, *, sender: Meter | None, counter: int) -> None:
-        """What came inside an association over `link`; `sender` and `counter` when its keys vouch for it."""
-        peer, transport = link.peer, link.transport
-        title = None if sender is None else sender.system_title
-        reported = partial(
-            self._report, notification, peer=peer, transport=transport, title=title, secured=sender is not None
-        )
+        way = WayBack(link.peer, link.transport, None)
+        came = _Came(notification, way, None if sender is None else sender.system_title, secured=sender is not None)
         if sender is None:
-            reported()
-        elif self._received.of(sender, FrameOrigin.PUSH).accepts(counter):
-            self._publish(sender, reported, peer, transport)
-        else:
-            self.drop(peer, transport, f"a notification with invocation counter {counter}, which was used before")
+            self._report(came)
+            return True
+        if self._received.of(sender, FrameOrigin.PUSH).accepts(counter):
+            return self._publish(sender, came) or False
+        reason = f"a notification with invocation counter {counter}, which was used before"
+        self.drop(link.peer, link.transport, reason)
+        return False
 
     async def close(self) -> None:
         """Wait for what is being published."""
+        await self.confirmations.close()
         if self._waiting:
             await asyncio.wait(self._waiting)
 
-    def _publish(self, sender: Meter, reported: Callable[[], None], peer: str, transport: str) -> None:
+    def _publish(self, sender: Meter, came: "_Came", *, confirming: bool = False) -> asyncio.Task[bool] | None:
         """Report it once its counter is kept."""
         if len(self._waiting) >= MAX_WAITING:
-            self.drop(peer, transport, f"{MAX_WAITING} notifications wait for the store already")
-            return
-        task = asyncio.get_running_loop().create_task(self._keep_and_report(sender, reported, peer, transport))
+            self.drop(came.way.peer, came.way.transport, f"{MAX_WAITING} notifications wait for the store already")
+            return None
+        work = self._keep_and_report(sender, came, confirming=confirming)
+        task = asyncio.get_running_loop().create_task(work)
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
+        return task
 
-    async def _keep_and_report(self, sender: Meter, reported: Callable[[], None], peer: str, transport: str) -> None:
+    async def _keep_and_report(self, sender: Meter, came: "_Came", *, confirming: bool) -> bool:
         try:
             await self._received.keep(sender, FrameOrigin.PUSH)
         except MeterFault as fault:
-            self.drop(peer, transport, str(fault))
-            return
-        reported()
+            self.drop(came.way.peer, came.way.transport, str(fault))
+            return False
+        self._report(came)
+        if confirming and isinstance(came.notification, DataNotification) and asks_to_be_confirmed(came.notification):
+            if came.way.waits:
+                await self.confirmations.confirm(came.notification, sender, came.way)
+            else:
+                self.confirmations.begin(came.notification, sender, came.way)
+        return True
 
-    def _report(
-        self,
-        notification: Unsolicited,
-        *,
-        peer: str,
-        transport: str,
-        title: bytes | None = None,
-        secured: bool = False,
-    ) -> None:
+    def _report(self, came: "_Came") -> None:
+        title = came.title
         meter = None if title is None else self._registry.find_by_system_title(title)
         self._emit(
             events.Notification(
                 message_id=traced_message_id(),
-                transport=transport,
-                peer=peer,
+                transport=came.way.transport,
+                peer=came.way.peer,
                 system_title=None if title is None else title.hex().upper(),
                 meter=None if meter is None else meter.name,
-                secured=secured,
-                **_content(notification),
+                secured=came.secured,
+                **_content(came.notification),
             )
         )
 
@@ -172,10 +200,13 @@ class Notifications:
             )
         )
 
-    def _joined(self, apdu: bytes, sender: tuple[str, str]) -> bytes | None:
-        """The APDU that is complete with this one."""
+    def _joined(self, apdu: bytes, way: WayBack) -> bytes | None:
+        """The APDU that is complete with this one; a block that its sender wants to have acknowledged is."""
+        sender = (way.transport, way.peer)
         blocks = self._blocks.pop(sender, None) or PushedBlocks(MAX_PUSH_OCTETS)
         whole = blocks.join(apdu)
+        if blocks.acknowledgement is not None and way.send is not None:
+            way.send(blocks.acknowledgement)
         if whole is None:
             self._blocks[sender] = blocks
             if len(self._blocks) > MAX_SENDERS:

@@ -48,6 +48,10 @@ class SerialChannel:
             except BlockingIOError:
                 await self._wait_to_write(until)
 
+    def offer(self, octets: bytes) -> bool:
+        """Never: on a line one speaks after the other, and the link layer says who."""
+        return False
+
     async def read(self, until: float | None) -> bytes:
         while not self._came and self._error is None and not self.closed:
             await self._reading.wait(until)

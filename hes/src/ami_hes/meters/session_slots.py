@@ -39,6 +39,20 @@ class SessionSlots:
             slot.callback(self._give_back)
             yield
 
+    @asynccontextmanager
+    async def alone(self, meter: Meter, until: float) -> AsyncIterator[None]:
+        """Without a slot, while no session with this meter is at work; MeterFault when one is until then."""
+        holder = self._holders[_line(meter)]
+        try:
+            async with asyncio.timeout_at(until):
+                await holder.acquire()
+        except TimeoutError:
+            raise MeterFault("deadline", "busy") from None
+        try:
+            yield
+        finally:
+            holder.release()
+
     async def linger(self, meter: Meter, work: Callable[[], Coroutine[object, object, None]]) -> bool:
         """Let work go on with this meter outside of any slot; False when too many linger already."""
         if len(self._lingering) >= self._most:

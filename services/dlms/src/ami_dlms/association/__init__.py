@@ -62,6 +62,7 @@ from ami_dlms.association.protection.general_ciphering import (
 from ami_dlms.association.protection.general_signing import sign_general, verify_general
 from ami_dlms.association.protection.notification import (
     Sender,
+    protect_confirmation,
     protect_notification,
     unprotect_confirmation,
     unprotect_notification,
@@ -157,6 +158,7 @@ __all__ = [
     "Write",
     "WriteResult",
     "lookup_among",
+    "protect_confirmation",
     "protect_general",
     "protect_notification",
     "sign_general",

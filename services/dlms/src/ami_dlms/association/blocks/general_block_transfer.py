@@ -191,6 +191,11 @@ class OneWayBlocks:
         self._limit = limit
         self._begin()
 
+    @property
+    def joined(self) -> int:
+        """Number of the last block that is here."""
+        return len(self._parts)
+
     def take(self, message: GeneralBlockTransfer) -> bytes | None:
         """The whole when this was its last block; what has a gap, or grows too long, is dropped."""
         if message.block_number == 1:
@@ -214,18 +219,31 @@ class OneWayBlocks:
 class PushedBlocks:
     """Pushes of one sender outside associations, where long ones come in blocks of a general block transfer.
 
-    What makes more than `most` octets together is dropped.
+    What makes more than `most` octets together is dropped. `acknowledgement` is the APDU that the sender of the last block wants before
+    it goes on; None where it wants none, or where a block is missing.
     """
 
     def __init__(self, most: int = MAX_REQUEST_OCTETS) -> None:
         self._blocks = OneWayBlocks(most)
+        self.acknowledgement: bytes | None = None
 
     def join(self, octets: bytes) -> bytes | None:
         """The APDU that is complete with these octets, for `unprotect_notification`; None: more blocks are needed."""
+        self.acknowledgement = None
         if octets[:1] != GENERAL_BLOCK_TRANSFER:
             return octets
         block = apdu.decode(octets)
-        return self._blocks.take(block) if isinstance(block, GeneralBlockTransfer) else None
+        if not isinstance(block, GeneralBlockTransfer):
+            return None
+        whole = self._blocks.take(block)
+        fits = whole is not None or 0 < self._blocks.joined == block.block_number
+        if fits and block.block_data and not block.block_control.streaming:
+            self._tell(block.block_number)
+        return whole
+
+    def _tell(self, number: int) -> None:
+        control = BlockControl(True, False, MAX_WINDOW)
+        self.acknowledgement = apdu.encode(GeneralBlockTransfer(control, 1, number, b""))
 
 
 def _largest_block(room: int) -> int:

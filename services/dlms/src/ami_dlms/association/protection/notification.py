@@ -52,12 +52,30 @@ def protect_notification(
 
     A signature is for `peer_system_title`, or for any receiver when the settings name none.
     """
-    plaintext = apdu.encode(notification)
-    if security is None or not security.required.response.control:
+    demand = ProtectionFlags.NOTHING if security is None else security.required.response
+    return _protected(notification, demand, security, send_counter)
+
+
+def protect_confirmation(
+    confirmation: DataNotificationConfirm, security: Security | None, send_counter: SendCounter | None
+) -> bytes:
+    """The word of a receiver that it has a DataNotification, by the policy of requests; for the rest as `protect_notification`."""
+    demand = ProtectionFlags.NOTHING if security is None else security.required.request
+    return _protected(confirmation, demand, security, send_counter)
+
+
+def _protected(
+    what: Unsolicited | DataNotificationConfirm,
+    demand: ProtectionFlags,
+    security: Security | None,
+    send_counter: SendCounter | None,
+) -> bytes:
+    plaintext = apdu.encode(what)
+    if security is None or not demand.control:
         return plaintext
     if send_counter is None:
-        raise LocalError("a protected notification needs a send counter")
-    title, demand, counter = security.system_title, security.required.response, send_counter.take()
+        raise LocalError("what is protected outside an association needs a send counter")
+    title, counter = security.system_title, send_counter.take()
     if demand & ProtectionFlags.SIGNED:
         transaction_id = counter.to_bytes(TRANSACTION_ID_LENGTH, "big")
         header = CipheringHeader(transaction_id, title, security.peer_system_title or b"")
