@@ -1,8 +1,9 @@
 """MeterReadings and its query: the same after a round trip, valid when written, and what is not carried is reported."""
 
 from dataclasses import fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from interval_values import interval_columns
 from sizes import examples
 
-from ami_cim import envelope, wire
+from ami_cim import envelope, soap, wire
 from ami_cim.asked_readings import asked_readings
 from ami_cim.decimals import LONGEST, decimal_of, decimal_text
 from ami_cim.errors import InvalidMessage, LocalError
@@ -283,6 +284,58 @@ def test_columns_share_their_qualities_and_have_no_empty_column() -> None:
     assert read.ended_at(0) == NOW
     assert quality_columns([(), ()]) == ((), ())
     assert IntervalColumns(values=("1",)).qualities(0) == ()
+
+
+def parsed_and_validated(payload: MeterReadings) -> bytes:
+    """The message with all of its rows in its tree."""
+    message = EventMessage(header=replace(HEADER, verb="created"), payload=payload)
+    element = envelope.format_event(message, envelope.typed_wrapper("created", NOUN))
+    SCHEMAS.validate(element)
+    return soap.wrap(element)
+
+
+@FEW
+@given(READINGS)
+def test_rows_beside_the_tree_are_the_same_as_in_it_which_is_valid(payload: MeterReadings) -> None:
+    assert written(payload) == parsed_and_validated(payload)
+
+
+ELSEWHERE = timezone(timedelta(hours=1))
+LITERAL = "<IntervalReadings/>"
+
+
+@pytest.mark.parametrize(
+    ("values", "times"),
+    [
+        (("1.5", "-2"), (NOW, NOW + timedelta(minutes=15))),
+        (("1.5", None), (NOW, NOW + timedelta(minutes=15))),
+        (("1", "2"), (NOW, NOW.astimezone(ELSEWHERE))),
+        (("1", "2"), (NOW, None)),
+        ((LITERAL, "a & b\r\n\tc \u00e9 \u200b"), (NOW, NOW.replace(microsecond=5))),
+        ((None, None), ()),
+    ],
+)
+@pytest.mark.parametrize("sets", [(), ((),), ((Quality(code="1.0.0"), Quality(code="1.4.16", comment="<&"),),)])
+def test_rows_that_all_look_alike_are_the_same_as_in_the_tree(values: Any, times: Any, sets: Any) -> None:
+    columns = IntervalColumns(
+        values=values, times=times, quality_sets=sets, quality_of=(0,) * len(values) if sets else ()
+    )
+    blocks = (
+        IntervalBlock(reading_type=PROFILE, columns=columns),
+        IntervalBlock(reading_type=LITERAL),
+        IntervalBlock(reading_type=PROFILE, columns=columns),
+    )
+    meter = EndDevice(LITERAL, (Name(name=LITERAL),))
+    payload = MeterReadings((MeterReading(meter=meter, blocks=blocks), MeterReading(blocks=blocks[:1])))
+    assert written(payload) == parsed_and_validated(payload)
+
+
+@pytest.mark.parametrize("text", ["\x00", "1\x0b", "\ud800", "\ufffe"])
+@pytest.mark.parametrize("times", [(), (NOW,)])
+def test_rows_with_text_that_xml_has_not_are_not_written(text: str, times: tuple[datetime, ...]) -> None:
+    block = IntervalBlock(reading_type=PROFILE, columns=IntervalColumns(values=(text,), times=times))
+    with pytest.raises(LocalError, match="cannot carry"):
+        written(MeterReadings((MeterReading(blocks=(block,)),)))
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ from ami_hes.operations.read_results import (
     ReadValues,
     WantedReadings,
     moment_at,
+    moments_at,
     number_of,
 )
 from ami_mapping.lookup import readings
@@ -332,7 +333,7 @@ def _readings(series: ReadSeries, reason: str | None) -> Iterator[Reading]:
 def _block(series: ReadSeries) -> IntervalBlock:
     columns = IntervalColumns(
         values=series.values,
-        times=tuple(map(moment_at, series.times)),
+        times=moments_at(series.times),
         quality_sets=tuple(_qualities(one) for one in series.quality_sets),
         quality_of=series.quality_of,
         sources=_sources(series),

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,6 +28,12 @@ def number_of(moment: datetime) -> int:
 def moment_at(number: int) -> datetime:
     """Inverse of `number_of`."""
     return _EPOCH + number * _MILLISECOND
+
+
+@lru_cache(64)
+def moments_at(numbers: tuple[int, ...]) -> tuple[datetime, ...]:
+    """The same of a column; all meters of a reading have the same times."""
+    return tuple(map(moment_at, numbers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,11 @@ def printable(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
 
 
+def is_printable(text: str) -> bool:
+    """Whether XML 1.0 can carry all of its characters."""
+    return (text.isascii() and text.isprintable()) or _NOT_XML.search(text) is None
+
+
 def parse_datetime(text: str) -> datetime:
     """xs:dateTime as aware UTC; without offset it counts as UTC; digits beyond microseconds are dropped.
 
