@@ -22,9 +22,11 @@ from ami_cim.payloads.interval_blocks import IntervalBlock
 from ami_cim.payloads.interval_columns import IntervalColumns, quality_columns
 from ami_cim.payloads.meter_readings import REASONS, MeterReading, MeterReadings, Reading
 from ami_cim.payloads.reading_types import ReadingQualityTypeObject, ReadingTypeObject
+from ami_cim.payloads.rows_apart import put_back, take_out
 from ami_cim.periods import Period
 from ami_cim.quality import Quality
 from ami_cim.schema import Schemas
+from ami_hes.jobs import answer_writing
 
 NOUN = "MeterReadings"
 ENERGY, PROFILE = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0", "0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
@@ -286,6 +288,9 @@ def test_columns_share_their_qualities_and_have_no_empty_column() -> None:
     assert IntervalColumns(values=("1",)).qualities(0) == ()
 
 
+LITERAL = "<IntervalReadings/>"
+
+
 def parsed_and_validated(payload: MeterReadings) -> bytes:
     """The message with all of its rows in its tree."""
     message = EventMessage(header=replace(HEADER, verb="created"), payload=payload)
@@ -300,8 +305,31 @@ def test_rows_beside_the_tree_are_the_same_as_in_it_which_is_valid(payload: Mete
     assert written(payload) == parsed_and_validated(payload)
 
 
+@FEW
+@given(READINGS)
+def test_rows_that_are_taken_out_of_octets_are_put_back(payload: MeterReadings) -> None:
+    octets = written(payload)
+    without, rows = take_out(octets)
+    assert len(rows) == sum(len(one.columns) > 0 for each in payload.meter_readings for one in each.blocks)
+    assert put_back(without, rows) == octets
+    left = [one.columns for each in readings_of(without).meter_readings for one in each.blocks]
+    assert {len(one) for one in left} <= {0, 1} and {value for one in left for value in one.values} <= {None}
+
+
+def test_an_answer_in_another_wrapper_is_what_is_read_and_written_whole() -> None:
+    block = IntervalBlock(
+        reading_type=PROFILE,
+        columns=IntervalColumns(values=("1", None), quality_sets=((Quality(code=LITERAL),),), quality_of=(0, 0)),
+    )
+    meter = MeterReading(meter=EndDevice(LITERAL, (Name(name="<IntervalBlocks><ReadingType "),)), blocks=(block, block))
+    payload = MeterReadings((meter, MeterReading(readings=(Reading(reading_type=ENERGY, value="1"),))))
+    message = ResponseMessage(header=replace(HEADER, verb="reply"), reply=Reply(result="OK"), payload=payload)
+    octets = wire.write_response(message, envelope.RESPONSE_MESSAGE, SCHEMAS)
+    for wrapper in (envelope.typed_wrapper("get", NOUN), envelope.REQUEST_MESSAGE):
+        assert answer_writing.rewrite(octets, wrapper, SCHEMAS) == wire.write_response(message, wrapper, SCHEMAS)
+
+
 ELSEWHERE = timezone(timedelta(hours=1))
-LITERAL = "<IntervalReadings/>"
 
 
 @pytest.mark.parametrize(

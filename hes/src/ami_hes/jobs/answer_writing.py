@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from ami_cim import wire
 from ami_cim.codes import Level, Verb
 from ami_cim.message import Header, Reply, ReplyError, ResponseMessage
+from ami_cim.payloads.rows_apart import put_back, take_out
 from ami_cim.schema import Schemas
 from ami_cim.spoken import Speech, spoken
 from ami_hes.commands import Command, MeterId, Outcome
@@ -161,8 +162,9 @@ def format_worked(worked: Sequence[Worked]) -> bytes:
 
 
 def rewrite(octets: bytes, wrapper: etree.QName, schemas: Schemas) -> bytes:
-    """A kept answer as the response to a request in this wrapper."""
-    return wire.write_response(parse_answer(octets), wrapper, schemas)
+    """A kept answer as the response to a request in this wrapper; the rows of its blocks are not read."""
+    octets, rows = take_out(octets)
+    return put_back(wire.write_response(parse_answer(octets), wrapper, schemas), rows)
 
 
 def format_wrapper(wrapper: etree.QName, speech: Speech) -> bytes:

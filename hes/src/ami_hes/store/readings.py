@@ -1,13 +1,13 @@
 """The store of readings in the database: the Readings port.
 
 Rows are narrow, since there are many: the meter and the reading type are in a row of their own, by number. They go to the driver as
-they are, without the compilation of a statement for each, and those of meters that are read at once share a transaction.
+they are, without the compilation of a statement for each, and those of meters that are read at once share a transaction. A day of a
+series is one step of the database: the event loop works on meanwhile, which it does not where each row is one.
 """
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import repeat
+from functools import lru_cache, partial
 
 from sqlalchemy import Connection, Delete, Row, Select, bindparam, delete, func, insert, select
 
@@ -18,13 +18,18 @@ from ami_process.store.group_commit import GroupCommit
 
 AT_ONCE = 10_000
 """Rows of a statement, and of a part of an export."""
+ROWS_AT_ONCE, FEW_ROWS = 128, 8
+"""Rows of one series that are one step at most; fewer than the other are a step each, since each number of rows is a statement."""
 SERIES_AT_ONCE = 100
 GATHER_S = 0.025
 """How long a transaction waits for the values of further meters, when many are read: a meter is free already when its values wait."""
 _Value = tuple[int, str | None, str, int, bool]
 _Kept = tuple[str, Sequence[StoredSeries]]
+_Steps = defaultdict[int, list[tuple[object, ...]]]
+"""By their number of rows, the parameters of steps."""
+_COLUMNS = 6
 _KEEP = (
-    "INSERT INTO reading_values (series_id, time, value, qualities, received, by_meter) VALUES ({0}, {0}, {0}, {0}, {0}, {0})"
+    "INSERT INTO reading_values (series_id, time, value, qualities, received, by_meter) VALUES {}"
     " ON CONFLICT (series_id, time) DO UPDATE SET value = excluded.value, qualities = excluded.qualities,"
     " received = excluded.received, by_meter = excluded.by_meter"
     " WHERE excluded.received >= reading_values.received"
@@ -125,9 +130,16 @@ def _series_of(wanted: Extract, connection: Connection) -> list[tuple[int, str, 
 
 def _keep(connection: Connection, kept: Sequence[_Kept]) -> None:
     numbers = _numbers(connection, kept)
-    statement = _KEEP.format("?" if connection.dialect.paramstyle == "qmark" else "%s")
-    for part in _parts(_rows(kept, numbers)):
-        connection.exec_driver_sql(statement, part)
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    for steps in _parts((numbers[mrid, one.reading_type], one) for mrid, series in kept for one in series):
+        for rows, parameters in steps.items():
+            connection.exec_driver_sql(_statement(rows, mark), parameters)
+
+
+@lru_cache(2 * ROWS_AT_ONCE)
+def _statement(rows: int, mark: str) -> str:
+    row = f"({', '.join([mark] * _COLUMNS)})"
+    return _KEEP.format(", ".join([row] * rows))
 
 
 def _numbers(connection: Connection, kept: Sequence[_Kept]) -> dict[tuple[str, str], int]:
@@ -149,22 +161,35 @@ def _known(connection: Connection, mrids: Sequence[str]) -> dict[tuple[str, str]
     }
 
 
-def _rows(kept: Sequence[_Kept], numbers: dict[tuple[str, str], int]) -> Iterator[tuple[object, ...]]:
-    for mrid, series in kept:
-        for one in series:
-            number = numbers[mrid, one.reading_type]
-            yield from zip(repeat(number), one.times, one.values, one.qualities, one.received, one.by_meter)
+def _parts(series: Iterable[tuple[int, StoredSeries]]) -> Iterator[_Steps]:
+    """A series comes once in a part, so that what is kept later also comes later."""
+    steps, count, seen = _Steps(list), 0, set[int]()
+    for number, one in series:
+        if number in seen or count >= AT_ONCE:
+            yield steps
+            steps, count, seen = _Steps(list), 0, set()
+        for rows, parameters in _steps_of(number, one):
+            steps[rows].append(parameters)
+        count += len(one.times)
+        seen.add(number)
+    yield steps
 
 
-def _parts(rows: Iterator[tuple[object, ...]]) -> Iterator[list[tuple[object, ...]]]:
-    part: list[tuple[object, ...]] = []
-    for row in rows:
-        part.append(row)
-        if len(part) == AT_ONCE:
-            yield part
-            part = []
-    if part:
-        yield part
+def _steps_of(number: int, one: StoredSeries) -> Iterator[tuple[int, tuple[object, ...]]]:
+    """The rows of a series, as many at once as a statement may have; PostgreSQL takes no time twice in one."""
+    count = len(one.times)
+    most = ROWS_AT_ONCE if len(set(one.times)) == count else 1
+    start = 0
+    while start < count:
+        rows = min(most, count - start)
+        if rows < FEW_ROWS:
+            rows = 1
+        parameters: list[object] = [number] * (rows * _COLUMNS)
+        columns = (one.times, one.values, one.qualities, one.received, one.by_meter)
+        for place, column in enumerate(columns, 1):
+            parameters[place::_COLUMNS] = column[start : start + rows]
+        yield rows, tuple(parameters)
+        start += rows
 
 
 def _series(connection: Connection, query: Select[tuple[object, ...]]) -> list[StoredSeries]:

@@ -15,6 +15,7 @@ from ami_cim.payloads.interval_writer import EMPTY_ROW, rows_of
 from ami_cim.payloads.meter_readings import MeterReading, MeterReadings
 
 _EMPTY = EMPTY_ROW.encode()
+_BLOCK, _BEHIND_ROWS = b"<IntervalBlocks>", b"<ReadingType "
 _ONE = IntervalColumns(values=(None,))
 
 
@@ -37,6 +38,19 @@ def set_apart(payload: Payload | None) -> tuple[Payload | None, list[bytes]]:
         return replace(one, blocks=tuple(map(without, one.blocks))) if one.blocks else one
 
     return replace(payload, meter_readings=tuple(map(of_meter, payload.meter_readings))), rows
+
+
+def take_out(octets: bytes) -> tuple[bytes, list[bytes]]:
+    """The inverse of `put_back`, of octets that were written here: the rows of blocks come first in them, and are none of another element."""
+    first, *blocks = octets.split(_BLOCK)
+    parts, rows = [first], list[bytes]()
+    for block in blocks:
+        end = block.find(_BEHIND_ROWS)
+        if end > 0:
+            rows.append(block[:end])
+            block = _EMPTY + block[end:]
+        parts += _BLOCK, block
+    return b"".join(parts), rows
 
 
 def put_back(octets: bytes, rows: Sequence[bytes]) -> bytes:
