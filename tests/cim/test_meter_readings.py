@@ -321,7 +321,7 @@ def test_an_answer_in_another_wrapper_is_what_is_read_and_written_whole() -> Non
         reading_type=PROFILE,
         columns=IntervalColumns(values=("1", None), quality_sets=((Quality(code=LITERAL),),), quality_of=(0, 0)),
     )
-    meter = MeterReading(meter=EndDevice(LITERAL, (Name(name="<IntervalBlocks><ReadingType "),)), blocks=(block, block))
+    meter = MeterReading(meter=EndDevice(LITERAL, (Name(name="<IntervalBlocks><ReadingType ref"),)), blocks=(block, block))
     payload = MeterReadings((meter, MeterReading(readings=(Reading(reading_type=ENERGY, value="1"),))))
     message = ResponseMessage(header=replace(HEADER, verb="reply"), reply=Reply(result="OK"), payload=payload)
     octets = wire.write_response(message, envelope.RESPONSE_MESSAGE, SCHEMAS)
