@@ -321,7 +321,9 @@ def test_an_answer_in_another_wrapper_is_what_is_read_and_written_whole() -> Non
         reading_type=PROFILE,
         columns=IntervalColumns(values=("1", None), quality_sets=((Quality(code=LITERAL),),), quality_of=(0, 0)),
     )
-    meter = MeterReading(meter=EndDevice(LITERAL, (Name(name="<IntervalBlocks><ReadingType ref"),)), blocks=(block, block))
+    meter = MeterReading(
+        meter=EndDevice(LITERAL, (Name(name="<IntervalBlocks><ReadingType ref"),)), blocks=(block, block)
+    )
     payload = MeterReadings((meter, MeterReading(readings=(Reading(reading_type=ENERGY, value="1"),))))
     message = ResponseMessage(header=replace(HEADER, verb="reply"), reply=Reply(result="OK"), payload=payload)
     octets = wire.write_response(message, envelope.RESPONSE_MESSAGE, SCHEMAS)
@@ -343,7 +345,19 @@ ELSEWHERE = timezone(timedelta(hours=1))
         ((None, None), ()),
     ],
 )
-@pytest.mark.parametrize("sets", [(), ((),), ((Quality(code="1.0.0"), Quality(code="1.4.16", comment="<&"),),)])
+@pytest.mark.parametrize(
+    "sets",
+    [
+        (),
+        ((),),
+        (
+            (
+                Quality(code="1.0.0"),
+                Quality(code="1.4.16", comment="<&"),
+            ),
+        ),
+    ],
+)
 def test_rows_that_all_look_alike_are_the_same_as_in_the_tree(values: Any, times: Any, sets: Any) -> None:
     columns = IntervalColumns(
         values=values, times=times, quality_sets=sets, quality_of=(0,) * len(values) if sets else ()

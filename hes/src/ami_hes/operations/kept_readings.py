@@ -3,9 +3,10 @@
 The store has one code for a quantity, with the multiplier 0: values are shifted on the way in and out, exactly (M-112).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
+from typing import cast
 
 from ami_hes.operations.asked_types import MOST_REMEMBERED, Asked
 from ami_hes.operations.read_results import ReadSeries, ReadValue, ReadValues
@@ -16,6 +17,7 @@ from ami_mapping.values import reading_value
 
 SECOND_MS, HOUR_S, DAY_S = 1_000, 3_600, 86_400
 SHORTEST_MONTH_S, LONGEST_MONTH_S = 28 * DAY_S, 31 * DAY_S
+_DIGITS = frozenset("123456789")
 Row = tuple[str | None, tuple[str, ...], bool]
 
 
@@ -114,7 +116,7 @@ def _of_series(one: ReadSeries) -> StoredSeries:
         reading_type=code,
         times=one.times,
         values=_plain_texts(one.values, multiplier),
-        qualities=[said[place] for place in one.quality_of],
+        qualities=said * len(one.times) if len(said) == 1 else [said[place] for place in one.quality_of],
         received=(one.received_at,) * len(one.times),
         by_meter=(True,) * len(one.times),
     )
@@ -126,9 +128,14 @@ def _plain(reading_type: str) -> tuple[str, int]:
     return str(code._replace(multiplier=0)), code.multiplier
 
 
-def _plain_texts(values: Iterable[str | None], multiplier: int) -> Sequence[str | None]:
+def _plain_texts(values: Sequence[str | None], multiplier: int) -> Sequence[str | None]:
+    """With the multiplier 0. Where as many digits are behind each point as the multiplier has, and a digit but 0 comes first, only the point goes."""
     if not multiplier:
-        return tuple(values)
+        return values
+    if multiplier > 0 and values and None not in values:
+        texts, point, behind = cast("Sequence[str]", values), -multiplier - 1, -multiplier
+        if {text[point:behind] for text in texts} == {"."} and _DIGITS.issuperset([text[0] for text in texts]):
+            return [text[:point] + text[behind:] for text in texts]
     return [None if value is None else _plain_text(value, multiplier) for value in values]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ami_dlms import data
 from ami_dlms.cosem.profile import DIFFERENCES, OddRow, decode_each_row
@@ -18,7 +18,7 @@ from ami_dlms.errors import DecodeError, DlmsError
 from ami_hes.meters import MeterFault
 from ami_hes.operations.read_results import ReadSeries
 from ami_mapping.attributes import UnreadableValue, has_unit, value_of
-from ami_mapping.intervals import LONGEST_REGULAR_S, Span, Timeline, timeline
+from ami_mapping.intervals import LONGEST_REGULAR_S, Span, Timeline, timeline, timeline_of
 from ami_mapping.lookup import Match
 from ami_mapping.profiles import Profile
 from ami_mapping.qualities import DERIVED, MISSING, SUSPECT, VALID, qualities
@@ -83,7 +83,7 @@ class Buffer:
         except DecodeError as problem:
             raise self._unexpected(str(problem)) from None
         by_place = dict(zip(self.columns, columns, strict=True))
-        moments = [self._moment(cell) for cell in by_place.pop(self.clock)]
+        moments = self._moments(by_place.pop(self.clock))
         self.times += [moment for moment in moments if moment is not None]
         for place, cells in by_place.items():
             known = self._cells.setdefault(place, [])
@@ -96,11 +96,15 @@ class Buffer:
     def timeline(self) -> Timeline:
         """Its intervals, the one before the span included."""
         span = Span(self.span.start - max(self._period_s, 1), self.span.end)
+        if len(set(self.times)) == len(self.times):
+            return timeline_of(tuple(self.times), span, self._period_s, offset_s=self._offset_s)
         return timeline(self.times, _Rows(list(self._cells.values())), span, self._period_s, offset_s=self._offset_s)
 
     def column(self, place: int) -> list[Cell]:
         """The cells of a column of the profile, in the order of the timeline."""
         cells, rows = self._cells[place], self.timeline.rows
+        if None not in rows:
+            return list(map(cells.__getitem__, rows))  # type: ignore[arg-type]
         return [None if row is None else cells[row] for row in rows]
 
     @cached_property
@@ -113,6 +117,8 @@ class Buffer:
         cells, said = self._cells[status], dict[Cell, tuple[str, ...]]()
         for cell in set(cells):
             said[cell] = qualities(cell) if type(cell) is int else (SUSPECT,)
+        if len(said) == 1 and None not in rows:
+            return list(said.values()) * len(rows)
         return [(MISSING,) if row is None else said[cells[row]] for row in rows]
 
     @property
@@ -122,6 +128,15 @@ class Buffer:
     def _unexpected(self, detail: str) -> MeterFault:
         where = f"reading the buffer of {self.profile.obis}"
         return MeterFault("data-access-result", "unexpected-value", where=where, detail=detail)
+
+    def _moments(self, column: Sequence[Cell]) -> Sequence[int | None]:
+        """Of the clock, row by row; the same octets are the same times, whichever meter has sent them."""
+        if set(map(type, column)) == {Data}:
+            tags, octets = zip(*cast("Sequence[Data]", column), strict=True)
+            if set(tags) == {DataTag.OCTET_STRING} and (known := _moments_of(octets)) is not None:
+                moments, self._offset_s = known
+                return moments
+        return [self._moment(cell) for cell in column]
 
     def _moment(self, time: Cell) -> int | None:
         """In seconds since 1970; None, and counted, for what is none."""
@@ -176,7 +191,7 @@ def columns_in(
 
 
 def _cells(tag: DataTag, column: Sequence[Any]) -> list[Cell]:
-    return list(column) if tag in _NUMBERS else [Data(tag, value) for value in column]
+    return list(column) if tag in _NUMBERS else list(data.typed(tag, column))
 
 
 def _cell(value: Data) -> Cell:
@@ -184,6 +199,16 @@ def _cell(value: Data) -> Cell:
         number: int = value.value
         return number
     return None if value.tag in _LEFT_OUT else value
+
+
+@lru_cache(maxsize=64)
+def _moments_of(octets: tuple[bytes, ...]) -> tuple[tuple[int, ...], int] | None:
+    """Of all of them, and the offset of the last one; None where one is no moment."""
+    try:
+        found = [seconds_of(one) for one in octets]
+    except DlmsError:
+        return None
+    return tuple([moment for moment, _ in found]), found[-1][1]
 
 
 @lru_cache(maxsize=65_536)
@@ -210,24 +235,31 @@ def series_of(
     if computed:
         texts = _differences(texts, lambda place: line.follows(place, period_s))
     first = bisect_right(line.times, buffer.span.start)
-    found = [
-        said
-        if text is not None and not computed and number not in line.doubtful
-        else _judged(said, text, doubtful=number in line.doubtful, computed=computed)
-        for number, (said, text) in enumerate(zip(buffer.qualities, texts, strict=True))
-    ][first:]
+    found = buffer.qualities[first:]
+    if computed or line.doubtful or None in texts:
+        found = [
+            said
+            if text is not None and not computed and number not in line.doubtful
+            else _judged(said, text, doubtful=number in line.doubtful, computed=computed)
+            for number, (said, text) in enumerate(zip(buffer.qualities, texts, strict=True))
+        ][first:]
     sets = {said: number for number, said in enumerate(dict.fromkeys(found))}
     is_interval = 0 < period_s <= LONGEST_REGULAR_S
     series = ReadSeries(
         str(code),
         is_interval,
-        tuple([moment * SECOND_MS for moment in line.times[first:]]),
+        _milliseconds(line.times[first:]),
         tuple(texts[first:]),
         tuple(sets),
-        tuple([sets[said] for said in found]),
+        tuple([sets[said] for said in found]) if len(sets) > 1 else (0,) * len(found),
         received_at,
     )
     return ReadColumn(series, len(reasons), next(iter(reasons), ""))
+
+
+@lru_cache(maxsize=64)
+def _milliseconds(times: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple([moment * SECOND_MS for moment in times])
 
 
 def doubted(series: ReadSeries) -> ReadSeries:
@@ -245,7 +277,7 @@ def _texts(
     if has_unit(match.row) and unit is not None:
         try:
             scaler_unit = ScalerUnit.decode(unit)
-            if not any(isinstance(cell, Data) for cell in cells):
+            if Data not in set(map(type, cells)):
                 return *reading_texts(match, cells, scaler_unit, multiplier=multiplier), []
             check_unit(match.row, scaler_unit.unit)
         except (DlmsError, ValueError) as problem:

@@ -134,11 +134,46 @@ class ReadValues:
 
 
 def _fields(one: ReadValue | ReadSeries | NotRead) -> list[object]:
-    """Without a copy of its columns."""
-    return [getattr(one, name) for name in one.__slots__]
+    """Without a copy of its columns, and of those that follow from less only that."""
+    values: list[object] = [getattr(one, name) for name in one.__slots__]
+    if isinstance(one, ReadSeries):
+        values[_TIMES] = _steps_of(one.times)
+        if len(one.quality_sets) == 1:
+            values[_QUALITY_OF] = 0
+    return values
+
+
+_TIMES, _QUALITY_OF = (ReadSeries.__slots__.index(name) for name in ("times", "quality_of"))
+
+
+@lru_cache(64)
+def _steps_of(times: tuple[int, ...]) -> Sequence[int] | str:
+    """Times at equal distances as `first/step/count`, others as they are."""
+    count = len(times)
+    if count > 1 and (step := times[1] - times[0]):
+        steps = range(times[0], times[0] + count * step, step)
+        if times == tuple(steps):
+            return f"{times[0]}/{step}/{count}"
+    return times
 
 
 def _series(fields: Sequence[Any]) -> ReadSeries:
+    """Also of a payload that an earlier version has kept, where each time and the place of each quality is said."""
     reading_type, intervals, times, values, sets, of, received_at, stored = fields
-    columns = tuple(times), tuple(values), tuple(map(tuple, sets)), tuple(of)
-    return ReadSeries(reading_type, intervals, *columns, received_at, tuple(stored))
+    return ReadSeries(
+        reading_type,
+        intervals,
+        _times_at(times) if isinstance(times, str) else tuple(times),
+        tuple(values),
+        tuple(map(tuple, sets)),
+        (0,) * len(values) if of == 0 else tuple(of),
+        received_at,
+        tuple(stored),
+    )
+
+
+@lru_cache(64)
+def _times_at(steps: str) -> tuple[int, ...]:
+    """Inverse of `_steps_of`."""
+    first, step, count = map(int, steps.split("/"))
+    return tuple(range(first, first + count * step, step))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from typing import cast
 
 from ami_dlms.cosem.quantity import ScalerUnit
 from ami_dlms.data import Data
@@ -53,7 +54,18 @@ def reading_texts(
         raise ValueError(f"{wanted} is no multiplier of a ReadingType")
     code = match.reading_type(wanted)
     shift = scaler_unit.scaler - code.multiplier + (PERCENT_SCALER if scaler_unit.unit == PERCENT else 0)
-    return code, [_shifted(raw, shift) if type(raw) is int else None for raw in raws]
+    return code, _shifted_each(list(raws), shift)
+
+
+def _shifted_each(raws: Sequence[object], shift: int) -> list[str | None]:
+    """As `_shifted`; where all numbers have more digits than are behind the point, it is put into their texts."""
+    if raws and set(map(type, raws)) == {int}:
+        numbers = cast("Sequence[int]", raws)
+        if not shift:
+            return list(map(str, numbers))
+        if shift < 0 and min(numbers) >= 10**-shift:
+            return [f"{text[:shift]}.{text[shift:]}" for text in map(str, numbers)]
+    return [_shifted(raw, shift) if type(raw) is int else None for raw in raws]
 
 
 def _shifted(raw: int, shift: int) -> str:

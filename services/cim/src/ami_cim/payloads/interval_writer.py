@@ -54,7 +54,8 @@ def _is_plain(columns: IntervalColumns) -> bool:
         and len(columns.quality_sets) == len(set(columns.quality_of))
         and len(columns.quality_sets) < 2
         and None not in columns.values
-        and all([one is not None and one.tzinfo is UTC for one in columns.times])
+        and None not in columns.times
+        and {one.tzinfo for one in columns.times if one is not None} == {UTC}
     )
 
 

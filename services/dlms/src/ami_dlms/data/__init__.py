@@ -12,6 +12,7 @@ from ami_dlms.data.compact import expand, to_python
 from ami_dlms.data.decoding import MAX_DEPTH, decode, read
 from ami_dlms.data.encoded import EncodedItems
 from ami_dlms.data.encoding import encode, write
+from ami_dlms.data.rows import typed
 from ami_dlms.data.types import NULL, CompactArray, Data, TypeDescription
 from ami_dlms.datetimes import CosemDate, CosemDateTime, CosemTime
 from ami_dlms.enums import DataTag
@@ -48,6 +49,7 @@ __all__ = [
     "structure",
     "time",
     "to_python",
+    "typed",
     "uniform_rows",
     "unsigned",
     "utf8_string",

@@ -6,7 +6,7 @@ difference sends the whole array down the general path, which gives the same val
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import repeat
 from struct import Struct
@@ -68,11 +68,11 @@ def _cells(layout: _Layout, octets: bytes, start: int, count: int) -> tuple[Any,
 
 def structures(rows: Rows) -> tuple[Data, ...]:
     """The rows as the general path gives them."""
-    columns = [_typed(tag, column) for tag, column in zip(rows.tags, rows.columns, strict=True)]
-    return tuple(_typed(DataTag.STRUCTURE, zip(*columns, strict=True)))
+    columns = [typed(tag, column) for tag, column in zip(rows.tags, rows.columns, strict=True)]
+    return tuple(typed(DataTag.STRUCTURE, zip(*columns, strict=True)))
 
 
-def _typed(tag: DataTag, values: Any) -> Iterator[Data]:
+def typed(tag: DataTag, values: Iterable[Any]) -> Iterator[Data]:
     """Data of one tag: what Data(tag, value) gives, made without a call in Python for each value."""
     return map(tuple.__new__, repeat(Data), zip(repeat(tag), values))
 
