@@ -1,8 +1,8 @@
 """OperationSet: the operations of one message carried out one after the other, and one Reply that says what came of each (IEC 61968-100).
 
 Each operation is a request of its own, whose MessageID follows from that of the set; so a set that comes again goes on where it was, and
-nothing of it is done twice. A set with a ReplyAddress is acknowledged when it is done: what was acknowledged goes on by itself, and a set
-goes on by its message alone. What a meter has done can't be undone, so a set that is to be done wholly or not at all is refused before
+nothing of it is done twice. A set with a ReplyAddress is acknowledged before it is begun, and its message is kept until it is done
+(`ami_hes.jobs.late_orders`). What a meter has done can't be undone, so a set that is to be done wholly or not at all is refused before
 anything of it is done, unless it only reads.
 """
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ami_cim.message import RequestMessage
 from ami_hes import operation_sets
 from ami_hes.commands import Command, Outcome
 from ami_hes.meters import Meter, MeterFault, Meters
@@ -40,18 +41,29 @@ class OnHeadEnd:
     """A noun whose requests are carried out on the head-end itself: none of them is a command for a meter."""
 
     order: Callable[[Parts], Order]
+    check: Callable[[RequestMessage], object] | None = None
+    """Of one that takes as long as meters do: raises Refused for a message of which nothing may be done. One with a ReplyAddress is
+    acknowledged before it is carried out."""
 
 
 NOUNS: dict[str, OnMeters | OnHeadEnd] = {
     "EndDeviceControls": OnMeters(end_device_controls),
     "MeterReadings": OnMeters(meter_readings),
     "MeterReadSchedule": OnHeadEnd(lambda parts: ScheduleOrders(parts.schedules, parts.time_zone)),
-    operation_sets.NOUN: OnHeadEnd(lambda parts: OperationSets(parts.ask, frozenset(NOUNS) - {operation_sets.NOUN})),
+    operation_sets.NOUN: OnHeadEnd(
+        lambda parts: OperationSets(parts.ask, _of_operations()),
+        check=lambda message: operation_sets.checked(message, _of_operations()),
+    ),
 }
 OPERATIONS: dict[str, Operation] = {
     contactor.NAME: contactor.OPERATION,
     read_meter.NAME: read_meter.OPERATION,
 }
+
+
+def _of_operations() -> frozenset[str]:
+    """Nouns that an operation of a set may have."""
+    return frozenset(NOUNS) - {operation_sets.NOUN}
 
 
 def noun_of(name: str) -> NounModule:
@@ -65,6 +77,12 @@ def noun_of(name: str) -> NounModule:
 def orders_of(parts: Parts) -> dict[str, Order]:
     """By noun, how each is carried out that changes the head-end itself."""
     return {name: row.order(parts) for name, row in NOUNS.items() if isinstance(row, OnHeadEnd)}
+
+
+def check_of(name: str) -> Callable[[RequestMessage], object] | None:
+    """That of a noun that is carried out on the head-end and takes long; None for any other."""
+    row = NOUNS[name]
+    return row.check if isinstance(row, OnHeadEnd) else None
 
 
 async def run(meters: Meters, assignment: Assignment) -> Outcome:

@@ -14,7 +14,7 @@ from reported import ignore
 from ami_hes.engine import EmbeddedEngine, Engine, GroupOf, MakeEngine
 from ami_hes.engine.ports import no_group
 from ami_hes.outbox import Outbox
-from ami_hes.store import Database, SqlDeliveries, SqlResults
+from ami_hes.store import Database, SqlDeliveries, SqlKeptMessages, SqlResults
 from ami_process.environment import Environment
 from ami_process.events import Emit
 from ami_process.store.places import Place
@@ -66,6 +66,7 @@ MAKE: dict[str, MakeEngine] = {"embedded": EmbeddedEngine}
 
 STEPS = {
     "accepted": (SqlResults, "accept"),
+    "message kept": (SqlKeptMessages, "keep"),
     "put": ("commands", "put"),
     "about to act": (SqlResults, "attempt"),
     "saved": (SqlResults, "save"),

@@ -17,6 +17,8 @@ from lxml import etree
 from north_bench import DISCONNECT, GENERIC, SCHEMAS, TYPED, Cis, control, mrid, north, octets, request, texts
 from postgresql_server import location, rows
 from reading_bench import BOUND, asked
+from set_bench import control as switched
+from set_bench import later
 
 from ami_cim import wire
 from ami_cim.envelope import REQUEST_MESSAGE
@@ -24,9 +26,11 @@ from ami_process.store.places import Place
 
 HES = Path(__file__).with_name("dying_hes.py")
 METERS = ["M1", "M2"]
-SYNCHRONOUS = [step for step in STEPS if step not in ("reply put", "posted", "part taken", "replied", "reply done")]
-ASYNCHRONOUS = [step for step in STEPS if step not in ("announced", "part taken")]
-SMALL = ("saved", "answered", "posted")
+LATE = ("reply put", "posted", "part taken", "replied", "reply done")
+SYNCHRONOUS = [step for step in STEPS if step not in ("message kept", *LATE)]
+ASYNCHRONOUS = [step for step in STEPS if step not in ("message kept", "announced", "part taken")]
+IN_A_SET = [step for step in STEPS if step not in ("accepted", "part taken")]
+SMALL = ("message kept", "saved", "answered", "posted")
 """Those that the small run of the tests makes: between them lay the gaps of earlier versions."""
 
 
@@ -74,7 +78,14 @@ def left_in(place: Place) -> Left:
 async def killed_behind(
     directory: Path, place: Place, engine: str, step: str, body: bytes, *, meters: int = 3, path: str = TYPED
 ) -> Left:
-    """A first life that gets the request and dies of it."""
+    """What is left by a first life that gets the request and dies of it."""
+    await run_and_kill(directory, place, engine, step, body, meters=meters, path=path)
+    return left_in(place)
+
+
+async def run_and_kill(
+    directory: Path, place: Place, engine: str, step: str, body: bytes, *, meters: int = 3, path: str = TYPED
+) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(HES),
@@ -92,7 +103,6 @@ async def killed_behind(
         with suppress(httpx.TransportError):  # it dies before it has answered, or behind that
             await client.post(url + path, content=body, headers={"Content-Type": "text/xml; charset=utf-8"})
     assert await process.wait() == -signal.SIGKILL, f"it never came to the step {step!r}"
-    return left_in(place)
 
 
 def results_in(place: Place) -> list[tuple[object, ...]]:
@@ -131,6 +141,33 @@ async def test_an_asynchronous_request(tmp_path: Path, place: Place, engine: str
         assert texts(cis.requests[0][1], "Result") == ["OK"]
     assert results_in(place) == [("M1", 1), ("M2", 1)]
     assert left.answer in (None, left_in(place).answer)
+
+
+@pytest.mark.parametrize(("place", "step"), steps(IN_A_SET), indirect=["place"])
+async def test_an_operation_set_with_a_reply_address(tmp_path: Path, place: Place, engine: str, step: str) -> None:
+    """Once its message is kept nobody has to send it again, whatever of it was done when the process was killed."""
+    ids = "SELECT request_id FROM requests WHERE noun = 'OperationSet'"
+    taken = f"SELECT count(*) FROM replies WHERE taken_at IS NOT NULL AND request_id IN ({ids})"
+    async with Cis().serving() as cis:
+        body = later(cis, switched(DISCONNECT, "M1"), switched(DISCONNECT, "M2"))
+        await run_and_kill(tmp_path, place, engine, step, body, path=GENERIC)
+        attempted = {str(name) for (name,) in rows(place, "SELECT meter_name FROM attempts")}
+        finished = {
+            str(name) for (name,) in rows(place, "SELECT meter_name FROM commands WHERE finished_at IS NOT NULL")
+        }
+        posted, was_taken = len(cis.requests), rows(place, taken) == [(1,)]
+        async with north(tmp_path, make_engine=MAKE[engine], store=location(place)) as hes:
+            async with asyncio.timeout(20):
+                while rows(place, taken) != [(1,)]:
+                    await asyncio.sleep(0.01)
+            again = {name: attempted for name, _, attempted in hes.meters.told()}
+            assert texts((await hes.post(body, GENERIC)).content, "code") == ["0.3"]
+        assert again == {name: name in attempted for name in METERS if name not in finished}
+        assert len(cis.requests) == posted + (not was_taken)
+        assert len({reply for _, reply in cis.requests}) == 1
+        assert texts(cis.requests[0][1], "Result") == ["OK"]
+    assert results_in(place) == [("M1", 1), ("M2", 1)]
+    assert rows(place, "SELECT count(*) FROM kept_messages") == [(0,)]
 
 
 @pytest.mark.parametrize(("place", "step"), steps(["posted", "part taken"]), indirect=["place"])

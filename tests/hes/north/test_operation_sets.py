@@ -8,8 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 from lxml import etree
-from north_bench import CONNECT, DISCONNECT, GENERIC, SCHEMAS, Cis, StandIn, mrid, north, texts
-from reading_bench import AT, CODE, reads
+from north_bench import CONNECT, DISCONNECT, GENERIC, SCHEMAS, Cis, StandIn, north, texts
+from postgresql_server import rows
+from reading_bench import reads
+from set_bench import C4E, INTEGRITY, SEQUENCE, a_set, config, control, get, later
 
 from ami_cim import reading, transfer, wire
 from ami_cim.limits import UNKNOWN_PEER
@@ -19,49 +21,6 @@ from ami_cim.payloads.operation_set import OperationSet
 from ami_hes.commands import Outcome
 from ami_hes.operation_sets import MOST_OCTETS
 from ami_hes.settings import PartnerSettings
-
-MESSAGE = "http://iec.ch/TC57/2011/schema/message"
-OURS = "http://iec.ch/TC57/2011/{}#"
-C4E = "http://iec.ch/TC57/CIM-c4e#"
-
-
-def control(code: str, *meters: str, namespace: str = OURS.format("EndDeviceControls")) -> tuple[str, str, str]:
-    devices = "".join(f"<EndDevices><Names><name>{one}</name></Names></EndDevices>" for one in meters)
-    inside = f'<EndDeviceControlType ref="{code}"/>{devices}'
-    payload = (
-        f'<EndDeviceControls xmlns="{namespace}"><EndDeviceControl>{inside}</EndDeviceControl></EndDeviceControls>'
-    )
-    return "create", "EndDeviceControls", payload
-
-
-def get(*meters: int, namespace: str = OURS.format("GetMeterReadings")) -> tuple[str, str, str]:
-    devices = "".join(f"<EndDevice><mRID>{mrid(one)}</mRID></EndDevice>" for one in meters)
-    kind = f"<ReadingType><mRID>{CODE}</mRID></ReadingType>"
-    return "get", "MeterReadings", f'<GetMeterReadings xmlns="{namespace}">{devices}{kind}</GetMeterReadings>'
-
-
-def config(noun: str) -> tuple[str, str, str]:
-    return "create", noun, f'<{noun} xmlns="{C4E}"><Names><name>x</name></Names></{noun}>'
-
-
-def a_set(
-    *operations: tuple[str, str, str], flags: str = "", message_id: str = "set-1", extra: str = "", head: str = ""
-) -> bytes:
-    inside = "".join(
-        f"<m:Operation><m:operationId>{number}</m:operationId><m:noun>{noun}</m:noun><m:verb>{verb}</m:verb>"
-        f"<m:elementOperation>false</m:elementOperation>{extra}{payload}</m:Operation>"
-        for number, (verb, noun, payload) in enumerate(operations, 1)
-    )
-    return (
-        f'<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body><m:RequestMessage xmlns:m="{MESSAGE}"><m:Header>'
-        f"<m:Verb>execute</m:Verb><m:Noun>OperationSet</m:Noun><m:Timestamp>{AT.isoformat()}</m:Timestamp><m:Source>C4E</m:Source>"
-        f"{head}<m:MessageID>{message_id}</m:MessageID><m:CorrelationID>{message_id}</m:CorrelationID></m:Header>"
-        f"<m:Payload><m:OperationSet>{flags}{inside}</m:OperationSet></m:Payload></m:RequestMessage></S:Body></S:Envelope>"
-    ).encode()
-
-
-SEQUENCE = "<m:enforceMsgSequence>true</m:enforceMsgSequence>"
-INTEGRITY = "<m:enforceTransactionalIntegrity>true</m:enforceTransactionalIntegrity>"
 
 
 def read(octets: bytes) -> ResponseMessage:
@@ -174,6 +133,79 @@ async def test_the_reply_to_a_set_may_come_later(tmp_path: Path) -> None:
         assert isinstance(delivered, ResponseMessage) and isinstance(delivered.payload, OperationSet)
         assert [(one.operation_id, one.code) for one in delivered.reply.errors] == [(1, "0.0"), (2, "0.0")]
         assert len(hes.meters.commands) == 2
+
+
+async def test_a_set_is_acknowledged_before_its_meters_are_done(tmp_path: Path) -> None:
+    """And once more while it is carried out, without being carried out twice."""
+    cis, stand_in = Cis(), StandIn()
+    stand_in.open.clear()
+    async with cis.serving(), north(tmp_path, stand_in) as hes:
+        octets = later(cis, control(DISCONNECT, "M1"), control(CONNECT, "M1"))
+        acknowledged = (await hes.post(octets, GENERIC)).content
+        assert texts(acknowledged, "code") == ["0.3"]
+        await stand_in.began.wait()
+        assert (await hes.post(octets, GENERIC)).content == acknowledged
+        assert cis.taken.empty()
+        stand_in.open.set()
+        assert said(await cis.taken.get()) == ("OK", [(1, "0.0"), (2, "0.0")])
+        assert [one.body for one in stand_in.commands] == [DISCONNECT, CONNECT]
+        assert (await hes.post(octets, GENERIC)).content == acknowledged
+    assert rows(tmp_path / "hes.sqlite", "SELECT count(*) FROM kept_messages") == [(0,)]
+
+
+async def test_an_acknowledged_set_goes_on_by_itself_in_the_next_life(tmp_path: Path) -> None:
+    """Nobody sends it again: what it had begun is looked at by the next life, and what it had not is done there."""
+    cis, stand_in = Cis(), StandIn()
+    stand_in.open.clear()
+    async with cis.serving():
+        async with north(tmp_path, stand_in) as hes:
+            octets = later(cis, control(DISCONNECT, "M1"), control(CONNECT, "M2"))
+            assert texts((await hes.post(octets, GENERIC)).content, "code") == ["0.3"]
+            await stand_in.began.wait()
+        async with north(tmp_path) as hes:
+            assert said(await cis.taken.get()) == ("OK", [(1, "0.0"), (2, "0.0")])
+            assert hes.meters.told() == [("M1", DISCONNECT, True), ("M2", CONNECT, False)]
+    assert len(cis.requests) == 1
+
+
+async def test_acknowledged_sets_of_a_sender_are_carried_out_in_their_order(tmp_path: Path) -> None:
+    cis, stand_in = Cis(), StandIn()
+    stand_in.open.clear()
+    async with cis.serving(), north(tmp_path, stand_in) as hes:
+        first = later(cis, control(DISCONNECT, "M1"), control(DISCONNECT, "M2"))
+        second = later(cis, control(CONNECT, "M2"), message_id="set-2")
+        other = later(cis, control(CONNECT, "M3"), message_id="set-3").replace(b">C4E<", b">MDM<")
+        for octets in (first, second, other):
+            assert texts((await hes.post(octets, GENERIC)).content, "code") == ["0.3"]
+        while stand_in.at_work < 2:
+            await asyncio.sleep(0)
+        stand_in.open.set()
+        for _ in range(3):
+            assert said(await cis.taken.get())[0] == "OK"
+    told = [(name, body) for name, body, _ in stand_in.told()]
+    assert sorted(told[:2]) == [("M1", DISCONNECT), ("M3", CONNECT)]
+    assert [one for one in told if one[0] != "M3"] == [("M1", DISCONNECT), ("M2", DISCONNECT), ("M2", CONNECT)]
+
+
+async def test_acknowledged_sets_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ami_hes.jobs.late_orders.MOST", 1)
+    cis, stand_in = Cis(), StandIn()
+    stand_in.open.clear()
+    async with cis.serving(), north(tmp_path, stand_in) as hes:
+        assert texts((await hes.post(later(cis, control(DISCONNECT, "M1")), GENERIC)).content, "code") == ["0.3"]
+        refused = (await hes.post(later(cis, control(CONNECT, "M2"), message_id="set-2"), GENERIC)).content
+        assert (texts(refused, "Result"), texts(refused, "code")) == (["FAILED"], ["3.2"])
+        stand_in.open.set()
+        await cis.taken.get()
+    assert [one.meter.name for one in stand_in.commands] == ["M1"]
+
+
+async def test_a_set_of_which_nothing_is_done_is_not_acknowledged(tmp_path: Path) -> None:
+    cis = Cis()
+    async with cis.serving(), north(tmp_path) as hes:
+        answer = (await hes.post(later(cis), GENERIC)).content
+        assert (texts(answer, "Result"), texts(answer, "code")) == (["FAILED"], ["1.7"])
+        assert cis.requests == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ami_hes.app.setup import Setup
-from ami_hes.store import SCHEMA, Database, SqlDeliveries, SqlHistory, SqlOutgoing, SqlResults
+from ami_hes.store import SCHEMA, Database, SqlDeliveries, SqlHistory, SqlKeptMessages, SqlOutgoing, SqlResults
 from ami_process.health import Check, room_beside
 from ami_process.store.holding import hold_store
 from ami_process.store.places import place_of
@@ -20,6 +20,7 @@ class Stores:
     results: SqlResults
     deliveries: SqlDeliveries
     outgoing: SqlOutgoing
+    messages: SqlKeptMessages
     history: SqlHistory
     checks: dict[str, Check]
     """Of its health, by name."""
@@ -38,6 +39,7 @@ async def opened(setup: Setup) -> AsyncIterator[Stores]:
             results=SqlResults(database),
             deliveries=SqlDeliveries(database),
             outgoing=SqlOutgoing(database),
+            messages=SqlKeptMessages(database),
             history=SqlHistory(database),
             checks={"store": database.check} | ({"disk": room_beside(store)} if isinstance(store, Path) else {}),
         )

@@ -85,8 +85,9 @@ async def opened(
         parts = _parts(book, hes.time_zone)
         intake = Intake(context, answers, south.registry, hosts, limits, parts, setup.partners.partners)
         await context.engine.open(await collector.under_way())
+        await intake.late.open()
         drops = _what_gets_too_old(setup, context, south)
-        await stack.enter_async_context(_at_work(commands.work, replies.work, collector.work, *drops))
+        await stack.enter_async_context(_at_work(commands.work, replies.work, collector.work, intake.late.work, *drops))
         addresses = {one.name: one.address for one in configured.subscribers(settings, setup.partners.partners)}
         redelivery = Redelivery(context, addresses, hes.keep_message_ids)
         yield Work(context=context, lanes=lanes, commands=commands, book=book, intake=intake, redelivery=redelivery)
@@ -112,6 +113,7 @@ def _context(setup: Setup, stores: Stores, groups: Groups, make_engine: MakeEngi
         setup.environment,
         reply_age,
         stores.outgoing,
+        stores.messages,
     )
 
 

@@ -9,7 +9,7 @@ from ami_cim.message import Header, Reply, ResponseMessage
 from ami_cim.payloads import Payload
 from ami_cim.schema import Schemas
 from ami_hes.engine import Engine, ReplyJob
-from ami_hes.store import Deliveries, Outgoing, Results, StoredRequest
+from ami_hes.store import Deliveries, KeptMessages, Outgoing, Results, StoredRequest
 from ami_process.environment import Environment
 from ami_process.events import Event
 
@@ -27,6 +27,7 @@ class Context:
     reply_age: timedelta
     """How long after its request a reply is still posted."""
     outgoing: Outgoing
+    messages: KeptMessages
 
     def now(self) -> datetime:
         """By the clock of the process."""

@@ -14,6 +14,7 @@ from ami_hes.engine import Stopping
 from ami_hes.jobs.answers import AnswerMaker, KeptAnswer
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Lanes
+from ami_hes.jobs.late_orders import LateOrders, format_message
 from ami_hes.jobs.redelivery import owe_again
 from ami_hes.jobs.rows import context_of, digest, format_errors, nonce_digest
 from ami_hes.meters.registry import Registry
@@ -22,7 +23,7 @@ from ami_hes.nouns.kept_partners import format_partner, parse_partner
 from ami_hes.operation_sets import Ask
 from ami_hes.outbox import format_answer, parse_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
-from ami_hes.served import NOUNS, OPERATIONS, Parts, noun_of, orders_of
+from ami_hes.served import NOUNS, OPERATIONS, Parts, check_of, noun_of, orders_of
 from ami_hes.store import NonceUsed, SpentId, StoredAnswer, StoredRequest, StoreUnavailable
 from ami_process.events import format_fault
 
@@ -72,6 +73,7 @@ class Intake:
         self._limits = limits
         self._partners = partners
         self._orders = orders_of(parts(self.ask))
+        self.late = LateOrders(context, self._order)
         self._stopping = False
 
     def stop(self) -> None:
@@ -125,18 +127,47 @@ class Intake:
     async def _ordered(self, message: RequestMessage, asked: str, kept: StoredRequest | None) -> KeptAnswer:
         """Kept, carried out, answered; an order that has no answer yet is carried out again, which it bears."""
         header = message.header
+        if header.async_reply_flag and (check := check_of(header.noun)) is not None:
+            return await self._taken_in(message, asked, kept, check)
         if kept is None:
-            self._check_reply_address(header)
-            if self._stopping:
-                raise _stopping(accepted=False)
-            context = RequestContext.of(header, self._context.now(), partner_of(header, self._partners))
-            new = replace(self._request(header, context, ()), digest=asked)
-            kept = await self._keep(new, (), header) or new
+            kept = await self._keep_order(message, asked)
         if kept.digest != asked or kept.answer is not None:
             return await self._same_again(kept, asked)
         return await self._accepted(kept.request_id, self._carried_out(kept, message), _CARRIED_OUT_AGAIN)
 
+    async def _taken_in(
+        self, message: RequestMessage, asked: str, kept: StoredRequest | None, check: Callable[[RequestMessage], object]
+    ) -> KeptAnswer:
+        """Kept and acknowledged, to be carried out by itself; one after the other, so that they are counted."""
+        octets = await asyncio.to_thread(format_message, message)
+        async with self.late.entrance:
+            if kept is None:
+                check(message)
+                self.late.check_room(octets)
+                kept = await self._keep_order(message, asked)
+            if kept.digest != asked or kept.answer is not None:
+                return await self._same_again(kept, asked)
+            return await self._accepted(kept.request_id, self._acknowledged(kept, octets), _CARRIED_OUT_AGAIN)
+
+    async def _keep_order(self, message: RequestMessage, asked: str) -> StoredRequest:
+        """As it is kept, now or before; raises Refused."""
+        header = message.header
+        self._check_reply_address(header)
+        if self._stopping:
+            raise _stopping(accepted=False)
+        context = RequestContext.of(header, self._context.now(), partner_of(header, self._partners))
+        new = replace(self._request(header, context, ()), digest=asked)
+        return await self._keep(new, (), header) or new
+
+    async def _acknowledged(self, request: StoredRequest, octets: bytes) -> KeptAnswer:
+        await self.late.put(request, octets)
+        return await self._answer(request)
+
     async def _carried_out(self, request: StoredRequest, message: RequestMessage) -> KeptAnswer:
+        return await self._answer(await self._order(request, message))
+
+    async def _order(self, request: StoredRequest, message: RequestMessage) -> StoredRequest:
+        """Carry it out and keep its answer."""
         context = self._context
         try:
             reply, payload = await self._orders[request.noun](context_of(request), message)
@@ -149,7 +180,7 @@ class Intake:
         await context.results.answer({request.request_id: StoredAnswer(reply.result, octets)}, context.now())
         if late:
             await context.engine.replies.put([context.reply_job(request)])
-        return await self._answer(replace(request, answer=octets, result=reply.result))
+        return replace(request, answer=octets, result=reply.result)
 
     def _planned(self, message: RequestMessage) -> tuple[RequestContext, Plan]:
         header = message.header

@@ -4,6 +4,8 @@ from ami_hes.store.counters import SqlCounters, SqlReceivedCounters
 from ami_hes.store.database import Database
 from ami_hes.store.deliveries import SqlDeliveries
 from ami_hes.store.history import SqlHistory
+from ami_hes.store.kept_messages import SqlKeptMessages
+from ami_hes.store.kept_messages_port import KeptMessages, WaitingMessage
 from ami_hes.store.outgoing import SqlOutgoing
 from ami_hes.store.outgoing_port import Outgoing, Owed
 from ami_hes.store.ports import (
@@ -59,6 +61,7 @@ __all__ = [
     "Deliveries",
     "Extract",
     "FailedDelivery",
+    "KeptMessages",
     "NameTaken",
     "NonceUsed",
     "Outgoing",
@@ -76,6 +79,7 @@ __all__ = [
     "SqlCounters",
     "SqlDeliveries",
     "SqlHistory",
+    "SqlKeptMessages",
     "SqlOutgoing",
     "SqlReadings",
     "SqlReceivedCounters",
@@ -96,6 +100,7 @@ __all__ = [
     "StoredSchedule",
     "StoredSeries",
     "StoredSource",
+    "WaitingMessage",
     "assume_the_worst",
     "csv_parts",
     "write_csv",

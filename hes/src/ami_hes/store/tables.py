@@ -131,6 +131,15 @@ owed_again = Table(
 )
 """What was taken or given up and is to be posted again: its age counts from then on."""
 
+kept_messages = Table(
+    "kept_messages",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("octets", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
+)
+"""What is acknowledged before it is carried out, as it is until then: the message in our namespaces, in a SOAP envelope."""
+
 spent_ids = Table(
     "spent_ids",
     metadata,
@@ -278,7 +287,7 @@ heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=T
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0010",
+    revision="0011",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

@@ -1,0 +1,43 @@
+"""Messages that wait for being carried out, in the database: the KeptMessages port."""
+
+from sqlalchemy import Connection, delete, func, select, text
+
+from ami_hes.store.database import Database
+from ami_hes.store.kept_messages_port import WaitingMessage
+from ami_hes.store.tables import kept_messages, requests
+
+_KEEP = text(
+    "INSERT INTO kept_messages (request_id, octets) VALUES (:request_id, :octets) ON CONFLICT (request_id) DO NOTHING"
+)
+"""The same in SQLite and in PostgreSQL."""
+
+
+class SqlKeptMessages:
+    """The KeptMessages port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def keep(self, request_id: str, octets: bytes) -> None:
+        row = {"request_id": request_id, "octets": octets}
+        await self._database.transaction(lambda c: c.execute(_KEEP, row).close())
+
+    async def read(self, request_id: str) -> bytes | None:
+        query = select(kept_messages.c.octets).where(kept_messages.c.request_id == request_id)
+        return await self._database.transaction(lambda c: c.execute(query).scalar())
+
+    async def drop(self, request_id: str) -> None:
+        this = delete(kept_messages).where(kept_messages.c.request_id == request_id)
+        await self._database.transaction(lambda c: c.execute(this).close())
+
+    async def waiting(self) -> list[WaitingMessage]:
+        return await self._database.transaction(_waiting)
+
+
+def _waiting(connection: Connection) -> list[WaitingMessage]:
+    unanswered = select(requests.c.request_id).where(requests.c.answered_at.is_(None))
+    connection.execute(delete(kept_messages).where(kept_messages.c.request_id.not_in(unanswered)))
+    columns = (kept_messages.c.request_id, requests.c.source, func.length(kept_messages.c.octets))
+    joined = kept_messages.join(requests, requests.c.request_id == kept_messages.c.request_id)
+    query = select(*columns).select_from(joined).order_by(requests.c.accepted_at, requests.c.request_id)
+    return [WaitingMessage(*row) for row in connection.execute(query)]

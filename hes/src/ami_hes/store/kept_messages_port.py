@@ -1,0 +1,27 @@
+"""The narrow port to messages that are acknowledged before they are carried out, and are carried out from what is kept."""
+
+from typing import NamedTuple, Protocol
+
+
+class WaitingMessage(NamedTuple):
+    """A message that is not carried out yet."""
+
+    request_id: str
+    source: str | None
+    """Header.Source."""
+    octets: int
+
+
+class KeptMessages(Protocol):
+    """Every method has committed when it returns, or raises StoreUnavailable."""
+
+    async def keep(self, request_id: str, octets: bytes) -> None:
+        """The message of a request that is accepted; what is kept already stays."""
+
+    async def read(self, request_id: str) -> bytes | None: ...
+
+    async def drop(self, request_id: str) -> None:
+        """Its request has its answer."""
+
+    async def waiting(self) -> list[WaitingMessage]:
+        """Those whose request has no answer yet, oldest first; all others are dropped."""

@@ -1,0 +1,16 @@
+"""Messages that are acknowledged before they are carried out. The table begins empty: earlier versions acknowledged them when they were done."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "kept_messages",
+        sa.Column("request_id", sa.String, primary_key=True),
+        sa.Column("octets", sa.LargeBinary, nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
+    )
