@@ -1,4 +1,4 @@
-"""docs/howto/requests.md as it is printed, beside a running demo; and what the demo then says about it."""
+"""docs/howto/bring-your-own-cis.md as it is printed, beside a running demo; and what the demo then says about it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ami_cli import configuration
 from ami_cli.__main__ import app
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs/howto/requests.md"
+PAGE = ROOT / "docs/howto/bring-your-own-cis.md"
 COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 CIM_MESSAGE = "{http://iec.ch/TC57/2011/schema/message}"
 
@@ -45,13 +45,14 @@ class Demo:
                 return found
         raise AssertionError(f"{event}: {len(found)} of {number}")
 
-    def paste(self, command: str) -> etree._Element:
-        """A command of the page, at this demo's port; the SOAP message that it prints."""
+    def paste(self, command: str) -> str:
+        """A command of the page, at this demo's port; what it prints."""
         command = command.replace("127.0.0.1:8081", f"127.0.0.1:{self._hes_port}")
         command = command.replace("ami sample", f"{sys.executable} -m ami_cli sample")
+        command = re.sub("^python ", f"{sys.executable} ", command)
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=ROOT, capture_output=True, timeout=40)
         assert done.returncode == 0, done.stderr
-        return etree.fromstring(done.stdout)
+        return done.stdout.decode()
 
     def stop(self) -> dict[str, Any]:
         self._process.send_signal(signal.SIGINT)
@@ -75,13 +76,22 @@ def demo(document: dict[str, Any], tmp_path: Path) -> Iterator[Demo]:
 @pytest.mark.timeout(300)
 @pytest.mark.needs("curl")
 def test_the_page_works_as_it_is_pasted_and_the_demo_shows_it(demo: Demo) -> None:
-    _, disconnect, connect, refused, read = COMMANDS
+    _, _, disconnect, connect, refused, read, by_zeep = COMMANDS
     demo.heard("registers_read", 3)
     asked = ((disconnect, "OK"), (connect, "OK"), (disconnect, "OK"), (refused, "FAILED"), (read, "PARTIAL"))
     for command, result in asked:
-        assert demo.paste(command).findtext(f".//{CIM_MESSAGE}Result") == result
+        assert etree.fromstring(demo.paste(command)).findtext(f".//{CIM_MESSAGE}Result") == result
+    shown = demo.paste(by_zeep).splitlines()
+    assert [line for line in shown if not line.startswith(" ")] == [
+        "import of M1001: OK",
+        "disconnect M1001: OK",
+        "connect M1001: OK",
+        "connect M0: FAILED",
+    ]
+    value, error = (line.split() for line in shown if line.startswith(" "))
+    assert float(value[-2]) > 0 and value[-1] == "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0" and error[:2] == ["2.4", "M0"]
     summary = demo.stop()
-    assert summary["others"] == {"OK": 3, "FAILED": 1, "PARTIAL": 1}
+    assert summary["others"] == {"OK": 6, "FAILED": 2, "PARTIAL": 1}
     assert (summary["requests"], summary["running"], summary["unfulfilled"]) == (2, 0, 0)
 
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from ami_cis.reading_types import KnownType, UnknownType, interval_of, known_types, name_of, reading_type_of, unit_of
+from ami_cim.reading_type_names import KnownType, UnknownType, known_types, name_of, reading_type_of
+from ami_cis.reading_types import interval_of, unit_of
 from ami_dlms.obis import Obis
 from ami_mapping.lookup import readings
 from ami_mapping.reading_types import ReadingType

@@ -175,6 +175,23 @@ async def test_more_meters_than_a_message_may_name_are_not_left_out_of_the_quest
     assert hes.requests == []
 
 
+async def test_a_name_that_was_used_for_something_else_is_not_sent(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where that schedule was deleted: its name is the MessageID of its create."""
+    hes.behaviour = Schedules()
+    other = [*CREATE, "--every", "hour"]
+    assert await schedule(tmp_path, hes, CREATE, ["delete", "daily"], other, [*other, "--json"]) == [0, 0, 1, 1]
+    *_, head, reason, document = capsys.readouterr().out.splitlines()
+    assert head.startswith("create MeterReadSchedule daily: NOT SENT, ")
+    assert (
+        reason.startswith("nothing was sent: the MessageID daily belongs to another request")
+        and "another one" in reason
+    )
+    assert (json.loads(document)["not_sent"], json.loads(document)["unknown"]) == (True, False)
+    assert [one.header.verb for one in hes.requests].count("create") == 1
+
+
 async def test_json_and_groups(tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]) -> None:
     hes.behaviour = Schedules()
     create = ["create", "--type", "import", "--group", "feeder=F12", "--every", "hour", "--at", "00:05", "--json"]

@@ -42,7 +42,7 @@ def sample(
         str | None, typer.Option(help="Acknowledge now, send the reply there later.", show_default=False)
     ] = None,
 ) -> None:
-    """Write a SOAP request to the HES, with a fresh MessageID: to look at, to change, and to send (docs/howto/requests.md)."""
+    """Write a SOAP request to the HES, with a fresh MessageID: to look at, to change, and to send (docs/howto/bring-your-own-cis.md)."""
     typer.echo(request(what, meters, message_id or str(uuid.uuid4()), reply_address))
 
 

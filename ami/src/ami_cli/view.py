@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from ami_cis.reading_types import name_of
+from ami_cim.reading_type_names import name_of
 from ami_cli import formatting, plain_text
 from ami_cli.configuration import Listener
 from ami_cli.demo_state import DemoState

@@ -121,6 +121,7 @@ class ControlOutcome(BaseModel):
     errors: tuple[ControlError, ...]
     reason: str | None
     unknown: bool
+    not_sent: bool = False
     ms: float
     confirmed: bool
 

@@ -15,13 +15,13 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from ami_cim import reading
+from ami_cim.reading_type_names import reading_type_of
 from ami_cim.schema import Schemas
 from ami_cis import events
 from ami_cis.api import PREFIX, control_routes
 from ami_cis.inbox import Inbox
 from ami_cis.outbox import Outbox, OutboxError
 from ami_cis.pending import Pending
-from ami_cis.reading_types import reading_type_of
 from ami_cis.readings_api import reading_routes
 from ami_cis.schedules_api import schedule_routes
 from ami_cis.settings import Cis, Settings

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import typer
 
+from ami_cim.reading_type_names import help_of_types, name_of
 from ami_cis.client import (
     DEFAULT_URL,
     Asynchronous,
@@ -18,12 +19,12 @@ from ami_cis.client import (
     TokenFile,
     Url,
     UsagePoints,
+    how_it_ended,
     order_of,
     outcome_of,
 )
 from ami_cis.reading_plot import plot
 from ami_cis.reading_tables import as_csv, table
-from ami_cis.reading_types import name_of
 from ami_cis.readings_api import READINGS, KeptReadings, ReadingError, ReadingsOrder, ReadingsOutcome, ReadingValue
 from ami_process.asking import NOT_OK, OK, RunningProcess
 from ami_process.commands import AsJson
@@ -61,9 +62,7 @@ def read_meters(
     ] = None,
     reading_type: Annotated[
         list[str] | None,
-        typer.Option(
-            "--type", metavar="TYPE", help="A ReadingType, an OBIS code or an alias; may be repeated. None: all it has."
-        ),
+        typer.Option("--type", metavar="TYPE", help=help_of_types("May be repeated. None: all that a meter has.")),
     ] = None,
     start: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="2026-11-28T12:00, with an offset or in cis.time_zone.")
@@ -174,7 +173,7 @@ def _head_of_kept(kept: KeptReadings) -> list[str]:
 
 def _head(outcome: ReadingsOutcome) -> list[str]:
     """What was asked, how it ended, and what did not come."""
-    result = outcome.result or ("UNKNOWN" if outcome.unknown else "NO REPLY")
+    result = how_it_ended(outcome.result, unknown=outcome.unknown, not_sent=outcome.not_sent)
     lines = [f"get MeterReadings of {', '.join(outcome.meters[:10])}: {result}, {outcome.ms:.0f} ms"]
     lines.append(f"MessageID {outcome.message_id}")
     if outcome.start is not None:

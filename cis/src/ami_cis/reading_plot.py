@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import groupby
 
-from ami_cis.reading_types import interval_of, is_register, name_of
+from ami_cim.reading_type_names import name_of
+from ami_cis.reading_types import interval_of, is_register
 from ami_cis.readings_api import ReadingValue
 from ami_process.terminal_text import printable
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from datetime import datetime
 
-from ami_cis.reading_types import name_of
+from ami_cim.reading_type_names import name_of
 from ami_cis.readings_api import ReadingValue
 from ami_process.spreadsheet_cells import as_cell
 from ami_process.terminal_text import printable

@@ -19,8 +19,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ami_cim.reading_type_names import reading_type_of
 from ami_cis.meters import Meter
-from ami_cis.reading_types import reading_type_of, unit_of
+from ami_cis.reading_types import unit_of
 from ami_cis.store import KeptReading, ReadingQuery, Store, StoreUnavailable
 from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Readings, ReadOrder, ReadOutcome, Target
@@ -186,6 +187,7 @@ class ReadingsOutcome(BaseModel):
     errors: tuple[ReadingError, ...]
     reason: str | None
     unknown: bool
+    not_sent: bool = False
     ms: float
     readings: tuple[ReadingValue, ...]
     complete: bool

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 import typer
 from rich.console import Console
 
+from ami_cim.reading_type_names import help_of_types
 from ami_cis.client import DEFAULT_URL, Meters, Mrids, TokenFile, Url, order_of, outcome_of
 from ami_cis.schedule_tables import Shown, show
 from ami_cis.schedules_api import (
@@ -44,7 +45,7 @@ schedule = typer.Typer(
 def create_schedule(
     reading_type: Annotated[
         list[str],
-        typer.Option("--type", metavar="TYPE", help="A ReadingType, an OBIS code or an alias; may be repeated."),
+        typer.Option("--type", metavar="TYPE", help=help_of_types("May be repeated.")),
     ],
     meter: Meters = None,
     mrid: Mrids = None,

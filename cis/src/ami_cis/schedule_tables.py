@@ -7,7 +7,8 @@ from datetime import datetime
 from rich.console import Console
 from rich.table import Table
 
-from ami_cis.reading_types import name_of
+from ami_cim.reading_type_names import name_of
+from ami_cis.client import how_it_ended
 from ami_cis.readings_api import ReadingError
 from ami_cis.schedules_api import ScheduleDetails, ScheduleEnded, ScheduleLine, ScheduleList, ScheduleOrdered
 from ami_process.terminal_text import printable
@@ -44,7 +45,7 @@ def show(answer: Shown) -> None:
 
 
 def _how(answer: Shown, what: str) -> list[str]:
-    result = answer.result or ("UNKNOWN" if answer.unknown else "NO REPLY")
+    result = how_it_ended(answer.result, unknown=answer.unknown, not_sent=answer.not_sent)
     reason = [] if answer.reason is None else [answer.reason]
     return [f"{what}: {result}, {answer.ms:.0f} ms", *reason, *map(_error, answer.errors)]
 

@@ -86,6 +86,7 @@ class _Ended(BaseModel):
     errors: tuple[ReadingError, ...]
     reason: str | None
     unknown: bool
+    not_sent: bool = False
     ms: float
 
     @classmethod

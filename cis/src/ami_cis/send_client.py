@@ -17,6 +17,7 @@ from ami_cis.client import (
     TokenFile,
     Url,
     UsagePoints,
+    how_it_ended,
     order_of,
     outcome_of,
 )
@@ -82,7 +83,7 @@ def send_control(
 def _table(outcome: ControlOutcome) -> str:
     """A headline, and a line for every target and for every error that names none of them."""
     control = CONTROL_WORDS.get(outcome.code, "control")
-    result = outcome.result or ("UNKNOWN" if outcome.unknown else "NO REPLY")
+    result = how_it_ended(outcome.result, unknown=outcome.unknown, not_sent=outcome.not_sent)
     head = f"{outcome.verb} EndDeviceControls {outcome.code} ({control}): {result}, {outcome.ms:.0f} ms"
     lines = [head, f"MessageID {outcome.message_id}"]
     if outcome.reason is not None:

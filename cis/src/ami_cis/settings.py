@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ami_cim.reading_type_names import reading_type_of
 from ami_cis.meters import Meter
-from ami_cis.reading_types import reading_type_of
 from ami_process.http_urls import HttpUrl
 from ami_process.settings import FileSettings, Seconds, Section, SettingsError, StoreLocation
 

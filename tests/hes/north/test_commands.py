@@ -283,7 +283,7 @@ async def test_schedules_are_ordered_listed_shown_and_removed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     quarters = "0.0.2.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
-    order = ("--type", quarters, "--zone", "Europe/Berlin", "--meter", "M1", "--meter", mrid(2))
+    order = ("--type", "load-profile-register", "--zone", "Europe/Berlin", "--meter", "M1", "--meter", mrid(2))
     async with north(tmp_path) as running:
         assert await hes(running, "schedules", "list") == 0
         assert capsys.readouterr().out == "There are no schedules.\n"
@@ -297,20 +297,27 @@ async def test_schedules_are_ordered_listed_shown_and_removed(
         assert hourly[:7] == ["each/hour", "hour", "00:30", "Europe/Berlin", "2", "named", "paused"]
         assert await hes(running, "schedules", "show", "each/hour") == 0
         assert capsys.readouterr().out.splitlines() == [
-            f"each/hour: {quarters}",
+            "each/hour: load-profile-register",
             "every hour at 00:30, Europe/Berlin; paused",
             "There are no runs yet.",
         ]
         assert await hes(running, "schedules", "show", "each/hour", "--json") == 0
-        assert json.loads(capsys.readouterr().out)["mrids"] == [mrid(1), mrid(2)]
+        shown = json.loads(capsys.readouterr().out)
+        assert (shown["mrids"], shown["reading_types"]) == ([mrid(1), mrid(2)], [quarters])
         for name, changes, reason in (
             ("x", ("--zone", "Europe/Atlantis"), "is no IANA time zone"),
             ("x", ("--meter", "M9"), "there is no meter with the name or mRID M9"),
             ("x", ("--at", "25:00"), "--at: a time of day as 00:30 was expected"),
+            ("x", ("--type", "quarters"), "--type: 'quarters' is no ReadingType"),
         ):
             assert await hes(running, "schedules", "put", name, *order, *changes) == 2
             (refused,) = capsys.readouterr().err.splitlines()
             assert reason in refused
+        of_a_feeder = ("--type", "daily", "--zone", "UTC", "--group", "feeder=F12")
+        assert await hes(running, "schedules", "put", "later", *of_a_feeder) == 0
+        assert "No meter has feeder=F12 at the moment" in capsys.readouterr().out, "it may have some when it is due"
+        assert await hes(running, "schedules", "list") == 0
+        assert "feeder=F12 (0)" in capsys.readouterr().out
         assert await hes(running, "schedules", "remove", "each/hour") == 0
         assert await hes(running, "schedules", "remove", "each/hour") == 2
         assert await hes(running, "schedules", "show", "each/hour") == 2

@@ -76,7 +76,8 @@ def test_a_meter_asked_for_opposites_is_not_touched_and_the_others_are() -> None
     plan_ = planned(control(DISCONNECT, "M1", "M2"), control(CONNECT, points=["UP-1"]))
     assert [c.meter.name for c in plan_.commands] == ["M2"]
     (error,) = plan_.errors
-    assert (error.code, error.identifier) == ("5.2", Identifier(value=mrid(1), kind="uuid", object_type="EndDevice"))
+    assert (error.code, error.identifier) == ("5.2", Identifier(value="M1", kind="name", object_type="EndDevice"))
+    assert error.related == Identifier(value=mrid(1), kind="uuid", object_type="EndDevice")
     assert CONNECT in (error.reason or "") and DISCONNECT in (error.reason or "")
 
 

@@ -61,8 +61,8 @@ async def test_each_meter_that_fails_has_its_error(tmp_path: Path) -> None:
     async with north(tmp_path, StandIn({"M2": failed})) as hes:
         reply = (await hes.ask(request(control(DISCONNECT, "M1", "M2", "M9", points=["UP-3"])))).reply
         assert reply.result == "PARTIAL"
-        told = [(e.code, e.identifier and e.identifier.value) for e in reply.errors]
-        assert told == [("2.4", "M9"), ("5.3", mrid(2))]
+        told = [(e.code, e.identifier and e.identifier.value, e.related and e.related.value) for e in reply.errors]
+        assert told == [("2.4", "M9", None), ("5.3", "M2", mrid(2))]
 
 
 async def test_ready_for_reconnection_validates_and_is_ok(tmp_path: Path) -> None:

@@ -210,7 +210,9 @@ async def test_a_thousand_meters_in_one_request(tmp_path: Path) -> None:
     async with north(tmp_path, StandIn({"M500": FAILED}), meters=1000) as hes:
         reply = (await hes.ask(request(control(DISCONNECT, *names)))).reply
         assert reply.result == "PARTIAL"
-        assert [(e.code, e.identifier and e.identifier.value) for e in reply.errors] == [("5.3", mrid(500))]
+        (error,) = reply.errors
+        assert (error.code, error.identifier and error.identifier.value) == ("5.3", "M500")
+        assert error.related is not None and error.related.value == mrid(500)
         assert Counter(c.meter.name for c in hes.meters.commands) == Counter(names)
 
 
@@ -430,7 +432,8 @@ async def test_a_meter_that_left_the_registry_meanwhile_is_told(
         await begin_and_die(tmp_path, cis, "M1", "M3", acts=acts)
         async with north(tmp_path, meters=2):
             (error,) = await errors_to(cis)
-            assert (error.code, error.identifier and error.identifier.value) == (code, mrid(3))
+            assert (error.code, error.identifier and error.identifier.value) == (code, "M3")
+            assert error.related is not None and error.related.value == mrid(3)
             assert words in (error.reason or "") and "M3" in (error.reason or "")
 
 

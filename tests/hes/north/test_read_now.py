@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from north_bench import North, StandIn, entries, mrid, north
 
+from ami_cim.reading_type_names import name_of, names
 from ami_hes.__main__ import main
 from ami_hes.commands import Outcome
 from ami_hes.nouns.meter_readings import HEAD_END_TIME
@@ -43,13 +44,13 @@ async def test_what_is_read_is_shown_and_why_the_rest_is_not(
         rows = [line.split() for line in printed.out.splitlines()[1:]]
         assert rows[0] == ["meter", "reading", "type", "at", "value", "unit", "quality", "source"]
         assert [(row[0], row[1], *row[4:]) for row in rows[1:]] == [
-            ("M1", IMPORT, "12.345", "kWh", *HEAD_END_TIME.split()),
-            ("M1", QUARTERS, "7", "Wh", "1.0.0"),
-            ("M1", QUARTERS, "missing", "Wh", "2.5.259"),
+            ("M1", "import", "12.345", "kWh", *HEAD_END_TIME.split()),
+            ("M1", "load-profile", "7", "Wh", "1.0.0"),
+            ("M1", "load-profile", "missing", "Wh", "2.5.259"),
         ]
         assert rows[2][3].endswith("+02:00")
         wanted = WantedReadings.parse(stand_in.commands[0].body)
-        assert wanted.reading_types == (IMPORT.replace(".3.72.", ".0.72."), QUARTERS)
+        assert wanted.reading_types == (IMPORT, QUARTERS)
         assert wanted.start == 1_779_919_200_000 and wanted.end is None
         assert await hes(running, mrid(2).upper(), "M1", "M9", "--type", IMPORT, "--json") == 1
         answer = json.loads(capsys.readouterr().out)
@@ -79,7 +80,8 @@ async def test_a_group_is_read_and_values_are_chosen_by_quality(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("M1", "--type", "imports"), "--type: 'imports' is neither a ReadingType (18 numbers) nor an OBIS code"),
+        (("M1", "--type", "imports"), "--type: 'imports' is no ReadingType (18 numbers), no OBIS code"),
+        (("M1", "--type", "imports"), "there are import, export, "),
         (("M1", "--type", "1-0:1.8"), "--type: not an OBIS code"),
         (("M1", "--type", "0-0:96.1.0"), "--type: 0-0:96.1.0 has no value as it is now"),
         (("M1", "--from", "yesterday"), "--from: "),
@@ -99,6 +101,13 @@ async def test_what_can_not_be_asked_is_refused_and_nothing_is_read(
         assert running.meters.commands == []
 
 
+@pytest.mark.parametrize("command", [["read"], ["readings", "export"], ["schedules", "put"]])
+def test_help_and_names_are_the_same_in_every_command(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command, "--help"]) == 0
+    shown = "".join(capsys.readouterr().out.split())
+    assert "".join(names().split()) in shown and name_of(IMPORT) == "import"
+
+
 async def test_a_head_end_that_is_not_there_was_asked_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert await asyncio.to_thread(main, ["read", "M1", "--url", "http://127.0.0.1:1"]) == 3
     assert "nothing was sent" in capsys.readouterr().err
@@ -112,5 +121,5 @@ async def test_a_value_over_a_time_without_one_is_refused_in_the_words_of_option
     async with north(tmp_path, StandIn(outcomes={"M1": outcome}, acts=False)) as running:
         assert await hes(running, "M1", "--type", QUARTERS) == 1
         assert capsys.readouterr().err == (
-            f"M1 5.8 {QUARTERS} is a value over a time: say from when by --from, and until when by --to\n"
+            "M1 5.8 load-profile is a value over a time: say from when by --from, and until when by --to\n"
         )

@@ -29,6 +29,7 @@ from ami_hes.store import (
     SpentId,
     SqlCounters,
     SqlDeliveries,
+    SqlKeptMessages,
     SqlOutgoing,
     SqlReceivedCounters,
     SqlResults,
@@ -452,6 +453,21 @@ async def test_an_event_is_published_once_and_found_by_its_subscriber_and_its_ti
         await results.replied("e1", NOW)
         assert await results.forget(NOW + timedelta(minutes=1), ids_kept=9) == 1
         assert await outgoing.publish(event("e1", 5), "mdm") is False, "it is forgotten, and was taken"
+
+
+async def test_messages_wait_until_their_request_is_answered(place: Place) -> None:
+    async with Database(place) as database:
+        results, messages = SqlResults(database), SqlKeptMessages(database)
+        for name, source in (("late", "MDM"), ("early", None), ("done", "MDM")):
+            accepted_at = NOW - timedelta(hours=name == "early")
+            await results.accept(a_request(name, source=source, accepted_at=accepted_at), [])
+            await messages.keep(name, f"<{name}/>".encode())
+        await messages.keep("late", b"<other/>")
+        await results.answer({"done": an_answer(b"<answer/>")}, NOW)
+        assert await messages.waiting() == [("early", None, 8), ("late", "MDM", 7)]
+        assert [await messages.read(name) for name in ("late", "early", "done")] == [b"<late/>", b"<early/>", None]
+        await messages.drop("late")
+        assert await messages.waiting() == [("early", None, 8)]
 
 
 async def test_a_nonce_is_taken_once_and_goes_with_its_request(place: Place) -> None:

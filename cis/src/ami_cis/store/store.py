@@ -104,7 +104,10 @@ class MessageIdUsed(Exception):
     """Another request of ours has this MessageID; what is kept of it stays as it is."""
 
     def __init__(self, message_id: str) -> None:
-        super().__init__(f"the MessageID {message_id} belongs to another request that was sent before")
+        super().__init__(
+            f"the MessageID {message_id} belongs to another request that was sent before, and serves once, "
+            "also where what that one ordered was deleted; take another one"
+        )
 
 
 class Store:

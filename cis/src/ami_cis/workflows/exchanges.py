@@ -39,12 +39,14 @@ class NoReplyError(Exception):
 class Ended:
     """How an exchange ended: with its final response, or without one, and `reason` then says why.
 
-    `unknown` is True where the HES may have carried the request out all the same.
+    `unknown` is True where the HES may have carried the request out all the same, `not_sent` where this process did not even try to
+    send it.
     """
 
     response: ResponseMessage | None = None
     reason: str | None = None
     unknown: bool = False
+    not_sent: bool = False
     ms: float
 
 
@@ -203,7 +205,7 @@ class Exchanges:
         if isinstance(problem, StoreUnavailable):
             self._environment.emit(events.StoreOutage(reason=str(problem)))
         self._environment.emit(events.RequestFailed(message_id=message_id, reason=reason))
-        return Ended(reason=reason, ms=0.0)
+        return Ended(reason=reason, not_sent=True, ms=0.0)
 
     def _ms_since(self, started: float) -> float:
         return round((self._environment.perf_counter() - started) * 1000, 3)

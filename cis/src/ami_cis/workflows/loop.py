@@ -4,8 +4,9 @@ import statistics
 from collections import deque
 from dataclasses import dataclass
 
+from ami_cim.reading_type_names import name_of
 from ami_cis import events
-from ami_cis.reading_types import name_of, unit_of
+from ami_cis.reading_types import unit_of
 from ami_cis.store import KeptReading
 from ami_cis.workflows.controls import Controls
 from ami_cis.workflows.orders import CONNECT, DISCONNECT, Order, Target

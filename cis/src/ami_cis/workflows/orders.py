@@ -98,7 +98,7 @@ class MeterReplyError:
 class OrderOutcome:
     """How an order ended; `result` is None if there was no final reply, and `reason` then says why.
 
-    `unknown` is True where the HES may have carried it out all the same.
+    `unknown` is True where the HES may have carried it out all the same, `not_sent` where nothing was sent.
     """
 
     message_id: str
@@ -106,6 +106,7 @@ class OrderOutcome:
     errors: tuple[MeterReplyError, ...] = ()
     reason: str | None = None
     unknown: bool = False
+    not_sent: bool = False
     ms: float
 
     @property

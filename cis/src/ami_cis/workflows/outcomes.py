@@ -10,7 +10,14 @@ from ami_cis.workflows.orders import MeterReplyError, OrderOutcome, Target
 def outcome_of(targets: Sequence[Target], message_id: str, ended: Ended) -> OrderOutcome:
     """The outcome of an order for these targets."""
     if ended.response is None:
-        return OrderOutcome(message_id=message_id, result=None, reason=ended.reason, unknown=ended.unknown, ms=ended.ms)
+        return OrderOutcome(
+            message_id=message_id,
+            result=None,
+            reason=ended.reason,
+            unknown=ended.unknown,
+            not_sent=ended.not_sent,
+            ms=ended.ms,
+        )
     reply = ended.response.reply
     errors = tuple(
         MeterReplyError(error.code, error.reason, _label(targets, error.identifier), error.level)

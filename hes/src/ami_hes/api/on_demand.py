@@ -27,14 +27,10 @@ from ami_cim.payloads.meter_readings import MeterReading, MeterReadings, Reading
 from ami_cim.periods import Period
 from ami_cim.quality import Quality
 from ami_cim.schema import Schemas
-from ami_dlms.errors import LocalError
-from ami_dlms.obis import Obis
 from ami_hes.api import paths, query
+from ami_hes.api.reading_types import Type
 from ami_hes.jobs import KeptAnswer
-from ami_hes.operations.asked_types import is_attribute
-from ami_mapping.lookup import readings
 from ami_mapping.qualities import parse_quality
-from ami_mapping.reading_types import ReadingType, RefusedReadingType
 from ami_process.api import ApiRefused, read_body
 from ami_process.environment import Environment
 from ami_process.local_times import NoSuchTime, at_home
@@ -48,26 +44,6 @@ MOST_ANSWER = 50_000_000
 Ask = Callable[[RequestMessage], Awaitable[ResponseMessage | KeptAnswer]]
 
 
-def code_of(text: str) -> str:
-    """A ReadingType as it is, or that of the one value that an OBIS code has as it is now. ValueError says what to do."""
-    if ":" not in text:
-        try:
-            return str(ReadingType.parse(text))
-        except RefusedReadingType:
-            raise ValueError(
-                f"{text[:80]!r} is neither a ReadingType (18 numbers) nor an OBIS code (1-0:1.8.0)"
-            ) from None
-    try:
-        matches = readings().rows_of(Obis.parse(text))
-    except LocalError as problem:
-        raise ValueError(str(problem)) from None
-    codes = list(dict.fromkeys(str(one.reading_type()) for one in matches if is_attribute(one.row)))
-    if len(codes) != 1:
-        what = f"has {len(codes)} values as they are now" if codes else "has no value as it is now"
-        raise ValueError(f"{text[:40]} {what}: name its ReadingType, which `ami map {text[:40]}` says")
-    return codes[0]
-
-
 def quality_of(text: str) -> str:
     """The code of a ReadingQualityType. ValueError says what is wrong."""
     parse_quality(text)
@@ -75,7 +51,6 @@ def quality_of(text: str) -> str:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=300)]
-Type = Annotated[Text, AfterValidator(code_of)]
 
 
 class ReadOrder(BaseModel):
@@ -88,7 +63,7 @@ class ReadOrder(BaseModel):
     groups: tuple[Text, ...] = Field(default=(), max_length=MOST_METERS)
     """VALUE or TAG=VALUE of tags of the registry."""
     reading_types: tuple[Type, ...] = Field(default=(), max_length=MOST_TYPES)
-    """ReadingTypes, or OBIS codes of values as they are now."""
+    """ReadingTypes, names of them, or OBIS codes of values as they are now."""
     start: datetime | None = Field(default=None, alias="from")
     end: datetime | None = Field(default=None, alias="to")
     source: Literal["meter", "store", "store first"] = "meter"

@@ -15,10 +15,12 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ami_cim.identity import is_uuid
+from ami_cim.reading_type_names import UnknownType
 from ami_hes.api import paths
+from ami_hes.api.reading_types import code_of
 from ami_hes.meters.registry import Registry
 from ami_hes.store import Extract, Readings, csv_parts
-from ami_mapping.reading_types import ReadingType, RefusedReadingType
+from ami_mapping.reading_types import ReadingType
 from ami_process.api import ApiRefused
 from ami_process.local_times import NoSuchTime, at_home
 from ami_process.query_parameters import check_known, values_of, wrong
@@ -98,9 +100,9 @@ def _mrid(name: str, registry: Registry) -> str:
 def _reading_type(text: str) -> str:
     """As it is kept: values have the multiplier 0."""
     try:
-        return str(ReadingType.parse(text)._replace(multiplier=0))
-    except RefusedReadingType:
-        raise wrong(f"type: {text[:80]!r} is no ReadingType, which has 18 numbers") from None
+        return str(ReadingType.parse(code_of(text))._replace(multiplier=0))
+    except UnknownType as problem:
+        raise wrong(f"type: {problem}") from None
 
 
 def _moment(request: Request, name: str, zone: ZoneInfo) -> datetime | None:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_hes.api import paths, query
+from ami_hes.api.reading_types import Type
 from ami_hes.meters.registry import Registry
 from ami_hes.schedules import Definition, Every, ListedSchedule, NotASchedule, Schedule, ScheduleBook
 from ami_hes.store import StoredRun
@@ -39,7 +40,7 @@ class ScheduleOrder(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    reading_types: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_TYPES)]
+    reading_types: Annotated[tuple[Type, ...], Field(min_length=1, max_length=MOST_TYPES)]
     meters: Annotated[tuple[str, ...], Field(max_length=MOST_METERS)] = ()
     group: Annotated[str | None, AfterValidator(lambda one: one and _group(one))] = None
     every: Every = Every.DAY
@@ -113,6 +114,8 @@ class ScheduleEntry(BaseModel):
     reading_types: tuple[str, ...]
     mrids: tuple[str, ...]
     group: str | None
+    meters: int = 0
+    """That it has at the moment; those of a group are looked up each time that it is due."""
     every: str
     at: str
     time_zone: str
@@ -122,8 +125,9 @@ class ScheduleEntry(BaseModel):
     runs: tuple[Run, ...] = ()
 
     @classmethod
-    def of(cls, schedule: Schedule, runs: tuple[Run, ...] = ()) -> Self:
+    def of(cls, schedule: Schedule, registry: Registry, runs: tuple[Run, ...] = ()) -> Self:
         what = schedule.definition
+        found = [one for one in what.mrids if registry.find_by_mrid(one)]
         return cls(
             name=schedule.name,
             mrid=schedule.schedule_id,
@@ -132,6 +136,7 @@ class ScheduleEntry(BaseModel):
             reading_types=what.reading_types,
             mrids=what.mrids,
             group=None if what.group is None else "=".join(what.group),
+            meters=len(found) if what.group is None else len(registry.member_ids(*what.group)),
             every=what.every,
             at=what.at,
             time_zone=what.time_zone,
@@ -164,7 +169,8 @@ def schedule_routes(book: ScheduleBook, registry: Registry) -> list[Route]:
     async def list_schedules(request: Request) -> Response:
         check_known(request, ())
         with query.looking():
-            return query.given(ScheduleList(schedules=tuple(map(_entry, await book.listed()))))
+            listed = await book.listed()
+            return query.given(ScheduleList(schedules=tuple(_entry(one, registry) for one in listed)))
 
     async def put_schedule(request: Request) -> Response:
         order = await read_body(request, ScheduleOrder)
@@ -174,7 +180,7 @@ def schedule_routes(book: ScheduleBook, registry: Registry) -> list[Route]:
                 schedule = await book.put(request.path_params["name"], definition, enabled=order.enabled)
             except NotASchedule as problem:
                 raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem)) from None
-        return query.given(ScheduleEntry.of(schedule))
+        return query.given(ScheduleEntry.of(schedule, registry))
 
     async def remove_schedule(request: Request) -> Response:
         name = request.path_params["name"]
@@ -190,5 +196,5 @@ def schedule_routes(book: ScheduleBook, registry: Registry) -> list[Route]:
     ]
 
 
-def _entry(listed: ListedSchedule) -> ScheduleEntry:
-    return ScheduleEntry.of(listed.schedule, tuple(map(Run.of, listed.runs)))
+def _entry(listed: ListedSchedule, registry: Registry) -> ScheduleEntry:
+    return ScheduleEntry.of(listed.schedule, registry, tuple(map(Run.of, listed.runs)))

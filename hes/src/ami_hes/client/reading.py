@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from ami_cim.reading_type_names import help_of_types, name_of
 from ami_hes.api import paths
 from ami_hes.api.on_demand import ReadAnswer, ReadOrder, ReadProblem, ReadValueEntry
 from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, first_problem, head_end, show, show_json, table
@@ -44,9 +45,7 @@ def read_meters(
     ] = None,
     reading_type: Annotated[
         list[str] | None,
-        typer.Option(
-            "--type", metavar="TYPE", help="A ReadingType (18 numbers) or an OBIS code; may be repeated. None: all."
-        ),
+        typer.Option("--type", metavar="TYPE", help=help_of_types("May be repeated. None: all that a meter has.")),
     ] = None,
     start: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="2026-11-28T12:00, with an offset or in hes.time_zone.")
@@ -112,7 +111,7 @@ def _reason(error: ReadProblem, order: ReadOrder) -> str | None:
     """That of the reply, unless it wants what an option says."""
     if error.code != MANDATORY_FIELD_MISSING or order.start is not None:
         return error.reason
-    asked = next((one for one in order.reading_types if one in (error.reason or "")), "what is asked for")
+    asked = next((name_of(one) for one in order.reading_types if one in (error.reason or "")), "what is asked for")
     return f"{asked} is a value over a time: say from when by --from, and until when by --to"
 
 
@@ -121,7 +120,7 @@ def _table(readings: Sequence[ReadValueEntry]) -> Table:
     rows = [
         (
             one.meter,
-            one.reading_type,
+            name_of(one.reading_type),
             _moment(one.at),
             "missing" if one.value is None else one.value,
             _unit(one.reading_type),

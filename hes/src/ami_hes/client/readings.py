@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import typer
 from rich.console import Console
 
+from ami_cim.reading_type_names import help_of_types
 from ami_hes.api import paths
 from ami_hes.client.asking import DEFAULT_URL, TokenFile, Url, head_end
 from ami_process import rest_client
@@ -34,7 +35,7 @@ def export_readings(
     ] = None,
     reading_type: Annotated[
         list[str] | None,
-        typer.Option("--type", metavar="TYPE", help="A ReadingType (18 numbers); may be repeated. None: all."),
+        typer.Option("--type", metavar="TYPE", help=help_of_types("May be repeated. None: all.")),
     ] = None,
     since: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="2026-11-28T12:00, with an offset or in hes.time_zone.")

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import typer
 from pydantic import ValidationError
 
+from ami_cim.reading_type_names import help_of_types, name_of
 from ami_hes.api import paths
 from ami_hes.api.schedules import Removed, Run, ScheduleEntry, ScheduleList, ScheduleOrder
 from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, first_problem, head_end, show, show_json, table
@@ -38,7 +39,7 @@ def list_schedules(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: 
         return
     lines = table("name", "every", "at", "zone", "meters of", "next due", "last run", "delivered", "target")
     for one in found.schedules:
-        whose = one.group or f"{len(one.mrids)} named"
+        whose = f"{one.group} ({one.meters})" if one.group else f"{len(one.mrids)} named"
         due = _moment(one.next_due_at) if one.enabled else "paused"
         last = one.runs[0] if one.runs else None
         row = (one.name, one.every, one.at, one.time_zone, whose, due, _moment(last.due_at) if last else "")
@@ -58,7 +59,10 @@ def show_schedule(name: Name, as_json: AsJson = False, url: Url = DEFAULT_URL, t
         show_json(one)
         return
     due = f"next due at {_moment(one.next_due_at)}" if one.enabled else "paused"
-    heading = (f"{one.name}: {' '.join(one.reading_types)}", f"every {one.every} at {one.at}, {one.time_zone}; {due}")
+    heading = (
+        f"{one.name}: {' '.join(map(name_of, one.reading_types))}",
+        f"every {one.every} at {one.at}, {one.time_zone}; {due}",
+    )
     if not one.runs:
         show(*heading, "There are no runs yet.")
         return
@@ -73,7 +77,7 @@ def show_schedule(name: Name, as_json: AsJson = False, url: Url = DEFAULT_URL, t
 @schedules.command("put")
 def put_schedule(
     name: Name,
-    reading_type: Annotated[list[str], typer.Option("--type", metavar="CODE", help="A ReadingType; several times.")],
+    reading_type: Annotated[list[str], typer.Option("--type", metavar="TYPE", help=help_of_types("Several times."))],
     zone: Annotated[str, typer.Option(metavar="ZONE", help="A time zone of IANA, as Europe/Berlin.")],
     meter: Annotated[list[str] | None, typer.Option(metavar="METER", help="A name or mRID; several times.")] = None,
     group: Annotated[str | None, typer.Option(metavar="TAG=VALUE", help="Meters that have it when it is due.")] = None,
@@ -100,6 +104,8 @@ def put_schedule(
         raise hes.refused(first_problem(problem, _OPTIONS)) from None
     kept = hes.get(_path(name), ScheduleEntry, "PUT", content)
     show(f"{kept.name} is due at {_moment(kept.next_due_at)}" if kept.enabled else f"{kept.name} is paused")
+    if not kept.meters:
+        show(f"No meter has {kept.group} at the moment. Those that have it when the schedule is due are read then.")
 
 
 @schedules.command("remove")

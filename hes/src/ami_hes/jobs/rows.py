@@ -67,6 +67,7 @@ def _error(
     reason: str | None,
     details: str | None,
     identifier: dict[str, str] | None,
+    related: dict[str, str] | None = None,
     operation_id: int | None = None,
 ) -> ReplyError:
     return ReplyError(
@@ -75,6 +76,7 @@ def _error(
         reason=reason,
         details=details,
         identifier=None if identifier is None else Identifier(**identifier),  # type: ignore[arg-type]  # own JSON
+        related=None if related is None else Identifier(**related),  # type: ignore[arg-type]  # own JSON
         operation_id=operation_id,
     )
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ami_cim.codes import Level
 from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.nouns import tag_of
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_hes.commands import Command, MeterId
 from ami_hes.meters.registry import Meter, Registry
-from ami_hes.nouns.devices import devices_of, identifier_of, meter_of_device, meter_of_usage_point
+from ami_hes.nouns.asked_names import AskedNames, format_asked
+from ami_hes.nouns.devices import devices_of, meter_of_device, meter_of_usage_point
 from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner
 from ami_hes.nouns.plans import Plan, Refused, Report, RequestContext, Worked
@@ -55,14 +55,16 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
                 errors.append(target)
             else:
                 found.setdefault(target.meter.name, []).append(target)
-    commands, conflicts = _one_each(found, context.request_id)
+    devices = [one for control in controls for one in devices_of(control.end_devices, context.partner)]
+    asked = format_asked(devices, others=any(control.usage_points for control in controls))
+    commands, conflicts = _one_each(found, context.request_id, AskedNames.parse(asked))
     codes = " ".join(sorted({command.body for command in commands}))
-    return Plan(commands, tuple(dict.fromkeys(errors)) + conflicts, codes)
+    return Plan(commands, tuple(dict.fromkeys(errors)) + conflicts, codes, asked)
 
 
 def report(context: RequestContext, errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report:
     """The Reply for all of them; there is no payload."""
-    return reply_of(errors, worked), None
+    return reply_of(context, errors, worked), None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +134,18 @@ def _no_switch(meter: Meter) -> ReplyError:
     return ReplyError(code="5.2", level=Level.FATAL, reason=reason, identifier=identifier_of(meter.mrid))
 
 
-def _one_each(found: dict[str, list[_Target]], request_id: str) -> tuple[tuple[Command, ...], tuple[ReplyError, ...]]:
+def _one_each(
+    found: dict[str, list[_Target]], request_id: str, asked: AskedNames
+) -> tuple[tuple[Command, ...], tuple[ReplyError, ...]]:
     """One command per meter: what is asked twice is done once, what contradicts itself is not done at all."""
     commands: list[Command] = []
     conflicts: list[ReplyError] = []
     for targets in found.values():
-        meter, control = targets[0].meter, targets[0].control
+        meter, control = MeterId(targets[0].meter.name, targets[0].meter.mrid), targets[0].control
         if len(Counter((t.control.class_id, t.control.obis, t.control.method) for t in targets)) == 1:
-            commands.append(Command(request_id, MeterId(meter.name, meter.mrid), contactor.NAME, control.code))
+            commands.append(Command(request_id, meter, contactor.NAME, control.code))
             continue
         codes = " and ".join(sorted({target.control.code for target in targets}))
         reason = f"Nothing was sent to meter {meter.name}: the request asks it for {codes} at once."
-        conflicts.append(ReplyError(code="5.2", level=Level.FATAL, reason=reason, identifier=identifier_of(meter.mrid)))
+        conflicts.append(asked.about(meter, error("5.2", reason)))
     return tuple(commands), tuple(conflicts)

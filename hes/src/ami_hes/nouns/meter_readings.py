@@ -22,9 +22,9 @@ from ami_cim.periods import Period
 from ami_cim.quality import Quality
 from ami_hes.commands import Command, MeterId
 from ami_hes.meters.registry import Meter, Registry
+from ami_hes.nouns.asked_names import AskedNames, format_asked
 from ami_hes.nouns.devices import (
     devices_of,
-    identifier_of,
     meter_of_device,
     meter_of_usage_point,
     meters_of_group,
@@ -97,7 +97,8 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
         Command(context.request_id, MeterId(one.name, one.mrid), read_meter.NAME, body)
         for one in _page(list(meters.values()), message)
     ]
-    return Plan(tuple(commands), tuple(dict.fromkeys(errors)), " ".join(types) or "all that the meters have")
+    summary = " ".join(types) or "all that the meters have"
+    return Plan(tuple(commands), tuple(dict.fromkeys(errors)), summary, _asked(query, context.partner))
 
 
 def report(context: RequestContext, errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report:
@@ -109,7 +110,11 @@ def report(context: RequestContext, errors: Sequence[ReplyError], worked: Sequen
     partner = context.partner
     if partner.dropped:
         found = [(one, _without(values, partner.dropped)) for one, values in found]
-    entries = [*errors, *(entry for one, values in found for entry in _errors(one, values, partner))]
+    asked = AskedNames.parse(context.query)
+    entries = [
+        *errors,
+        *(asked.about(one.command.meter, entry) for one, values in found for entry in _errors(one, values, partner)),
+    ]
     read = [(one, values) for one, values in found if values.values or values.series]
     result: Result = "FAILED" if not read else "PARTIAL" if entries else "OK"
     payload = _payload(read, REASON) if read and context.verb == Verb.GET else None
@@ -244,21 +249,26 @@ def _meters_of(query: GetMeterReadings, registry: Registry, partner: Partner) ->
         yield from [members] if isinstance(members, ReplyError) else members
 
 
+def _asked(query: GetMeterReadings, partner: Partner) -> str:
+    others = bool(query.usage_points or query.end_device_groups or query.usage_point_groups)
+    return format_asked(devices_of(query.end_devices, partner), others=others)
+
+
 def _errors(worked: Worked, found: ReadValues, partner: Partner) -> list[ReplyError]:
     """One for each ReadingType that this meter could not give, or one for the meter that gave nothing."""
-    meter, outcome = identifier_of(worked.command.meter.mrid), worked.outcome
+    outcome = worked.outcome
     if found.not_read:
-        return [_not_read(one, meter, partner) for one in found.not_read]
+        return [_not_read(one, partner) for one in found.not_read]
     if outcome.ok:
         return []
     level = Level(outcome.level or Level.FATAL)
-    return [ReplyError(code=outcome.code or "5.3", level=level, reason=outcome.reason or None, identifier=meter)]
+    return [ReplyError(code=outcome.code or "5.3", level=level, reason=outcome.reason or None)]
 
 
-def _not_read(one: NotRead, meter: Identifier, partner: Partner) -> ReplyError:
+def _not_read(one: NotRead, partner: Partner) -> ReplyError:
     reason = one.reason if one.reading_type in one.reason else f"{one.reading_type}: {one.reason}"
     reason = reason.replace(one.reading_type, partner.spelled(one.reading_type))
-    return ReplyError(code=one.code, level=Level(one.level), reason=reason, identifier=meter)
+    return ReplyError(code=one.code, level=Level(one.level), reason=reason)
 
 
 def _without(found: ReadValues, dropped: tuple[str, ...]) -> ReadValues:

@@ -68,6 +68,8 @@ class ReplyError:
     reason: str | None = None
     details: str | None = None
     identifier: Identifier | None = None
+    related: Identifier | None = None
+    """relatedID: here the mRID of a meter that `identifier` gives by the name that it was asked for by."""
     operation_id: int | None = None
     """operationId: the operation of an OperationSet that it is about."""
 

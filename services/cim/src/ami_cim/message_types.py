@@ -139,6 +139,7 @@ _ERROR = Shape(
         prose("reason", "reason"),
         prose("details", "details"),
         Field(path="ID", attribute="identifier", kind=IDENTIFIER),
+        Field(path="relatedID", attribute="related", kind=IDENTIFIER),
         Field(path="object", attribute="replaced", kind=Value(_read_object, _write_identifier), read_only=True),
         Field(path="operationId", attribute="operation_id", kind=INTEGER),
     ),

@@ -1,0 +1,89 @@
+"""Names of the ReadingTypes that people ask for most, the same in every command and program: rows of data/reading_type_names.csv.
+
+Beside the ReadingType itself (18 numbers) a name or the OBIS code of a row is taken, whatever meter and whatever head-end it is about.
+Where else an OBIS code is known, as in a head-end, it may mean more than is here."""
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+_CODE = re.compile(r"(?:-?\d{1,6}\.){17}-?\d{1,6}", re.ASCII)
+_MULTIPLIER = 15
+
+
+@dataclass(frozen=True, slots=True)
+class KnownType:
+    """One row of the table."""
+
+    alias: str
+    obis: str
+    reading_type: str
+    meaning: str
+
+
+class UnknownType(ValueError):
+    """Neither a code nor a name of the table; the text says which names there are."""
+
+
+@cache
+def known_types() -> tuple[KnownType, ...]:
+    """All rows, in the order of the table."""
+    text = files("ami_cim").joinpath("data", "reading_type_names.csv").read_text(encoding="utf-8")
+    return tuple(KnownType(**row) for row in csv.DictReader(text.splitlines(), strict=True))
+
+
+@cache
+def names() -> str:
+    """All names, as help and errors list them."""
+    return ", ".join(row.alias for row in known_types())
+
+
+def help_of_types(rest: str) -> str:
+    """Of an option that takes a ReadingType; `rest` is what else is to be said of it."""
+    return f"A ReadingType (18 numbers), an OBIS code (1-0:1.8.0) or a name: {names()}. {rest}"
+
+
+def named_type(text: str) -> str | None:
+    """The code that is meant by a name or an OBIS code of the table, or the code itself; None for anything else."""
+    wanted = text.strip()
+    if fields_of(wanted):
+        return ".".join(map(str, fields_of(wanted)))
+    obis = wanted.removesuffix("*255")
+    for row in known_types():
+        if wanted.lower() == row.alias or (obis and row.obis in (obis, f"1-0:{obis}")):
+            return row.reading_type
+    return None
+
+
+def reading_type_of(text: str) -> str:
+    """The same; raises UnknownType."""
+    found = named_type(text)
+    if found is None:
+        raise UnknownType(
+            f"{text.strip()[:80]!r} is no ReadingType (18 numbers) and nothing that has a name here; there are {names()}. "
+            "`ami map` says which ReadingTypes any other OBIS code has"
+        )
+    return found
+
+
+def name_of(reading_type: str) -> str:
+    """The name of a code, whatever its multiplier (the unit says it), or the code."""
+    fields = fields_of(reading_type)
+    return _names_by_type().get(_without_multiplier(fields), reading_type) if fields else reading_type
+
+
+def fields_of(reading_type: str) -> list[int]:
+    """The numbers of a code; none of what is no code."""
+    return [int(part) for part in reading_type.split(".")] if _CODE.fullmatch(reading_type) else []
+
+
+@cache
+def _names_by_type() -> Mapping[tuple[int, ...], str]:
+    return {_without_multiplier(fields_of(row.reading_type)): row.alias for row in known_types()}
+
+
+def _without_multiplier(fields: Sequence[int]) -> tuple[int, ...]:
+    return (*fields[:_MULTIPLIER], *fields[_MULTIPLIER + 1 :])
