@@ -62,11 +62,6 @@ def outcome_of(cis: RunningProcess, path: str, order: BaseModel, model: type[Out
         return cis.get(path, model, "POST", order.model_dump_json(by_alias=True), if_lost=if_lost)
 
 
-def how_it_ended(result: str | None, *, unknown: bool, not_sent: bool) -> str:
-    """In a word or two, whatever was asked."""
-    return result or ("NOT SENT" if not_sent else "UNKNOWN" if unknown else "NO REPLY")
-
-
 def _first_problem(error: ValidationError) -> str:
     """The first thing that is wrong, without the value."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]

@@ -19,10 +19,10 @@ from ami_cis.client import (
     TokenFile,
     Url,
     UsagePoints,
-    how_it_ended,
     order_of,
     outcome_of,
 )
+from ami_cis.outcome_words import how_it_ended
 from ami_cis.reading_plot import plot
 from ami_cis.reading_tables import as_csv, table
 from ami_cis.readings_api import READINGS, KeptReadings, ReadingError, ReadingsOrder, ReadingsOutcome, ReadingValue

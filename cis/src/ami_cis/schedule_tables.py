@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ami_cim.reading_type_names import name_of
-from ami_cis.client import how_it_ended
+from ami_cis.outcome_words import how_it_ended
 from ami_cis.readings_api import ReadingError
 from ami_cis.schedules_api import ScheduleDetails, ScheduleEnded, ScheduleLine, ScheduleList, ScheduleOrdered
 from ami_process.terminal_text import printable

@@ -17,10 +17,10 @@ from ami_cis.client import (
     TokenFile,
     Url,
     UsagePoints,
-    how_it_ended,
     order_of,
     outcome_of,
 )
+from ami_cis.outcome_words import how_it_ended
 from ami_cis.workflows import CONTROL_WORDS
 from ami_process.asking import NOT_OK, OK, RunningProcess
 from ami_process.commands import AsJson
