@@ -80,7 +80,7 @@ def test_the_page_works_as_it_is_pasted_and_the_demo_shows_it(demo: Demo) -> Non
     demo.heard("registers_read", 3)
     asked = ((disconnect, "OK"), (connect, "OK"), (disconnect, "OK"), (refused, "FAILED"), (read, "PARTIAL"))
     for command, result in asked:
-        assert etree.fromstring(demo.paste(command)).findtext(f".//{CIM_MESSAGE}Result") == result
+        assert etree.fromstring(demo.paste(command).encode()).findtext(f".//{CIM_MESSAGE}Result") == result
     shown = demo.paste(by_zeep).splitlines()
     assert [line for line in shown if not line.startswith(" ")] == [
         "import of M1001: OK",

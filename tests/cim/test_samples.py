@@ -19,8 +19,9 @@ from ami_cim.envelope import Delivered, Received
 from ami_cim.errors import CimError
 from ami_cim.limits import UNKNOWN_PEER
 from ami_cim.message import EventMessage, Reply, RequestMessage, ResponseMessage
-from ami_cim.nouns import NOUNS, REQUEST_VERBS
+from ami_cim.nouns import NOUNS, OPERATION_SETS, REQUEST_VERBS
 from ami_cim.payloads.opaque import OpaquePayload
+from ami_cim.payloads.operation_set import OperationSet
 from ami_cim.schema import Schemas, schema_directory
 from ami_process.health import Health
 from ami_process.http_server import serving
@@ -31,8 +32,8 @@ from ami_process.worker import Worker
 SAMPLES = sorted((schema_directory() / "samples").glob("*.xml"))
 SCHEMAS = Schemas()
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
-NAMES = [noun.name for noun in NOUNS]
-REQUESTS = {Verb.GET, *REQUEST_VERBS}
+NAMES = ["OperationSet", *(noun.name for noun in NOUNS)]
+REQUESTS = {Verb.GET, Verb.EXECUTE, *REQUEST_VERBS}
 
 
 @asynccontextmanager
@@ -83,8 +84,10 @@ def check_content(name: str, message: RequestMessage | ResponseMessage | EventMe
     content = message.payload
     if isinstance(message, RequestMessage) and message.header.verb == Verb.GET:
         content = message.query or asked_readings(message)
-    assert content is not None and not isinstance(content, OpaquePayload), name
-    assert not getattr(content, "unsupported", ()), name
+    operations = content.operations if isinstance(content, OperationSet) else ()
+    for one in (content, *(operation.payload for operation in operations)):
+        assert one is not None and not isinstance(one, OpaquePayload), name
+        assert not getattr(one, "unsupported", ()), name
 
 
 def test_every_verb_of_every_noun_has_one() -> None:
@@ -93,4 +96,5 @@ def test_every_verb_of_every_noun_has_one() -> None:
         for noun in NOUNS
         for verb in (*noun.verbs, *noun.events, *(() if noun.query is None else (Verb.GET,)))
     }
+    expected |= {"ExecuteOperationSet", *(f"Execute{name}" for name in OPERATION_SETS)}
     assert expected <= {path.stem for path in SAMPLES}

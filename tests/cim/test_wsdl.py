@@ -61,6 +61,9 @@ OPERATIONS = {
         "CreatedMeterReadSchedule",
         "DeletedMeterReadSchedule",
     ],
+    "ExecuteEndDeviceControlsOperationSet": ["ExecuteEndDeviceControlsOperationSet"],
+    "ExecuteMeterReadingsOperationSet": ["ExecuteMeterReadingsOperationSet"],
+    "ExecuteMeterReadScheduleOperationSet": ["ExecuteMeterReadScheduleOperationSet"],
     "Generic": ["PublishEvent", "Request", "Response"],
 }
 ROOTS = {

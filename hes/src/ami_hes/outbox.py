@@ -18,6 +18,7 @@ from ami_cim import envelope, soap, wire
 from ami_cim.errors import CimError, PeerFault
 from ami_cim.limits import Limits
 from ami_cim.message import ResponseMessage
+from ami_cim.nouns import BY_NAME
 from ami_cim.schema import Schemas
 from ami_hes.reply_hosts import NoAnswer, NotTaken, ReplyHosts
 
@@ -52,12 +53,12 @@ class NotServed(NotTaken):
 
 
 def format_answer(message: ResponseMessage, schemas: Schemas, *, typed: bool = False) -> bytes:
-    """The generic ResponseMessage in SOAP, or the noun's own, as it is kept and posted.
+    """The generic ResponseMessage in SOAP, or the noun's own where it has one, as it is kept and posted.
 
     Raises CimError if it would not be valid.
     """
     noun = message.header.noun
-    wrapper = envelope.typed_response(noun) if typed else envelope.RESPONSE_MESSAGE
+    wrapper = envelope.typed_response(noun) if typed and noun in BY_NAME else envelope.RESPONSE_MESSAGE
     return wire.write_response(message, wrapper, schemas)
 
 

@@ -21,6 +21,7 @@ from ami_cim.payloads.operation_set import OperationSet
 from ami_hes.commands import Outcome
 from ami_hes.operation_sets import MOST_OCTETS
 from ami_hes.settings import PartnerSettings
+from ami_hes.store import Database, assume_the_worst
 
 
 def read(octets: bytes) -> ResponseMessage:
@@ -135,6 +136,60 @@ async def test_the_reply_to_a_set_may_come_later(tmp_path: Path) -> None:
         assert len(hes.meters.commands) == 2
 
 
+def typed(octets: bytes, noun: str, *, says: str = "OperationSet", year: str = "2011") -> bytes:
+    """The same set as the message of the service Execute{Noun}OperationSet."""
+    namespace = f"http://iec.ch/TC57/{year}/{noun}OperationSetMessage"
+    text = octets.decode().replace("<m:RequestMessage ", f'<t:Execute{noun}OperationSet xmlns:t="{namespace}" ')
+    text = text.replace("</m:RequestMessage>", f"</t:Execute{noun}OperationSet>")
+    for name in ("Header", "Payload", "OperationSet"):
+        text = text.replace(f"<m:{name}>", f"<t:{name}>").replace(f"</m:{name}>", f"</t:{name}>")
+    return text.replace("<m:Noun>OperationSet<", f"<m:Noun>{says}<").encode()
+
+
+@pytest.mark.parametrize("says", ["OperationSet", "EndDeviceControls", "EndDeviceControlsOperationSet"])
+async def test_a_typed_set_is_the_same_set(tmp_path: Path, says: str) -> None:
+    """Answered in its own namespace; an operation that names no noun has that of the message."""
+    octets = a_set(control(DISCONNECT, "M1"), get(1))
+    path = f"{GENERIC}/ExecuteEndDeviceControlsOperationSet"
+    async with north(tmp_path, reads(1, 1)) as hes:
+        message = typed(octets, "EndDeviceControls", says=says)
+        answer = (await hes.post(message.replace(b"<m:noun>EndDeviceControls</m:noun>", b""), path)).content
+        body = etree.fromstring(answer)[0][0]
+        assert body.tag == (
+            "{http://iec.ch/TC57/2011/EndDeviceControlsOperationSetMessage}EndDeviceControlsOperationSetResponseMessage"
+        )
+        assert said(answer) == ("OK", [(1, "0.0"), (2, "0.0")])
+        payload = read(answer).payload
+        assert isinstance(payload, OperationSet) and isinstance(payload.operations[0].payload, MeterReadings)
+        assert said((await hes.post(octets, GENERIC)).content) == said(answer), "the same message by another door"
+        assert len(hes.meters.commands) == 2
+
+
+async def test_a_typed_set_is_validated_with_its_payloads(tmp_path: Path) -> None:
+    octets = typed(a_set(control(DISCONNECT, "M1")), "EndDeviceControls")
+    async with north(tmp_path) as hes:
+        for wrong, code in (
+            (octets.replace(b"<EndDevices>", b"<Ends/><EndDevices>"), "1.8"),
+            (octets.replace(b"<m:operationId>1<", b"<m:operationId>one<"), "1.8"),
+            (octets.replace(b"<m:Noun>OperationSet<", b"<m:Noun>MeterReadings<"), "2.5"),
+            (octets.replace(b"<m:Verb>execute<", b"<m:Verb>create<"), "2.9"),
+        ):
+            answer = await hes.post(wrong, GENERIC)
+            assert texts(answer.content, "code") == [code], answer.text
+        other_year = await hes.post(typed(a_set(control(DISCONNECT, "M1")), "EndDeviceControls", year="2015"), GENERIC)
+        assert "other-namespaces" in other_year.text
+        assert hes.meters.commands == []
+
+
+async def test_a_typed_set_of_another_year_is_answered_in_it(tmp_path: Path) -> None:
+    """2015 is the year of the public templates."""
+    partner = PartnerSettings(source="C4E", dialect="other-namespaces")
+    async with north(tmp_path, partners=(partner,)) as hes:
+        octets = typed(a_set(control(DISCONNECT, "M1")), "EndDeviceControls", year="2015")
+        answer = (await hes.post(octets, GENERIC)).content
+        assert texts(answer, "Result") == ["OK"] and b"/2015/EndDeviceControlsOperationSetMessage" in answer
+
+
 async def test_a_set_is_acknowledged_before_its_meters_are_done(tmp_path: Path) -> None:
     """And once more while it is carried out, without being carried out twice."""
     cis, stand_in = Cis(), StandIn()
@@ -166,6 +221,24 @@ async def test_an_acknowledged_set_goes_on_by_itself_in_the_next_life(tmp_path: 
             assert said(await cis.taken.get()) == ("OK", [(1, "0.0"), (2, "0.0")])
             assert hes.meters.told() == [("M1", DISCONNECT, True), ("M2", CONNECT, False)]
     assert len(cis.requests) == 1
+
+
+async def test_an_acknowledged_set_in_a_restored_copy_is_not_done_again(tmp_path: Path) -> None:
+    """What came of it after the copy was made is not in there."""
+    cis, stand_in = Cis(), StandIn()
+    stand_in.open.clear()
+    async with cis.serving():
+        async with north(tmp_path, stand_in) as hes:
+            octets = later(cis, control(DISCONNECT, "M1"), control(CONNECT, "M2"))
+            assert texts((await hes.post(octets, GENERIC)).content, "code") == ["0.3"]
+            await stand_in.began.wait()
+        async with Database(tmp_path / "hes.sqlite") as database:
+            await database.transaction(assume_the_worst)
+        async with north(tmp_path) as hes:
+            answer = await cis.taken.get()
+            assert (texts(answer, "Result"), texts(answer, "code")) == (["FAILED"], ["5.3"])
+            assert "may have been done since" in texts(answer, "reason")[0]
+            assert [one.meter.name for one in hes.meters.commands] in ([], ["M1"]), "what was open is looked at"
 
 
 async def test_acknowledged_sets_of_a_sender_are_carried_out_in_their_order(tmp_path: Path) -> None:

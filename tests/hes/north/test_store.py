@@ -24,6 +24,7 @@ from ami_hes.store import (
     CountersExhausted,
     Database,
     FailedDelivery,
+    KeptMessage,
     NonceUsed,
     ReceivedKey,
     SpentId,
@@ -37,6 +38,7 @@ from ami_hes.store import (
     StoredCommand,
     StoredRequest,
     StoreUnavailable,
+    assume_the_worst,
 )
 from ami_hes.store.tables import SCHEMA, requests
 from ami_process.store.migration import upgrade
@@ -465,7 +467,16 @@ async def test_messages_wait_until_their_request_is_answered(place: Place) -> No
         await messages.keep("late", b"<other/>")
         await results.answer({"done": an_answer(b"<answer/>")}, NOW)
         assert await messages.waiting() == [("early", None, 8), ("late", "MDM", 7)]
-        assert [await messages.read(name) for name in ("late", "early", "done")] == [b"<late/>", b"<early/>", None]
+        assert [await messages.read(name) for name in ("late", "early", "done")] == [
+            KeptMessage(b"<late/>", False),
+            KeptMessage(b"<early/>", False),
+            None,
+        ]
+        said = await database.transaction(assume_the_worst)
+        assert "2 messages that were acknowledged" in said
+        assert await messages.read("late") == KeptMessage(b"<late/>", True), (
+            "its operations may have been done since the copy"
+        )
         await messages.drop("late")
         assert await messages.waiting() == [("early", None, 8)]
 

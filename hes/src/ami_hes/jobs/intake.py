@@ -18,7 +18,7 @@ from ami_hes.jobs.late_orders import LateOrders, format_message
 from ami_hes.jobs.redelivery import owe_again
 from ami_hes.jobs.rows import context_of, digest, format_errors, nonce_digest
 from ami_hes.meters.registry import Registry
-from ami_hes.nouns import Partner, Plan, Refused, RequestContext, check, error, partner_of
+from ami_hes.nouns import Partner, Plan, Refused, Report, RequestContext, check, error, partner_of
 from ami_hes.nouns.kept_partners import format_partner, parse_partner
 from ami_hes.operation_sets import Ask
 from ami_hes.outbox import format_answer, parse_answer
@@ -35,6 +35,11 @@ _SPENT = (
 _FINISHED = "The request is kept and will be finished, but its answer can't be given now."
 _CARRIED_OUT_AGAIN = (
     "The request is kept; whether it was carried out is not known, and it is carried out when it comes again."
+)
+
+_IN_QUESTION = (
+    "The head-end's store was restored from a copy that was made after this message was acknowledged. All of it, some of it or none may have "
+    "been done since; nothing more of it is done. Look at the meters, and ask for what is still to be done by other messages."
 )
 
 MOST_SHOWN = 20
@@ -166,14 +171,12 @@ class Intake:
     async def _carried_out(self, request: StoredRequest, message: RequestMessage) -> KeptAnswer:
         return await self._answer(await self._order(request, message))
 
-    async def _order(self, request: StoredRequest, message: RequestMessage) -> StoredRequest:
-        """Carry it out and keep its answer."""
+    async def _order(self, request: StoredRequest, message: RequestMessage | None) -> StoredRequest:
+        """Carry it out and keep its answer; None: it may have been carried out already, and is not again."""
         context = self._context
-        try:
-            reply, payload = await self._orders[request.noun](context_of(request), message)
-        except Refused as refused:
-            self._refuse(message.header, [_described(one) for one in refused.errors[:MOST_SHOWN]])
-            reply, payload = Reply(result="FAILED", errors=refused.errors), None
+        reply, payload = Reply(result="FAILED", errors=(error("5.3", _IN_QUESTION),)), None
+        if message is not None:
+            reply, payload = await self._reported(request, message)
         late = request.reply_address is not None
         typed = late and parse_partner(request.partner).typed_reply
         octets = format_answer(context.answer(request, reply, payload), context.schemas, typed=typed)
@@ -181,6 +184,13 @@ class Intake:
         if late:
             await context.engine.replies.put([context.reply_job(request)])
         return replace(request, answer=octets, result=reply.result)
+
+    async def _reported(self, request: StoredRequest, message: RequestMessage) -> Report:
+        try:
+            return await self._orders[request.noun](context_of(request), message)
+        except Refused as refused:
+            self._refuse(message.header, [_described(one) for one in refused.errors[:MOST_SHOWN]])
+            return Reply(result="FAILED", errors=refused.errors), None
 
     def _planned(self, message: RequestMessage) -> tuple[RequestContext, Plan]:
         header = message.header

@@ -27,8 +27,10 @@ MOST_OCTETS = 100_000_000
 """Of all their messages."""
 _PAUSES = Backoff(0.5, 60.0, 1)
 
-CarryOut = Callable[[StoredRequest, RequestMessage], Awaitable[object]]
-"""Carries an order out and keeps its answer; raises CimError and StoreUnavailable where it has to be carried out again."""
+CarryOut = Callable[[StoredRequest, RequestMessage | None], Awaitable[object]]
+"""Carries an order out and keeps its answer; None in place of one of which nothing may be done, since it may be done already.
+
+Raises CimError and StoreUnavailable where it has to be carried out again."""
 
 
 def format_message(message: RequestMessage) -> bytes:
@@ -113,8 +115,9 @@ class LateOrders:
         context = self._context
         request = await context.results.find(request_id)
         if request is not None and request.answer is None:
-            octets = await context.messages.read(request_id)
-            if octets is None:
+            kept = await context.messages.read(request_id)
+            if kept is None:
                 raise LookupError(f"the message of {request_id} is not kept")
-            await self._carry_out(request, await asyncio.to_thread(parse_message, octets))
+            message = None if kept.in_question else await asyncio.to_thread(parse_message, kept.octets)
+            await self._carry_out(request, message)
         await context.messages.drop(request_id)

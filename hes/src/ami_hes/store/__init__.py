@@ -5,7 +5,7 @@ from ami_hes.store.database import Database
 from ami_hes.store.deliveries import SqlDeliveries
 from ami_hes.store.history import SqlHistory
 from ami_hes.store.kept_messages import SqlKeptMessages
-from ami_hes.store.kept_messages_port import KeptMessages, WaitingMessage
+from ami_hes.store.kept_messages_port import KeptMessage, KeptMessages, WaitingMessage
 from ami_hes.store.outgoing import SqlOutgoing
 from ami_hes.store.outgoing_port import Outgoing, Owed
 from ami_hes.store.ports import (
@@ -61,6 +61,7 @@ __all__ = [
     "Deliveries",
     "Extract",
     "FailedDelivery",
+    "KeptMessage",
     "KeptMessages",
     "NameTaken",
     "NonceUsed",

@@ -3,11 +3,12 @@
 from sqlalchemy import Connection, delete, func, select, text
 
 from ami_hes.store.database import Database
-from ami_hes.store.kept_messages_port import WaitingMessage
+from ami_hes.store.kept_messages_port import KeptMessage, WaitingMessage
 from ami_hes.store.tables import kept_messages, requests
 
 _KEEP = text(
-    "INSERT INTO kept_messages (request_id, octets) VALUES (:request_id, :octets) ON CONFLICT (request_id) DO NOTHING"
+    "INSERT INTO kept_messages (request_id, octets, in_question) VALUES (:request_id, :octets, :in_question)"
+    " ON CONFLICT (request_id) DO NOTHING"
 )
 """The same in SQLite and in PostgreSQL."""
 
@@ -19,12 +20,14 @@ class SqlKeptMessages:
         self._database = database
 
     async def keep(self, request_id: str, octets: bytes) -> None:
-        row = {"request_id": request_id, "octets": octets}
+        row = {"request_id": request_id, "octets": octets, "in_question": False}
         await self._database.transaction(lambda c: c.execute(_KEEP, row).close())
 
-    async def read(self, request_id: str) -> bytes | None:
-        query = select(kept_messages.c.octets).where(kept_messages.c.request_id == request_id)
-        return await self._database.transaction(lambda c: c.execute(query).scalar())
+    async def read(self, request_id: str) -> KeptMessage | None:
+        columns = (kept_messages.c.octets, kept_messages.c.in_question)
+        query = select(*columns).where(kept_messages.c.request_id == request_id)
+        row = await self._database.transaction(lambda c: c.execute(query).one_or_none())
+        return None if row is None else KeptMessage(*row)
 
     async def drop(self, request_id: str) -> None:
         this = delete(kept_messages).where(kept_messages.c.request_id == request_id)

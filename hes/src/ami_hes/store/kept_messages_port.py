@@ -12,13 +12,21 @@ class WaitingMessage(NamedTuple):
     octets: int
 
 
+class KeptMessage(NamedTuple):
+    """As it is kept."""
+
+    octets: bytes
+    in_question: bool
+    """The store was restored from a copy that was made while it waited: what was done of it since then is not known."""
+
+
 class KeptMessages(Protocol):
     """Every method has committed when it returns, or raises StoreUnavailable."""
 
     async def keep(self, request_id: str, octets: bytes) -> None:
         """The message of a request that is accepted; what is kept already stays."""
 
-    async def read(self, request_id: str) -> bytes | None: ...
+    async def read(self, request_id: str) -> KeptMessage | None: ...
 
     async def drop(self, request_id: str) -> None:
         """Its request has its answer."""

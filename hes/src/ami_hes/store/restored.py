@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, insert, literal, select, update
 
-from ami_hes.store.tables import attempts, commands, key_counters
+from ami_hes.store.tables import attempts, commands, kept_messages, key_counters
 
 COUNTERS_SKIPPED = 2**20
 """A million frames under one key: years of switching a meter."""
@@ -29,6 +29,8 @@ def assume_the_worst(connection: Connection) -> str:
     open_commands = connection.execute(
         select(func.count()).select_from(commands).where(commands.c.finished_at.is_(None))
     ).scalar_one()
+    connection.execute(update(kept_messages).values(in_question=True))
+    acknowledged = connection.execute(select(func.count()).select_from(kept_messages)).scalar_one()
     keys = 0
     for key_id, next_value, tried_to in connection.execute(
         select(key_counters.c.key_id, key_counters.c.next_value, key_counters.c.tried_to)
@@ -38,7 +40,8 @@ def assume_the_worst(connection: Connection) -> str:
         connection.execute(update(key_counters).where(key_counters.c.key_id == key_id).values(values))
         keys += 1
     return (
-        f"{open_commands} open commands may have been sent since the copy was made and are treated so; the invocation counters "
+        f"{open_commands} open commands may have been sent since the copy was made and are treated so; {acknowledged} messages that were "
+        "acknowledged and not yet carried out are answered so, and nothing more of them is done; the invocation counters "
         f"of {keys} keys go on {COUNTERS_SKIPPED} above the copy. Requests that came after the copy are not known any more: the "
         "same MessageID would be carried out again."
     )

@@ -136,6 +136,7 @@ kept_messages = Table(
     metadata,
     Column("request_id", String, primary_key=True),
     Column("octets", LargeBinary, nullable=False),
+    Column("in_question", Boolean, nullable=False),
     ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
 )
 """What is acknowledged before it is carried out, as it is until then: the message in our namespaces, in a SOAP envelope."""

@@ -12,7 +12,7 @@ from lxml import etree
 
 from ami_cim import ns
 from ami_cim.limits import Limits
-from ami_cim.nouns import ROOTS
+from ami_cim.nouns import ROOTS, TYPED
 from ami_cim.peers import OURS, Dialect, Spelling
 from ami_cim.xml import SPACE, Element
 
@@ -22,7 +22,7 @@ NOUN: Final = "{noun}"
 """Stands for the name of a root element in the namespaces of a Spelling."""
 
 _YEARS = ("2009", "2011", "2015", "2017")
-_OURS = (ns.MESSAGE, *(root.namespace for root in ROOTS), *(ns.typed_message(root.name) for root in ROOTS))
+_OURS = (ns.MESSAGE, *(root.namespace for root in ROOTS), *map(ns.typed_message, TYPED))
 ALIASES: Final[Mapping[str, str]] = {
     ours.replace("//iec.ch/", f"//{host}/").replace("/2011/", f"/{year}/"): ours
     for ours in _OURS
@@ -112,11 +112,10 @@ def _namespaces(dialect: Dialect) -> Mapping[str, str]:
     table = dict(ALIASES) if dialect.other_namespaces else {}
     if theirs.message:
         table[theirs.message] = ns.MESSAGE
-    for root in ROOTS:
-        if NOUN in theirs.typed:
-            table[theirs.typed.replace(NOUN, root.name)] = ns.typed_message(root.name)
-        if NOUN in theirs.payload:
-            table[theirs.payload.replace(NOUN, root.name)] = root.namespace
+    if NOUN in theirs.typed:
+        table |= {theirs.typed.replace(NOUN, name): ns.typed_message(name) for name in TYPED}
+    if NOUN in theirs.payload:
+        table |= {theirs.payload.replace(NOUN, root.name): root.namespace for root in ROOTS}
     return table
 
 
@@ -126,10 +125,10 @@ def _kind_of(ours: str) -> str:
 
 def _template(theirs: str, ours: str) -> str:
     """Their namespace with the noun left open, if it has one where ours has."""
-    for root in ROOTS:
-        if ours in (root.namespace, ns.typed_message(root.name)):
-            before, name, after = theirs.rpartition(root.name)
-            return f"{before}{NOUN}{after}" if name else theirs
+    for name in TYPED:
+        if ours in (ns.payload(name), ns.typed_message(name)):
+            before, found, after = theirs.rpartition(name)
+            return f"{before}{NOUN}{after}" if found else theirs
     return theirs
 
 

@@ -4,7 +4,7 @@ In a typed message the wrapper and its children Header, Request, Reply and Paylo
 what is inside Header, Request and Reply in the envelope's, the payload in its noun's; in a generic message everything
 outside the payload is in the envelope's. Reading takes `lxml` elements that the schema has accepted (see `wire`)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lxml import etree
@@ -15,7 +15,7 @@ from ami_cim.errors import InvalidMessage, LocalError
 from ami_cim.identity import Identifier
 from ami_cim.message import EventMessage, FaultMessage, Header, Reply, RequestMessage, ResponseMessage
 from ami_cim.message_types import HEADER, IDENTIFIER, REPLY, REQUEST, demand_own_header, tag
-from ami_cim.nouns import BY_NAME, EVENT_VERBS, NOUNS, REQUEST_VERBS, element_of, payload_of
+from ami_cim.nouns import BY_NAME, EVENT_VERBS, NOUNS, OPERATION_SETS, REQUEST_VERBS, element_of, payload_of
 from ami_cim.payloads import Payload
 from ami_cim.peers import OURS, Spelling
 from ami_cim.xml import SPACE, Element
@@ -28,6 +28,8 @@ FAULT_MESSAGE = etree.QName(ns.MESSAGE, "FaultMessage")
 _OLDER_GET = "{}RequestMessage"
 _ANY_MESSAGE = etree.QName(ns.MESSAGE, "Message")
 
+_ANY_SET = "OperationSet"
+"""The noun of all OperationSets, typed or not, once they are read."""
 _ANY_REQUEST_VERBS = (*REQUEST_VERBS, Verb.GET, Verb.EXECUTE)
 """Also those that a noun without a row has; its messages are read far enough to be answered 2.5."""
 _ID = tag("ID")
@@ -61,6 +63,8 @@ class Delivered:
 
 def typed_wrapper(verb: str, noun: str) -> etree.QName:
     """The typed wrapper of a request or event verb: CreateEndDeviceControls, GetMeterReadings."""
+    if noun in OPERATION_SETS and verb == Verb.EXECUTE:
+        return etree.QName(ns.typed_message(noun), f"Execute{noun}")
     row = BY_NAME.get(noun)
     if row is not None and verb == Verb.GET and row.query is not None:
         return etree.QName(ns.typed_message(ns.query(noun)), ns.query(noun))
@@ -97,6 +101,8 @@ def parse_request(element: Element) -> Received:
 def format_request(message: RequestMessage, wrapper: etree.QName) -> Element:
     """The element of a request in a typed wrapper or in REQUEST_MESSAGE."""
     noun, verb = message.header.noun, message.header.verb
+    if noun == _ANY_SET and (own := ns.noun_of(wrapper.namespace or "")) in OPERATION_SETS:
+        noun = own
     if wrapper not in (REQUEST_MESSAGE, older_get(noun)) and wrapper != typed_wrapper(verb, noun):
         raise LocalError("The wrapper does not fit the Header", f"{wrapper.localname} for {verb}")
     root = _root(wrapper, message.header)
@@ -226,6 +232,10 @@ def _header(element: Element, wrapper: etree.QName) -> Header:
     header = HEADER.read(found)
     if header.verb not in VERBS:
         raise InvalidMessage("2.9", "The standard has no such verb", header.verb[:40])
+    if (own := ns.noun_of(wrapper.namespace or "")) in OPERATION_SETS:
+        if header.noun not in (own, OPERATION_SETS[own], _ANY_SET):  # which of them is right, no public text says
+            raise InvalidMessage("2.5", f"{wrapper.localname} says another noun than its Header", header.noun[:80])
+        return replace(header, noun=_ANY_SET)
     _check_consistent(header, wrapper)
     return header
 
@@ -297,6 +307,8 @@ def _write_payload(
     parent = _append(root, wrapper, "Payload")
     if payload is not None:
         parent.append(element_of(payload))
+        if ns.noun_of(wrapper.namespace or "") in OPERATION_SETS:
+            parent[-1].tag = f"{{{wrapper.namespace}}}{_ANY_SET}"
     for identifier in identifiers:
         IDENTIFIER.write(etree.SubElement(parent, _ID), identifier)
 

@@ -86,14 +86,19 @@ _CODECS = {root.tag: root.shape.bind(root.namespace) for root in ROOTS}
 _BY_CLASS: Mapping[Callable[..., Payload], Root] = {root.shape.make: root for root in ROOTS}
 
 
+OPERATION_SETS: Mapping[str, str] = {ns.operation_set(noun.name): noun.name for noun in NOUNS}
+"""Names of typed OperationSets, and the noun of an Operation of theirs that names none."""
+TYPED: tuple[str, ...] = (*(root.name for root in ROOTS), *OPERATION_SETS)
+"""All names that have a namespace of typed messages."""
 OPERATION_SET = f"{{{ns.MESSAGE}}}OperationSet"
+_TYPED_SETS = {f"{{{ns.typed_message(name)}}}OperationSet": noun for name, noun in OPERATION_SETS.items()}
 _OPERATION = f"{{{ns.MESSAGE}}}Operation"
 
 
 def payload_of(element: Element) -> Payload:
     """The payload or query profile of an element, or an OperationSet; that of a noun without a row stays opaque."""
-    if element.tag == OPERATION_SET:
-        return _operation_set(element)
+    if element.tag == OPERATION_SET or element.tag in _TYPED_SETS:
+        return _operation_set(element, _TYPED_SETS.get(element.tag))
     codec = _CODECS.get(element.tag)
     return OpaquePayload(element.tag, serialize(element)) if codec is None else codec.read(element)
 
@@ -120,15 +125,16 @@ def element_of(payload: Payload) -> Element:
     return element
 
 
-def _operation_set(element: Element) -> OperationSet:
+def _operation_set(element: Element, noun: str | None) -> OperationSet:
+    """`noun` is that of operations which name none."""
     return OperationSet(
         enforce_sequence=_flag(element, "enforceMsgSequence"),
         enforce_integrity=_flag(element, "enforceTransactionalIntegrity"),
-        operations=tuple(_operation(one) for one in element.iterchildren(_OPERATION)),
+        operations=tuple(_operation(one, noun) for one in element.iterchildren(_OPERATION)),
     )
 
 
-def _operation(element: Element) -> Operation:
+def _operation(element: Element, noun: str | None) -> Operation:
     found = {name: element.find(f"{{{ns.MESSAGE}}}{name}") for name in ("operationId", "noun", "verb")}
     values = {name: None if one is None else TEXT.read(one) for name, one in found.items() if name != "operationId"}
     number = None if found["operationId"] is None else INTEGER.read(found["operationId"])
@@ -137,7 +143,7 @@ def _operation(element: Element) -> Operation:
     others = [one for one in element.iterchildren("*") if etree.QName(one).namespace != ns.MESSAGE]
     return Operation(
         operation_id=number,
-        noun=values["noun"],
+        noun=values["noun"] or noun,
         verb=None if values["verb"] is None else values["verb"].lower(),
         element_operation=_flag(element, "elementOperation"),
         payload=payload_of(others[0]) if others else None,

@@ -27,6 +27,11 @@ def query(noun: str) -> str:
     return f"Get{noun}"
 
 
+def operation_set(noun: str) -> str:
+    """The name of a noun's typed OperationSet: `{Noun}OperationSet`; the namespace of its messages is made like that of a noun."""
+    return f"{noun}OperationSet"
+
+
 def typed_message(noun: str) -> str:
     """Namespace of a noun's typed wrappers: `http://iec.ch/TC57/2011/{Noun}Message`."""
     return f"{_ROOT}{noun}Message"

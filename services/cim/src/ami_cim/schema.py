@@ -22,7 +22,7 @@ from ami_cim.dialects import ABSTRACT, expected_for
 from ami_cim.errors import InvalidMessage
 from ami_cim.explanations import explain, hint, shorten
 from ami_cim.limits import UNKNOWN_PEER, Limits
-from ami_cim.nouns import ROOTS
+from ami_cim.nouns import OPERATION_SETS, ROOTS
 from ami_cim.xml import Element, parse_quickly
 
 _FILES = {ns.MESSAGE: "Message.xsd"} | {
@@ -30,10 +30,14 @@ _FILES = {ns.MESSAGE: "Message.xsd"} | {
     for root in ROOTS
     for namespace, kind in ((root.namespace, ""), (ns.typed_message(root.name), "Message"))
 }
+_FILES |= {ns.typed_message(name): f"{name}Message.xsd" for name in OPERATION_SETS}
 _AROUND = (f"{{{ns.MESSAGE}}}Request", f"{{{ns.MESSAGE}}}Payload")
 """What the envelope's schema lets hold elements of other namespaces, unseen: query profiles and payloads."""
-_OPERATIONS = f"{{{ns.MESSAGE}}}Payload/{{{ns.MESSAGE}}}OperationSet/{{{ns.MESSAGE}}}Operation"
-"""Those of an OperationSet hold payloads as well."""
+_OPERATIONS = {
+    namespace: f"{{{namespace}}}Payload/{{{namespace}}}OperationSet/{{{ns.MESSAGE}}}Operation"
+    for namespace in (ns.MESSAGE, *map(ns.typed_message, OPERATION_SETS))
+}
+"""Those of an OperationSet, generic or typed, hold payloads as well."""
 _SOAP = """\
 <xs:schema xmlns:xs="{xsd}" targetNamespace="{soap}" elementFormDefault="qualified">{imports}
   <xs:element name="Envelope">
@@ -134,8 +138,8 @@ class Schemas:
                 raise _unknown(namespace)
             element, namespace = _as_generic(element, namespace, noun), ns.MESSAGE
         yield element, namespace
-        if namespace == ns.MESSAGE:
-            for around in (*element.iterchildren(*_AROUND), *element.iterfind(_OPERATIONS)):
+        if (operations := _OPERATIONS.get(namespace)) is not None:
+            for around in (*element.iterchildren(*_AROUND), *element.iterfind(operations)):
                 for child in around.iterchildren("*"):
                     inner = etree.QName(child).namespace or ""
                     if inner in self._compiled and inner != ns.MESSAGE:

@@ -1,7 +1,7 @@
 """The typed services of the nouns: their operations, names and addresses follow from the rows of `NOUNS`.
 
-A head-end offers `Execute{Noun}` (transactions) and `Get{Noun}` (a query); who has sent a request hosts `Reply{Noun}`. Beside them
-is the generic service, which takes any verb and noun."""
+A head-end offers `Execute{Noun}` (transactions), `Get{Noun}` (a query) and `Execute{Noun}OperationSet` (several of them in one message);
+who has sent a request hosts `Reply{Noun}`. Beside them is the generic service, which takes any verb and noun."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,7 +50,9 @@ class Service:
 def _offered(noun: Noun) -> list[Service]:
     name, query = noun.name, ns.query(noun.name)
     execute = [Service(f"Execute{name}", name, name, noun.verbs, "Request")] if noun.verbs else []
-    return execute + ([] if noun.query is None else [Service(query, name, query, (Verb.GET,), "Request")])
+    queries = [] if noun.query is None else [Service(query, name, query, (Verb.GET,), "Request")]
+    several = ns.operation_set(name)
+    return [*execute, *queries, Service(f"Execute{several}", several, several, (Verb.EXECUTE,), "Request")]
 
 
 OFFERED: tuple[Service, ...] = tuple(service for noun in NOUNS for service in _offered(noun))

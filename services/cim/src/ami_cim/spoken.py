@@ -12,7 +12,7 @@ from lxml import etree
 from ami_cim import ns, soap
 from ami_cim.dialects import ABSTRACT, NOUN, retag
 from ami_cim.limits import Limits
-from ami_cim.nouns import ROOTS
+from ami_cim.nouns import ROOTS, TYPED
 from ami_cim.peers import OURS, STRICT, Dialect, Spelling
 from ami_cim.xml import Element, format_datetime, parse, parse_datetime
 
@@ -21,7 +21,7 @@ MEASURED: Final = {number: minutes for minutes, numbers in _MINUTES.items() for 
 """Minutes of an interval by the measuringPeriod of its ReadingType, the third of its numbers (IEC 61968-9, annex C). Not of a day: some have 23 hours."""
 _OPERATIONS = {"ResponseMessage": "Response", "EventMessage": "PublishEvent", "RequestMessage": "Request"}
 _ROOTS = {root.namespace: root for root in ROOTS}
-_TYPED = {ns.typed_message(root.name): root for root in ROOTS}
+_TYPED = {ns.typed_message(name): name for name in TYPED}
 _MSG = f"{{{ns.MESSAGE}}}"
 LATE = Spelling(operation=ABSTRACT, inner=f"{{{ABSTRACT}}}message")
 """The operation Response of a late reply."""
@@ -165,7 +165,7 @@ def _in_operation(message: Element, spelling: Spelling) -> Element:
 def _rename(message: Element, spelling: Spelling) -> None:
     theirs: dict[str, str] = {ns.MESSAGE: spelling.message} if spelling.message else {}
     if spelling.typed:
-        theirs |= {ours: spelling.typed.replace(NOUN, root.name) for ours, root in _TYPED.items()}
+        theirs |= {ours: spelling.typed.replace(NOUN, name) for ours, name in _TYPED.items()}
     if spelling.payload:
         theirs |= {ours: spelling.payload.replace(NOUN, root.name) for ours, root in _ROOTS.items()}
     if not theirs:

@@ -35,6 +35,7 @@ def documents() -> dict[str, str]:
         found[f"xsd/{noun.name}Message.xsd"] = _filled("NounMessage.xsd", noun.name, older=older)
         if noun.query is not None:
             found[f"xsd/{ns.query(noun.name)}Message.xsd"] = _filled("GetNounMessage.xsd", noun.name)
+        found[f"xsd/{ns.operation_set(noun.name)}Message.xsd"] = _filled("OperationSetMessage.xsd", noun.name)
     return found
 
 

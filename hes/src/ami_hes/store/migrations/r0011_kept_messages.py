@@ -12,5 +12,6 @@ def upgrade() -> None:
         "kept_messages",
         sa.Column("request_id", sa.String, primary_key=True),
         sa.Column("octets", sa.LargeBinary, nullable=False),
+        sa.Column("in_question", sa.Boolean, nullable=False),
         sa.ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
     )
