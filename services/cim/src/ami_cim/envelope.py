@@ -101,7 +101,7 @@ def parse_request(element: Element) -> Received:
 def format_request(message: RequestMessage, wrapper: etree.QName) -> Element:
     """The element of a request in a typed wrapper or in REQUEST_MESSAGE."""
     noun, verb = message.header.noun, message.header.verb
-    if noun == _ANY_SET and (own := ns.noun_of(wrapper.namespace or "")) in OPERATION_SETS:
+    if noun == _ANY_SET and (own := ns.noun_of(wrapper.namespace or "") or "") in OPERATION_SETS:
         noun = own
     if wrapper not in (REQUEST_MESSAGE, older_get(noun)) and wrapper != typed_wrapper(verb, noun):
         raise LocalError("The wrapper does not fit the Header", f"{wrapper.localname} for {verb}")
@@ -232,7 +232,7 @@ def _header(element: Element, wrapper: etree.QName) -> Header:
     header = HEADER.read(found)
     if header.verb not in VERBS:
         raise InvalidMessage("2.9", "The standard has no such verb", header.verb[:40])
-    if (own := ns.noun_of(wrapper.namespace or "")) in OPERATION_SETS:
+    if (own := ns.noun_of(wrapper.namespace or "") or "") in OPERATION_SETS:
         if header.noun not in (own, OPERATION_SETS[own], _ANY_SET):  # which of them is right, no public text says
             raise InvalidMessage("2.5", f"{wrapper.localname} says another noun than its Header", header.noun[:80])
         return replace(header, noun=_ANY_SET)
