@@ -46,25 +46,30 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
     now = context.accepted_at
     if message.start_at is not None and message.start_at > now:
         raise Refused(_later("Request.StartTime", message.start_at))
+    kept = _asked(controls, context.partner)
+    asked = AskedNames.parse(kept)
     found: dict[str, list[_Target]] = {}
     errors: list[ReplyError] = []
     for control in controls:
         what = _executable(control, now)
-        for target in _targets(control, what, registry, context.partner):
+        for target in _targets(control, what, registry, context.partner, asked):
             if isinstance(target, ReplyError):
                 errors.append(target)
             else:
                 found.setdefault(target.meter.name, []).append(target)
-    devices = [one for control in controls for one in devices_of(control.end_devices, context.partner)]
-    asked = format_asked(devices, others=any(control.usage_points for control in controls))
-    commands, conflicts = _one_each(found, context.request_id, AskedNames.parse(asked))
+    commands, conflicts = _one_each(found, context.request_id, asked)
     codes = " ".join(sorted({command.body for command in commands}))
-    return Plan(commands, tuple(dict.fromkeys(errors)) + conflicts, codes, asked)
+    return Plan(commands, tuple(dict.fromkeys(errors)) + conflicts, codes, kept)
 
 
 def report(context: RequestContext, errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report:
     """The Reply for all of them; there is no payload."""
     return reply_of(context, errors, worked), None
+
+
+def _asked(controls: Sequence[EndDeviceControl], partner: Partner) -> str:
+    devices = [one for control in controls for one in devices_of(control.end_devices, partner)]
+    return format_asked(devices, others=any(control.usage_points for control in controls))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ def _later(element: str, start_at: datetime) -> ReplyError:
 
 
 def _targets(
-    control: EndDeviceControl, what: Control, registry: Registry, partner: Partner
+    control: EndDeviceControl, what: Control, registry: Registry, partner: Partner, asked: AskedNames
 ) -> Iterator[_Target | ReplyError]:
     found = [
         *(meter_of_device(device, registry) for device in devices_of(control.end_devices, partner)),
@@ -123,15 +128,15 @@ def _targets(
         if isinstance(meter, ReplyError):
             yield meter
         elif meter.behind:
-            yield _no_switch(meter)
+            yield _no_switch(meter, asked)
         else:
             yield _Target(meter, what)
 
 
-def _no_switch(meter: Meter) -> ReplyError:
+def _no_switch(meter: Meter, asked: AskedNames) -> ReplyError:
     """The switch of the meter that it is behind is another one, and is not meant (M-140)."""
     reason = f"Nothing was switched: {meter.name} is on {meter.place}, and valves of sub-meters are not served."
-    return ReplyError(code="5.2", level=Level.FATAL, reason=reason, identifier=identifier_of(meter.mrid))
+    return asked.about(MeterId(meter.name, meter.mrid), error("5.2", reason))
 
 
 def _one_each(
