@@ -218,5 +218,6 @@ def test_a_sub_meter_is_not_switched_and_neither_is_the_meter_that_it_is_behind(
     made = plan(CONTEXT, request(control(DISCONNECT, "G1", "M2", points=["UP-G1"])), Registry([*entries(2), gas]))
     assert [one.meter.name for one in made.commands] == ["M2"]
     (error,) = made.errors
-    assert (error.code, error.identifier) == ("5.2", Identifier(value=mrid(9), kind="uuid", object_type="EndDevice"))
+    assert (error.code, error.identifier) == ("5.2", Identifier(value="G1", kind="name", object_type="EndDevice"))
+    assert error.related == Identifier(value=mrid(9), kind="uuid", object_type="EndDevice")
     assert "Nothing was switched: G1 is on channel 1 of M1" in (error.reason or "")
