@@ -48,11 +48,11 @@ from ami_process.store.upkeep import migrate_store
 
 HERE = Path(__file__).parent
 VERSIONS = {
-    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"),
+    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"),
     "cis": ("0001", "0002-unversioned", "0002", "0003", "0004"),
 }
 DATABASES = {
-    "hes": ("0003.sql", "0004.sql", "0005.sql", "0006.sql", "0007.sql", "0008.sql", "0009.sql", "0010.sql"),
+    "hes": ("0003.sql", "0004.sql", "0005.sql", "0006.sql", "0007.sql", "0008.sql", "0009.sql", "0010.sql", "0011.sql"),
     "cis": ("0003.sql", "0004.sql"),
 }
 """Dumps; those before 0003 have been on files alone."""
@@ -153,6 +153,8 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         assert runs == ([("6001", 2, None)] if version >= "0008" else [])
         events = await SqlOutgoing(database).published("mdm", left.accepted_at - timedelta(days=1), left.accepted_at)
         assert events == (["event"] if version >= "0010" else [])
+        event = b"<event>" + b"<value>1.000</value>" * 500 + b"</event>" if version >= "0011" else b"<event/>"
+        assert [one.answer for one in [await results.find("event")] if one] == [event] * len(events)
         owed_since = await SqlDeliveries(database).owed_since("event")
         assert (owed_since is not None) == (version >= "0010")
         scalers = {"LDN1": "3 1-0:1.8.0*255 3 0 30; 3 1-0:2.8.0*255 3 0 30"} if version >= "0009" else {}

@@ -18,7 +18,7 @@ from ami_hes.engine import Engine, Stopping
 from ami_hes.meters.registry import Registry
 from ami_hes.schedules.definition import Schedule
 from ami_hes.schedules.publisher import Publisher
-from ami_hes.schedules.runs import Planned, is_in_time, part_id, planned
+from ami_hes.schedules.runs import Planned, is_in_time, part_ids, planned
 from ami_hes.store import Results, Schedules, StoredRun, StoredSchedule, StoreUnavailable
 from ami_process.environment import Environment, real_sleep
 from ami_process.events import format_fault
@@ -61,7 +61,7 @@ class Collector:
     async def under_way(self) -> frozenset[str]:
         """The requests of runs that an earlier life has left: `work` puts what is open of them, as the lane has room. Raises StoreUnavailable."""
         runs = await self.store.open_runs()
-        return frozenset(part_id(run.run_id, number) for run in runs for number in range(1, run.parts + 1))
+        return frozenset(part for run in runs for part in part_ids(run))
 
     async def work(self) -> None:
         """Until cancelled."""
@@ -147,8 +147,7 @@ class Collector:
     async def _collect(self, run: StoredRun) -> None:
         """All parts of a run, and its end; then its schedule may be due again."""
         async with asyncio.TaskGroup() as group:
-            ids = [part_id(run.run_id, number) for number in range(1, run.parts + 1)]
-            parts = [group.create_task(self._finish(run, one)) for one in ids]
+            parts = [group.create_task(self._finish(run, one)) for one in part_ids(run)]
         counts = [one.result() for one in parts]
         if None in counts:  # the next life goes on
             return
@@ -156,6 +155,8 @@ class Collector:
         await self._end(run, delivered)
         try:
             await self._report(run, delivered)
+            for part in part_ids(run):
+                await self.store.drop_collected(part)
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
             self._failed(run.schedule_id, problem)
         self._running.discard(run.schedule_id)

@@ -85,6 +85,11 @@ def part_id(run_id: str, number: int) -> str:
     return str(uuid5(UUID(run_id), str(number)))
 
 
+def part_ids(run: StoredRun) -> list[str]:
+    """Of all of its requests."""
+    return [part_id(run.run_id, number) for number in range(1, run.parts + 1)]
+
+
 def is_in_time(one: Collected, run: StoredRun) -> bool:
     """Whether it had its end by the deadline."""
     return one.finished_at <= run.deadline_at

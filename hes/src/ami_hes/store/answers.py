@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, insert, lite
 from ami_hes.store.ports import AT_ONCE, AnswerPart, Completed, StoredAnswer, StoredCommand
 from ami_hes.store.request_rows import command_of, request_of
 from ami_hes.store.tables import commands, further_parts, replies, requests
+from ami_process.store.columns import PackedOctets
 
 _COMPLETE = select(requests).where(
     requests.c.request_id.in_(bindparam("of_requests", expanding=True)),
@@ -37,7 +38,7 @@ _KEEP_PART = text(
     "INSERT INTO further_parts (request_id, number, octets)"
     " SELECT request_id, :number, :octets FROM requests WHERE request_id = :request_id AND answered_at IS NULL"
     " ON CONFLICT (request_id, number) DO UPDATE SET octets = excluded.octets"
-)
+).bindparams(bindparam("octets", type_=PackedOctets()))
 """The same in SQLite and in PostgreSQL."""
 
 

@@ -70,6 +70,10 @@ class SqlSchedules:
         query = select(*_COLLECTED).where(*this).order_by(commands.c.position)
         return await self._database.transaction(lambda c: [Collected(*one) for one in c.execute(query)])
 
+    async def drop_collected(self, request_id: str) -> None:
+        these = update(commands).where(commands.c.request_id == request_id, commands.c.payload != "")
+        await self._database.transaction(lambda c: c.execute(these.values(payload="")).close())
+
     async def complete_until(self, schedule_id: str) -> Mapping[str, datetime]:
         this = _COMPLETE.where(schedule_meters.c.schedule_id == schedule_id)
         return await self._database.transaction(lambda c: _moments(c, this))

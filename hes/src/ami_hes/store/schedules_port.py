@@ -86,6 +86,9 @@ class Schedules(Protocol):
     async def collected(self, request_id: str) -> Sequence[Collected]:
         """What came of the commands of a part that have an end, in their order."""
 
+    async def drop_collected(self, request_id: str) -> None:
+        """What the commands of a part have read is dropped, once its run has ended: values and events are kept by themselves."""
+
     async def complete_until(self, schedule_id: str) -> Mapping[str, datetime]:
         """By mRID: up to when a meter has given everything; without those that never have."""
 

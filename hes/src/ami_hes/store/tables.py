@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
 )
 
-from ami_process.store.columns import UtcDateTime
+from ami_process.store.columns import PackedOctets, UtcDateTime
 from ami_process.store.schema import Schema
 
 metadata = MetaData()
@@ -39,7 +39,7 @@ requests = Table(
     Column("deadline_at", UtcDateTime, nullable=False),
     Column("errors", Text, nullable=False),
     Column("acknowledgement", LargeBinary),
-    Column("answer", LargeBinary),
+    Column("answer", PackedOctets),
     Column("result", String),
     Column("answered_at", UtcDateTime),
     Index("requests_by_answered_at", "answered_at"),
@@ -95,7 +95,7 @@ further_parts = Table(
     metadata,
     Column("request_id", String, primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("octets", LargeBinary, nullable=False),
+    Column("octets", PackedOctets, nullable=False),
     ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
 )
 """The parts of an answer behind the first one, which is the answer of its request; from 2 on."""
