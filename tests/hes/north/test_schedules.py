@@ -57,6 +57,9 @@ async def test_each_subscriber_gets_what_it_wants_and_a_deaf_one_keeps_no_other_
             bodies = [await mdm.taken.get() for _ in range(3)]
             alone = await feeder.taken.get()
             assert await reported(events, "schedule_collected")
+            with closing(sqlite3.connect(tmp_path / "hes.sqlite")) as store:
+                (left,) = store.execute("SELECT sum(length(payload)) FROM commands WHERE ok").fetchone()
+            assert left == 0, "what was read is in the events, and with the readings"
         assert sorted(map(sorted, map(meters_of, bodies))) == [["M1"], ["M2"], ["M3"]]
         assert {soap.unwrap(one).tag for one in bodies} == {
             "{http://iec.ch/TC57/2011/MeterReadingsMessage}CreatedMeterReadings"

@@ -99,3 +99,10 @@ async def test_what_came_of_the_commands_of_a_part(schedules: SqlSchedules, data
     ]
     assert collected[0].finished_at.tzinfo is not None
     assert await schedules.collected("p-2") == []
+    await results.accept(a_request("p-2"), some_commands("p-2", "M1"))
+    await results.save([a_result("p-2", "M1", payload="[3]")])
+    for _ in range(2):
+        await schedules.drop_collected("p-1")
+    assert [one.payload for part in ("p-1", "p-2") for one in await schedules.collected(part)] == ["", "", "[3]"]
+    left = await results.command("p-1", "M2")
+    assert left is not None and left.result is not None and not left.result.outcome.ok

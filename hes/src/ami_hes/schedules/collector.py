@@ -154,9 +154,9 @@ class Collector:
         delivered = sum(count for count in counts if count is not None)
         await self._end(run, delivered)
         try:
-            await self._report(run, delivered)
             for part in part_ids(run):
-                await self.store.drop_collected(part)
+                await _patiently(partial(self.store.drop_collected, part))
+            await self._report(run, delivered)
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
             self._failed(run.schedule_id, problem)
         self._running.discard(run.schedule_id)
