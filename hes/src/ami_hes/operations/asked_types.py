@@ -30,7 +30,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The same, by the ways in which the rows are read; one of them may have none."""
+    """The same, by the ways in which the rows are read; one of them may have none. `by_profiles` are values over a time, billing periods too."""
 
     by_attributes: Asked
     by_profiles: Asked
@@ -125,9 +125,10 @@ def answered_by(text: str, table: ReadingTable, *, of_sub_meter: bool = False) -
     code = ReadingType.parse(text)
     matches = table.answers(code)
     attributes = tuple(one for one in matches if is_attribute(one.row, of_sub_meter=of_sub_meter))
-    profiles = tuple(one for one in matches if is_column(one.row, of_sub_meter=of_sub_meter))
+    columns = tuple(one for one in matches if is_column(one.row, of_sub_meter=of_sub_meter))
+    profiles = columns or tuple(one for one in matches if is_period(one.row) and not of_sub_meter)
     if not attributes and not profiles:
-        raise refused(code, "it is a value of a billing period")
+        raise refused(code, "no attribute and no profile of a meter has it")
     if code.multiplier not in MULTIPLIERS:
         raise refused(code, f"{code.multiplier} is no multiplier")
     return Answered(Asked(text, code.multiplier, attributes), Asked(text, code.multiplier, profiles))
@@ -145,6 +146,11 @@ def is_attribute(row: ReadingRow, *, of_sub_meter: bool = False) -> bool:
     """Whether a row is an attribute that is read as it is now: of which billing period is not said (M-105)."""
     is_now = row.obis is not None and PERIOD not in row.obis.groups
     return is_now and row.context.reads is Reads.ATTRIBUTE and bool(row.context.medium) == of_sub_meter
+
+
+def is_period(row: ReadingRow) -> bool:
+    """Whether a row is the value of a closed billing period, which OBIS F chooses and a time means (M-142)."""
+    return row.obis is not None and PERIOD in row.obis.groups and row.context.reads is Reads.ATTRIBUTE
 
 
 def is_column(row: ReadingRow, *, of_sub_meter: bool = False) -> bool:

@@ -7,13 +7,14 @@ from functools import partial
 from ami_hes.commands import Command, Lane, Outcome
 from ami_hes.events import ReadingsNotKept
 from ami_hes.meters import Meter, MeterFault, Meters
-from ami_hes.operations.asked_types import Asked, SortedOut, of_medium, sort_out
+from ami_hes.operations.asked_types import Asked, SortedOut, is_period, of_medium, sort_out
 from ami_hes.operations.assignment import Assignment
 from ami_hes.operations.chosen_values import with_qualities
 from ami_hes.operations.identity import check_identity
 from ami_hes.operations.kept_readings import to_keep
 from ami_hes.operations.operation import Operation
 from ami_hes.operations.read_attributes import AttributeReader, all_of
+from ami_hes.operations.read_periods import PeriodReader
 from ami_hes.operations.read_profiles import ProfileReader, fault_of
 from ami_hes.operations.read_results import METER, STORE, NotRead, ReadValues, WantedReadings
 from ami_hes.operations.stored_readings import StoredReadings
@@ -81,13 +82,22 @@ async def _read(meters: Meters, assignment: Assignment, asked: SortedOut) -> Rea
             await attributes.read_listed(all_of(objects, readings(), channel.medium), objects)
         elif absent := await attributes.read(asked.attributes):
             await attributes.read_listed(absent, await meters.objects.of(session))
-        if asked.columns and asked.span is not None:
-            await _read_profiles(profiles, asked.columns, asked.span, is_first=not attributes.values)
-    not_read = (*asked.not_read, *attributes.not_read, *profiles.not_read)
-    return ReadValues(tuple(attributes.values), tuple(profiles.series), not_read)
+        periods = PeriodReader(session, meters.objects, meters.scalers, now)
+        if asked.span is not None:
+            in_periods = [one for one in asked.columns if is_period(one.matches[0].row)]
+            in_columns = [one for one in asked.columns if one not in in_periods]
+            if in_columns:
+                await _read_over(profiles, in_columns, asked.span, is_first=not attributes.values)
+            if in_periods:
+                is_first = not attributes.values and not in_columns
+                await _read_over(periods, in_periods, asked.span, is_first=is_first)
+    not_read = (*asked.not_read, *attributes.not_read, *profiles.not_read, *periods.not_read)
+    return ReadValues(tuple(attributes.values), (*profiles.series, *periods.series), not_read)
 
 
-async def _read_profiles(profiles: ProfileReader, asked: Sequence[Asked], span: Span, *, is_first: bool) -> None:
+async def _read_over(
+    profiles: ProfileReader | PeriodReader, asked: Sequence[Asked], span: Span, *, is_first: bool
+) -> None:
     """What was read before a fault is kept; without that, the fault is the end of the command."""
     try:
         await profiles.read(asked, span)
