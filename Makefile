@@ -28,7 +28,7 @@ DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(c
 	$(call option,HES_PORT,--hes-port) $(call option,DLMS_PORT,--dlms-port) $(call option,METER_PORT,--meter-port) \
 	$(call option,STATE,--state)
 
-.PHONY: help setup demo up down test test-compose test-wheels check bench interop fuzz flaky acceptance dist clean lock
+.PHONY: help setup demo up down test test-compose test-wheels check bench interop fuzz flaky acceptance dist clean lock parquet
 
 help:                   ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
@@ -66,6 +66,9 @@ bench: $(VENV)/.run     ## benchmarks of the whole system, of the DLMS core alon
 	@$(BIN)/ami bench-fleet $(call option,POPULATIONS,--meters) $(if $(call given,WRITE),--write '$(WRITE)/bench-fleet.md') $(call flag,JSON,--json)
 	@$(BIN)/ami bench-readings $(call option,READ,--meters) $(call option,RUNS,--runs) $(if $(call given,AGAINST_METERS),--against '$(AGAINST)' --against-meters '$(AGAINST_METERS)') $(if $(call given,WRITE),--write '$(WRITE)/bench-readings.md') $(call flag,JSON,--json)
 
+parquet: $(VENV)/.dev   ## pyarrow into .venv as well, for the tests of Parquet
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/parquet.txt
+
 interop: $(VENV)/.dev   ## sessions with foreign DLMS stacks, each in an environment of its own: WRITE=docs/interop.md ONLY='HDLC'
 	$(BIN)/python tests/interop/prepare.py
 	$(if $(call given,WRITE)$(call given,ONLY),PYTHONPATH=tests $(BIN)/python tests/interop/run.py $(call option,WRITE,--write) $(if $(call given,ONLY),--only '$(call given,ONLY)'),\
@@ -92,7 +95,7 @@ clean:                  ## remove what was made here: .venv, caches, and var wit
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
 
 lock:                   ## resolve requirements/*.in again (needs uv)
-	for name in build cis hes meter-sim postgresql run dev fuzz interop-dlms-cosem interop-gurux; do \
+	for name in build cis hes meter-sim parquet postgresql run dev fuzz interop-dlms-cosem interop-gurux; do \
 		$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 			$(call flag,UPGRADE,--upgrade) --output-file requirements/$$name.txt requirements/$$name.in || exit 1; done
 

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,10 @@ TOOLS = {
     "loopback-block": Tool(_loopback_block, "127.0.0.2 is no address of this machine, as it is on Linux"),
     "postgresql": Tool(_postgresql, "no PostgreSQL server is installed (.ci/prepare)"),
     "proc": Tool(Path("/proc/self/clear_refs").exists, "this system has no /proc, as Linux has"),
+    "pyarrow": Tool(
+        lambda: find_spec("pyarrow") is not None,
+        "pyarrow is not installed (make parquet)",
+    ),
     "routed-prefix": Tool(
         _routed, f"no prefix is routed here (.ci/with-prefix, or ip route add local {PREFIX} dev lo)"
     ),

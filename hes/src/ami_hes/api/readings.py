@@ -1,4 +1,4 @@
-"""GET `/api/v1/readings`: what the store keeps of meters as CSV, part by part while it is read, however much it is.
+"""GET `/api/v1/readings`: what the store keeps of meters as CSV or Parquet, part by part while it is read, however much it is.
 
 A part is read when the one before it has been sent, so that neither a large answer nor a slow reader fills the memory. An answer that breaks
 off has no end as HTTP has one: who reads it can tell.
@@ -19,7 +19,7 @@ from ami_cim.reading_type_names import UnknownType
 from ami_hes.api import paths
 from ami_hes.api.reading_types import code_of
 from ami_hes.meters.registry import Registry
-from ami_hes.store import Extract, Readings, csv_parts
+from ami_hes.store import NEEDS_PYARROW, Extract, Readings, csv_parts, parquet_is_possible, parquet_parts
 from ami_mapping.reading_types import ReadingType
 from ami_process.api import ApiRefused
 from ami_process.local_times import NoSuchTime, at_home
@@ -30,6 +30,7 @@ MOST_AT_ONCE = 2
 MOST_NAMED = 100
 """Meters, and reading types; who wants more takes all and sorts them out."""
 CSV = "text/csv; charset=utf-8; header=present"
+PARQUET = "application/vnd.apache.parquet"
 
 
 def kept_readings_routes(readings: Readings | None, registry: Registry, zone: ZoneInfo) -> list[Route]:
@@ -37,7 +38,7 @@ def kept_readings_routes(readings: Readings | None, registry: Registry, zone: Zo
     answers = _Answers()
 
     async def give(request: Request) -> Response:
-        check_known(request, ("meter", "type", "from", "to"))
+        check_known(request, ("meter", "type", "from", "to", "format"))
         if readings is None:
             raise ApiRefused(HTTPStatus.CONFLICT, "no readings are kept: hes.keep_readings_days is 0")
         since, until = (_moment(request, name, zone) for name in ("from", "to"))
@@ -47,7 +48,9 @@ def kept_readings_routes(readings: Readings | None, registry: Registry, zone: Zo
             mrids=[_mrid(one, registry) for one in values_of(request, "meter", MOST_NAMED)],
             reading_types=[_reading_type(one) for one in values_of(request, "type", MOST_NAMED)],
         )
-        return answers.streamed(_lines(readings, wanted))
+        if _format(request) == "csv":
+            return answers.streamed(_lines(readings, wanted), CSV)
+        return answers.streamed(_row_groups(readings, wanted), PARQUET)
 
     return [Route(paths.READINGS, give, methods=["GET"])]
 
@@ -58,23 +61,25 @@ class _Answers:
     def __init__(self) -> None:
         self._number = 0
 
-    def streamed(self, lines: AsyncIterator[str]) -> Response:
-        """An answer of these lines. Raises ApiRefused beyond the most."""
+    def streamed(self, parts: AsyncIterator[str] | AsyncIterator[bytes], media_type: str) -> Response:
+        """An answer of these parts. Raises ApiRefused beyond the most."""
         if self._number >= MOST_AT_ONCE:
             reason = (
                 f"{MOST_AT_ONCE} answers with readings are being written, which is the most at once; ask again later"
             )
             raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, reason)
         self._number += 1
-        return _Answer(lines, self._end)
+        return _Answer(parts, media_type, self._end)
 
     def _end(self) -> None:
         self._number -= 1
 
 
 class _Answer(StreamingResponse):
-    def __init__(self, lines: AsyncIterator[str], end: Callable[[], None]) -> None:
-        super().__init__(lines, media_type=CSV)
+    def __init__(
+        self, parts: AsyncIterator[str] | AsyncIterator[bytes], media_type: str, end: Callable[[], None]
+    ) -> None:
+        super().__init__(parts, media_type=media_type)
         self._end = end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,6 +87,21 @@ class _Answer(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._end()
+
+
+def _format(request: Request) -> str:
+    """`csv` where nothing is said. Raises ApiRefused for Parquet without its extra."""
+    wanted = request.query_params.get("format", "csv")
+    if wanted not in ("csv", "parquet"):
+        raise wrong(f"format: {wanted[:40]!r} is neither csv nor parquet")
+    if wanted == "parquet" and not parquet_is_possible():
+        raise ApiRefused(HTTPStatus.NOT_IMPLEMENTED, NEEDS_PYARROW)
+    return wanted
+
+
+async def _row_groups(readings: Readings, wanted: Extract) -> AsyncIterator[bytes]:
+    async for octets, _ in parquet_parts(readings, wanted):
+        yield octets
 
 
 async def _lines(readings: Readings, wanted: Extract) -> AsyncIterator[str]:

@@ -30,6 +30,7 @@ from ami_hes.store.ports import (
 )
 from ami_hes.store.readings import SqlReadings
 from ami_hes.store.readings_csv import csv_parts, write_csv
+from ami_hes.store.readings_parquet import NEEDS_PYARROW, parquet_is_possible, parquet_parts
 from ami_hes.store.readings_port import Extract, Readings, StoredReading, StoredSeries
 from ami_hes.store.registry import SqlRegistry
 from ami_hes.store.registry_port import (
@@ -49,6 +50,7 @@ from ami_hes.store.tables import SCHEMA
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
 
 __all__ = [
+    "NEEDS_PYARROW",
     "SCHEMA",
     "AnswerPart",
     "ClaimTooHigh",
@@ -104,5 +106,7 @@ __all__ = [
     "WaitingMessage",
     "assume_the_worst",
     "csv_parts",
+    "parquet_is_possible",
+    "parquet_parts",
     "write_csv",
 ]
