@@ -9,7 +9,8 @@ import pytest
 
 from ami_cim import media, wire, xml
 from ami_cim.errors import CimError, InvalidMessage, UnsupportedMedia
-from ami_cim.limits import UNKNOWN_PEER, Limits, check
+from ami_cim.limits import UNKNOWN_PEER, Limits, check, for_peer, of_sender
+from ami_cim.peers import Peer
 from ami_cim.schema import Schemas
 
 Build = Callable[..., bytes]
@@ -151,3 +152,48 @@ def test_a_content_type_has_an_end() -> None:
     assert media.content(b"<a/>", {"content-type": longest}, UNKNOWN_PEER) == (b"<a/>", "utf-8")
     with pytest.raises(UnsupportedMedia, match="longer than"):
         media.content(b"<a/>", {"content-type": longest + " "}, UNKNOWN_PEER)
+
+
+LARGE = Limits(octets=1_000, peers=(Peer(source="MDM", octets=10_000), Peer(source="CIS")))
+PADDING = b"<p>" + b" " * 1_000 + b"</p>"
+
+
+def message(head: bytes, *, soap_header: bytes = b"", prefix: bytes = b"") -> bytes:
+    header = b"<%sHeader>%s</%sHeader>" % (prefix, head, prefix)
+    declared = b' xmlns:h="u:h"' if prefix else b""
+    return b"<E%s>%s<B><M>%s%s</M></B></E>" % (declared, soap_header, header, PADDING)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        message(b"<Source>MDM</Source>"),
+        message(b"<h:Verb>get</h:Verb><h:Source>\n M&#68;M </h:Source>", prefix=b"h:"),
+        message(b"<Source>MDM</Source>", soap_header=b"<Header><Source>CIS</Source></Header>"),
+        '<?xml version="1.0" encoding="utf-16"?>'.encode("utf-16")
+        + message(b"<Source>MDM</Source>").decode().encode("utf-16")[2:],
+    ],
+)
+def test_a_sender_that_is_configured_so_may_send_more(octets: bytes) -> None:
+    limits = of_sender(octets, LARGE)
+    assert (limits.octets, limits.unpacked, limits.nodes) == (10_000, 10_000, for_peer(10_000).nodes)
+    assert limits.peers == LARGE.peers
+    assert of_sender(octets[:900], LARGE) is LARGE, "one that is small is read like any other's"
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        message(b"<Source>CIS</Source>"),
+        message(b"<Source>Mdm</Source>"),
+        message(b"<User><Source>MDM</Source></User>"),
+        message(b"", soap_header=b"<Header><Source>MDM</Source></Header>"),
+        message(b"</Header><Header><Source>MDM</Source>"),
+        message(b"<!-- <Source>MDM</Source> -->"),
+        b"<!DOCTYPE E [<!ENTITY s 'MDM'>]>" + message(b"<Source>&s;</Source>"),
+        message(b"<Verb>" + b"x" * 70_000 + b"</Verb><Source>MDM</Source>"),
+        b"\x00" * 2_000,
+    ],
+)
+def test_any_other_sender_may_not(octets: bytes) -> None:
+    assert of_sender(octets, LARGE) is LARGE

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import httpx
 
-from ami_cim.limits import Limits
+from ami_cim import reading
+from ami_cim.limits import UNKNOWN_PEER, Limits
 from ami_hes.commands import Lane
 from ami_hes.file_drop import Directory, address_of
 from ami_hes.inbox import InboxSettings
@@ -24,6 +25,12 @@ from ami_mapping.tables import TableError
 from ami_process.environment import Environment
 from ami_process.http_connections import HttpLimits
 from ami_process.settings import SettingsError
+from ami_process.worker import Worker
+
+LARGE_CPU_S, LARGE_S = 60, 120.0
+"""For one message of a partner that may send more than others: of the processor, and of the clock."""
+LARGE_MEMORY, MEMORY_PER_OCTET = 256_000_000, 16
+"""Octets of the process that reads it, and beside them for each octet of the message."""
 
 
 def subscribers(settings: Settings, partners: Sequence[Partner]) -> tuple[Subscriber, ...]:
@@ -65,6 +72,14 @@ def inbox_settings(settings: Settings, environment: Environment, partners: Seque
     return InboxSettings(
         limits=limits, emit=environment.emit, partners=partners, names=names(settings), public_url=hes.public_url
     )
+
+
+def reading_worker(partners: Sequence[Partner]) -> Worker:
+    """Who reads what is not light, with as much time and memory as the largest message of a partner takes."""
+    most = max((one.octets or 0 for one in partners), default=0)
+    if most <= UNKNOWN_PEER.octets:
+        return Worker(reading.FUNCTION)
+    return Worker(reading.FUNCTION, cpu_s=LARGE_CPU_S, seconds=LARGE_S, memory=LARGE_MEMORY + most * MEMORY_PER_OCTET)
 
 
 def names(settings: Settings) -> tuple[str, ...]:
@@ -164,6 +179,7 @@ def _partner(one: PartnerSettings, profile: PartnerProfile | None, served: Readi
         typed_reply=dialect.late_reply == "typed",
         dialect=dialect,
         meters_per_message=one.meters_per_message,
+        octets=one.max_request_octets,
         switches=() if profile is None else tuple(profile.switches.items()),
         dropped=() if profile is None else profile.drop,
         codes=None if profile is None or served is None else PartnerCodes(profile, served),

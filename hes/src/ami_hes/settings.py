@@ -165,6 +165,13 @@ class PartnerSettings(Section):
         default=None, ge=1, description="of an answer in parts; unset: as many as `hes.max_answer_octets` lets in"
     )
 
+    max_request_octets: int | None = Field(
+        default=None,
+        ge=1_000,
+        le=64_000_000,
+        description="of its largest request, if that is more than `hes.max_request_octets`; whoever gives its Source may send as much",
+    )
+
     @field_validator("dialect")
     @classmethod
     def _is_a_dialect(cls, value: str) -> str:

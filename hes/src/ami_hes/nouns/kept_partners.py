@@ -9,7 +9,7 @@ from ami_cim.peers import Dialect
 from ami_hes.nouns.partners import STANDARD, Partner
 
 _DIALECTS = TypeAdapter(Dialect)
-_PARTNER = tuple(field.name for field in fields(Partner) if field.name != "codes")
+_PARTNER = tuple(field.name for field in fields(Partner) if field.name not in ("codes", "octets"))
 
 
 def format_partner(partner: Partner) -> str:

@@ -26,6 +26,8 @@ class Partner:
     dialect: Dialect = STRICT
     meters_per_message: int | None = None
     """Of an answer in parts; None: as many as fit."""
+    octets: int | None = None
+    """Of its largest request; None: as of any other's."""
     switches: Switches = ()
     """How its ReadingTypes are spelled."""
     dropped: tuple[str, ...] = ()
@@ -36,7 +38,7 @@ class Partner:
     @property
     def peer(self) -> Peer:
         """By what it is known, with what it speaks."""
-        return Peer(source=self.source, reply_address=self.reply_address, dialect=self.dialect)
+        return Peer(source=self.source, reply_address=self.reply_address, dialect=self.dialect, octets=self.octets)
 
     def sends(self, header: Header) -> bool:
         """Whether everything by which the partner is known is in the header."""

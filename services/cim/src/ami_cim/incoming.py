@@ -31,8 +31,8 @@ class Incoming(SoapReading[W]):
 
     @property
     def max_octets(self) -> int:
-        """Of a body."""
-        return self.limits.octets
+        """Of a body. Who may send as much is seen when it is read."""
+        return self.limits.largest
 
     def content(self, octets: bytes, headers: Mapping[str, str]) -> tuple[bytes, str | None]:
         """The document in a body, and the charset that its header names."""

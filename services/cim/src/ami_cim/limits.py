@@ -4,7 +4,8 @@ libxml2 is fast on text and slow on shapes: it copies the namespace declarations
 document is validated or written, and every node costs a hundred octets and more. So expat, which builds nothing, goes over the
 octets first and stops at the first thing that is too much; no tree is made, and no schema asked, of what it has refused."""
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from xml.parsers import expat
 
 from ami_cim.errors import InvalidMessage
@@ -30,6 +31,11 @@ class Limits:
     peers: tuple[Peer, ...] = ()
     """Those that speak otherwise, the first that fits going before the others."""
 
+    @property
+    def largest(self) -> int:
+        """Octets of the largest message of any peer."""
+        return max(self.octets, *(peer.octets or 0 for peer in self.peers), 0)
+
 
 UNKNOWN_PEER = Limits()
 _OCTETS_PER_NODE = 20
@@ -48,6 +54,63 @@ HEAD_END = for_peer(UNKNOWN_PEER.octets)
 
 
 _CHUNK = 262_144
+_HEAD = 65_536
+"""Octets in which the Header of a message is looked for."""
+_LEVELS = 3
+"""Elements around the Header of a message, which that of SOAP has not: Envelope, Body, message."""
+
+
+def of_sender(octets: bytes, limits: Limits) -> Limits:
+    """What the message's sender may send: more than others if it is a peer that is configured so.
+
+    Only who could need more is asked for, by the Header, of which as much is read as a stranger's may have."""
+    if limits.largest <= limits.octets:
+        return limits
+    if len(octets) <= limits.octets and surely_within(octets, limits) and b"Compressed" not in octets:
+        return limits
+    source, reply_address = _sender(octets)
+    peer = next((one for one in limits.peers if one.sends(source, reply_address)), None)
+    if peer is None or peer.octets is None:
+        return limits
+    return replace(for_peer(max(peer.octets, limits.octets)), dialect=limits.dialect, peers=limits.peers)
+
+
+def _sender(octets: bytes) -> tuple[str | None, str | None]:
+    """Source and ReplyAddress of the first Header among the first octets, in whatever namespace; None for what is not there."""
+    head = _Head()
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = head.start, head.end
+    parser.CharacterDataHandler = head.text
+    parser.StartDoctypeDeclHandler = _refuse_doctype
+    with suppress(expat.ExpatError, InvalidMessage, _HeadIsOver):  # what is wrong with it is said where it is read
+        parser.Parse(octets[:_HEAD])
+    return head.said("Source"), head.said("ReplyAddress")
+
+
+class _HeadIsOver(Exception):
+    """Nothing more is to be known."""
+
+
+class _Head:
+    """What a Header says, by local name."""
+
+    def __init__(self) -> None:
+        self._open: list[str] = []
+        self._texts: dict[str, str] = {}
+
+    def start(self, name: str, _: dict[str, str]) -> None:
+        self._open.append(name.rpartition(":")[2])
+
+    def text(self, some: str) -> None:
+        if len(self._open) > _LEVELS and self._open[-2] == "Header":
+            self._texts[self._open[-1]] = self._texts.get(self._open[-1], "") + some
+
+    def end(self, _: str) -> None:
+        if self._open.pop() == "Header" and len(self._open) >= _LEVELS:
+            raise _HeadIsOver
+
+    def said(self, name: str) -> str | None:
+        return self._texts.get(name, "").strip("\t\n\r ") or None
 
 
 def check(octets: bytes, limits: Limits) -> None:

@@ -79,6 +79,8 @@ class Peer:
     reply_address: str | None = None
     """Of which scheme, host and port count; with `source`, both have to fit."""
     dialect: Dialect = STRICT
+    octets: int | None = None
+    """Of its largest message; None: as of any other's."""
 
     def sends(self, source: str | None, reply_address: str | None) -> bool:
         """Whether everything by which the peer is known is in a header with these values."""

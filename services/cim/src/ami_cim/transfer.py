@@ -55,7 +55,9 @@ class TransferOrder:
         """How many octets the answer may have.
 
         JSON is shorter than the XML that it comes from, except where text is full of quotation marks or was in Latin-1."""
-        return _ROOM + _GROWTH * (len(octets) + (self.limits.unpacked if may_unpack(octets) else 0))
+        return _ROOM + _GROWTH * (
+            len(octets) + (max(self.limits.unpacked, self.limits.largest) if may_unpack(octets) else 0)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

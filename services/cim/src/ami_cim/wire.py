@@ -17,7 +17,7 @@ from ami_cim import dialects, envelope, message_types, schema_order, soap
 from ami_cim.codes import Level
 from ami_cim.envelope import Delivered, Received
 from ami_cim.errors import CimError, InvalidMessage, PeerFault
-from ami_cim.limits import UNKNOWN_PEER, Limits
+from ami_cim.limits import UNKNOWN_PEER, Limits, of_sender
 from ami_cim.media import gunzip
 from ami_cim.message import EventMessage, FaultMessage, Reply, ReplyError, RequestMessage, ResponseMessage
 from ami_cim.nouns import NOUNS
@@ -41,6 +41,7 @@ def read_request(
     understood: frozenset[str] = _NOT_UNDERSTOOD,
 ) -> Received:
     """The request in a SOAP envelope."""
+    limits = of_sender(octets, limits)
     came = _open(octets, schemas, limits, charset, understood)
     return replace(_read(came, schemas, limits, envelope.parse_request), spelling=came.spelling)
 
@@ -54,6 +55,7 @@ def read_delivery(
     understood: frozenset[str] = _NOT_UNDERSTOOD,
 ) -> Delivered:
     """The late response or event in a SOAP envelope that came to a ReplyAddress."""
+    limits = of_sender(octets, limits)
     came = _open(octets, schemas, limits, charset, understood)
     return _read(came, schemas, limits, envelope.parse_delivery)
 

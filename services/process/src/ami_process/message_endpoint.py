@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
+from ami_process.bodies import ROOM, Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.health import Health
 from ami_process.http_entrance import Entrance, Rules, own_url
 from ami_process.message_reader import MessageReader, MessageReading
@@ -108,7 +108,8 @@ class Endpoint(Generic[M, E]):
     ) -> None:
         self._messages = messages
         self._reader = MessageReader[M](messages, worker)
-        self._bodies = Bodies(octets=messages.max_octets, seconds=site.body_s)
+        most = messages.max_octets
+        self._bodies = Bodies(octets=most, seconds=site.body_s, room=max(ROOM, 2 * most))
         self._handle = handle
         self._report = report
         self._site = site
