@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import httpx
 
-from ami_cim import reading
 from ami_cim.limits import UNKNOWN_PEER, Limits
 from ami_hes.commands import Lane
 from ami_hes.file_drop import Directory, address_of
@@ -25,9 +24,8 @@ from ami_mapping.tables import TableError
 from ami_process.environment import Environment
 from ami_process.http_connections import HttpLimits
 from ami_process.settings import SettingsError
-from ami_process.worker import Worker
 
-LARGE_CPU_S, LARGE_S = 60, 120.0
+LARGE_CPU_S, LARGE_S = 60, 120
 """For one message of a partner that may send more than others: of the processor, and of the clock."""
 LARGE_MEMORY, MEMORY_PER_OCTET = 256_000_000, 16
 """Octets of the process that reads it, and beside them for each octet of the message."""
@@ -74,12 +72,12 @@ def inbox_settings(settings: Settings, environment: Environment, partners: Seque
     )
 
 
-def reading_worker(partners: Sequence[Partner]) -> Worker:
-    """Who reads what is not light, with as much time and memory as the largest message of a partner takes."""
+def reading_bounds(partners: Sequence[Partner]) -> dict[str, int]:
+    """What the process that reads messages may have, where a partner may send larger ones than anybody: arguments of a Worker."""
     most = max((one.octets or 0 for one in partners), default=0)
     if most <= UNKNOWN_PEER.octets:
-        return Worker(reading.FUNCTION)
-    return Worker(reading.FUNCTION, cpu_s=LARGE_CPU_S, seconds=LARGE_S, memory=LARGE_MEMORY + most * MEMORY_PER_OCTET)
+        return {}
+    return {"cpu_s": LARGE_CPU_S, "seconds": LARGE_S, "memory": LARGE_MEMORY + most * MEMORY_PER_OCTET}
 
 
 def names(settings: Settings) -> tuple[str, ...]:

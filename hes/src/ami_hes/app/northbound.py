@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from ami_cim import reading
 from ami_hes import configured
 from ami_hes.api import (
     Measured,
@@ -42,7 +43,8 @@ async def opened(
 ) -> AsyncIterator[None]:
     """Serve; at the end, first of all nothing more is accepted. Raises SettingsError for tokens."""
     async with AsyncExitStack() as stack:
-        worker = await stack.enter_async_context(configured.reading_worker(setup.partners.partners))
+        bounds = configured.reading_bounds(setup.partners.partners)
+        worker = await stack.enter_async_context(Worker(reading.FUNCTION, **bounds))
         tokens = Tokens.of(setup.settings.hes.token_file, "hes.token_file", bound_to=listener.getsockname()[0])
         api = create_api(
             _routes(setup, stores, south, work),
