@@ -28,6 +28,14 @@ DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(c
 	$(call option,HES_PORT,--hes-port) $(call option,DLMS_PORT,--dlms-port) $(call option,METER_PORT,--meter-port) \
 	$(call option,STATE,--state)
 
+# A misspelt variable would be ignored, and the target do something else than was wanted: make demo CYCELS=1
+KNOWN = ARGS AGAINST AGAINST_METERS ASYNCHRONOUS BIN CIS_PORT CONFIG CYCLES DIST DLMS_PORT HES_PORT JSON METERS METER_PORT MODE N ONLY \
+	PERIOD PLAIN POPULATIONS PYTHON READ RUNS SECONDS SECURITY SEED SHELL STATE UPGRADE UV VENV WORKERS WRITE
+UNKNOWN := $(filter-out $(KNOWN) MAKEFLAGS MAKEOVERRIDES -*-command-variables-*-,$(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v))))
+ifneq ($(UNKNOWN),)
+$(error there is no variable $(firstword $(UNKNOWN)); known are $(KNOWN))
+endif
+
 .PHONY: help setup demo up down test test-compose test-wheels check bench interop fuzz flaky acceptance dist clean lock parquet
 
 help:                   ## list the targets

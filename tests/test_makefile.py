@@ -101,3 +101,24 @@ def test_each_option_of_the_readme_reaches_the_demo(tree: Path, command: str) ->
     for name, value in options.items():
         flag = f"--{name.lower().replace('_', '-')}"
         assert (flag if value == "1" and name == "JSON" else f"{flag} {value}") in shown
+
+
+def test_a_misspelt_variable_is_refused_with_those_that_there_are(tree: Path) -> None:
+    done = subprocess.run(
+        ["make", "-C", str(tree), "-n", "demo", "CYCELS=1"], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 2 and done.stdout.count("ami demo") == 0
+    assert "there is no variable CYCELS; known are" in done.stderr and " CYCLES " in done.stderr
+
+
+def test_every_variable_that_a_target_takes_is_a_known_one(tree: Path) -> None:
+    text = (tree / "Makefile").read_text("utf-8")
+    taken = set(re.findall(r"\$\(call (?:given|option|flag),([A-Z_]+)", text)) | set(
+        re.findall(r"^([A-Z]+) \?=", text, re.M)
+    )
+    shown = set(re.findall(r"\b([A-Z]{2,}(?:_[A-Z]+)*|N)=", "".join(re.findall(r"##.*", text))))
+    known = re.findall(r"^KNOWN = ((?:.*\\\n)*.*)$", text, re.M)[0].replace("\\", "").split()
+    assert taken | shown <= set(known), sorted((taken | shown) - set(known))
+    values = {name: "x" for name in known if name not in ("SHELL", "BIN", "VENV", "PYTHON")}
+    make(tree, "-n", "-o", ".venv/.run", "demo", *(f"{name}={value}" for name, value in values.items()))
+    make(tree, "-n", "-o", ".venv/.dev", "test", "ARGS=tests/ami -k 'a=b'")

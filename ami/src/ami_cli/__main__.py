@@ -60,54 +60,62 @@ def front_door(version: Annotated[bool, version_option("ami-reference")] = False
     """AMI reference system: CIS, HES and meters, each a process, meeting only on real sockets."""
 
 
+DemoConfig = Annotated[Path, _configuration("The configuration: meters, addresses, keys.")]
+Cycles = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        envvar="AMI_DEMO__CYCLES",
+        help="Stop after this number of cycles (a disconnect and a connect each); 0 = no limit.",
+    ),
+]
+Period = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01, max=MAX_PERIOD_S, envvar="AMI_DEMO__PERIOD_S", help="Seconds from one disconnect to the next."
+    ),
+]
+NumberOfMeters = Annotated[
+    int | None,
+    typer.Option(
+        min=1, envvar="AMI_METERS", help="Number of meters; beyond those of the file, simulated ones are added."
+    ),
+]
+Security = Annotated[
+    SecurityOption, typer.Option(help="none: no authentication, no ciphering, to read along in Wireshark.")
+]
+Mode = Annotated[ModeOption, typer.Option(help="dial-in: the last meter connects to the HES.")]
+Asynchronous = Annotated[bool, typer.Option("--asynchronous", help="Acknowledge at once, reply later.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Lines of text, on a terminal too.")]
+CisPort = Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_CIS__PORT", help="Where the CIS serves.")]
+HesPort = Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__PORT", help="Where the HES serves.")]
+DlmsPort = Annotated[
+    int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__DLMS_PORT", help="Where meters dial in.")
+]
+MeterPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Of the first meter; the others follow.")]
+State = Annotated[
+    Path | None,
+    typer.Option(help="A directory for stores and logs, instead of the file's: a second demo needs its own."),
+]
+
+
 @app.command("demo")
 def run_demo(
-    config: Annotated[Path, _configuration("The configuration: meters, addresses, keys.")],
-    cycles: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            envvar="AMI_DEMO__CYCLES",
-            help="Stop after this number of cycles (a disconnect and a connect each); 0 = no limit.",
-        ),
-    ] = 0,
-    period: Annotated[
-        float | None,
-        typer.Option(
-            min=0.01, max=MAX_PERIOD_S, envvar="AMI_DEMO__PERIOD_S", help="Seconds from one disconnect to the next."
-        ),
-    ] = None,
-    meters: Annotated[
-        int | None,
-        typer.Option(
-            min=1, envvar="AMI_METERS", help="Number of meters; beyond those of the file, simulated ones are added."
-        ),
-    ] = None,
-    security: Annotated[
-        SecurityOption, typer.Option(help="none: no authentication, no ciphering, to read along in Wireshark.")
-    ] = SecurityOption.DEFAULT,
-    mode: Annotated[
-        ModeOption, typer.Option(help="dial-in: the last meter connects to the HES.")
-    ] = ModeOption.DIAL_OUT,
-    asynchronous: Annotated[bool, typer.Option("--asynchronous", help="Acknowledge at once, reply later.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="Lines of text, on a terminal too.")] = False,
-    cis_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, envvar="AMI_CIS__PORT", help="Where the CIS serves.")
-    ] = None,
-    hes_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__PORT", help="Where the HES serves.")
-    ] = None,
-    dlms_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__DLMS_PORT", help="Where meters dial in.")
-    ] = None,
-    meter_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Of the first meter; the others follow.")
-    ] = None,
-    state: Annotated[
-        Path | None,
-        typer.Option(help="A directory for stores and logs, instead of the file's: a second demo needs its own."),
-    ] = None,
+    config: DemoConfig,
+    cycles: Cycles = 0,
+    period: Period = None,
+    meters: NumberOfMeters = None,
+    security: Security = SecurityOption.DEFAULT,
+    mode: Mode = ModeOption.DIAL_OUT,
+    asynchronous: Asynchronous = False,
+    json: Json = False,
+    plain: Plain = False,
+    cis_port: CisPort = None,
+    hes_port: HesPort = None,
+    dlms_port: DlmsPort = None,
+    meter_port: MeterPort = None,
+    state: State = None,
 ) -> None:
     """Start CIS, HES and meters, show what happens, stop on Ctrl-C.
 

@@ -6,7 +6,6 @@ result is written into the demo's own directory, readable by its owner alone (it
 
 import copy
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import tomli_w
 
 from ami_cli import generated_meters, populations
 from ami_cli.populations import ConfigurationError as ConfigurationError
+from ami_process.toml_texts import parse_toml
 
 Document = dict[str, Any]
 FIRST_METER_PORT = 4061
@@ -71,8 +71,8 @@ def default() -> Path:
 def load(path: Path) -> Document:
     """Read a configuration file; raises ConfigurationError with a sentence."""
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        document = parse_toml(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
     for section in ("cis", "hes"):
         if not isinstance(document.get(section), dict) or "port" not in document[section]:

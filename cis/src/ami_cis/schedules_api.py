@@ -181,12 +181,32 @@ class ScheduleDetails(_Ended):
 def schedule_routes(schedules: ReadSchedules, store: Store, asking: Asking) -> list[Route]:
     """POST orders, GET looks, DELETE deletes, or with ?keep=true cancels."""
     under_way = UnderWay("schedule", asking.stopping)
+    return _order_routes(schedules, asking, under_way) + _look_routes(schedules, store, asking, under_way)
+
+
+def _order_routes(schedules: ReadSchedules, asking: Asking, under_way: UnderWay) -> list[Route]:
+    """What changes a schedule."""
 
     async def create(request: Request) -> Response:
         order = await read_body(request, ScheduleOrder)
         wanted = order.schedule(asking, order.message_id or asking.new_id())
         outcome, due_at = await under_way.end_of(wanted.name, partial(schedules.create, wanted))
         return _json(ScheduleOrdered.of(outcome, name=wanted.name, first_due_at=due_at.astimezone(wanted.zone)))
+
+    async def end(request: Request) -> Response:
+        check_known(request, ("keep",))
+        name, keep = request.path_params["name"], request.query_params.get("keep", "false")
+        if keep not in ("true", "false"):
+            raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, "keep: true or false was expected")
+        verb: Literal["cancel", "delete"] = "cancel" if keep == "true" else "delete"
+        outcome = await under_way.end_of(None, partial(schedules.end, verb, name))
+        return _json(ScheduleEnded.of(outcome, name=name, verb=verb))
+
+    return [Route(SCHEDULES, create, methods=["POST"]), Route(SCHEDULE, end, methods=["DELETE"])]
+
+
+def _look_routes(schedules: ReadSchedules, store: Store, asking: Asking, under_way: UnderWay) -> list[Route]:
+    """What shows them."""
 
     async def look(request: Request) -> Response:
         targets, group = _asked(request, asking.meters)
@@ -207,21 +227,7 @@ def schedule_routes(schedules: ReadSchedules, store: Store, asking: Asking) -> l
         kept = [KeptSeries.of(one, asking.zone) for one in counted]
         return _json(ScheduleDetails.of(outcome, schedule=line, kept=kept))
 
-    async def end(request: Request) -> Response:
-        check_known(request, ("keep",))
-        name, keep = request.path_params["name"], request.query_params.get("keep", "false")
-        if keep not in ("true", "false"):
-            raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, "keep: true or false was expected")
-        verb: Literal["cancel", "delete"] = "cancel" if keep == "true" else "delete"
-        outcome = await under_way.end_of(None, partial(schedules.end, verb, name))
-        return _json(ScheduleEnded.of(outcome, name=name, verb=verb))
-
-    return [
-        Route(SCHEDULES, create, methods=["POST"]),
-        Route(SCHEDULES, look, methods=["GET"]),
-        Route(SCHEDULE, show, methods=["GET"]),
-        Route(SCHEDULE, end, methods=["DELETE"]),
-    ]
+    return [Route(SCHEDULES, look, methods=["GET"]), Route(SCHEDULE, show, methods=["GET"])]
 
 
 def _asked(request: Request, known: Sequence[Meter]) -> tuple[tuple[Target, ...], tuple[str | None, str] | None]:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 
 from ami_cim.limits import UNKNOWN_PEER, Limits
 from ami_hes.commands import Lane
-from ami_hes.file_drop import Directory, address_of
+from ami_hes.file_drop import address_of
 from ami_hes.inbox import InboxSettings
 from ami_hes.jobs import Backoff, Group, Groups, LaneLimits, Lanes
 from ami_hes.meters import MetersSettings, Registry
@@ -50,13 +51,9 @@ def subscribers(settings: Settings, partners: Sequence[Partner]) -> tuple[Subscr
     )
 
 
-def directories(settings: Settings) -> dict[str, Directory]:
+def directories(settings: Settings) -> dict[str, Path]:
     """Of subscribers that get files, by name."""
-    return {
-        one.name: Directory(path=one.directory, suffix=one.file_format)
-        for one in settings.hes.subscribers
-        if one.directory is not None
-    }
+    return {one.name: one.directory for one in settings.hes.subscribers if one.directory is not None}
 
 
 def subscriber_targets(settings: Settings) -> dict[str, str]:

@@ -8,12 +8,14 @@ in the store name the subscriber and not the directory, which is that of the con
 import asyncio
 import os
 import re
-from collections.abc import Mapping
+import stat
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from ami_hes.outbox import NotServed
 from ami_hes.reply_hosts import NoAnswer
@@ -23,14 +25,6 @@ SCHEME = "drop:"
 THREADS = 2
 """Per directory, so that one that hangs keeps no other waiting."""
 _MESSAGE_ID = re.compile(r"[0-9A-Za-z_-]{1,100}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Directory:
-    """Where the events of a subscriber go, and the end of their names."""
-
-    path: Path
-    suffix: str
 
 
 def address_of(subscriber: str) -> str:
@@ -43,16 +37,28 @@ def is_drop(address: str) -> bool:
     return address.startswith(SCHEME)
 
 
-def name_of(message_id: str, at: datetime, suffix: str) -> str:
-    """By the moment (UTC) when the event was made, and its MessageID."""
+def name_of(message_id: str, at: datetime, octets: bytes) -> str:
+    """By the moment (UTC) when the event was made, its MessageID, and what is in it.
+
+    The end of the name goes by the content: an event that waits is what it was when it was made, whatever `file_format` says by now.
+    """
+    suffix = "xml" if octets.startswith(b"<") else "csv"
     return f"{at:%Y%m%dT%H%M%S.%fZ}-MeterReadings-created-{message_id}.{suffix}"
+
+
+class Unusable(NamedTuple):
+    """A directory that takes no files now, and why."""
+
+    subscriber: str
+    directory: Path
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class FileDrop:
     """Writes events; `directories` are those of subscribers by name."""
 
-    directories: Mapping[str, Directory]
+    directories: Mapping[str, Path]
     timeout_s: float
     _threads: dict[str, ThreadPoolExecutor] = field(default_factory=dict)
     """By subscriber."""
@@ -65,14 +71,26 @@ class FileDrop:
             raise NotServed(f"hes.subscribers has no {subscriber} with a directory")
         if _MESSAGE_ID.fullmatch(message_id) is None:
             raise NotServed("the MessageID can be no part of a file's name")
-        path = directory.path / name_of(message_id, at, directory.suffix)
+        path = directory / name_of(message_id, at, octets)
         try:
             async with asyncio.timeout(self.timeout_s):
                 await asyncio.get_running_loop().run_in_executor(self._threads_of(subscriber), _write, path, octets)
         except TimeoutError:
-            raise NoAnswer(f"{directory.path} did not take the file within {self.timeout_s:g} s") from None
+            raise NoAnswer(f"{directory} did not take the file within {self.timeout_s:g} s") from None
         except OSError as problem:
-            raise NoAnswer(f"{directory.path} did not take the file: {problem.strerror or problem}") from None
+            raise NoAnswer(f"{directory} did not take the file: {problem.strerror or problem}") from None
+
+    async def unusable(self) -> AsyncIterator[Unusable]:
+        """Those that take no files now, which is for a person to know before the first event; none is waited for longer than for a file."""
+        for subscriber, directory in self.directories.items():
+            try:
+                async with asyncio.timeout(self.timeout_s):
+                    loop, threads = asyncio.get_running_loop(), self._threads_of(subscriber)
+                    reason = await loop.run_in_executor(threads, _problem, directory)
+            except TimeoutError:
+                reason = f"no answer within {self.timeout_s:g} s"
+            if reason is not None:
+                yield Unusable(subscriber, directory, reason)
 
     def close(self) -> None:
         """What is being written is finished or not, by itself."""
@@ -83,6 +101,16 @@ class FileDrop:
         if subscriber not in self._threads:
             self._threads[subscriber] = ThreadPoolExecutor(THREADS, thread_name_prefix="drop")
         return self._threads[subscriber]
+
+
+def _problem(directory: Path) -> str | None:
+    """Why no file can be made in it, as far as that can be told without making one."""
+    try:
+        if not stat.S_ISDIR(directory.stat().st_mode):
+            return "is no directory"
+    except OSError as problem:
+        return problem.strerror or str(problem)
+    return None if os.access(directory, os.W_OK | os.X_OK) else "this user may not write to it"
 
 
 def _write(path: Path, octets: bytes) -> None:

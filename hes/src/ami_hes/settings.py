@@ -237,7 +237,10 @@ class HesSettings(Section):
     """What reads and campaigns may have: `[hes.lanes.read]`, `[hes.lanes.campaign]`."""
     groups: tuple[GroupSettings, ...] = ()
     """Limits of groups of meters: `[[hes.groups]]`."""
-    time_zone: str = Field(default="UTC", description="of IANA, as Europe/Berlin: that of schedules that name none")
+    time_zone: str = Field(
+        default="UTC",
+        description="of IANA, as Europe/Berlin: that of schedules that name none, of times without an offset, and of times that are shown",
+    )
     subscribers: tuple[SubscriberSettings, ...] = ()
     """Who gets what is collected by schedule: `[[hes.subscribers]]`."""
     partners: tuple[PartnerSettings, ...] = ()

@@ -140,12 +140,7 @@ async def start(
         for address, behind in _by_address(chosen):
             running.listening.append(await _listen(running, section, address, behind))
         for population in prepared:
-            first = store.ranges[population.wanted.name].index
-            fleet.add(population.population, first)
-            placed.append((population, first))
-            plan_ahead(store, population.population, first, environment.now())
-            if population.settings.dial_to is None:
-                await _listen_for(running, section, population, first)
+            placed.append((population, await _place(running, section, store, population)))
     except ListenFailed as problem:
         await running.stop()
         if isinstance(problem, AddressInUse):
@@ -157,6 +152,16 @@ async def start(
     running.tasks += [asyncio.create_task(one) for one in (fleet.keep_time(), fleet.keep_state(), sender.run())]
     running.tasks += [asyncio.create_task(one) for one in _calls(fleet, section, chosen, placed)]
     return running
+
+
+async def _place(running: Running, section: MeterSimSettings, store: Store, population: Prepared) -> int:
+    """Give a population its meters and its sockets; the index of its first meter in the store."""
+    first = store.ranges[population.wanted.name].index
+    running.fleet.add(population.population, first)
+    plan_ahead(store, population.population, first, running.fleet.environment.now())
+    if population.settings.dial_to is None:
+        await _listen_for(running, section, population, first)
+    return first
 
 
 def _calls(

@@ -284,11 +284,11 @@ async def test_schedules_are_ordered_listed_shown_and_removed(
 ) -> None:
     quarters = "0.0.2.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
     order = ("--type", "load-profile-register", "--zone", "Europe/Berlin", "--meter", "M1", "--meter", mrid(2))
-    async with north(tmp_path) as running:
+    async with north(tmp_path, time_zone="Europe/Berlin") as running:
         assert await hes(running, "schedules", "list") == 0
         assert capsys.readouterr().out == "There are no schedules.\n"
         assert await hes(running, "schedules", "put", "each day", *order, "--at", "01:15") == 0
-        assert re.fullmatch(r"each day is due at \S+:15:00Z\n", capsys.readouterr().out)
+        assert re.fullmatch(r"each day is due at \S+T01:15:00\+0[12]:00\n", capsys.readouterr().out)
         assert await hes(running, "schedules", "put", "each/hour", *order, "--every", "hour", "--paused") == 0
         assert capsys.readouterr().out == "each/hour is paused\n"
         assert await hes(running, "schedules", "list") == 0

@@ -8,7 +8,7 @@ import resource
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from ami_cim.payloads.meter_readings import MeterReadings
 from ami_cim.xml import parse
 from ami_hes import file_drop
 from ami_hes.__main__ import main
-from ami_hes.file_drop import Directory, FileDrop, address_of, name_of
+from ami_hes.file_drop import FileDrop, address_of, name_of
 from ami_hes.outbox import NotServed
 from ami_hes.reply_hosts import NoAnswer
 
@@ -74,7 +74,7 @@ async def test_each_event_is_a_file_of_some_meters_whose_name_tells_its_message_
     assert sorted(map(names_in, files)) == [["M1", "M2"], ["M3"]]
     for one in files:
         header = document(one).header
-        assert one.name == name_of(header.message_id or "", DUE, "xml")
+        assert one.name == name_of(header.message_id or "", DUE, b"<")
     (sheet,) = table.iterdir()
     rows = list(csv.DictReader(sheet.read_text().splitlines()))
     assert {(one["mrid"], one["meter"], one["qualities"]) for one in rows} == {(mrid(3), "M3", "1.0.0")}
@@ -85,6 +85,13 @@ async def test_each_event_is_a_file_of_some_meters_whose_name_tells_its_message_
     )
 
 
+async def test_the_name_of_a_file_goes_by_what_is_in_it_whatever_the_format_is_by_now(tmp_path: Path) -> None:
+    with closing(FileDrop({"mdm": tmp_path}, timeout_s=10)) as drop:
+        for message_id, octets in (("made-as-xml", b"<?xml version='1.0'?><a/>"), ("made-as-csv", b"mrid,meter\r\n")):
+            await drop.write("drop:mdm", message_id, DUE, octets)
+    assert sorted(one.name.rpartition("-made-as-")[2] for one in tmp_path.iterdir()) == ["csv.csv", "xml.xml"]
+
+
 async def test_a_directory_that_takes_nothing_is_tried_again_and_keeps_no_other_back(
     tmp_path: Path, events: list[Any]
 ) -> None:
@@ -92,6 +99,9 @@ async def test_a_directory_that_takes_nothing_is_tried_again_and_keeps_no_other_
     async with Cis().serving() as mdm:
         subscribers = ({"name": "files", "directory": drop}, {"name": "mdm", "url": mdm.url})
         async with collecting(tmp_path, clock, events, Readers(), *subscribers) as hes:
+            (unusable,) = await reported(events, "directory_unusable")
+            assert (unusable["subscriber"], unusable["directory"]) == ("files", str(drop))
+            assert unusable["reason"] == "No such file or directory", "said at the start, and not at the first event"
             await order(hes)
             await clock.advance_to(DUE)
             await mdm.taken.get()
@@ -285,7 +295,7 @@ async def test_a_moment_that_utc_does_not_have_is_the_first_or_the_last(
 
 
 def drop_at(directory: Path, timeout_s: float = 20.0) -> FileDrop:
-    return FileDrop({"mdm": Directory(path=directory, suffix="xml")}, timeout_s)
+    return FileDrop({"mdm": directory}, timeout_s)
 
 
 async def test_a_file_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -295,13 +305,13 @@ async def test_a_file_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     with files_up_to(1_000), pytest.raises(NoAnswer, match="did not take the file: File too large"):
         await drop.write(address_of("mdm"), one, AT, b"x" * 2_000)
     assert list(tmp_path.iterdir()) == []
-    for octets in (b"first", b"second"):
+    for octets in (b"<first/>", b"<second/>"):
         await drop.write(address_of("mdm"), one, AT, octets)
-    await drop.write(address_of("mdm"), other, AT, b"other")
+    await drop.write(address_of("mdm"), other, AT, b"<other/>")
     files = sorted(tmp_path.iterdir())
     assert [(file.name, file.read_bytes()) for file in files] == [
-        (f"20260328T233000.000005Z-MeterReadings-created-{one}.xml", b"second"),
-        (f"20260328T233000.000005Z-MeterReadings-created-{other}.xml", b"other"),
+        (f"20260328T233000.000005Z-MeterReadings-created-{one}.xml", b"<second/>"),
+        (f"20260328T233000.000005Z-MeterReadings-created-{other}.xml", b"<other/>"),
     ]
 
 
@@ -345,7 +355,7 @@ async def test_a_directory_that_hangs_keeps_no_other_waiting(tmp_path: Path, mon
         write(path, octets)
 
     monkeypatch.setattr(file_drop, "_write", written)
-    drop = FileDrop({one.name: Directory(path=one, suffix="xml") for one in (hanging, there)}, 5.0)
+    drop = FileDrop({one.name: one for one in (hanging, there)}, 5.0)
     ids = [str(uuid.UUID(int=number)) for number in range(8)]
     stuck = [asyncio.create_task(drop.write(address_of("hanging"), one, AT, b"")) for one in ids]
     try:

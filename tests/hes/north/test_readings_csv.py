@@ -6,7 +6,9 @@ import asyncio
 import csv
 import io
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from north_bench import North, mrid, north
 
 from ami_hes.__main__ import main
 from ami_hes.store import Database, Extract, SqlReadings, StoredSeries, write_csv
+from ami_process.http_connections import HttpLimits
 
 VALUES = StoredSeries(
     reading_type="0.0.2.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0",
@@ -146,3 +149,17 @@ async def test_an_answer_that_breaks_off_leaves_no_file(tmp_path: Path, capsys: 
     assert await asyncio.to_thread(main, ["readings", "export", str(file), "--url", url]) == 1
     server.close()
     assert "what has come is not all, and is not kept" in capsys.readouterr().err and not file.exists()
+
+
+async def test_who_asks_for_all_and_reads_nothing_does_not_keep_others_from_asking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ami_hes.configured.HttpLimits", partial(HttpLimits, unread_s=0.2))
+    await kept(tmp_path, {mrid(1): long(200_000)})
+    async with north(tmp_path, keep_readings_days=36_500) as running, AsyncExitStack() as stack:
+        url = f"{running.url}/api/v1/readings"
+        for _ in range(2):
+            await stack.enter_async_context(running.client.stream("GET", url))
+        async with asyncio.timeout(20):
+            while (await running.client.get(f"{url}?to=1970-01-01T00:00:01Z")).status_code == 503:
+                await asyncio.sleep(0.05)

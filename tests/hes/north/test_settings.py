@@ -64,9 +64,10 @@ def test_more_meters_than_the_file_holds_are_refused(tmp_path: Path, monkeypatch
         ("[hes]\nmax_sessions = 0\n", "hes.max_sessions"),
         ('[hes]\nsystem_title = "00"\n', "8 octets"),
         ('[hes]\nsystem_title = "xyz"\n', "hex digits"),
-        ("[hes]\nport = \n", "not TOML"),
+        ("[hes]\nport = \n", "not TOML: .*line 2"),
+        ('[hes]\nport = 1\nsource = "cut', r"not TOML: Unterminated string \(at the end, line 3\)"),
         (f"[hes]\nport = {'9' * 5000}\n", "not TOML"),
-        (f"[hes]\nport = {'[' * 5000}\n", "not TOML"),
+        (f"[hes]\nport = {'[' * 5000}\n", "not TOML: lists or tables are nested too deeply"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_place(tmp_path: Path, text: str, told: str) -> None:

@@ -43,6 +43,13 @@ def open_in(stores: list[Store], directory: Path, wanted: list[WantedMeters] = O
     return stores[0]
 
 
+def test_a_store_without_meters_can_be_written_too(tmp_path: Path, opened: list[Store]) -> None:
+    """As of a simulator whose configuration has no meter so far: it has nothing to note its last moment by."""
+    store = open_in(opened, tmp_path, [])
+    store.alive_at = 1
+    store.bring_in(store.begin_bringing_in())
+
+
 def brought_in(store: Store) -> None:
     store.bring_in(store.begin_bringing_in())
     store.end_bringing_in(True)

@@ -37,56 +37,66 @@ class Format(StrEnum):
     XML = "xml"
 
 
+Given = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[HEX...|FILE...|-]",
+        help="Hex as logs, dumps or source code have it; files of it, of octets or captures; or - for stdin.",
+    ),
+]
+EncryptionKey = Annotated[
+    str | None, typer.Option(metavar=KEY_FORMS, help="Encryption key; without it nothing is deciphered.")
+]
+AuthenticationKey = Annotated[
+    str | None, typer.Option(metavar=KEY_FORMS, help="Authentication key; without it no tag is checked.")
+]
+Title = Annotated[str | None, typer.Option(metavar="HEX", help="System title of the sender, or of the client.")]
+PeerTitle = Annotated[str | None, typer.Option(metavar="HEX", help="System title of the other end, the server.")]
+DedicatedKey = Annotated[
+    str | None, typer.Option(metavar=KEY_FORMS, help="For ded-* APDUs, unless an AARQ before them carries it.")
+]
+MasterKey = Annotated[
+    str | None, typer.Option(metavar=KEY_FORMS, help="Key-encryption (master) key, for keys that are sent wrapped.")
+]
+AgreementKey = Annotated[
+    str | None,
+    typer.Option(metavar=KEY_FORMS, help="Private agreement key of one end, the recipient's for C(1e,1s)."),
+]
+PeerAgreementKey = Annotated[
+    str | None, typer.Option(metavar=PUBLIC_FORMS, help="Public agreement key of the other end, for C(0e,2s).")
+]
+SignatureKeys = Annotated[
+    list[str] | None,
+    typer.Option(metavar=PUBLIC_FORMS, help="Public key of a signer; may be repeated."),
+]
+RegistryFile = Annotated[
+    Path | None, typer.Option(help="Configuration file whose meters' keys open what bears their system titles.")
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="JSON and XML are what `ami encode` reads.")]
+Summary = Annotated[bool, typer.Option("--summary", "-s", help="One line per frame: when, which, who, what.")]
+DataOption = Annotated[bool, typer.Option("--data", help="It is one value of Data, no APDU and no frame.")]
+Full = Annotated[bool, typer.Option("--full", help="Long octet strings in full, as text too.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colours on a terminal either.")]
+
+
 @app.command("decode")
 def decode(
-    given: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[HEX...|FILE...|-]",
-            help="Hex as logs, dumps or source code have it; files of it, of octets or captures; or - for stdin.",
-        ),
-    ] = None,
-    ek: Annotated[
-        str | None, typer.Option(metavar=KEY_FORMS, help="Encryption key; without it nothing is deciphered.")
-    ] = None,
-    ak: Annotated[
-        str | None, typer.Option(metavar=KEY_FORMS, help="Authentication key; without it no tag is checked.")
-    ] = None,
-    title: Annotated[
-        str | None, typer.Option(metavar="HEX", help="System title of the sender, or of the client.")
-    ] = None,
-    title_peer: Annotated[
-        str | None, typer.Option(metavar="HEX", help="System title of the other end, the server.")
-    ] = None,
-    dedicated_key: Annotated[
-        str | None, typer.Option(metavar=KEY_FORMS, help="For ded-* APDUs, unless an AARQ before them carries it.")
-    ] = None,
-    kek: Annotated[
-        str | None, typer.Option(metavar=KEY_FORMS, help="Key-encryption (master) key, for keys that are sent wrapped.")
-    ] = None,
-    agreement_key: Annotated[
-        str | None,
-        typer.Option(metavar=KEY_FORMS, help="Private agreement key of one end, the recipient's for C(1e,1s)."),
-    ] = None,
-    peer_agreement_key: Annotated[
-        str | None, typer.Option(metavar=PUBLIC_FORMS, help="Public agreement key of the other end, for C(0e,2s).")
-    ] = None,
-    signature_key: Annotated[
-        list[str] | None,
-        typer.Option(metavar=PUBLIC_FORMS, help="Public key of a signer; may be repeated."),
-    ] = None,
-    registry: Annotated[
-        Path | None, typer.Option(help="Configuration file whose meters' keys open what bears their system titles.")
-    ] = None,
-    format_: Annotated[
-        Format, typer.Option("--format", help="JSON and XML are what `ami encode` reads.")
-    ] = Format.TEXT,
-    summary: Annotated[
-        bool, typer.Option("--summary", "-s", help="One line per frame: when, which, who, what.")
-    ] = False,
-    data: Annotated[bool, typer.Option("--data", help="It is one value of Data, no APDU and no frame.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Long octet strings in full, as text too.")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal either.")] = False,
+    given: Given = None,
+    ek: EncryptionKey = None,
+    ak: AuthenticationKey = None,
+    title: Title = None,
+    title_peer: PeerTitle = None,
+    dedicated_key: DedicatedKey = None,
+    kek: MasterKey = None,
+    agreement_key: AgreementKey = None,
+    peer_agreement_key: PeerAgreementKey = None,
+    signature_key: SignatureKeys = None,
+    registry: RegistryFile = None,
+    format_: FormatOption = Format.TEXT,
+    summary: Summary = False,
+    data: DataOption = False,
+    full: Full = False,
+    no_color: NoColor = False,
 ) -> None:
     """Show what frames (wrapper, HDLC, M-Bus) or APDUs say, octet by octet.
 

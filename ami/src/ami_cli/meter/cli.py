@@ -8,7 +8,7 @@ import inspect
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +19,7 @@ from ami_cli.meter import commands, contactor, hints, output, value_arguments
 from ami_cli.meter.errors import ExitCode, MeterError, ServiceRefused, words
 from ami_cli.meter.options import MeterTarget
 from ami_cli.meter.output import Format
+from ami_cli.meter.reading import AttributeReading
 from ami_cli.meter.session import Session, SessionEnvironment, connected
 from ami_cli.meter.target import target_of
 from ami_cli.meter.target_options import TargetOptions
@@ -113,27 +114,32 @@ def exit_with(code: ExitCode) -> None:
         raise typer.Exit(code)
 
 
+AttributeArgument = Annotated[
+    str | None, typer.Argument(metavar="[ATTRIBUTE]", help="Number or name; without it all that may be read.")
+]
+SecondOpinion = Annotated[
+    bool,
+    typer.Option(
+        "--second-opinion",
+        help="Read the attribute once more with dlms-cosem, an independent client under the Business Source "
+        "License 1.1 (not free software), in a process and virtual environment of its own; see --peer-python.",
+    ),
+]
+PeerPython = Annotated[
+    Path | None, typer.Option(help="The interpreter that can import dlms_cosem.", envvar="AMI_PEER_PYTHON")
+]
+
+
 @command()
 def read(
     options: TargetOptions,
     obis: ObisArgument,
-    attribute: Annotated[
-        str | None, typer.Argument(metavar="[ATTRIBUTE]", help="Number or name; without it all that may be read.")
-    ] = None,
+    attribute: AttributeArgument = None,
     class_id: ClassOption = None,
     json: Json = False,
     csv: Csv = False,
-    second_opinion: Annotated[
-        bool,
-        typer.Option(
-            "--second-opinion",
-            help="Read the attribute once more with dlms-cosem, an independent client under the Business Source "
-            "License 1.1 (not free software), in a process and virtual environment of its own; see --peer-python.",
-        ),
-    ] = False,
-    peer_python: Annotated[
-        Path | None, typer.Option(help="The interpreter that can import dlms_cosem.", envvar="AMI_PEER_PYTHON")
-    ] = None,
+    second_opinion: SecondOpinion = False,
+    peer_python: PeerPython = None,
 ) -> None:
     """Read an attribute, or all attributes of an object, with names, units and access rights."""
     wanted = as_format(json, csv)
@@ -142,12 +148,7 @@ def read(
         raise MeterError(ExitCode.USAGE, "wants one attribute", where="--second-opinion", hint="give its number")
     with session_with(options) as session:
         readings = commands.read(session, name, attribute, class_id)
-    if wanted is Format.TABLE:
-        output.show(output.readings_table(readings))
-    elif wanted is Format.CSV:
-        output.write(output.as_csv(commands.documents(readings), output.CSV_COLUMNS[1:]).rstrip("\n"))
-    else:
-        output.write(output.as_json(commands.documents(readings)))
+    _show_readings(readings, wanted)
     if second_opinion:
         from ami_cli.meter import second_opinion as second
 
@@ -157,6 +158,15 @@ def read(
         error, client = readings[0].error, target_of(options, os.environ).identity.client
         hint = hints.of_refusal(error, hints.Doing.READING, client)
         raise ServiceRefused(error, f"reading {readings[0].descriptor}", hint)
+
+
+def _show_readings(readings: Sequence[AttributeReading], wanted: Format) -> None:
+    if wanted is Format.TABLE:
+        output.show(output.readings_table(readings))
+    elif wanted is Format.CSV:
+        output.write(output.as_csv(commands.documents(readings), output.CSV_COLUMNS[1:]).rstrip("\n"))
+    else:
+        output.write(output.as_json(commands.documents(readings)))
 
 
 @command()
@@ -263,23 +273,30 @@ def profile(
         output.report(note)
 
 
+AllDevices = Annotated[
+    bool, typer.Option("--all-devices", help="Also the other logical devices, with the same client and keys.")
+]
+SkipBuffers = Annotated[bool, typer.Option("--skip-buffers", help="Leave the buffers of profiles out.")]
+OneByOne = Annotated[
+    bool, typer.Option("--one-by-one", help="A request for each attribute, for meters that fail at lists.")
+]
+Excepted = Annotated[
+    list[str] | None,
+    typer.Option("--except", help="Leave an object or one attribute out, as often as wanted.", metavar="OBIS[/N]"),
+]
+SaveModel = Annotated[
+    Path | None, typer.Option(help="Save a model of the meter that meter-sim can serve.", metavar="FILE.toml")
+]
+
+
 @command()
 def scan(
     options: TargetOptions,
-    all_devices: Annotated[
-        bool, typer.Option("--all-devices", help="Also the other logical devices, with the same client and keys.")
-    ] = False,
-    skip_buffers: Annotated[bool, typer.Option("--skip-buffers", help="Leave the buffers of profiles out.")] = False,
-    one_by_one: Annotated[
-        bool, typer.Option("--one-by-one", help="A request for each attribute, for meters that fail at lists.")
-    ] = False,
-    excepted: Annotated[
-        list[str] | None,
-        typer.Option("--except", help="Leave an object or one attribute out, as often as wanted.", metavar="OBIS[/N]"),
-    ] = None,
-    save_model: Annotated[
-        Path | None, typer.Option(help="Save a model of the meter that meter-sim can serve.", metavar="FILE.toml")
-    ] = None,
+    all_devices: AllDevices = False,
+    skip_buffers: SkipBuffers = False,
+    one_by_one: OneByOne = False,
+    excepted: Excepted = None,
+    save_model: SaveModel = None,
     json: Json = False,
     csv: Csv = False,
 ) -> None:

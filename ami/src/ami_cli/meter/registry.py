@@ -4,7 +4,6 @@ One entry is taken, so what is wrong with others does not matter. The head-end's
 `counters`.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_process.secret_sources import SecretSources
 from ami_process.shipment_files import ShipmentFileError, read_rows
+from ami_process.toml_texts import parse_toml
 from ami_registry import EntryError, Meter, ShipmentError, parse_cell, parse_field, parse_meter, parse_shipment
 
 SHIPMENTS = (".json", ".csv")
@@ -91,12 +91,12 @@ def _rows(path: Path) -> Sequence[Mapping[str, Any]]:
     try:
         if path.suffix.lower() in SHIPMENTS:
             return parse_shipment(read_rows(path, parse_cell))
-        rows = tomllib.loads(path.read_text("utf-8")).get("meters")
+        rows = parse_toml(path.read_text("utf-8")).get("meters")
     except OSError as error:
         raise MeterError(ExitCode.USAGE, f"can't be read: {error.strerror}", where=str(path)) from None
     except (ShipmentFileError, ShipmentError) as error:
         raise MeterError(ExitCode.USAGE, str(error), where=str(path)) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise MeterError(ExitCode.USAGE, f"is not TOML: {error}", where=str(path)) from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise MeterError(ExitCode.USAGE, "has no [[meters]]", where=str(path), hint="config/demo.toml shows two")

@@ -1,7 +1,7 @@
 """`/api/v1/dead-letters` and `/api/v1/subscribers`: what was not taken, and what is sent again."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from http import HTTPStatus
 from typing import Annotated, Any, Protocol, Self
 
@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_hes.api import paths, query
+from ami_hes.api.moments import Moment, given
 from ami_hes.store.history import DeadLetterLine, SqlHistory, SubscriberLine
 from ami_process.api import ApiRefused, read_body
 from ami_process.query_parameters import check_known
@@ -40,8 +41,8 @@ class DeadLetter(BaseModel):
     subscriber: str | None
     address: str
     attempts: int
-    first_failed_at: datetime
-    given_up_at: datetime
+    first_failed_at: Moment
+    given_up_at: Moment
     reason: str
 
     @classmethod
@@ -103,7 +104,7 @@ class SubscriberEntry(BaseModel):
     events: int
     taken: int
     dead_letters: int
-    last_taken_at: datetime | None
+    last_taken_at: Moment | None
 
 
 class SubscriberList(BaseModel):
@@ -123,15 +124,20 @@ class Replay(BaseModel):
     until: AwareDatetime = LATEST
 
 
-def outgoing_routes(history: SqlHistory, redelivery: Redelivering, targets: Mapping[str, str]) -> list[Route]:
-    """GET lists, POST sends again, DELETE drops; `targets` are those of the subscribers of the configuration."""
+def outgoing_routes(
+    history: SqlHistory, redelivery: Redelivering, targets: Mapping[str, str], zone: tzinfo
+) -> list[Route]:
+    """GET lists, POST sends again, DELETE drops; `targets` are those of the subscribers of the configuration, `zone` is that of times."""
+    return _dead_letter_routes(history, redelivery, zone) + _subscriber_routes(history, redelivery, targets, zone)
 
+
+def _dead_letter_routes(history: SqlHistory, redelivery: Redelivering, zone: tzinfo) -> list[Route]:
     async def list_dead_letters(request: Request) -> Response:
         check_known(request, ("limit",))
         limit = query.number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
         with query.looking():
             lines, backlog = await history.dead_letters(limit), await history.backlog()
-        return query.given(DeadLetterList(dead_letters=tuple(map(DeadLetter.of, lines)), total=backlog.dead_letters))
+        return given(DeadLetterList(dead_letters=tuple(map(DeadLetter.of, lines)), total=backlog.dead_letters), zone)
 
     async def retry(request: Request) -> Response:
         chosen = await read_body(request, Chosen)
@@ -143,14 +149,23 @@ def outgoing_routes(history: SqlHistory, redelivery: Redelivering, targets: Mapp
         with query.looking():
             return query.given(Dropped(messages=await redelivery.drop(chosen.ids)))
 
+    return [
+        Route(paths.DEAD_LETTERS, list_dead_letters, methods=["GET"]),
+        Route(paths.DEAD_LETTERS, retry, methods=["POST"]),
+        Route(paths.DEAD_LETTERS, drop, methods=["DELETE"]),
+    ]
+
+
+def _subscriber_routes(
+    history: SqlHistory, redelivery: Redelivering, targets: Mapping[str, str], zone: tzinfo
+) -> list[Route]:
     async def list_subscribers(request: Request) -> Response:
         check_known(request, ())
         with query.looking():
             lines = {one.subscriber: one for one in await history.subscribers()}
         names = sorted({*targets, *lines})
-        return query.given(
-            SubscriberList(subscribers=tuple(_entry(name, targets.get(name), lines.get(name)) for name in names))
-        )
+        entries = tuple(_entry(name, targets.get(name), lines.get(name)) for name in names)
+        return given(SubscriberList(subscribers=entries), zone)
 
     async def replay(request: Request) -> Response:
         name, wanted = request.path_params["name"], await read_body(request, Replay)
@@ -160,9 +175,6 @@ def outgoing_routes(history: SqlHistory, redelivery: Redelivering, targets: Mapp
             return query.given(Again(messages=await redelivery.replay(name, wanted.since, wanted.until)))
 
     return [
-        Route(paths.DEAD_LETTERS, list_dead_letters, methods=["GET"]),
-        Route(paths.DEAD_LETTERS, retry, methods=["POST"]),
-        Route(paths.DEAD_LETTERS, drop, methods=["DELETE"]),
         Route(paths.SUBSCRIBERS, list_subscribers, methods=["GET"]),
         Route(paths.REPLAY, replay, methods=["POST"]),
     ]

@@ -1,6 +1,7 @@
 """`/api/v1/requests` and `/api/v1/jobs`: what was asked, what came of it, and what is not at its end."""
 
 from collections.abc import Awaitable, Callable
+from datetime import tzinfo
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -8,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_hes.api import paths, query
+from ami_hes.api.moments import given
 from ami_hes.api.values import (
     MAX_LISTED,
     Cancelled,
@@ -30,9 +32,9 @@ Cancel = Callable[[str], Awaitable[int]]
 """End the commands of a request that are not begun; how many."""
 
 
-def request_routes(history: SqlHistory, cancel: Cancel) -> list[Route]:
-    """GET lists and shows, DELETE cancels."""
-    requests = _Requests(history, cancel)
+def request_routes(history: SqlHistory, cancel: Cancel, zone: tzinfo) -> list[Route]:
+    """GET lists and shows, DELETE cancels. `zone`: in which times are given."""
+    requests = _Requests(history, cancel, zone)
     return [
         Route(paths.REQUESTS, requests.list, methods=["GET"]),
         Route(paths.REQUEST, requests.show, methods=["GET"]),
@@ -44,9 +46,10 @@ def request_routes(history: SqlHistory, cancel: Cancel) -> list[Route]:
 class _Requests:
     """What each route answers."""
 
-    def __init__(self, history: SqlHistory, cancel: Cancel) -> None:
+    def __init__(self, history: SqlHistory, cancel: Cancel, zone: tzinfo) -> None:
         self._history = history
         self._cancel = cancel
+        self._zone = zone
 
     async def list(self, request: Request) -> Response:
         check_known(request, ("limit", "before"))
@@ -54,7 +57,7 @@ class _Requests:
         with query.looking():
             lines = await self._history.requests(limit, request.query_params.get("before"))
         following = lines[-1].message_id if len(lines) == limit else None
-        return query.given(RequestList(requests=tuple(map(RequestEntry.of, lines)), next=following))
+        return given(RequestList(requests=tuple(map(RequestEntry.of, lines)), next=following), self._zone)
 
     async def show(self, request: Request) -> Response:
         check_known(request, ())
@@ -62,20 +65,19 @@ class _Requests:
             line = await self._known(request)
             commands = await self._history.commands(line.message_id)
             delivery = await self._history.delivery(line.message_id)
-        return query.given(
-            RequestDetails(
-                request=RequestEntry.of(line),
-                reply_address=line.reply_address,
-                commands=tuple(map(CommandEntry.of, commands)),
-                delivery=None if delivery is None else DeliveryState.of(delivery),
-            )
+        details = RequestDetails(
+            request=RequestEntry.of(line),
+            reply_address=line.reply_address,
+            commands=tuple(map(CommandEntry.of, commands)),
+            delivery=None if delivery is None else DeliveryState.of(delivery),
         )
+        return given(details, self._zone)
 
     async def show_jobs(self, request: Request) -> Response:
         check_known(request, ())
         with query.looking():
             backlog, undelivered = await self._history.backlog(), await self._history.undelivered(UNDELIVERED)
-        return query.given(JobCounts.of(backlog, undelivered))
+        return given(JobCounts.of(backlog, undelivered), self._zone)
 
     async def cancel(self, request: Request) -> Response:
         with query.looking():

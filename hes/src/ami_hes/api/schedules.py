@@ -1,7 +1,7 @@
 """`/api/v1/schedules`: what is collected when, and how much of it came by its deadline."""
 
 import re
-from datetime import datetime
+from datetime import tzinfo
 from http import HTTPStatus
 from typing import Annotated, Self
 
@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_hes.api import paths, query
+from ami_hes.api.moments import Moment, given
 from ami_hes.api.reading_types import Type
 from ami_hes.meters.registry import Registry
 from ami_hes.schedules import Definition, Every, ListedSchedule, NotASchedule, Schedule, ScheduleBook
@@ -78,11 +79,11 @@ class Run(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    due_at: datetime
-    since: datetime
-    until: datetime
-    deadline_at: datetime
-    ended_at: datetime | None
+    due_at: Moment
+    since: Moment
+    until: Moment
+    deadline_at: Moment
+    ended_at: Moment | None
     meters: int
     delivered: int | None
     percent: float | None
@@ -110,7 +111,7 @@ class ScheduleEntry(BaseModel):
     name: str
     mrid: str
     enabled: bool
-    next_due_at: datetime
+    next_due_at: Moment
     reading_types: tuple[str, ...]
     mrids: tuple[str, ...]
     group: str | None
@@ -163,14 +164,14 @@ class Removed(BaseModel):
     name: str
 
 
-def schedule_routes(book: ScheduleBook, registry: Registry) -> list[Route]:
-    """GET lists; PUT orders or changes; DELETE removes."""
+def schedule_routes(book: ScheduleBook, registry: Registry, zone: tzinfo) -> list[Route]:
+    """GET lists; PUT orders or changes; DELETE removes. `zone`: in which times are given."""
 
     async def list_schedules(request: Request) -> Response:
         check_known(request, ())
         with query.looking():
             listed = await book.listed()
-            return query.given(ScheduleList(schedules=tuple(_entry(one, registry) for one in listed)))
+            return given(ScheduleList(schedules=tuple(_entry(one, registry) for one in listed)), zone)
 
     async def put_schedule(request: Request) -> Response:
         order = await read_body(request, ScheduleOrder)
@@ -180,7 +181,7 @@ def schedule_routes(book: ScheduleBook, registry: Registry) -> list[Route]:
                 schedule = await book.put(request.path_params["name"], definition, enabled=order.enabled)
             except NotASchedule as problem:
                 raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem)) from None
-        return query.given(ScheduleEntry.of(schedule, registry))
+        return given(ScheduleEntry.of(schedule, registry), zone)
 
     async def remove_schedule(request: Request) -> Response:
         name = request.path_params["name"]

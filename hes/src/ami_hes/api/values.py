@@ -1,10 +1,10 @@
 """What the API takes and gives, in JSON: no field of it is a secret or holds one, but for the keys of rows that are imported."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ami_hes.api.moments import Moment
 from ami_hes.registry import RowReport
 from ami_hes.store.history import Backlog, CommandLine, DeliveryLine, RequestLine
 
@@ -96,9 +96,9 @@ class RequestEntry(_Given):
     noun: str
     source: str | None
     asynchronous: bool
-    accepted_at: datetime
-    deadline_at: datetime
-    answered_at: datetime | None
+    accepted_at: Moment
+    deadline_at: Moment
+    answered_at: Moment | None
     result: str | None
     meters: int
     done: int
@@ -128,7 +128,7 @@ class CommandEntry(_Given):
     reason: str | None
     attempted: bool | None
     took_ms: float | None
-    finished_at: datetime | None
+    finished_at: Moment | None
 
     @classmethod
     def of(cls, line: CommandLine) -> Self:
@@ -140,9 +140,9 @@ class DeliveryState(_Given):
 
     message_id: str
     attempts: int
-    first_failed_at: datetime
+    first_failed_at: Moment
     last_reason: str
-    given_up_at: datetime | None
+    given_up_at: Moment | None
 
     @classmethod
     def of(cls, line: DeliveryLine) -> Self:

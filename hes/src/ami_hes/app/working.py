@@ -86,8 +86,9 @@ async def opened(
         intake = Intake(context, answers, south.registry, hosts, limits, parts, setup.partners.partners)
         await context.engine.open(await collector.under_way())
         await intake.late.open()
-        drops = _what_gets_too_old(setup, context, south)
-        await stack.enter_async_context(_at_work(commands.work, replies.work, collector.work, intake.late.work, *drops))
+        drops, looked = _what_gets_too_old(setup, context, south), partial(_report_unusable, drop, context)
+        works = commands.work, replies.work, collector.work, intake.late.work, looked
+        await stack.enter_async_context(_at_work(*works, *drops))
         addresses = {one.name: one.address for one in configured.subscribers(settings, setup.partners.partners)}
         redelivery = Redelivery(context, addresses, hes.keep_message_ids)
         yield Work(context=context, lanes=lanes, commands=commands, book=book, intake=intake, redelivery=redelivery)
@@ -156,6 +157,14 @@ async def _at_work(*work: Task) -> AsyncIterator[None]:
         finally:
             for task in tasks:
                 task.cancel()
+
+
+async def _report_unusable(drop: FileDrop, context: Context) -> None:
+    """Once, at the start; a directory that goes away later is reported with each event that it does not take."""
+    async for one in drop.unusable():
+        context.emit(
+            events.DirectoryUnusable(subscriber=one.subscriber, directory=str(one.directory), reason=one.reason)
+        )
 
 
 def _what_gets_too_old(setup: Setup, context: Context, south: South) -> list[Task]:

@@ -1,7 +1,6 @@
 """An import: the rows of a file in parts that the process takes, each with its report, over a connection that may break."""
 
 import json
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from ami_process.asking import NOT_OK, NOT_REACHED, OK, USAGE, RunningProcess
 from ami_process.rest_client import AnswerLost, NotReached, ProcessRefused
 from ami_process.shipment_files import ShipmentFileError, read_placed_rows
 from ami_process.text_files import UnreadableText, read_text
+from ami_process.toml_texts import parse_toml
 from ami_registry import parse_cell
 
 PART_OCTETS = 90_000
@@ -92,8 +92,8 @@ def _rows(file: Path) -> Iterator[ImportedRow]:
 def _toml_rows(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
     """The [[meters]] of a configuration."""
     try:
-        meters = tomllib.loads(read_text(file, MAX_TOML)).get("meters", [])
-    except (ValueError, RecursionError) as problem:
+        meters = parse_toml(read_text(file, MAX_TOML)).get("meters", [])
+    except ValueError as problem:
         raise ShipmentFileError(f"not TOML: {problem}") from None
     if not isinstance(meters, list) or not all(isinstance(entry, dict) for entry in meters):
         raise ShipmentFileError("[[meters]] was expected")

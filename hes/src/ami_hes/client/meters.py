@@ -12,6 +12,7 @@ from ami_hes.api.values import GroupCounts, MeterEntry, MeterList
 from ami_hes.client import importing
 from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, head_end, show, show_json, table
 
+OF_DEFAULTS = "default: counts for an entry that says nothing of it; one that says the same is kept alike"
 meters = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="The registry of a running HES."
 )
@@ -66,7 +67,7 @@ def show_meter(
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:
-    """Show what counts for a meter and where it is from: its entry, without its secrets, and defaults where that says nothing."""
+    """Show what counts for a meter: its entry, without its secrets, and where that is from; and what is as by default."""
     found = head_end(url, token_file).get(f"{paths.METERS}/{quote(name, safe='')}", MeterEntry)
     if as_json:
         show_json(found)
@@ -78,7 +79,7 @@ def show_meter(
         lines.add_row(secret, "(sealed)", found.source)
     for field, value in found.defaults.items():
         lines.add_row(field, _words(value), "default")
-    show(lines)
+    show(lines, *([OF_DEFAULTS] if found.defaults else []))
 
 
 @meters.command("remove")

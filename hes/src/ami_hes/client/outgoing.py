@@ -1,7 +1,6 @@
 """`hes dead-letters` and `hes subscribers`: what a running head-end could not deliver, and what it sends again."""
 
 import sys
-from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
 
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 
 from ami_hes.api import paths
 from ami_hes.api.outgoing import Again, Chosen, DeadLetterList, Dropped, Replay, SubscriberList
-from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, head_end, show, show_json, table
+from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, format_moment, head_end, show, show_json, table
 from ami_process.asking import RunningProcess
 
 dead_letters = typer.Typer(
@@ -44,11 +43,10 @@ def list_dead_letters(
     if not found.dead_letters:
         show("There are no dead letters.")
         return
-    lines = table("MessageID", "given up (UTC)", "what and why")
-    lines.columns[0].no_wrap = lines.columns[1].no_wrap = True
+    lines = table("MessageID", "given up", "what and why")
     for one in found.dead_letters:
         tried = f"{one.noun} for {one.subscriber or one.address}, tried {one.attempts:,} times: {one.reason}"
-        lines.add_row(one.message_id, _moment(one.given_up_at), tried)
+        lines.add_row(one.message_id, format_moment(one.given_up_at), tried)
     more = found.total - len(found.dead_letters)
     show(lines, *([f"and {more:,} more"] if more > 0 else []))
 
@@ -85,14 +83,14 @@ def list_subscribers(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file
     if not found.subscribers:
         show("There are no subscribers; hes.subscribers of the configuration names them.")
         return
-    lines = table("subscriber", "target", "events", "taken", "owed", "dead", "last taken (UTC)")
+    lines = table("subscriber", "target", "events", "taken", "owed", "dead", "last taken")
     for column in lines.columns[2:]:
         column.no_wrap, column.justify = True, "right"
     for one in found.subscribers:
         owed = one.events - one.taken - one.dead_letters
         counts = (f"{number:,}" for number in (one.events, one.taken, owed, one.dead_letters))
         target = "not configured any more" if one.target is None else one.target
-        lines.add_row(one.name, target, *counts, "" if one.last_taken_at is None else _moment(one.last_taken_at))
+        lines.add_row(one.name, target, *counts, "" if one.last_taken_at is None else format_moment(one.last_taken_at))
     show(lines)
 
 
@@ -128,7 +126,3 @@ def _found(hes: RunningProcess, messages: int, message_ids: list[str] | None) ->
     """Who names what is no dead letter gets told so and another exit code."""
     if message_ids and not messages:
         raise hes.refused("there is no dead letter with any of these MessageIDs")
-
-
-def _moment(moment: datetime) -> str:
-    return moment.isoformat(sep=" ", timespec="minutes").removesuffix("+00:00")

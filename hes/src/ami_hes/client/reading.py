@@ -13,7 +13,18 @@ from rich.table import Table
 from ami_cim.reading_type_names import help_of_types, name_of
 from ami_hes.api import paths
 from ami_hes.api.on_demand import ReadAnswer, ReadOrder, ReadProblem, ReadValueEntry
-from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, first_problem, head_end, show, show_json, table
+from ami_hes.client.asking import (
+    DEFAULT_URL,
+    AsJson,
+    TokenFile,
+    Url,
+    first_problem,
+    format_moment,
+    head_end,
+    show,
+    show_json,
+    table,
+)
 from ami_mapping.reading_types import ReadingType
 from ami_process.asking import NOT_OK, OK
 from ami_process.terminal_text import printable
@@ -145,5 +156,4 @@ def _unit(code: str) -> str:
 
 
 def _moment(at: datetime | None) -> str:
-    """Seconds are there where there are some."""
-    return "" if at is None else at.isoformat(sep=" ", timespec="seconds" if at.second else "minutes")
+    return "" if at is None else format_moment(at)

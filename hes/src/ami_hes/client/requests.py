@@ -8,7 +8,7 @@ import typer
 
 from ami_hes.api import paths
 from ami_hes.api.values import Cancelled, CommandEntry, JobCounts, RequestDetails, RequestEntry, RequestList
-from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, head_end, show, show_json, table
+from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, format_moment, head_end, show, show_json, table
 
 requests = typer.Typer(
     no_args_is_help=True,
@@ -100,7 +100,7 @@ def show_jobs(
 
 
 def _moment(moment: datetime | None) -> str:
-    return "-" if moment is None else moment.isoformat(timespec="seconds")
+    return "-" if moment is None else format_moment(moment)
 
 
 def _result(one: RequestEntry) -> str:

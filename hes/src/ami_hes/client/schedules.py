@@ -1,6 +1,5 @@
 """`hes schedules`: what a running head-end collects when, and how much of it came by its deadline."""
 
-from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
 
@@ -10,7 +9,18 @@ from pydantic import ValidationError
 from ami_cim.reading_type_names import help_of_types, name_of
 from ami_hes.api import paths
 from ami_hes.api.schedules import Removed, Run, ScheduleEntry, ScheduleList, ScheduleOrder
-from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, first_problem, head_end, show, show_json, table
+from ami_hes.client.asking import (
+    DEFAULT_URL,
+    AsJson,
+    TokenFile,
+    Url,
+    first_problem,
+    format_moment,
+    head_end,
+    show,
+    show_json,
+    table,
+)
 from ami_hes.schedules import Every
 
 schedules = typer.Typer(
@@ -40,9 +50,9 @@ def list_schedules(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: 
     lines = table("name", "every", "at", "zone", "meters of", "next due", "last run", "delivered", "target")
     for one in found.schedules:
         whose = f"{one.group} ({one.meters})" if one.group else f"{len(one.mrids)} named"
-        due = _moment(one.next_due_at) if one.enabled else "paused"
+        due = format_moment(one.next_due_at) if one.enabled else "paused"
         last = one.runs[0] if one.runs else None
-        row = (one.name, one.every, one.at, one.time_zone, whose, due, _moment(last.due_at) if last else "")
+        row = (one.name, one.every, one.at, one.time_zone, whose, due, format_moment(last.due_at) if last else "")
         lines.add_row(*row, _delivered(last), f"{one.target_percent:g} %")
     show(lines)
 
@@ -58,7 +68,7 @@ def show_schedule(name: Name, as_json: AsJson = False, url: Url = DEFAULT_URL, t
     if as_json:
         show_json(one)
         return
-    due = f"next due at {_moment(one.next_due_at)}" if one.enabled else "paused"
+    due = f"next due at {format_moment(one.next_due_at)}" if one.enabled else "paused"
     heading = (
         f"{one.name}: {' '.join(map(name_of, one.reading_types))}",
         f"every {one.every} at {one.at}, {one.time_zone}; {due}",
@@ -69,8 +79,8 @@ def show_schedule(name: Name, as_json: AsJson = False, url: Url = DEFAULT_URL, t
     lines = table("due", "values after", "up to", "deadline", "ended", "meters", "delivered")
     for run in one.runs:
         moments = (run.due_at, run.since, run.until, run.deadline_at)
-        ended_at = "" if run.ended_at is None else _moment(run.ended_at)
-        lines.add_row(*map(_moment, moments), ended_at, str(run.meters), _delivered(run))
+        ended_at = "" if run.ended_at is None else format_moment(run.ended_at)
+        lines.add_row(*map(format_moment, moments), ended_at, str(run.meters), _delivered(run))
     show(*heading, lines)
 
 
@@ -103,7 +113,7 @@ def put_schedule(
     except ValidationError as problem:
         raise hes.refused(first_problem(problem, _OPTIONS)) from None
     kept = hes.get(_path(name), ScheduleEntry, "PUT", content)
-    show(f"{kept.name} is due at {_moment(kept.next_due_at)}" if kept.enabled else f"{kept.name} is paused")
+    show(f"{kept.name} is due at {format_moment(kept.next_due_at)}" if kept.enabled else f"{kept.name} is paused")
     if not kept.meters:
         show(f"No meter has {kept.group} at the moment. Those that have it when the schedule is due are read then.")
 
@@ -123,7 +133,3 @@ def _delivered(run: Run | None) -> str:
     if run is None:
         return ""
     return "under way" if run.percent is None else f"{run.percent:g} %"
-
-
-def _moment(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -22,7 +22,7 @@ from ami_hes.events.process import (
     StoreOutageEnded,
 )
 from ami_hes.events.registry import MeterDisplaced, RegistryImporting, RegistryOpened
-from ami_hes.events.replies import ReplyDeadLetter, ReplyFailed, ReplyPostponed, ReplySent
+from ami_hes.events.replies import DirectoryUnusable, ReplyDeadLetter, ReplyFailed, ReplyPostponed, ReplySent
 from ami_hes.events.requests import (
     AnswerFailed,
     AnswerInvalid,
@@ -61,6 +61,7 @@ __all__ = [
     "DeadLetters",
     "DetailsFailed",
     "DialledIn",
+    "DirectoryUnusable",
     "DisconnectDetails",
     "Dropped",
     "Forgotten",

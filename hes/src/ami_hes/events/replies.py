@@ -68,3 +68,17 @@ class ReplyFailed(Event):
     """The ReplyAddress."""
     exception: str | None = None
     """The traceback of the fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryUnusable(Event):
+    """The directory of a subscriber takes no files as the head-end starts; its events wait, and are tried as any reply."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    subscriber: str
+    """Its name in `hes.subscribers`."""
+    directory: str
+    """As it is configured."""
+    reason: str
+    """Why it takes none."""

@@ -92,22 +92,30 @@ class Meters:
         self._notifications = Notifications(registry, self._received, confirmations, environment.emit)
         self._dialled_in = DialledInConnections(self._notifications, environment.emit)
         self._kept = KeptSessions(settings.keep_open_s, settings.max_kept_open, self._release)
-        self._listener = Listener(
-            registry,
+        self._listener = self._new_listener()
+        self._context = self._new_context(own)
+
+    def _new_listener(self) -> Listener:
+        settings = self.settings
+        return Listener(
+            self.registry,
             self._dialled_in,
             self._notifications,
             self._prove,
             traffic=self.traffic,
             places=CallerPlaces(settings.max_callers, settings.max_callers_per_address),
             log_apdus=settings.log_apdus,
-            emit=environment.emit,
+            emit=self.environment.emit,
         )
-        self._context = SessionContext(
+
+    def _new_context(self, own: InvocationCounters) -> SessionContext:
+        settings = self.settings
+        return SessionContext(
             settings.system_title,
             own,
             self._received,
             self._notifications,
-            environment.random_bytes,
+            self.environment.random_bytes,
             settings.fast_path,
         )
 

@@ -67,7 +67,8 @@ def application(control: FleetControl, runner: Runner, snapshots: Snapshots, tap
     app.router.routes.extend(clock_routes(control.fleet.environment.clock))
     _meters(app, control)
     _attributes(app, control)
-    _acts(app, control)
+    _hands(app, control)
+    _supply(app, control)
     _faults(app, control)
     _scenarios(app, runner)
     _snapshots(app, snapshots)
@@ -117,8 +118,8 @@ def _attributes(app: FastAPI, control: FleetControl) -> None:
         return values.to_json(control.read(name, class_id, instance, attribute))
 
 
-def _acts(app: FastAPI, control: FleetControl) -> None:
-    """What somebody at the meter does, or the grid."""
+def _hands(app: FastAPI, control: FleetControl) -> None:
+    """What somebody at the meter does."""
 
     @app.post(f"{BASE}/meters/{{name}}/button")
     async def press_button(name: Name, press: Press) -> dict[str, Any]:
@@ -138,6 +139,15 @@ def _acts(app: FastAPI, control: FleetControl) -> None:
         control.occur(name, happening.occurrence)
         return control.state(name)
 
+    @app.post(f"{BASE}/meters/{{name}}/token", response_model=Sold)
+    async def sell_token(name: Name, sale: Sale) -> dict[str, Any]:
+        """Sell a token for a meter with prepayment, as a vending system does; it is entered by `enter` of its token gateway."""
+        return {"token": control.sell_token(name, sale.amount)}
+
+
+def _supply(app: FastAPI, control: FleetControl) -> None:
+    """What is behind the meter, and the grid in front of it."""
+
     @app.post(f"{BASE}/meters/{{name}}/load")
     async def add_load(name: Name, load: Load) -> dict[str, Any]:
         """Let so much flow in addition to what is behind the meter, from now on; gives its state."""
@@ -149,11 +159,6 @@ def _acts(app: FastAPI, control: FleetControl) -> None:
         """Put another kind of household behind the meter from now on: registers go on where they are; gives its state."""
         control.change_household(name, HouseKind[household.kind.upper()])
         return control.state(name)
-
-    @app.post(f"{BASE}/meters/{{name}}/token", response_model=Sold)
-    async def sell_token(name: Name, sale: Sale) -> dict[str, Any]:
-        """Sell a token for a meter with prepayment, as a vending system does; it is entered by `enter` of its token gateway."""
-        return {"token": control.sell_token(name, sale.amount)}
 
     @app.post(f"{BASE}/power", response_model=Concerned)
     async def change_power(power: Power) -> dict[str, Any]:

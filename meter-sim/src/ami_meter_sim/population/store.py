@@ -222,7 +222,7 @@ class Store:
             batch.store(connection)
             for segment, end in segments:
                 _note(connection, segment.path, end)
-            if self.alive_at:
+            if self.alive_at and self.ranges:
                 connection.exec_driver_sql(_LIVED, [(self.alive_at, name) for name in self.ranges])
         for segment, end in segments:
             segment.stored = end

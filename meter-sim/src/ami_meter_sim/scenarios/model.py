@@ -3,7 +3,6 @@
 Strategy: everything is checked when a scenario is read, the rules of its faults too, so that none stops half-way for a misspelt word.
 """
 
-import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +15,7 @@ from ami_meter_sim.faults.rule import Groups
 from ami_meter_sim.objects.conditions import Condition
 from ami_packs.event_list import Occurrence
 from ami_process.meanings import Documented
+from ami_process.toml_texts import parse_toml
 
 SUFFIX = ".toml"
 Seconds = Annotated[float, Field(ge=0, le=400 * 86_400, allow_inf_nan=False)]
@@ -255,12 +255,12 @@ def load(name: str) -> Scenario:
         )
     try:
         text = Path(name).read_text("utf-8") if name.endswith(SUFFIX) else _text(name)
-        return Scenario.parse(tomllib.loads(text))
+        return Scenario.parse(parse_toml(text))
     except OSError as problem:
         raise ScenarioError(f"{name}: {problem.strerror}") from None
     except ScenarioError as problem:
         raise ScenarioError(f"{name}: {problem}") from None
-    except (ValueError, RecursionError) as problem:
+    except ValueError as problem:
         raise ScenarioError(f"{name} is not TOML: {problem}") from None
 
 

@@ -165,7 +165,7 @@ def parse_document(text: str, file: str) -> Node:
     except LimitExceeded as error:
         raise ModelError(Problem(file, error.line, str(error))) from None
     except ValueError as error:  # a TOMLDecodeError, or a number of thousands of digits
-        raise ModelError(Problem(file, _line_in(str(error)), f"is not TOML: {error}")) from None
+        raise ModelError(Problem(file, _line_in(str(error), text), f"is not TOML: {error}")) from None
 
 
 def suggestion(name: str, known: Mapping[str, Any] | Iterator[str] | tuple[str, ...]) -> str:
@@ -263,8 +263,10 @@ def _kind(value: object) -> str:
     return f"{value!r}" if len(repr(value)) <= 40 else "a long text"
 
 
-def _line_in(message: str) -> int:
-    """tomllib says "(at line 3, column 1)"."""
+def _line_in(message: str, text: str) -> int:
+    """tomllib says "(at line 3, column 1)", or "(at end of document)"."""
+    if message.endswith("(at end of document)"):
+        return max(len(text.splitlines()), 1)
     _, _, rest = message.partition("(at line ")
     digits = rest.partition(",")[0]
     return int(digits) if digits.isdecimal() else 1

@@ -6,7 +6,6 @@ worse than a refusal. No message of this module ever holds a value, which may be
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -29,6 +28,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from ami_process.meanings import Documented
+from ami_process.toml_texts import parse_toml
 
 SECTIONS = frozenset({"clock", "demo", "cis", "hes", "populations", "meter_sim", "meters", "faults"})
 """Every section that the file may have, whichever process reads it."""
@@ -130,10 +130,10 @@ class FileSettings(BaseSettings):
     def load(cls, path: Path) -> Self:
         """Read the file and the environment. Raises SettingsError with a line per problem."""
         try:
-            content = tomllib.loads(path.read_text("utf-8"))
+            content = parse_toml(path.read_text("utf-8"))
         except OSError as error:
             raise SettingsError(f"{path}: {error.strerror}") from None
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise SettingsError(f"{path} is not TOML: {error}") from None
         check_sections(path, content)
         content["meters"] = _first(content.get("meters", []), os.environ.get("AMI_METERS", ""))
