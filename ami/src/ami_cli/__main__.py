@@ -167,9 +167,9 @@ def make_fleet(
         SecurityOption, typer.Option(help="none: no authentication, no ciphering.")
     ] = SecurityOption.DEFAULT,
     part: Annotated[
-        generated_meters.Part,
+        generated_meters.Share,
         typer.Option(help="Only what this container of the layout docker needs: the CIS no key, a meter its own."),
-    ] = generated_meters.Part.ALL,
+    ] = generated_meters.Share.ALL,
     output: Annotated[Path | None, typer.Option(help="Write here, not to the screen.")] = None,
 ) -> None:
     """Write a configuration with many simulated meters, each with keys of its own."""
@@ -181,7 +181,7 @@ def make_fleet(
     except configuration.ConfigurationError as trouble:
         typer.echo(str(trouble), err=True)
         raise typer.Exit(1) from None
-    options = (" --security none" if clear else "") + ("" if part is generated_meters.Part.ALL else f" --part {part}")
+    options = (" --security none" if clear else "") + ("" if part is generated_meters.Share.ALL else f" --part {part}")
     document, note = generated_meters.part(document, part), generated_meters.note(part)
     heading = generated_meters.HEADING.format(
         count=count, seed=seed, layout=layout, base=base, options=options, note=note

@@ -36,7 +36,7 @@ class Layout(StrEnum):
     DOCKER = "docker"
 
 
-class Part(StrEnum):
+class Share(StrEnum):
     """Whose share of a configuration: in containers, each process has its own and no more."""
 
     ALL = "all"
@@ -96,13 +96,13 @@ def for_the_cis(document: Document) -> Document:
     }
 
 
-def part(document: Document, whose: Part) -> Document:
+def part(document: Document, whose: Share) -> Document:
     """What one of the containers needs of it: the CIS no key, the HES no word of simulation, meters their own keys."""
-    if whose is Part.ALL:
+    if whose is Share.ALL:
         return document
-    if whose is Part.CIS:
+    if whose is Share.CIS:
         return for_the_cis(document)
-    if whose is Part.HES:
+    if whose is Share.HES:
         meters = [{key: value for key, value in one.items() if key != "simulated"} for one in document["meters"]]
         address = {key: document["cis"][key] for key in ("host", "reply_address")}
         return {"cis": address, "hes": document["hes"], "meters": meters}
@@ -110,9 +110,9 @@ def part(document: Document, whose: Part) -> Document:
     return {"meter_sim": document["meter_sim"], "meters": own}
 
 
-def note(whose: Part) -> str:
+def note(whose: Share) -> str:
     """What its heading says about secrets."""
-    return {Part.CIS: NO_KEYS, Part.HES: DEMONSTRATION, Part.ALL: DEMONSTRATION}.get(whose, OWN_KEYS)
+    return {Share.CIS: NO_KEYS, Share.HES: DEMONSTRATION, Share.ALL: DEMONSTRATION}.get(whose, OWN_KEYS)
 
 
 def _place(index: int, layout: Layout, address: str) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from ami_meter_sim.populating import Prepared, prepare
-from ami_meter_sim.population.shipment import Form, Receiver, Row, for_the_cis, write
+from ami_meter_sim.population.shipment import Form, Receiver, ShipmentRow, for_the_cis, write
 from ami_meter_sim.population_settings import PopulationSettings
 from ami_process.secret_sources import SecretSources
 from ami_process.settings import SettingsError
@@ -64,7 +64,7 @@ def _transport_key(reference: str) -> bytes:
     return key
 
 
-def _with_progress(rows: Iterator[Row], count: int, path: Path | None) -> Iterator[Row]:
+def _with_progress(rows: Iterator[ShipmentRow], count: int, path: Path | None) -> Iterator[ShipmentRow]:
     """The same rows, with a bar on a terminal where it takes a while."""
     console = Console(stderr=True)
     if path is None or count < PROGRESS_FROM or not console.is_terminal:

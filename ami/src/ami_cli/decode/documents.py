@@ -11,7 +11,7 @@ from typing import Any
 from lxml import etree
 
 from ami_dlms.errors import LocalError
-from ami_dlms.explain import Document, Node, Part, document, part_of
+from ami_dlms.explain import Document, DocumentPart, Node, document, part_of
 
 ROOT = "messages"
 DERIVED = "derived"
@@ -66,7 +66,7 @@ def _text(value: Any) -> str:
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
-def parse_json(text: str) -> list[Part]:
+def parse_json(text: str) -> list[DocumentPart]:
     """The messages of a document; LocalError when it is none. One part alone will do."""
     try:
         shown = json.loads(text)
@@ -77,7 +77,7 @@ def parse_json(text: str) -> list[Part]:
     return [part_of(part) for part in (shown if isinstance(shown, list) else [shown])]
 
 
-def parse_xml(text: str) -> list[Part]:
+def parse_xml(text: str) -> list[DocumentPart]:
     """The same from XML."""
     if "<!DOCTYPE" in text:
         raise LocalError("a document type declaration is not accepted")

@@ -18,7 +18,7 @@ from ami_cli.meter.session import Session
 from ami_cli.meter.values import Json, column_title, date_time_of, json_of, plain_text, text_of
 from ami_dlms import data
 from ami_dlms.cosem.descriptors import AttributeDescriptor
-from ami_dlms.cosem.profile import DIFFERENCES, OddRow, Origin, Row, decode_each_row
+from ami_dlms.cosem.profile import DIFFERENCES, OddRow, Origin, ProfileRow, decode_each_row
 from ami_dlms.cosem.quantity import ScalerUnit
 from ami_dlms.cosem.selection import CLOCK_TIME, CaptureObject, EntryDescriptor, RangeDescriptor, SelectiveAccess
 from ami_dlms.data import Data
@@ -54,7 +54,7 @@ class Profile:
 
     columns: tuple[CaptureObject, ...]
     scalers: tuple[ScalerUnit | None, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ProfileRow, ...]
     capture_period_s: int
     outside: tuple[bool, ...] = ()
     notes: tuple[str, ...] = ()
@@ -186,7 +186,7 @@ def _is_time(value: Data) -> bool:
 
 def _rows(
     buffer: Data, columns: tuple[CaptureObject, ...], period: int, one: ListedObject, notes: list[str]
-) -> tuple[Row, ...]:
+) -> tuple[ProfileRow, ...]:
     if buffer.tag is DataTag.NULL_DATA:
         notes.append("the meter sends null-data for the buffer")
         return ()
@@ -200,14 +200,14 @@ def _rows(
             notes.append(
                 f"row {number} of {len(found)} is left out, {row.error.args[0]} was expected: {row.error.got}, {shown}"
             )
-    rows = tuple(row for row in found if isinstance(row, Row))
+    rows = tuple(row for row in found if isinstance(row, ProfileRow))
     if found and not rows:
         raise MeterError(ExitCode.NOT_UNDERSTOOD, notes[-1], where=f"the buffer of {one.obis}")
     return rows
 
 
 def _outside(
-    rows: Sequence[Row], columns: Sequence[CaptureObject], wanted: WantedRows, notes: list[str]
+    rows: Sequence[ProfileRow], columns: Sequence[CaptureObject], wanted: WantedRows, notes: list[str]
 ) -> tuple[bool, ...]:
     """Which rows were not asked for: their time lies outside, or there are more than the number of last rows."""
     if wanted.last is not None and len(rows) > wanted.last:
@@ -257,7 +257,7 @@ def _unix(value: Data) -> CosemDateTime | None:
         return None
 
 
-def _legend(rows: Sequence[Row]) -> list[str]:
+def _legend(rows: Sequence[ProfileRow]) -> list[str]:
     if not any(Origin.DIFFERENCE in row.origins for row in rows):
         return []
     return [f"{MARKS[Origin.DIFFERENCE].strip()} a difference to the row above, as the meter sends it, and no reading"]

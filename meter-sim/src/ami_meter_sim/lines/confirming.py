@@ -31,7 +31,7 @@ class Unconfirmed(Exception):
     """The receiver has not confirmed; the text says how it came to that."""
 
 
-class Reader(Protocol):
+class ApduFinder(Protocol):
     """Finds APDUs in what comes."""
 
     def receive_data(self, octets: bytes) -> None:
@@ -57,7 +57,7 @@ class DatagramReader:
         return decode_datagram(datagram) if datagram else None
 
 
-READERS: dict[str, Callable[[], Reader]] = {"tcp": WrapperFraming, "udp": DatagramReader, "hdlc": HdlcPushReader}
+READERS: dict[str, Callable[[], ApduFinder]] = {"tcp": WrapperFraming, "udp": DatagramReader, "hdlc": HdlcPushReader}
 """By the transport of a push."""
 
 
@@ -70,7 +70,7 @@ async def confirmed(near: socket.socket, transport: str, wanted: Confirmation) -
         raise Unconfirmed(f"not confirmed within {wanted.within_s:g} s") from None
 
 
-async def _confirmed(near: socket.socket, reader: Reader, wanted: Confirmation) -> None:
+async def _confirmed(near: socket.socket, reader: ApduFinder, wanted: Confirmation) -> None:
     loop, room = asyncio.get_running_loop(), ACCEPTED_OCTETS
     while room > 0:
         octets = await loop.sock_recv(near, LARGEST)

@@ -164,7 +164,7 @@ def read_frames(read: Callable[[int, int], bytes], start: int, end: int, name: s
 
 
 @dataclass(slots=True)
-class Segment:
+class JournalFile:
     """One file of the journal. `end`: how many octets of it are whole frames; `stored`: how many of these are in the store."""
 
     path: Path
@@ -191,7 +191,7 @@ class Journal:
         """Why the last write failed, if it did."""
         self.full: str | None = None
         """Why no more may be added, if so."""
-        self.segments: deque[Segment] = deque()
+        self.segments: deque[JournalFile] = deque()
         self._begin_segment()
 
     @property
@@ -243,7 +243,7 @@ class Journal:
                 self._begin_segment()
                 segment.closed = True
 
-    def _append(self, segment: Segment, octets: bytes) -> None:
+    def _append(self, segment: JournalFile, octets: bytes) -> None:
         written = os.pwrite(segment.file, octets, segment.end)
         if written != len(octets):  # a disk that is full: what was begun is overwritten by the next try
             raise OSError(0, "there is no room for it")
@@ -260,4 +260,4 @@ class Journal:
         except OSError as error:
             raise StateUnusable(f"{path} can't be made: {error.strerror}") from None
         self._made += 1
-        self.segments.append(Segment(path, file))
+        self.segments.append(JournalFile(path, file))

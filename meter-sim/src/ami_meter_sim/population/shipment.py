@@ -42,7 +42,7 @@ FOR_THE_CIS = (
     "latitude",
     "longitude",
 )
-Row = dict[str, object]
+ShipmentRow = dict[str, object]
 
 
 class Form(StrEnum):
@@ -101,12 +101,12 @@ class Shipment:
     def _certification(self) -> Certification:
         return self._credentials.certification
 
-    def rows(self, indexes: Iterable[int] | None = None) -> Iterator[Row]:
+    def rows(self, indexes: Iterable[int] | None = None) -> Iterator[ShipmentRow]:
         """For the head-end, of these meters or of all."""
         for index in range(self.identities.count) if indexes is None else indexes:
             yield self.row(index)
 
-    def row(self, index: int) -> Row:
+    def row(self, index: int) -> ShipmentRow:
         """One meter: a [[meters]] entry, and what else there is to know."""
         identities, terms = self.identities, self.terms
         host, port, server_wport = terms.place(index)
@@ -138,7 +138,7 @@ class Shipment:
             "longitude": at.longitude,
         }
 
-    def _keys(self, index: int) -> Row:
+    def _keys(self, index: int) -> ShipmentRow:
         """Those of the management association, then those of each further one, under its name."""
         if self.terms.mechanism is Mechanism.LOWEST:
             return {}
@@ -154,7 +154,7 @@ class Shipment:
             row |= self._written(place, index, one.security_setup, credentials.further_secret(index, one))
         return row
 
-    def _written(self, place: str, index: int, security_setup: int, secret: bytes | None) -> Row:
+    def _written(self, place: str, index: int, security_setup: int, secret: bytes | None) -> ShipmentRow:
         keys = self._credentials.keys(index, security_setup)
         named = {
             "encryption_key": keys.encryption_key,
@@ -164,13 +164,13 @@ class Shipment:
         }
         return dict(self._cell(place + name, key) for name, key in named.items() if key is not None)
 
-    def _signing_keys(self, index: int) -> Row:
+    def _signing_keys(self, index: int) -> ShipmentRow:
         """The meter's public key, and the head-end's private one if it comes from here."""
         signing, client = self._credentials.asymmetric(index).signing, self._credentials.own_client_key
-        row: Row = {} if signing is None else {"meter_signing_key": signing.public_key.octets.hex().upper()}
+        row: ShipmentRow = {} if signing is None else {"meter_signing_key": signing.public_key.octets.hex().upper()}
         return row if client is None else row | dict([self._cell("signing_key", client.octets)])
 
-    def _certificates(self, index: int) -> Row:
+    def _certificates(self, index: int) -> ShipmentRow:
         """In suites 1 and 2 what the population's authority has issued, and its own certificate."""
         if not self._credentials.paired:
             return {}
@@ -188,18 +188,18 @@ class Shipment:
         return name + WRAPPED, wrap_key(self.transport_key, key, SHIPPED_LENGTHS).hex().upper()
 
 
-def for_the_cis(rows: Iterable[Row]) -> Iterator[Row]:
+def for_the_cis(rows: Iterable[ShipmentRow]) -> Iterator[ShipmentRow]:
     """The same without keys and addresses."""
     return ({name: row[name] for name in FOR_THE_CIS} for row in rows)
 
 
-def write(rows: Iterable[Row], form: Form, out: TextIO) -> int:
+def write(rows: Iterable[ShipmentRow], form: Form, out: TextIO) -> int:
     """Write them one by one; returns their number."""
     written = _write_csv if form is Form.CSV else _write_json
     return sum(1 for _ in written(rows, out))
 
 
-def _write_json(rows: Iterable[Row], out: TextIO) -> Iterator[Row]:
+def _write_json(rows: Iterable[ShipmentRow], out: TextIO) -> Iterator[ShipmentRow]:
     """An object with a row per line, so that a large file can be read and compared line by line."""
     out.write(f'{{"format": {FORMAT}, "meters": [')
     separator = "\n"
@@ -210,7 +210,7 @@ def _write_json(rows: Iterable[Row], out: TextIO) -> Iterator[Row]:
     out.write("\n]}\n")
 
 
-def _write_csv(rows: Iterable[Row], out: TextIO) -> Iterator[Row]:
+def _write_csv(rows: Iterable[ShipmentRow], out: TextIO) -> Iterator[ShipmentRow]:
     writer: csv.DictWriter[str] | None = None
     for row in rows:
         if writer is None:

@@ -29,7 +29,7 @@ PPP_IPV4, PPP_IPV6 = 0x21, 0x57
 MOST_LAYERS = 24
 
 
-class Segment(NamedTuple):
+class IpPayload(NamedTuple):
     """What IP carried: the protocol, both ends with their ports, and the segment with its header. `protocol` 0: no IP at all."""
 
     protocol: int
@@ -42,7 +42,7 @@ class Unknown(Exception):
     """A packet in which no segment was found; the text says what it was."""
 
 
-def segment_of(link: int, frame: bytes) -> Segment:
+def segment_of(link: int, frame: bytes) -> IpPayload:
     """The innermost segment of a packet; Unknown when there is none."""
     try:
         return _link(link, frame, MOST_LAYERS)
@@ -50,9 +50,9 @@ def segment_of(link: int, frame: bytes) -> Segment:
         raise Unknown("packets that end too soon") from None
 
 
-def _link(link: int, frame: bytes, left: int) -> Segment:
+def _link(link: int, frame: bytes, left: int) -> IpPayload:
     if link in USER:
-        return Segment(0, "one end", "the other", frame)
+        return IpPayload(0, "one end", "the other", frame)
     if link in RAW | LOOPBACK:
         packet = frame if link in RAW else frame[4:]
         return _network({4: IPV4, 6: IPV6}.get(packet[0] >> 4, 0), packet, left)
@@ -69,7 +69,7 @@ def _u16(octets: bytes, place: int) -> int:
     return int(struct.unpack_from(">H", octets, place)[0])
 
 
-def _network(protocol: int, packet: bytes, left: int) -> Segment:
+def _network(protocol: int, packet: bytes, left: int) -> IpPayload:
     if not left:
         raise Unknown(f"more than {MOST_LAYERS} layers one in the other")
     known = _NETWORKS.get(protocol)
@@ -78,15 +78,15 @@ def _network(protocol: int, packet: bytes, left: int) -> Segment:
     return known(packet, left - 1)
 
 
-def _vlan(packet: bytes, left: int) -> Segment:
+def _vlan(packet: bytes, left: int) -> IpPayload:
     return _network(_u16(packet, 2), packet[4:], left)
 
 
-def _pppoe(packet: bytes, left: int) -> Segment:
+def _pppoe(packet: bytes, left: int) -> IpPayload:
     return _ppp(packet[6:], left)
 
 
-def _ppp(packet: bytes, left: int) -> Segment:
+def _ppp(packet: bytes, left: int) -> IpPayload:
     """The address FF 03 may be left out, and a protocol below 100 may have one octet."""
     packet = packet.removeprefix(b"\xff\x03")
     size = 1 if packet[0] & 1 else 2
@@ -96,13 +96,13 @@ def _ppp(packet: bytes, left: int) -> Segment:
     return _network(IPV4 if protocol == PPP_IPV4 else IPV6, packet[size:], left)
 
 
-def _mpls(packet: bytes, left: int) -> Segment:
+def _mpls(packet: bytes, left: int) -> IpPayload:
     while not packet[2] & 1:
         packet = packet[4:]
     return _network({4: IPV4, 6: IPV6}.get(packet[4] >> 4, 0), packet[4:], left)
 
 
-def _ipv4(packet: bytes, left: int) -> Segment:
+def _ipv4(packet: bytes, left: int) -> IpPayload:
     if len(packet) < 20:
         raise IndexError
     if _u16(packet, 6) & 0x3FFF:
@@ -112,7 +112,7 @@ def _ipv4(packet: bytes, left: int) -> Segment:
     return _inside(packet[9], source, destination, packet[4 * (packet[0] & 15) : total], left)
 
 
-def _ipv6(packet: bytes, left: int) -> Segment:
+def _ipv6(packet: bytes, left: int) -> IpPayload:
     if len(packet) < 40:
         raise IndexError
     source, destination = (f"[{IPv6Address(packet[place : place + 16])}]" for place in (8, 24))
@@ -123,7 +123,7 @@ def _ipv6(packet: bytes, left: int) -> Segment:
     return _inside(following, source, destination, rest, left)
 
 
-def _inside(protocol: int, source: str, destination: str, octets: bytes, left: int) -> Segment:
+def _inside(protocol: int, source: str, destination: str, octets: bytes, left: int) -> IpPayload:
     if protocol in (IN_IPV4, IN_IPV6):
         return _network(IPV4 if protocol == IN_IPV4 else IPV6, octets, left)
     if protocol == GRE:
@@ -135,10 +135,10 @@ def _inside(protocol: int, source: str, destination: str, octets: bytes, left: i
         for port, tunnel in ((GTP_U, _gtp), (VXLAN, _vxlan)):
             if port in ports and (carried := tunnel(octets[8:], left)) is not None:
                 return carried
-    return Segment(protocol, f"{source}:{ports[0]}", f"{destination}:{ports[1]}", octets)
+    return IpPayload(protocol, f"{source}:{ports[0]}", f"{destination}:{ports[1]}", octets)
 
 
-def _gre(packet: bytes, left: int) -> Segment:
+def _gre(packet: bytes, left: int) -> IpPayload:
     """Checksum, key and sequence number are there as the flags say; version 1 is PPTP's, with an acknowledgement."""
     flags, protocol = struct.unpack_from(">HH", packet)
     place = 4 + 4 * sum(bool(flags & bit) for bit in (0x8000, 0x2000, 0x1000))
@@ -150,7 +150,7 @@ def _gre(packet: bytes, left: int) -> Segment:
     return _network(protocol, packet[place:], left)
 
 
-def _gtp(packet: bytes, left: int) -> Segment | None:
+def _gtp(packet: bytes, left: int) -> IpPayload | None:
     """None when it is no G-PDU of version 1."""
     if len(packet) < 8 or packet[0] & 0xF0 != 0x30 or packet[1] != 0xFF:
         return None
@@ -165,15 +165,15 @@ def _gtp(packet: bytes, left: int) -> Segment | None:
     return _network({4: IPV4, 6: IPV6}.get(packet[place] >> 4, 0), packet[place:], left)
 
 
-def _vxlan(packet: bytes, left: int) -> Segment | None:
+def _vxlan(packet: bytes, left: int) -> IpPayload | None:
     return _network(BRIDGED, packet[8:], left) if packet[:1] == b"\x08" else None
 
 
-def _ethernet(packet: bytes, left: int) -> Segment:
+def _ethernet(packet: bytes, left: int) -> IpPayload:
     return _network(_u16(packet, 12), packet[14:], left)
 
 
-_NETWORKS: dict[int, Callable[[bytes, int], Segment]] = {
+_NETWORKS: dict[int, Callable[[bytes, int], IpPayload]] = {
     IPV4: _ipv4,
     IPV6: _ipv6,
     PPPOE: _pppoe,

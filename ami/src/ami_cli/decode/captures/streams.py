@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 from ami_cli.decode.captures.files import Record, records
 from ami_cli.decode.captures.finding import Finder
-from ami_cli.decode.captures.layers import TCP, Segment, Unknown, segment_of
+from ami_cli.decode.captures.layers import TCP, IpPayload, Unknown, segment_of
 from ami_cli.decode.captures.seen import Seen
 
 SYN = 0x02
@@ -131,7 +131,7 @@ def messages(stream: BinaryIO, seen: Seen | None = None) -> Iterator[Message]:
             yield Message(record.number, record.at, *ends, frame)
 
 
-def _frames(segment: Segment, streams: _Streams, seen: Seen) -> Iterator[bytes]:
+def _frames(segment: IpPayload, streams: _Streams, seen: Seen) -> Iterator[bytes]:
     """The frames that a segment of TCP completes, or those in a datagram."""
     ends = segment.source, segment.destination
     if segment.protocol == TCP:

@@ -34,7 +34,7 @@ class Origin(Enum):
 
 
 @frozen
-class Row:
+class ProfileRow:
     """One entry: its values by column, and where each comes from."""
 
     values: tuple[Data, ...]
@@ -54,7 +54,7 @@ class OddRow:
         return DecodeError(f"a structure of {self.wanted} elements", _shape(self.value))
 
 
-def decode_rows(buffer: Data, columns: Sequence[CaptureObject], capture_period: int = 0) -> tuple[Row, ...]:
+def decode_rows(buffer: Data, columns: Sequence[CaptureObject], capture_period: int = 0) -> tuple[ProfileRow, ...]:
     """Rows of a buffer whose columns are known; capture_period in seconds, 0 when the profile is not periodic.
 
     DecodeError when the buffer is no array (or compact array) of structures with one element per column.
@@ -68,7 +68,9 @@ def decode_rows(buffer: Data, columns: Sequence[CaptureObject], capture_period: 
     return tuple(rows)
 
 
-def decode_each_row(buffer: Data, columns: Sequence[CaptureObject], capture_period: int = 0) -> Iterator[Row | OddRow]:
+def decode_each_row(
+    buffer: Data, columns: Sequence[CaptureObject], capture_period: int = 0
+) -> Iterator[ProfileRow | OddRow]:
     """As decode_rows, but an odd row costs itself: what it leaves out below it stays null-data.
 
     DecodeError when the buffer is no array (or compact array).
@@ -86,10 +88,10 @@ def decode_each_row(buffer: Data, columns: Sequence[CaptureObject], capture_peri
         yield row
 
 
-def _row(values: tuple[Data, ...], above: tuple[Data, ...], clocks: list[bool], period: int) -> Row:
+def _row(values: tuple[Data, ...], above: tuple[Data, ...], clocks: list[bool], period: int) -> ProfileRow:
     if data.NULL in values:
         return _filled(values, above, clocks, period)
-    return Row(values, tuple([_sent(value) for value in values]))
+    return ProfileRow(values, tuple([_sent(value) for value in values]))
 
 
 def _sent(value: Data) -> Origin:
@@ -116,7 +118,7 @@ def _shape(item: Data) -> str:
     return f"a {name} of {len(item.value)}" if isinstance(item.value, tuple) else name
 
 
-def _filled(values: tuple[Data, ...], above: tuple[Data, ...], clocks: list[bool], period: int) -> Row:
+def _filled(values: tuple[Data, ...], above: tuple[Data, ...], clocks: list[bool], period: int) -> ProfileRow:
     filled, origins = [], []
     for value, previous, clock in zip(values, above, clocks, strict=True):
         origin = _sent(value)
@@ -128,7 +130,7 @@ def _filled(values: tuple[Data, ...], above: tuple[Data, ...], clocks: list[bool
                 value, origin = later, Origin.INTERPOLATED
         filled.append(value)
         origins.append(origin)
-    return Row(tuple(filled), tuple(origins))
+    return ProfileRow(tuple(filled), tuple(origins))
 
 
 def _later(previous: Data, period: int) -> Data | None:

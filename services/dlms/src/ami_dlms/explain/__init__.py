@@ -5,7 +5,7 @@ says where.
 """
 
 from ami_dlms.explain.confidential import HIDDEN, secret_nodes, without_secrets
-from ami_dlms.explain.documents import Document, Part, document, part_of
+from ami_dlms.explain.documents import Document, DocumentPart, document, part_of
 from ami_dlms.explain.encoding import octets_of
 from ami_dlms.explain.frames import explain, explain_data
 from ami_dlms.explain.keyring import DecodingSession, Keyring, Title
@@ -19,9 +19,9 @@ __all__ = [
     "DecodingSession",
     "Derived",
     "Document",
+    "DocumentPart",
     "Keyring",
     "Node",
-    "Part",
     "Title",
     "deciphered",
     "document",

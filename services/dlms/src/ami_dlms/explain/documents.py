@@ -57,26 +57,26 @@ def _derived(one: Derived) -> Document:
 
 
 @frozen
-class Part:
+class DocumentPart:
     """What counts of a document's part on the way back; it may hold secrets."""
 
     name: str
     type: str = ""
     value: Plain = field(default=None, repr=False)
     hex: str | None = field(default=None, repr=False)
-    parts: tuple[Part, ...] = field(default=(), repr=False)
+    parts: tuple[DocumentPart, ...] = field(default=(), repr=False)
 
-    def named(self, name: str) -> Part | None:
+    def named(self, name: str) -> DocumentPart | None:
         """The part of this name."""
         return next((part for part in self.parts if part.name == name), None)
 
     @property
-    def contents(self) -> tuple[Part, ...]:
+    def contents(self) -> tuple[DocumentPart, ...]:
         """The parts that are not made anew."""
         return tuple([part for part in self.parts if part.type not in (FRAMING, "")])
 
 
-def part_of(shown: Any, depth: int = 0) -> Part:
+def part_of(shown: Any, depth: int = 0) -> DocumentPart:
     """A part from its document; LocalError when it is none."""
     if depth > MAX_DEPTH:
         raise LocalError(f"the document is deeper than {MAX_DEPTH} parts")
@@ -88,4 +88,4 @@ def part_of(shown: Any, depth: int = 0) -> Part:
     texts = {key: shown[key] for key in ("type", "hex") if key in shown}
     if not all(isinstance(text, str) for text in texts.values()):
         raise LocalError(f"{name}: type and hex are texts")
-    return Part(name, value=value, parts=tuple([part_of(part, depth + 1) for part in parts]), **texts)
+    return DocumentPart(name, value=value, parts=tuple([part_of(part, depth + 1) for part in parts]), **texts)

@@ -19,7 +19,7 @@ from ami_dlms.data import Data
 from ami_dlms.enums import ApduTag, DataTag
 from ami_dlms.errors import DecodeError, LocalError
 from ami_dlms.explain.apdus import APDU
-from ami_dlms.explain.documents import Part
+from ami_dlms.explain.documents import DocumentPart
 from ami_dlms.explain.frames import WRAPPER
 from ami_dlms.explain.hdlc import FOUR_OCTETS, HDLC, INFORMATION
 from ami_dlms.explain.mbus import MBUS
@@ -35,7 +35,7 @@ CONTAINERS = ("array", "structure")
 _WITHOUT_VALUE = frozenset((ABSENT, LIST, "null-data", "dont-care", *CONTAINERS))
 
 
-def octets_of(part: Part) -> bytes:
+def octets_of(part: DocumentPart) -> bytes:
     """The octets of a message, a frame or a plain part; LocalError says which part cannot be encoded and why."""
     if part.type == APDU:
         return _apdu(part)
@@ -54,25 +54,25 @@ def octets_of(part: Part) -> bytes:
     raise LocalError(f"{part.name}: {_undecoded(part) or f'{part.type!r} cannot stand here'}")
 
 
-def _undecoded(part: Part) -> str:
+def _undecoded(part: DocumentPart) -> str:
     return "it was not decoded, so it cannot be encoded" if part.type == MISSING else ""
 
 
 # --- frames
 
 
-def _wrapper(part: Part) -> bytes:
+def _wrapper(part: DocumentPart) -> bytes:
     return wrapper.encode(WrapperPdu(_number(part, "source"), _number(part, "destination"), _inner_apdu(part)))
 
 
-def _inner_apdu(part: Part) -> bytes:
+def _inner_apdu(part: DocumentPart) -> bytes:
     inner = [one for one in part.contents if one.type in (APDU, MISSING)]
     if len(inner) != 1:
         raise LocalError(f"{part.name}: one APDU is wanted, {len(inner)} are there")
     return octets_of(inner[0])
 
 
-def _hdlc_frame(part: Part) -> bytes:
+def _hdlc_frame(part: DocumentPart) -> bytes:
     information = part.named("information")
     framing = part.named("format")
     frame = Frame(
@@ -86,7 +86,7 @@ def _hdlc_frame(part: Part) -> bytes:
     return octets if part.named("opening_flag") else octets[1:]
 
 
-def _mbus_frame(part: Part) -> bytes:
+def _mbus_frame(part: DocumentPart) -> bytes:
     if part.named("ci") is None:
         return mbus.encode(MbusFrame(_octet(part, "control"), _octet(part, "address")))
     saps = [_octet(part, name) for name in ("stsap", "dtsap") if part.named(name)]
@@ -95,14 +95,14 @@ def _mbus_frame(part: Part) -> bytes:
     return mbus.encode(MbusFrame(_octet(part, "control"), _octet(part, "address"), _octet(part, "ci"), payload))
 
 
-def _octet(part: Part, name: str) -> int:
+def _octet(part: DocumentPart, name: str) -> int:
     number = _number(part, name)
     if not 0 <= number <= 0xFF:
         raise LocalError(f"{part.name}.{name}: {number} is no octet")
     return number
 
 
-def _address(part: Part, name: str) -> HdlcAddress:
+def _address(part: DocumentPart, name: str) -> HdlcAddress:
     text = str(_needed(part, name).value)
     upper, slash, lower = text.removesuffix(FOUR_OCTETS).partition("/")
     try:
@@ -111,12 +111,12 @@ def _address(part: Part, name: str) -> HdlcAddress:
         raise LocalError(f"{part.name}.{name}: {text!r} is no HDLC address") from None
 
 
-def _number(part: Part, name: str) -> int:
+def _number(part: DocumentPart, name: str) -> int:
     found = _within(f"{part.name}.{name}", "number", _needed(part, name).value)
     return int(found)
 
 
-def _needed(part: Part, name: str) -> Part:
+def _needed(part: DocumentPart, name: str) -> DocumentPart:
     found = part.named(name)
     if found is None:
         raise LocalError(f"{part.name}: {name} is missing")
@@ -138,7 +138,7 @@ def _names() -> Mapping[str, Codec[Any]]:
     return found
 
 
-def _apdu(part: Part) -> bytes:
+def _apdu(part: DocumentPart) -> bytes:
     codec = _names().get(part.name)
     if codec is None:
         raise LocalError(f"no APDU is called {part.name!r}")
@@ -149,7 +149,7 @@ def _apdu(part: Part) -> bytes:
         raise LocalError(f"{part.name}: a value is not of the type that its field wants ({error})") from None
 
 
-def _value(codec: Codec[Any], part: Part, path: str) -> Any:
+def _value(codec: Codec[Any], part: DocumentPart, path: str) -> Any:
     """The value of a part, as its codec takes it together."""
     if part.type == MISSING:
         raise LocalError(f"{path}: {_undecoded(part)}")
@@ -171,16 +171,16 @@ def _value(codec: Codec[Any], part: Part, path: str) -> Any:
     return _whole(part) if part.parts else _within(path, part.type, part.value)
 
 
-def _field(name: str, codec: Codec[Any], part: Part, path: str) -> Any:
+def _field(name: str, codec: Codec[Any], part: DocumentPart, path: str) -> Any:
     """A field that the document leaves out is absent, if it may be."""
     found = part.named(name)
     if found is None and not isinstance(codec, Optional):
         raise LocalError(f"{path}: {name} is missing")
-    return _value(codec, found or Part(name, ABSENT), f"{path}.{name}")
+    return _value(codec, found or DocumentPart(name, ABSENT), f"{path}.{name}")
 
 
 def _elements(
-    kind: Callable[..., Any], codecs: Mapping[str, Codec[Any]], absent: Mapping[str, Any], part: Part, path: str
+    kind: Callable[..., Any], codecs: Mapping[str, Codec[Any]], absent: Mapping[str, Any], part: DocumentPart, path: str
 ) -> Any:
     values = {
         one.name: _value(codecs[one.name], one, f"{path}.{one.name}") for one in part.contents if one.name in codecs
@@ -191,14 +191,14 @@ def _elements(
         raise LocalError(f"{path}: {error}") from None
 
 
-def _chosen(alternatives: Mapping[int, tuple[type, Codec[Any]]], part: Part, path: str) -> Codec[Any]:
+def _chosen(alternatives: Mapping[int, tuple[type, Codec[Any]]], part: DocumentPart, path: str) -> Codec[Any]:
     for kind, codec in alternatives.values():
         if part.type == type_word(kind) or (kind is Data and part.type in DATA_TYPES):
             return codec
     raise LocalError(f"{path}: no choice is of the type {part.type!r}")
 
 
-def _data(part: Part, path: str) -> Data:
+def _data(part: DocumentPart, path: str) -> Data:
     if part.type in CONTAINERS:
         items = [_value(DATA, one, f"{path}[{number}]") for number, one in enumerate(part.contents)]
         return Data(DataTag[part.type.upper()], tuple(items))
@@ -208,13 +208,13 @@ def _data(part: Part, path: str) -> Data:
     return value
 
 
-def _counts_by_hex(part: Part) -> bool:
+def _counts_by_hex(part: DocumentPart) -> bool:
     if part.hex is None or part.type in _WITHOUT_VALUE:
         return False
     return part.type == "compact-array" or (part.value is None and not part.parts)
 
 
-def _from_hex(codec: Codec[Any], part: Part, path: str) -> Any:
+def _from_hex(codec: Codec[Any], part: DocumentPart, path: str) -> Any:
     try:
         reader = Reader(bytes.fromhex(part.hex or ""))
         value = codec.read(reader)
@@ -224,7 +224,7 @@ def _from_hex(codec: Codec[Any], part: Part, path: str) -> Any:
     return value
 
 
-def _whole(part: Part) -> bytes:
+def _whole(part: DocumentPart) -> bytes:
     """Octets: given as they are, or made of an APDU or of pieces; what could not be decoded inside stays what it was."""
     if part.parts:
         return b"".join(_raw(one) if one.type == MISSING else octets_of(one) for one in part.contents)
@@ -232,7 +232,7 @@ def _whole(part: Part) -> bytes:
     return found
 
 
-def _raw(part: Part) -> bytes:
+def _raw(part: DocumentPart) -> bytes:
     return b"".join(_raw(one) for one in part.parts) if part.parts else _from_hex(REST, part, part.name)
 
 
