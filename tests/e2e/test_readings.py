@@ -32,7 +32,8 @@ from asked_meters import (
     Simulator,
     running,
 )
-from harness import Receiver, System
+from free_ports import free_port
+from harness import Receiver, System, system
 from lxml import etree
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
 
@@ -228,6 +229,37 @@ def test_a_group_of_usage_points_is_the_meters_at_them(whole: System, simulator:
         assert Decimal(read[meter["mrid"]][IMPORT][0].text) == simulator.value(meter["name"], IMPORT)
     answer = post(whole, body.replace("F0", "F9"))
     assert (found(answer, "Result"), found(answer, "code")) == (["FAILED"], ["2.12"])
+
+
+@pytest.mark.ci
+def test_a_gas_meter_behind_an_electricity_meter(tmp_path: Path) -> None:
+    volume = "0.0.0.1.1.7.58.0.0.0.0.0.0.0.0.0.42.0"
+    gas = {"name": "G1", "mrid": str(uuid.uuid4()), "usage_points": ["UP-GAS"], "behind": "", "channel": 1}
+    gas |= {"identification": "12345678", "manufacturer": "AMI"}
+    stranger_on_it = gas | {"name": "G2", "mrid": str(uuid.uuid4()), "usage_points": [], "channel": 2}
+    with system(tmp_path, meters=1) as one:
+        one.config["clock"] = {"mode": "stepped", "start_at": START}
+        one.config["meter_sim"] |= {"port": free_port(), "token_file": str(tmp_path / "meter_sim.tokens")}
+        (meter,) = one.config["meters"]
+        meter["simulated"] |= {"model": "gas-submeter", "time_zone_minutes": -60}
+        one.config["meters"] += [each | {"behind": meter["name"]} for each in (gas, stranger_on_it)]
+        one.start_together()
+        simulator = Simulator(one)
+        try:
+            by_point = "<UsagePoint><Names><name>UP-GAS</name></Names></UsagePoint>"
+            answer = post(one, query([by_point, meter["mrid"], stranger_on_it["mrid"]], (volume, IMPORT)))
+            read = values(answer)
+            assert {mrid: set(found) for mrid, found in read.items()} == {
+                gas["mrid"]: {volume},
+                meter["mrid"]: {IMPORT},
+            }
+            (value,) = read[gas["mrid"]][volume]
+            litres = simulator.read(meter["name"], 4, "0-1:24.2.1", 2)
+            assert (Decimal(value.text), value.at, value.source) == (Decimal(litres) / 1000, START, "meter")
+            assert Decimal(read[meter["mrid"]][IMPORT][0].text) == simulator.value(meter["name"], IMPORT)
+            assert sorted(found(answer, "code")) == ["5.2", "5.6", "5.6"], "channel 2 has nobody on it"
+        finally:
+            simulator.close()
 
 
 def test_values_of_one_quality(whole: System) -> None:

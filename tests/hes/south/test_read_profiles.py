@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ami_dlms import data
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult
 from ami_hes.operations.read_results import METER, STORE, STORE_FIRST, ReadValues
 from ami_meter_sim.faults import Rule
@@ -178,6 +180,64 @@ async def test_columns_that_were_changed_are_found_again(measured: Any) -> None:
     assert [int(value or -1) for value in of(found, REGISTER).values] == [
         one.imported(at) for at in times(of(found, REGISTER))
     ]
+
+
+def without_selection(one: Measured, monkeypatch: pytest.MonkeyPatch, name: DataAccessResult) -> list[int]:
+    """From now on the meter gives a buffer as a whole or not at all; the list counts how often it gave it."""
+    meter, whole = one.bench.meter, list[int]()
+    get = type(meter).get
+
+    def got(self: Any, descriptor: AttributeDescriptor, context: Any, at: datetime) -> Data | DataAccessResult:
+        if descriptor == attribute(PROFILE, 2):
+            if context.selection is not None:
+                return name
+            whole.append(1)
+        return get(self, descriptor, context, at)
+
+    monkeypatch.setattr(type(meter), "get", got)
+    return whole
+
+
+@pytest.mark.parametrize("refusal", [DataAccessResult.SCOPE_OF_ACCESS_VIOLATED, DataAccessResult.OTHER_REASON])
+async def test_a_meter_without_selective_access_is_read_whole(
+    measured: Any, monkeypatch: pytest.MonkeyPatch, refusal: DataAccessResult
+) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    start, end = (
+        one.bench.at.replace(minute=0) - timedelta(hours=6),
+        one.bench.at.replace(minute=0) - timedelta(hours=2),
+    )
+    whole = without_selection(one, monkeypatch, refusal)
+    outcome, found = await one.read(start, end, REGISTER, QUANTITY)
+    assert outcome.ok, outcome.reason
+    register, quantity = of(found, REGISTER), of(found, QUANTITY)
+    ends = [start + timedelta(minutes=15 * number) for number in range(1, 17)]
+    assert times(register) == times(quantity) == ends and whole == [1]
+    assert [int(value or -1) for value in register.values] == [one.imported(at) for at in ends]
+    assert None not in quantity.values, "the row before the time is there as well"
+
+
+async def test_a_profile_that_is_too_long_to_be_read_whole_is_not(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    whole = without_selection(one, monkeypatch, DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
+    monkeypatch.setattr("ami_hes.operations.read_profiles.MOST_WHOLE", 100)
+    outcome, found = await one.read(one.bench.at - timedelta(hours=1), one.bench.at, REGISTER, DAILY)
+    assert [(left.reading_type, left.code) for left in found.not_read] == [(REGISTER, "5.3")] and not whole
+    assert "gives no part of it" in outcome.reason and "100 are read whole at most" in outcome.reason
+
+
+async def test_a_profile_without_a_clock_is_not_read(measured: Any) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    columns = one.bench.read(PROFILE, 3).value
+    assert isinstance(columns, tuple)
+    assert (
+        one.bench.meter.set(attribute(PROFILE, 3), data.array(*columns[1:]), one.bench.at) is DataAccessResult.SUCCESS
+    )
+    one.bench.later(hours=2)
+    outcome, found = await one.read(one.bench.at - timedelta(hours=1), one.bench.at, REGISTER)
+    assert (outcome.code, found.count) == ("5.3", 0) and "has no column with a clock" in outcome.reason
 
 
 def gone(one: Measured) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_hes.meters import GetRefused, MeterFault, Session
@@ -23,11 +24,13 @@ from ami_mapping.attributes import UnreadableValue, scaler_unit_of
 from ami_mapping.faults import Fault, explain, explain_refused_reading
 from ami_mapping.intervals import Span
 from ami_mapping.lookup import Match, ReadingTable
-from ami_mapping.profiles import Profile
+from ami_mapping.profiles import PROFILE_GENERIC, Profile
 
 MOST_ROWS = 4_000
 """Of one request: longer times are read in parts, so that an answer stays small in memory."""
 ROWS_PER_INTERVAL, MORE_ROWS = 4, 1_000
+MOST_WHOLE, ENTRIES_IN_USE = 10_000, 7
+"""Rows of a profile that is read whole since the meter gives no part of it, and the attribute that says how many it has."""
 MOST_IRREGULAR = 40_000
 """Rows of a profile without a capture period: a quarter of an hour each over the longest time that may be asked for."""
 NO_COLUMNS = ("SCOPE_OF_ACCESS_VIOLATED", "TYPE_UNMATCHED", "OTHER_REASON")
@@ -206,10 +209,35 @@ class ProfileReader:
             except GetRefused as refusal:
                 if refusal.name not in NO_COLUMNS:
                     raise
-                buffer.columns = tuple(range(len(profile.columns)))
-                value = await self._session.get(profile.buffer, profile.between(first, last), encoded=True)
+                everything = tuple(range(len(profile.columns)))
+                found = await self._all_columns(profile, profile.between(first, last))
+                if found is None:
+                    buffer = Buffer(profile, everything, wanted)
+                    buffer.columns = everything
+                    buffer.take(await self._whole(profile), MOST_WHOLE)
+                    return buffer
+                buffer.columns, value = everything, found
             buffer.take(value, _most_rows(part, profile.capture_period_s))
         return buffer
+
+    async def _all_columns(self, profile: Profile, access: SelectiveAccess) -> Data | None:
+        """None where the meter gives no part of the profile at all."""
+        try:
+            return await self._session.get(profile.buffer, access, encoded=True)
+        except GetRefused as refusal:
+            if refusal.name not in NO_COLUMNS:
+                raise
+            return None
+
+    async def _whole(self, profile: Profile) -> Data:
+        """All rows, of which those of the time are taken here; ValueError where there are too many (M-143)."""
+        in_use = await self._session.get(AttributeDescriptor(PROFILE_GENERIC, profile.obis, ENTRIES_IN_USE))
+        number = in_use.value if isinstance(in_use.value, int) else None
+        if number is None or number > MOST_WHOLE:
+            raise ValueError(
+                f"the meter gives no part of it, it has {number} rows, and {MOST_WHOLE} are read whole at most"
+            )
+        return await self._session.get(profile.buffer, encoded=True)
 
     def _fail(self, asked: Asked, fault: Fault) -> None:
         self.not_read.append(NotRead(asked.reading_type, fault.code, fault.level, fault.reason))
