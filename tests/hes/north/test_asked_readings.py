@@ -72,7 +72,9 @@ def test_groups_count_in_the_size_of_a_request() -> None:
 
 
 def test_qualities_go_along_once_each() -> None:
-    (command, *_) = planned(end_device_groups=(group("F1"),), qualities=(MISSING, VALID, MISSING)).commands
+    made = planned(end_device_groups=(group("F1"),), qualities=(MISSING, VALID, MISSING))
+    command, *_ = made.commands
+    assert made.summary == f"{CODE} with quality 2.5.259 or 1.0.0"
     wanted = WantedReadings.parse(command.body)
     assert (wanted.reading_types, wanted.qualities) == ((CODE,), ("2.5.259", "1.0.0"))
 

@@ -160,6 +160,27 @@ async def test_an_imported_meter_is_taken_out_and_a_configured_one_is_not(
         assert await hes(running, "meters", "show", "M7") == 2
 
 
+async def test_a_sub_meter_is_imported_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "gas.csv"
+    rows = [f"G1,{mrid(9)},M1,1,00345678,ELS,F12", f"G2,{mrid(10)},M1,1,00345679,ELS,F12"]
+    file.write_text("\n".join(["name,mrid,behind,channel,identification,manufacturer,feeder", *rows, ""]))
+    async with north(tmp_path) as running:
+        assert await hes(running, "meters", "import", str(file)) == 1
+        assert "channel 1 of M1 already belongs to G1" in "".join(capsys.readouterr()).replace("\n", " ")
+        assert await hes(running, "meters", "list", "--group", "feeder=F12", "--json") == 0
+        (listed,) = json.loads(capsys.readouterr().out)["meters"]
+        assert (listed["name"], listed["address"]) == ("G1", "channel 1 of M1")
+        assert await hes(running, "meters", "show", "G1", "--json") == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert shown["entry"]["identification"] == "00345678" and "client_wport" not in shown["defaults"]
+        assert await hes(running, "meters", "forget-scalers", "G1") == 2
+        assert "have those of M1 forgotten" in capsys.readouterr().err
+        reply = (await running.ask(request(control(DISCONNECT, "G1")))).reply
+        assert reply is not None and [error.code for error in reply.errors] == ["5.2"]
+    async with north(tmp_path) as running:
+        assert await hes(running, "meters", "show", mrid(9)) == 0, "it is kept"
+
+
 async def test_the_scalers_of_a_meter_are_forgotten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = {AttributeDescriptor(3, Obis.parse("1-0:1.8.0*255"), 3): ScalerUnit(3, 30).encode()}
     other = dict.fromkeys(given, ScalerUnit(0, 30).encode())

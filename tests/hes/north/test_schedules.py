@@ -416,3 +416,14 @@ async def test_large_events_are_written_while_other_requests_are_answered(
         assert sorted(len(meters_of(one)) for one in bodies) == [2, 5, 5]
         assert set().union(*map(meters_of, bodies)) == {f"M{number}" for number in range(1, 13)}
         assert len({event_of(one).header.message_id for one in bodies}) == 3
+
+
+async def test_a_sub_meter_is_collected_by_its_own_codes(tmp_path: Path, events: list[Any]) -> None:
+    gas = {"name": "G1", "mrid": mrid(9), "behind": "M1", "channel": 1, "identification": "12345678"}
+    hours, clock, readers = "0.0.7.1.1.7.58.0.0.0.0.0.0.0.0.0.42.0", clock_at(START), Readers(lacking={"G1"})
+    registry = [*entries(1), gas | {"manufacturer": "AMI"}]
+    async with collecting(tmp_path, clock, events, readers, registry=registry) as hes:
+        await order(hes, reading_types=[hours], meters=["G1"], group=None)
+        await clock.advance_to(DUE)
+        await reported(events, "meter_done")
+    assert readers.asked == [("G1", *MIDNIGHTS[:2])], "the day, and no value as it is now"

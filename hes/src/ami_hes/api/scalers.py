@@ -33,6 +33,11 @@ def scaler_routes(registry: Registry, forget: Forget) -> list[Route]:
         meter = registry.find_by_name(name) or registry.find_by_mrid(name)
         if meter is None:
             raise ApiRefused(HTTPStatus.NOT_FOUND, f"there is no meter with the name or mRID {name[:100]}")
+        if meter.behind:
+            reason = (
+                f"{meter.name} is on {meter.place}, which gives its scalers: have those of {meter.behind} forgotten"
+            )
+            raise ApiRefused(HTTPStatus.CONFLICT, reason)
         with query.looking():
             return query.given(ForgottenScalers(name=meter.name, scaler_units=await forget(meter)))
 

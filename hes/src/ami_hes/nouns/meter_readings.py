@@ -98,6 +98,7 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
         for one in _page(list(meters.values()), message)
     ]
     summary = " ".join(types) or "all that the meters have"
+    summary += f" with quality {' or '.join(qualities)}" if qualities else ""
     return Plan(tuple(commands), tuple(dict.fromkeys(errors)), summary, _asked(query, context.partner))
 
 

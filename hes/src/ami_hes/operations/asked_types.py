@@ -119,6 +119,19 @@ def is_served(text: str, table: ReadingTable) -> bool:
     return True
 
 
+def is_over_time(text: str, table: ReadingTable) -> bool:
+    """Whether what is served is a value over a time, whichever kind of meter has it."""
+    kinds = (False, True) if is_served(text, table) else ()
+    return any(_has_rows_over_time(text, table, of_sub_meter=sub_meter) for sub_meter in kinds)
+
+
+def _has_rows_over_time(text: str, table: ReadingTable, *, of_sub_meter: bool) -> bool:
+    try:
+        return bool(answered_by(text, table, of_sub_meter=of_sub_meter).by_profiles.matches)
+    except RefusedReadingType:
+        return False
+
+
 @lru_cache(maxsize=MOST_REMEMBERED)
 def answered_by(text: str, table: ReadingTable, *, of_sub_meter: bool = False) -> Answered:
     """What answers a ReadingType; the same few are asked of thousands of meters. RefusedReadingType where nothing does, or for a multiplier that is in no list."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ami_hes.meters.registry import Registry
-from ami_hes.operations.asked_types import answered_by
+from ami_hes.operations.asked_types import demand_served
 from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
 from ami_hes.store import NameTaken, Schedules, StoredRun, StoredSchedule
 from ami_mapping.lookup import readings
@@ -122,7 +122,7 @@ def _check(definition: Definition, registry: Registry) -> None:
         raise NotASchedule(f"{definition.time_zone[:100]} is no IANA time zone") from None
     for code in definition.reading_types:
         try:
-            answered_by(code, readings())
+            demand_served(code, readings())
         except RefusedReadingType as refused:
             raise NotASchedule(f"{code[:200]}: {refused.reason}") from None
     if not definition.reading_types:

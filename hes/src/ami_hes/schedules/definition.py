@@ -8,7 +8,7 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from ami_hes.meters.registry import Meter, Registry
-from ami_hes.operations.asked_types import answered_by
+from ami_hes.operations.asked_types import is_over_time
 from ami_hes.operations.read_results import STORE_FIRST, WantedReadings, number_of
 from ami_hes.schedules.periods import Every, Recurrence
 from ami_hes.store import StoredSchedule
@@ -75,7 +75,7 @@ class Definition:
 
     def _has_profiles_alone(self) -> bool:
         table = readings()
-        return all(answered_by(code, table).by_profiles.matches for code in self.reading_types)
+        return all(is_over_time(code, table) for code in self.reading_types)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
