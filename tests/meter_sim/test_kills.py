@@ -1,4 +1,4 @@
-"""A simulator that is killed under load, again and again: no invocation counter is used twice, no acknowledged switching is lost."""
+"""A simulator that is killed under load, again and again: no invocation counter is used twice, no acknowledged switching or write is lost."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import tomli_w
@@ -18,13 +19,21 @@ from free_ports import free_port
 
 from ami_cli.bench_fleet.client import Asking, Client, NoAnswer
 from ami_dlms import data
-from ami_dlms.association import Action, ActionOutcome, ClientConnection, Get, GetResult, Open, Opened
-from ami_dlms.enums import ActionResult
+from ami_dlms.association import Action, ActionOutcome, ClientConnection, Get, GetResult, Open, Opened, Set, SetResult
+from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_meter_sim.populating import Prepared, prepare
 from ami_meter_sim.settings import Settings
 
 METERS, WORKERS, HEADER = 24, 6, 8
 GENERAL_GLO = 0xDB
+TIME_ZONE = attribute((8, "0-0:1.0.0"), 3)
+
+
+class State(NamedTuple):
+    """What a meter shows."""
+
+    connected: bool
+    time_zone: int
 
 
 @dataclass
@@ -63,13 +72,14 @@ def counters_in(octets: bytes) -> list[int]:
 
 
 class HeadEnd(Client):
-    """Switches meters, and knows which of them have said so."""
+    """Switches meters and sets their time zones, and knows which of them have said so."""
 
     def __init__(self, population: Prepared) -> None:
         super().__init__(population)
         self.heard: dict[int, list[int]] = defaultdict(list)
-        self.acknowledged: dict[int, bool] = dict.fromkeys(range(METERS), True)
-        self.unsure: set[int] = set()
+        self.acknowledged: dict[int, State] = {}
+        self.perhaps: dict[int, State] = {}
+        """What a meter was asked for and has not answered."""
 
     async def managing(self, index: int) -> tuple[Heard, ClientConnection]:
         asking = await self._connect(index)
@@ -82,24 +92,33 @@ class HeadEnd(Client):
             raise
         return heard, managing
 
-    async def switch(self, index: int) -> None:
-        wanted = not self.acknowledged[index]
+    async def change(self, index: int, time_zone: int | None = None) -> None:
+        """The other position of the switch, or this time zone."""
+        before = self.acknowledged[index]
         heard, managing = await self.managing(index)
-        self.unsure.add(index)
         try:
-            order = Action(method(SWITCH, 2 if wanted else 1), data.integer(0))
-            outcome = await self._expect(heard, managing, order, ActionOutcome)
-            assert outcome.result is ActionResult.SUCCESS
-            self.acknowledged[index] = wanted
-            self.unsure.discard(index)
+            if time_zone is None:
+                after = State(not before.connected, before.time_zone)
+                self.perhaps[index] = after
+                order = Action(method(SWITCH, 2 if after.connected else 1), data.integer(0))
+                outcome = await self._expect(heard, managing, order, ActionOutcome)
+                assert outcome.result is ActionResult.SUCCESS
+            else:
+                self.perhaps[index] = after = State(before.connected, time_zone)
+                written = await self._expect(heard, managing, Set(TIME_ZONE, data.long(time_zone)), SetResult)
+                assert written.result is DataAccessResult.SUCCESS
+            self.acknowledged[index] = after
+            del self.perhaps[index]
         finally:
             heard.close()
 
-    async def state(self, index: int) -> bool:
+    async def state(self, index: int) -> State:
         heard, managing = await self.managing(index)
-        answer = await self._expect(heard, managing, Get(attribute(SWITCH, 2)), GetResult)
+        connected = await self._expect(heard, managing, Get(attribute(SWITCH, 2)), GetResult)
+        time_zone = await self._expect(heard, managing, Get(TIME_ZONE), GetResult)
         heard.close()
-        return bool(answer.value.value)  # type: ignore[union-attr]
+        assert connected.value is not None and time_zone.value is not None
+        return State(bool(connected.value.value), int(time_zone.value.value))
 
 
 async def started(path: Path) -> asyncio.subprocess.Process:
@@ -115,13 +134,14 @@ async def started(path: Path) -> asyncio.subprocess.Process:
 
 
 async def killed_under_load(head_end: HeadEnd, process: asyncio.subprocess.Process, dice: random.Random) -> None:
-    """Several workers, each with meters of its own; after some switchings the process is killed in the middle of others."""
+    """Several workers, each with meters of its own; after some changes the process is killed in the middle of others."""
     left = dice.randrange(20, 60)
 
     async def work(number: int) -> None:
         nonlocal left
         while True:
-            await head_end.switch(dice.randrange(number, METERS, WORKERS))
+            index = dice.randrange(number, METERS, WORKERS)
+            await head_end.change(index, dice.choice((None, dice.randrange(-720, 721))))
             left -= 1
             if left == 0:
                 process.send_signal(signal.SIGKILL)
@@ -148,9 +168,10 @@ async def test_killed_under_load(tmp_path: Path, times: int) -> None:
         process = await started(path)
         for index in range(METERS):
             state = await head_end.state(index)
-            assert state is head_end.acknowledged[index] or index in head_end.unsure, index
+            known = head_end.acknowledged.get(index, State(True, state.time_zone))
+            assert state in (known, head_end.perhaps.get(index, known)), index
             head_end.acknowledged[index] = state
-        head_end.unsure.clear()
+        head_end.perhaps.clear()
         await killed_under_load(head_end, process, dice)
     for index, counters in head_end.heard.items():
         assert len(set(counters)) == len(counters) > 0, index
