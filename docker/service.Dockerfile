@@ -21,7 +21,7 @@ FROM python:3.13-slim
 RUN useradd --system --uid 10001 --user-group --no-create-home ami \
  && mkdir /var/lib/ami && chown ami:ami /var/lib/ami
 COPY --from=builder /app /app
-COPY docker/meters.py /app/
+COPY docker/meters.py docker/routed_prefix.py /app/
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER ami
 WORKDIR /var/lib/ami

@@ -44,7 +44,7 @@ def docker_setup(captures: Path) -> Iterator[list[str]]:
         "DLMS_PORT": str(free_port()),
         "CAPTURES": str(captures),
         "METER_PORTS": "{0[0]}-{0[9]}".format(free_ports(10)),
-        "COMPOSE_PROFILES": "capture,field",
+        "COMPOSE_PROFILES": "capture,field,town",
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():

@@ -270,7 +270,7 @@ def test_a_container_holds_its_own_keys_alone(compose: Compose, service: str, na
     assert json.loads(compose.python(service, code).stdout) == names
 
 
-@pytest.mark.parametrize("service", [*SERVICES, "capture"])
+@pytest.mark.parametrize("service", [*SERVICES, "capture", "town"])
 def test_nobody_takes_the_memory_and_processes_of_the_machine(compose: Compose, service: str) -> None:
     host = compose.inspect(service)["HostConfig"]
     assert 0 < host["Memory"] <= 512 * 2**20
@@ -303,6 +303,41 @@ def test_a_head_end_of_its_own_works_the_published_meters(compose: Compose, tmp_
     done = subprocess.run(reading, capture_output=True, text=True, timeout=PATIENCE_S, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     assert last["device_id"] in done.stdout
+
+
+def test_the_container_of_a_prefix_keeps_no_capability(compose: Compose) -> None:
+    host = compose.inspect("town")["HostConfig"]
+    assert host["Privileged"] is False
+    assert {name.removeprefix("CAP_") for name in host["CapAdd"]} == {"NET_ADMIN", "SETUID", "SETGID"}
+    status = compose.python("town", "print(open('/proc/1/status').read())").stdout
+    of_simulator = dict(
+        re.findall(r"^(Uid|Gid|Groups|CapInh|CapPrm|CapEff|CapAmb|NoNewPrivs):\t(.*)$", status, re.MULTILINE)
+    )
+    ids = {of_simulator.pop(name) for name in ("Uid", "Gid")}
+    assert all(set(one.split()) == {"10001"} or "0" not in one.split() for one in ids), ids
+    assert of_simulator.pop("Groups").strip() == "" and of_simulator.pop("NoNewPrivs") == "1"
+    assert {int(value, 16) for value in of_simulator.values()} == {0}
+
+
+def test_each_meter_of_a_prefix_has_an_address_that_the_hes_reaches_at_port_4059(compose: Compose) -> None:
+    """It is put on their network, imports their shipment file, and reads the first, the last and one between."""
+    subprocess.run(
+        ["docker", "network", "connect", f"{compose.project}_town", compose.inspect("hes")["Id"]],
+        check=True,
+        timeout=PATIENCE_S,
+    )
+    command = ("exec", "-T", "--user", "ami", "town", "meter-sim", "shipment", "--config", "/etc/ami/town.toml")
+    shipped = compose.run(*command).stdout
+    meters = json.loads(shipped)["meters"]
+    chosen = [meters[0], meters[300], meters[-1]]
+    assert [one["address"] for one in chosen] == ["10.113.128.1:4059", "10.113.129.45:4059", "10.113.129.244:4059"]
+    code = f"open('/tmp/town.json', 'w').write({json.dumps({'format': 1, 'meters': chosen})!r})"
+    assert compose.python("hes", code).returncode == 0
+    hes = ("exec", "-T", "hes", "hes")
+    compose.run(*hes, "meters", "import", "/tmp/town.json", "--token-file", TOKENS)
+    names = [one["name"] for one in chosen]
+    read = compose.run(*hes, "read", *names, "--type", "1-0:1.8.0", "--json", "--token-file", TOKENS).stdout
+    assert all(name in read for name in names), read
 
 
 def test_a_meter_has_no_way_to_the_cim_port_of_the_hes(compose: Compose) -> None:

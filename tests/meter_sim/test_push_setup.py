@@ -76,6 +76,7 @@ WRITTEN: list[tuple[int, int, Data, Data]] = [
     (0, 7, data.long_unsigned(60), data.structure(data.long_unsigned(1))),
     (1, 8, data.octet_string(bytes(6)), data.octet_string(bytes(5))),
     (1, 9, data.integer(102), data.unsigned(102)),
+    (1, 9, data.integer(102), data.integer(-1)),
     (2, 7, data.structure(*[data.long_unsigned(9)] * 3), data.long_unsigned(9)),
     (2, 11, data.enum(2), data.enum(3)),
     (
@@ -233,12 +234,15 @@ def test_the_steepest_delays_stay_bounded() -> None:
         (b"hes.example:1", ("hes.example", 1)),
         (b"\xc0\xa8\x01\x02\x0f\xdb", ("192.168.1.2", 4059)),
         (bytes(15) + b"\x01\x8f\xdb", ("::1", 36827)),
+        (b"\x7f\x00\x00\x01\x00\x50", ("127.0.0.1", 80)),
+        (b"\x0a\x00\x00\x01\x00\x00", None),
         (b"", None),
         (b"hes", None),
         (b":4059", None),
         (b"hes:0", None),
         (b"hes:65536", None),
         (b"hes:x", None),
+        (b"hes:xy", None),
         (b"h\xe9s:1", None),
     ],
 )

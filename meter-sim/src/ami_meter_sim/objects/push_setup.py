@@ -23,7 +23,6 @@ from ami_meter_sim.clock.wildcards import next_moment
 from ami_meter_sim.objects.captured import CAPTURE_OBJECT, MOST_OBJECTS, WITH_COLUMNS, WITH_RESTRICTION, Element
 from ami_meter_sim.objects.cosem_object import Options
 from ami_meter_sim.objects.shapes import (
-    INT8,
     LOGICAL_NAME,
     UINT8,
     UINT16,
@@ -45,6 +44,9 @@ A_XDR_ENCODED = 0
 """message_type."""
 ADDRESS_AND_PORT = (6, 18)
 """Octets of an IPv4 or IPv6 address with its port."""
+PORTS = range(1, 0x10000)
+CLIENTS = Number(DataTag.INTEGER, range(0x80))
+"""A client's SAP is no negative number, though its type has them."""
 NEVER = CosemDateTime()
 
 
@@ -297,7 +299,7 @@ class PushSetupV1(PushSetupV0):
         **PushSetupV0.writable,
         "push_object_list": Array(WITH_RESTRICTION, MOST_OBJECTS),
         "port_reference": LOGICAL_NAME,
-        "push_client_SAP": INT8,
+        "push_client_SAP": CLIENTS,
         "push_protection_parameters": Array(PROTECTION, MOST_PROTECTIONS),
     }
 
@@ -363,12 +365,11 @@ class PushSetupV2(PushSetupV1):
 
 def parse_destination(transport: int, where: bytes) -> Destination | None:
     """From "host:port" ("[v6]:port") or an address and a port in octets, as meters in the field have either."""
-    if len(where) in ADDRESS_AND_PORT and not where.isascii():
-        return Destination(transport, str(ip_address(where[:-2])), int.from_bytes(where[-2:], "big"))
-    try:
+    if where.isascii() and where.decode("ascii").isprintable():
         host, _, port = where.decode("ascii").rpartition(":")
-    except UnicodeDecodeError:
-        return None
-    if not host or not port.isdecimal() or int(port) not in range(1, 0x10000):
-        return None
-    return Destination(transport, host.strip("[]"), int(port))
+        known = bool(host) and port.isdecimal() and int(port) in PORTS
+        return Destination(transport, host.strip("[]"), int(port)) if known else None
+    number = int.from_bytes(where[-2:], "big")
+    if len(where) in ADDRESS_AND_PORT and number in PORTS:
+        return Destination(transport, str(ip_address(where[:-2])), number)
+    return None
