@@ -50,8 +50,12 @@ async def test_faults(tmp_path: Path) -> None:
             "M1001 connected slow",
             "M1002 connected slow",
         ]
-        assert (await run(url, "fault", "list")).startswith("1 {")
+        listed = await run(url, "fault", "list")
+        assert listed.startswith("1 slow ") and "when.class=[7,3]" in listed and "group" not in listed
+        again = json.loads(await run(url, "fault", "set", *listed.split()[1:]))
+        assert again["rule"] == made["rule"], "it is what `fault set` takes"
         assert json.loads(await run(url, "fault", "reset", "1")) == {"rules": 1}
+        await run(url, "fault", "reset", "2")
         await run(url, "fault", "set", "silent")
         assert json.loads(await run(url, "fault", "reset")) == {"rules": 1, "conditions": 0}
 
@@ -73,6 +77,25 @@ async def test_scenarios(tmp_path: Path) -> None:
         assert "no scenario 'flood'" in await run(url, "scenario", "run", "flood", fails=True)
     listed = CliRunner().invoke(app, ["scenario", "list"]).output
     assert "chaos" in listed and "A head-end should" in listed
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("words", [("faults",), ("scenario", "list")])
+def test_long_lists_fit_the_terminal(monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], columns: int) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    whole = CliRunner().invoke(app, words).output
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = CliRunner().invoke(app, words).output
+    assert max(map(len, shown.splitlines())) <= columns < max(map(len, whole.splitlines()))
+    assert shown.split() == whole.split()
+
+
+def test_every_help_looks_the_same() -> None:
+    """Groups that are loaded late are made by themselves, and typer's own ways are others."""
+    groups = ["meters", "fault", "snapshot", "clock", "scenario", "store"]
+    for words in [[], *([one] for one in groups)]:
+        shown = CliRunner().invoke(app, [*words, "--help"]).output
+        assert shown.startswith("Usage: ") and "install-completion" not in shown, words
 
 
 async def test_a_scenario_is_followed_as_a_table(tmp_path: Path) -> None:
@@ -101,6 +124,7 @@ async def test_a_scenario_is_followed_as_a_table(tmp_path: Path) -> None:
 async def test_what_goes_wrong_is_said(tmp_path: Path) -> None:
     async with served(tmp_path) as api:
         url = str(api.client.base_url)
+        assert "did you mean 'slow'?" in await run(url, "fault", "set", "slw", fails=True)
         assert "there is no 'lazy'" in await run(url, "fault", "set", "lazy", fails=True)
         assert "is not key=value" in await run(url, "fault", "set", "slow", "seconds", fails=True)
         assert "no meter 'M7'" in await run(url, "meters", "show", "M7", fails=True)

@@ -1,6 +1,7 @@
 """`meter-sim fault`: set faults at the meters of a running process, and reset them."""
 
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -33,9 +34,10 @@ def set_fault(
 
 @fault.command("list")
 def list_rules(url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
-    """List the faults that are set."""
+    """List the faults that are set, each by its number and as `fault set` takes it."""
     for one in asked(url, token_file, "GET", "/faults"):
-        typer.echo(f"{one['number']} {json.dumps(one['rule'])}")
+        rule = dict(one["rule"])
+        typer.echo(" ".join([str(one["number"]), rule.pop("fault"), *_keys(rule)]))
 
 
 @fault.command("reset")
@@ -60,3 +62,12 @@ def _put(rule: dict[str, Any], text: str) -> None:
         place[inner] = json.loads(value)
     except ValueError:
         place[inner] = value
+
+
+def _keys(rule: dict[str, Any], table: str = "") -> Iterator[str]:
+    """The other way round; what is empty is left out."""
+    for key, value in rule.items():
+        if isinstance(value, dict):
+            yield from _keys(value, f"{key}.")
+        elif value not in (None, []):
+            yield f"{table}{key}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"

@@ -8,9 +8,14 @@ import typer
 from ami_meter_sim.commands.api_client import DEFAULT_URL, Group, TokenFile, Url, asked, show
 from ami_meter_sim.scenarios import progress
 from ami_meter_sim.scenarios.model import ScenarioError, load, shipped
+from ami_process.terminal_text import wrapped
 
 scenario = typer.Typer(
-    name="scenario", no_args_is_help=True, help="Let things happen to many meters in the course of time."
+    name="scenario",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Let things happen to many meters in the course of time.",
 )
 
 
@@ -18,7 +23,7 @@ scenario = typer.Typer(
 def list_scenarios() -> None:
     """List the scenarios that come with the simulator, and what to expect of a head-end."""
     for name in shipped():
-        typer.echo(f"{name}\n  {' '.join(load(name).about.split())}")
+        typer.echo(f"{name}\n{wrapped(' '.join(load(name).about.split()), '  ')}")
 
 
 @scenario.command("run")

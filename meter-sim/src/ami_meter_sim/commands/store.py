@@ -20,7 +20,11 @@ def store_commands(state_in: Callable[[Path], Path]) -> typer.Typer:
     """`state_in` says which folder a configuration names."""
 
     commands = typer.Typer(
-        name="store", no_args_is_help=True, help="Copy, restore or upgrade what meters keep, while none of them runs."
+        name="store",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        help="Copy, restore or upgrade what meters keep, while none of them runs.",
     )
 
     @commands.command("backup")

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from ami_meter_sim.faults.registry import FAULTS, FaultRow
 from ami_meter_sim.faults.rule import Rule
 from ami_meter_sim.faults.when import When
+from ami_process.terminal_text import wrapped
 
 INTRODUCTION = """\
 # Faults
@@ -38,11 +39,11 @@ BOUNDS = (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "to"),
 
 
 def listed() -> Iterator[str]:
-    """A line for each fault, and one for the head-end."""
+    """What each fault does, and what the head-end should do about it, in lines of the terminal."""
     width = max(map(len, FAULTS))
     for row in FAULTS.values():
-        yield f"{row.name:{width}}  {row.does}"
-        yield f"{'':{width}}  head-end: {row.advice}"
+        yield wrapped(row.does, f"{row.name:{width}}  ")
+        yield wrapped(row.advice, f"{'':{width}}  head-end: ", f"{'':{width}}    ")
 
 
 def page() -> str:

@@ -3,7 +3,8 @@
 {fault = "slow", seconds = 3.0, probability = 0.2, seed = 7, share = 0.1, when = {service = "get", class = 7}}
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Self
 
@@ -57,7 +58,7 @@ class Rule(Documented):
         name = given.get("fault")
         row = FAULTS.get(name) if isinstance(name, str) else None
         if row is None:
-            raise FaultError(f"fault: there is no {str(name)[:60]!r}; there are {', '.join(FAULTS)}")
+            raise FaultError(f"fault: {_unknown(str(name), FAULTS)}")
         own = {key: value for key, value in given.items() if key not in cls.model_fields}
         rest = {key: value for key, value in given.items() if key in cls.model_fields}
         try:
@@ -117,5 +118,13 @@ def _problem(name: str, kind: type[Fault], problem: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         of_when = where.startswith("when.")
         known = When.model_json_schema()["properties"] if of_when else [*kind.model_fields, *Rule.model_fields]
-        return f"{name}: there is no {where[:60]!r}; there are {', '.join(known)}"
+        return f"{name}: {_unknown(where, known)}"
     return f"{name}: {where}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _unknown(given: str, known: Iterable[str]) -> str:
+    """What there is instead, and at the end what is like it."""
+    names = list(known)
+    similar = get_close_matches(given.rpartition(".")[2][:60], names, 1)
+    meant = f"; did you mean {similar[0]!r}?" if similar else ""
+    return f"there is no {given[:60]!r}; there are {', '.join(names)}{meant}"

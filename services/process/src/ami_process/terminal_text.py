@@ -1,6 +1,11 @@
 """Text for a terminal: what came from elsewhere as it can take it, and rows in columns."""
 
+import shutil
 from collections.abc import Collection, Sequence
+from textwrap import fill
+
+UNBOUNDED = 1_000_000
+"""Columns where no terminal says how many it has: a program reads whole lines."""
 
 
 def printable(text: str) -> str:
@@ -16,3 +21,12 @@ def in_columns(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> 
     sides = [str.rjust if place in numbers else str.ljust for place in range(len(widths))]
     lines = ["  ".join(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=True)) for row in rows]
     return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def wrapped(text: str, first: str = "", rest: str | None = None) -> str:
+    """The text in lines of the terminal, between words; `first` before the first of them, `rest` (or blanks as long) before the others."""
+    width = shutil.get_terminal_size((UNBOUNDED, 0)).columns
+    indent = " " * len(first) if rest is None else rest
+    return fill(
+        text, width, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
