@@ -32,7 +32,7 @@ BLOCK = re.compile(r"(?:^<!-- shell: (.*?) -->\n)?^```(?:sh|bash|shell)\n(.*?)^`
 KEEPS_RUNNING = re.compile(r'keeps running, ready when it says "(.+)"')
 NOT_RUN = re.compile(r"not run in the tests, (.+)")
 NOT_RUN_BLOCKS = {
-    "needs Docker": 2,
+    "needs Docker": 3,
     "needs a window": 1,
     "needs the capture of the first step": 1,
     "needs a real meter": 1,
