@@ -11,13 +11,12 @@ from typing import cast
 from ami_hes.operations.asked_types import MOST_REMEMBERED, Asked
 from ami_hes.operations.read_results import ReadSeries, ReadValue, ReadValues
 from ami_hes.store import StoredSeries
-from ami_mapping.intervals import LONGEST_REGULAR_S, Span, timeline
+from ami_mapping.intervals import LONGEST_REGULAR_S, Span, timeline_of
 from ami_mapping.reading_types import ReadingType
 from ami_mapping.values import reading_value
 
 SECOND_MS, HOUR_S, DAY_S = 1_000, 3_600, 86_400
 SHORTEST_MONTH_S, LONGEST_MONTH_S = 28 * DAY_S, 31 * DAY_S
-_DIGITS = frozenset("123456789")
 Row = tuple[str | None, tuple[str, ...], bool]
 
 
@@ -43,6 +42,8 @@ def value_from(stored: StoredSeries, asked: Asked) -> ReadValue:
 
 def merged(asked: Asked, stored: StoredSeries | None, read: ReadSeries | None, span: Span) -> ReadSeries | None:
     """The values of both in the order of their times; what the meter says now counts, unless it has no value any more."""
+    if stored is None and read is not None and read.times and _is_around(span, read.times):
+        return read
     code = asked.matches[0].reading_type(asked.multiplier or 0)
     rows: dict[int, Row] = {}
     for at, value, said in () if stored is None else zip(stored.times, stored.values, stored.qualities, strict=True):
@@ -67,6 +68,11 @@ def merged(asked: Asked, stored: StoredSeries | None, read: ReadSeries | None, s
     )
 
 
+def _is_around(span: Span, times: Sequence[int]) -> bool:
+    """Whether all of these times, which are ascending, lie in it."""
+    return span.has(times[0] // SECOND_MS) and span.has(times[-1] // SECOND_MS)
+
+
 def still_to_read(asked: Asked, stored: StoredSeries | None, span: Span) -> Span | None:
     """The time in which values are not kept; None when all of them are."""
     values = () if stored is None else zip(stored.times, stored.values, strict=True)
@@ -74,7 +80,7 @@ def still_to_read(asked: Asked, stored: StoredSeries | None, span: Span) -> Span
     period_s = asked.matches[0].row.context.capture_period_s
     if not _is_interval(asked) or period_s is None:
         return _still_irregular(kept, period_s, span)
-    line = timeline(kept, kept, span, period_s, offset_s=-kept[0] % period_s if kept else 0)
+    line = timeline_of(tuple(kept), span, period_s, offset_s=-kept[0] % period_s if kept else 0)
     missing = [at for at, row in zip(line.times, line.rows, strict=True) if row is None]
     return Span(missing[0] - period_s, missing[-1]) if missing else None
 
@@ -129,13 +135,17 @@ def _plain(reading_type: str) -> tuple[str, int]:
 
 
 def _plain_texts(values: Sequence[str | None], multiplier: int) -> Sequence[str | None]:
-    """With the multiplier 0. Where as many digits are behind each point as the multiplier has, and a digit but 0 comes first, only the point goes."""
+    """With the multiplier 0. Where as many digits are behind each point as the multiplier has, only the point goes."""
     if not multiplier:
         return values
     if multiplier > 0 and values and None not in values:
         texts, point, behind = cast("Sequence[str]", values), -multiplier - 1, -multiplier
-        if {text[point:behind] for text in texts} == {"."} and _DIGITS.issuperset([text[0] for text in texts]):
-            return [text[:point] + text[behind:] for text in texts]
+        if {text[point:behind] for text in texts} == {"."}:
+            digits = [text[:point] + text[behind:] for text in texts]
+            joined = "".join(digits)
+            if joined.isascii() and joined.isdigit():
+                leading = "0" in [text[0] for text in digits]
+                return list(map(str, map(int, digits))) if leading else digits
     return [None if value is None else _plain_text(value, multiplier) for value in values]
 
 

@@ -6,7 +6,7 @@ series is one step of the database: the event loop works on meanwhile, which it 
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 
 from sqlalchemy import Connection, Delete, Row, Select, bindparam, delete, func, insert, select
@@ -48,6 +48,11 @@ _VALUES = (
     .join_from(reading_values, reading_series, _OF_ONE)
     .where(reading_series.c.mrid == bindparam("of_meter"), reading_values.c.time <= bindparam("until"))
 )
+_FOUND = _VALUES.where(
+    reading_series.c.reading_type.in_(bindparam("of_types", expanding=True)),
+    reading_values.c.time > bindparam("behind"),
+).order_by(reading_values.c.series_id, reading_values.c.time)
+"""Made once: a query that is put together for each meter costs more than what it finds."""
 
 
 class SqlReadings:
@@ -61,12 +66,8 @@ class SqlReadings:
         await self._keeping.add((mrid, series))
 
     async def find(self, mrid: str, reading_types: Sequence[str], *, after: int, until: int) -> list[StoredSeries]:
-        query = (
-            _VALUES.where(reading_series.c.reading_type.in_(reading_types), reading_values.c.time > after)
-            .order_by(reading_values.c.series_id, reading_values.c.time)
-            .params(of_meter=mrid, until=until)
-        )
-        return await self._database.transaction(lambda connection: _series(connection, query))
+        wanted = {"of_meter": mrid, "of_types": list(reading_types), "behind": after, "until": until}
+        return await self._database.transaction(lambda connection: _series(connection, _FOUND, wanted))
 
     async def latest(self, mrid: str, reading_types: Sequence[str], *, until: int) -> list[StoredSeries]:
         last = (
@@ -192,9 +193,11 @@ def _steps_of(number: int, one: StoredSeries) -> Iterator[tuple[int, tuple[objec
         start += rows
 
 
-def _series(connection: Connection, query: Select[tuple[object, ...]]) -> list[StoredSeries]:
+def _series(
+    connection: Connection, query: Select[tuple[object, ...]], wanted: Mapping[str, object] | None = None
+) -> list[StoredSeries]:
     found: dict[str, list[Row[tuple[object, ...]]]] = defaultdict(list)
-    for row in connection.execute(query):
+    for row in connection.execute(query, wanted):
         found[row.reading_type].append(row)
     return [_columns(code, rows) for code, rows in found.items()]
 

@@ -58,13 +58,14 @@ def reading_texts(
 
 
 def _shifted_each(raws: Sequence[object], shift: int) -> list[str | None]:
-    """As `_shifted`; where all numbers have more digits than are behind the point, it is put into their texts."""
+    """As `_shifted`; where no number has a sign, the point is put into their texts."""
     if raws and set(map(type, raws)) == {int}:
         numbers = cast("Sequence[int]", raws)
         if not shift:
             return list(map(str, numbers))
-        if shift < 0 and min(numbers) >= 10**-shift:
-            return [f"{text[:shift]}.{text[shift:]}" for text in map(str, numbers)]
+        if shift < 0 <= min(numbers):
+            texts = [str(raw).zfill(1 - shift) for raw in numbers]
+            return [f"{text[:shift]}.{text[shift:]}" for text in texts]
     return [_shifted(raw, shift) if type(raw) is int else None for raw in raws]
 
 
