@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,26 @@ async def test_registers_of_a_known_meter_cost_one_request_with_their_scalers(am
         await ami.stop()
     assert outcome.ok and len(found.values) == len(types)
     assert between.frames - before == ONE_READ
+
+
+async def test_a_day_of_a_known_meter_costs_one_request_beside_its_buffer(ami: South, simulator: Simulator) -> None:
+    """With the device id, what the profile captures and the scalers of its columns."""
+    port = free_port()
+    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}")
+    await simulator.start(entry | {"simulated": {"model": "three-phase"}})
+    types = tuple(f"0.0.2.1.{flow}.1.12.0.0.0.0.0.0.0.0.3.72.0" for flow in (1, 19))
+    end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    hour = (end - timedelta(hours=1), end)
+    async with relay(port) as between:
+        await ami.start(entry | {"address": f"127.0.0.1:{between.port}"}, apdu_timeout_s=10.0)
+        await read(ami, *types, period=hour)
+        await between.ended()
+        before = between.frames
+        outcome, found = await read(ami, *types, period=hour)
+        await between.ended()
+        await ami.stop()
+    assert outcome.ok and [len(one.values) for one in found.series] == [4, 4]
+    assert between.frames - before == ONE_READ + 2
 
 
 async def test_a_known_meter_that_offers_none(ami: South) -> None:

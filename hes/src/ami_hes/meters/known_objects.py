@@ -62,6 +62,11 @@ class KnownObjects:
             known = self._keep(session.meter.logical_device_name, replace(known, profiles=found))
         return known.profiles or ()
 
+    def has_profiles(self, session: Session) -> bool:
+        """Whether `profiles` asks the meter for nothing."""
+        known = self._known.get(session.meter.logical_device_name)
+        return known is not None and known.profiles is not None
+
     def forget(self, session: Session) -> None:
         """What is kept of this meter has proved wrong."""
         self._known.pop(session.meter.logical_device_name, None)

@@ -16,7 +16,7 @@ from ami_hes.meters import GetRefused, MeterFault, Session
 from ami_hes.meters.known_objects import KnownObjects, attributes_of_profile, profile_of
 from ami_hes.meters.known_scalers import KnownScalers
 from ami_hes.operations.asked_types import Asked
-from ami_hes.operations.identity import check_identity
+from ami_hes.operations.identity import check_identity, read_each_identified
 from ami_hes.operations.profile_rows import Buffer, columns_of, doubted, series_of
 from ami_hes.operations.read_results import NotRead, ReadSeries, number_of
 from ami_hes.operations.sub_meter_rows import capture_place, doubt_stale
@@ -76,6 +76,7 @@ class ProfileReader:
         self._scalers = scalers
         self._table = table
         self._now = now
+        self._identified = False
         self._channel = channel
 
     async def read(self, asked: Sequence[Asked], span: Span) -> None:
@@ -97,10 +98,13 @@ class ProfileReader:
             self._fail(one, fault)
 
     async def _described(self, asked: Sequence[Asked]) -> list[_Read]:
-        """Where the columns are, by what the meter says now."""
-        await check_identity(self._session)
+        """Where the columns are, by what the meter says now; which meter it is, it says before anything of it is believed."""
+        if not self._known.has_profiles(self._session):
+            await self._identify()
         for is_last in (False, True):
             wanted, absent = self._found(asked, await self._known.profiles(self._session))
+            if not wanted:
+                await self._identify()
             so = await self._is_so(wanted)
             if so and (is_last or not absent):
                 break
@@ -111,6 +115,19 @@ class ProfileReader:
         for one in absent:
             self._fail(one, explain("reading-type", "not-in-meter", attempted=None, detail=one.reading_type))
         return wanted
+
+    async def _each(self, *attributes: AttributeDescriptor) -> list[Data | GetRefused]:
+        """The first time with the device id, in the same request."""
+        if self._identified:
+            return await self._session.get_each(*attributes)
+        values = await read_each_identified(self._session, *attributes)
+        self._identified = True
+        return values
+
+    async def _identify(self) -> None:
+        if not self._identified:
+            await check_identity(self._session)
+            self._identified = True
 
     def _found(self, asked: Sequence[Asked], profiles: Sequence[Profile]) -> tuple[list[_Read], list[Asked]]:
         wanted: dict[Profile, _Read] = {}
@@ -138,7 +155,7 @@ class ProfileReader:
         for one in wanted:
             described = attributes_of_profile(one.profile.obis)
             scalers = list(dict.fromkeys(column.scaler_unit for column in one.columns if column.scaler_unit))
-            objects, period, *values = await self._session.get_each(*described, *scalers)
+            objects, period, *values = await self._each(*described, *scalers)
             if profile_of(one.profile.obis, objects, period) != one.profile:
                 return False
             one.scalers = dict(zip(scalers, values, strict=True))
