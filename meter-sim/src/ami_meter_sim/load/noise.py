@@ -16,6 +16,9 @@ MASK = 0xFFFF_FFFF_FFFF_FFFF
 GOLDEN = 0x9E37_79B9_7F4A_7C15
 _FIRST = 0xBF58_476D_1CE4_E5B9
 _SECOND = 0x94D0_49BB_1331_11EB
+_U27, _U30, _U31, _U32, _U_GOLDEN, _U_FIRST, _U_SECOND = (
+    np.uint64(one) for one in (27, 30, 31, 32, GOLDEN, _FIRST, _SECOND)
+)
 
 
 def mix(number: int) -> int:
@@ -26,16 +29,17 @@ def mix(number: int) -> int:
 
 
 def _mix_each(numbers: Keys) -> Keys:
-    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(_FIRST)
-    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(_SECOND)
-    return numbers ^ (numbers >> np.uint64(31))
+    numbers = (numbers ^ (numbers >> _U30)) * _U_FIRST
+    numbers = (numbers ^ (numbers >> _U27)) * _U_SECOND
+    return numbers ^ (numbers >> _U31)
 
 
 def _wrapped(number: "int | Integers | Keys") -> Keys:
     """64 bits, negative numbers as their complement; at least one dimension, because numpy warns of scalars that wrap."""
     if isinstance(number, int):
         return np.array([number & MASK], np.uint64)
-    return np.atleast_1d(number.astype(np.uint64, copy=False))
+    wrapped = number.astype(np.uint64, copy=False)
+    return wrapped if wrapped.ndim else wrapped.reshape(1)
 
 
 @overload
@@ -48,8 +52,8 @@ def key(seed: "int | Keys", stream: "int | Integers") -> "int | Keys":
     """The key of one stream of a seed; of arrays, one each."""
     if isinstance(seed, int) and isinstance(stream, int):
         return mix((mix((seed + GOLDEN) & MASK) + stream * GOLDEN) & MASK)
-    mixed = _mix_each(_wrapped(seed) + np.uint64(GOLDEN))
-    return _mix_each(mixed + _wrapped(stream) * np.uint64(GOLDEN))
+    mixed = _mix_each(_wrapped(seed) + _U_GOLDEN)
+    return _mix_each(mixed + _wrapped(stream) * _U_GOLDEN)
 
 
 def below(key: int, counter: int, bound: int) -> int:
@@ -62,8 +66,8 @@ def below(key: int, counter: int, bound: int) -> int:
 
 def each_below(key: "int | Keys", counter: "int | Integers", bound: "int | Integers") -> Integers:
     """As `below`, of arrays that fit each other."""
-    numbers = _mix_each(_wrapped(key) + _wrapped(counter) * np.uint64(GOLDEN))
-    return ((numbers >> np.uint64(32)) * _wrapped(bound) >> np.uint64(32)).astype(np.int64)
+    numbers = _mix_each(_wrapped(key) + _wrapped(counter) * _U_GOLDEN)
+    return ((numbers >> _U32) * _wrapped(bound) >> _U32).astype(np.int64)
 
 
 @overload

@@ -20,6 +20,8 @@ WEEK_NOISE = 30
 """Percent of the energy of a mean day and a mean week that a boundary is moved by at most."""
 SHARE_BITS = 10
 """A share of 1 << 10 is the table itself."""
+TOGETHER = 2048
+"""Instants up to which a call of numpy costs more than its work, so that one for all appliances is faster than one for each."""
 
 
 class Appliance(NamedTuple):
@@ -65,6 +67,8 @@ class Part(NamedTuple):
         """As `energy`, at each second of one meter, or of each meter at one second."""
         table = self.table
         at = np.atleast_1d(np.asarray(seconds, np.int64))
+        if isinstance(self.share, int) and len(at) <= TOGETHER:
+            return self._energies_together(at)
         lattice, part = np.divmod(at, WARP_EVERY_S)
         before = each_below(self.warp, lattice, WARP_S + 1)
         after = each_below(self.warp, lattice + 1, WARP_S + 1)
@@ -76,6 +80,21 @@ class Part(NamedTuple):
         for one in self.appliances:
             energy = energy + _used_each(table, one, at)
         return energy
+
+    def _energies_together(self, at: Integers) -> Integers:
+        """As `energies` of one meter: what the noises, and the appliances, have in common is computed for all of them at once."""
+        table, day = self.table, self.table.mean_day
+        lattice, part = np.divmod(at, WARP_EVERY_S)
+        before, after = each_below(self.warp, np.array((lattice, lattice + 1)), WARP_S + 1)
+        taken = table.at_each(at - WARP_S // 2 + before + (after - before) * part // WARP_EVERY_S) + self.phase
+        lattices = np.array(((day,), (7 * day,)), np.int64)
+        most = np.array(((day * DAY_NOISE // 100,), (7 * day * WEEK_NOISE // 100,)), np.int64)
+        number, part = np.divmod(taken, lattices)
+        keys = np.array(((self.days,), (self.weeks,)), np.uint64)
+        before, after = each_below(keys, np.array((number, number + 1)), most)
+        moved = before + (after - before) * part // lattices
+        energy: Integers = (taken + moved[0] + moved[1]) * self.share >> SHARE_BITS
+        return energy + _used_together(table, self.appliances, at) if self.appliances else energy
 
 
 def _moved(key: int, taken: int, lattice: int, most: int) -> int:
@@ -121,4 +140,21 @@ def _used_each(table: Table, one: Appliance, seconds: Integers) -> Integers:
         at = np.broadcast_to(seconds, shape)[running]
         power = np.broadcast_to(np.asarray(one.power_w, np.int64), shape)[running]
         used[running] += power * np.clip(at - table.when_each(energies[running]) + half, 0, one.duration_s)
+    return used
+
+
+def _used_together(table: Table, appliances: tuple[Appliance, ...], seconds: Integers) -> Integers:
+    """The sum of `_used_each` over appliances of one meter, each with a row of its own in every array."""
+    keys = np.array([(one.key,) for one in appliances], np.uint64)
+    slot, room, phase, power, duration = np.array([one[1:] for one in appliances], np.int64).T[:, :, None]
+    half, use = duration // 2, power * duration
+    number, rest = np.divmod(table.at_each(seconds + half) + phase, slot)
+    middle = each_below(keys, number, room)
+    energies = number * slot + middle - phase
+    begun, ended = rest >= middle, table.at_each(seconds - half) >= energies
+    used: Integers = ((number + (begun & ended)) * use).sum(axis=0)
+    which, at = np.nonzero(begun & ~ended)
+    if len(which):
+        run = seconds[at] - table.when_each(energies[which, at]) + half[which, 0]
+        np.add.at(used, at, power[which, 0] * np.clip(run, 0, duration[which, 0]))
     return used

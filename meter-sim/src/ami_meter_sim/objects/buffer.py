@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
 
 FIFO, LIFO, LARGEST, SMALLEST, NEAREST_TO_ZERO, FARTHEST_FROM_ZERO = SORT_METHODS = range(1, 7)
-STAYS_ENCODED_FROM = 100
+STAYS_ENCODED_FROM = 8
 """Rows from which an answer is not taken apart any more."""
 
 

@@ -5,6 +5,7 @@ its beginning; where phases were lost, that holds for each phase, and the whole 
 of its values differ by is what flowed between, whatever happened. One second is plain integers, many are numpy; both agree.
 """
 
+from bisect import bisect_right
 from enum import Enum
 from functools import cached_property
 from math import isqrt
@@ -101,7 +102,7 @@ class Metering:
         """1 while something can flow, on one phase or on any, else 0."""
         found = self._stopped.get(phase, self._stopped[None])
         if isinstance(seconds, int):
-            return 1 - int(found.intervals.cover(np.array([seconds]))[0])
+            return 1 - found.covers(seconds)
         return 1 - found.intervals.cover_before(seconds)
 
     def phase_power_w(self, phase: int, seconds: Seconds) -> Any:
@@ -271,8 +272,10 @@ class Metering:
 
     def _delivered(self, flow: Flow, phase: int | None, interruptions: Interruptions, seconds: Seconds) -> Any:
         """What has flowed since ever, less what flowed in the interruptions before; inside one it stays what it was at its begin."""
-        if not len(interruptions.intervals.begins):
+        if not interruptions.begins:
             return self._flowed(flow, phase, seconds)
+        if isinstance(seconds, int) and len(interruptions.begins) <= FEW_SECONDS:
+            return self._delivered_at(flow, phase, interruptions, seconds)
         at_begins, lost = interruptions.lost(flow.value, phase, lambda many: self._flowed_at(flow, phase, many))
         begins, ends = interruptions.intervals
         number = np.searchsorted(ends, seconds, "right")
@@ -282,6 +285,14 @@ class Metering:
             flowed = int(at_begins[current]) if inside else self._flowed(flow, phase, seconds)
             return int(flowed) - int(lost[number])
         return np.where(inside, at_begins[current], self._flowed(flow, phase, seconds)) - lost[number]
+
+    def _delivered_at(self, flow: Flow, phase: int | None, interruptions: Interruptions, second: int) -> int:
+        """The same at one second, after few interruptions."""
+        at_begins, lost = interruptions.lost_numbers(flow.value, phase, lambda one: int(self._flowed(flow, phase, one)))
+        number = bisect_right(interruptions.ends, second)
+        if number < len(at_begins) and interruptions.begins[number] <= second:
+            return at_begins[number] - lost[number]
+        return int(self._flowed(flow, phase, second)) - lost[number]
 
 
 def _disturbed(voltages: tuple[Any, ...], found: frozenset[Condition]) -> tuple[Any, ...]:
