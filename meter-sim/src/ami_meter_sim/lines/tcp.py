@@ -1,5 +1,7 @@
 """Connections of TCP as an asyncio BufferedProtocol: no task, no stream, and no session until the first octets come.
 
+One that was opened by a client is carried by a `Carrier`, one that a meter has opened by a transport of asyncio.
+
 Strategy: one buffer serves all connections, since what was received is taken out of it in the same turn. A Protocol is handed
 octets that were received into room for 256 kB, which the C library maps and gives back each time: 15 us a frame, and 3 us this way.
 """
@@ -8,13 +10,38 @@ import asyncio
 import socket
 import struct
 from contextlib import suppress
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from ami_meter_sim.lines.addresses import Behind
 from ami_meter_sim.lines.connection import Connection, Service
 
 AT_ONCE = struct.pack("ii", 1, 0)
 """Lingers for no time: the end of the connection is a reset."""
+
+
+class Transport(Protocol):
+    """What carries the octets: the part of `asyncio.Transport` that is used here."""
+
+    def get_extra_info(self, name: str) -> Any:
+        """Of `sockname` and `socket`."""
+
+    def is_closing(self) -> bool:
+        """Whether its end has begun."""
+
+    def write(self, octets: bytes, /) -> None:
+        """Send."""
+
+    def pause_reading(self) -> None:
+        """What comes may wait."""
+
+    def resume_reading(self) -> None:
+        """It is taken again."""
+
+    def close(self) -> None:
+        """End it when everything has left."""
+
+    def abort(self) -> None:
+        """End it now."""
 
 
 class Keeper(Protocol):
@@ -37,27 +64,33 @@ RECEIVED = memoryview(bytearray(0x10000))
 class TcpConnection(Connection, asyncio.BufferedProtocol):
     """One connection, opened by either side."""
 
-    __slots__ = ("_does_not_read", "_keeper", "_paused", "transport")
+    __slots__ = ("_does_not_read", "_keeper", "_own_host", "_paused", "transport")
 
-    transport: asyncio.Transport
+    transport: Transport
 
     def __init__(self, service: Service, keeper: Keeper) -> None:
         super().__init__(service)
         self._keeper = keeper
         self._paused = False
         self._does_not_read = False
+        self._own_host: str | None = None
 
     @property
     def own_host(self) -> str:
         """The address of ours that it was opened to or from."""
-        host: str = self.transport.get_extra_info("sockname")[0]
-        return host
+        if self._own_host is None:
+            self._own_host = str(self.transport.get_extra_info("sockname")[0])
+        return self._own_host
 
     def _behind(self) -> Behind:
         return self._keeper.behind(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self.carried_by(cast(asyncio.Transport, transport))
+
+    def carried_by(self, transport: Transport) -> None:
+        """It is there."""
+        self.transport = transport
         self._keeper.made(self)
 
     def get_buffer(self, size_hint: int) -> memoryview:
