@@ -4,6 +4,7 @@ Strategy: a key is a 64-bit number per seed and stream; the draw at a counter is
 the upper 32 bits, so that a product of two numbers below 2^32 stays inside 64 bits in numpy too.
 """
 
+from functools import lru_cache
 from typing import Any, overload
 
 import numpy as np
@@ -42,6 +43,12 @@ def _wrapped(number: "int | Integers | Keys") -> Keys:
     return wrapped if wrapped.ndim else wrapped.reshape(1)
 
 
+@lru_cache(64)
+def _begun(seed: int) -> int:
+    """What all streams of a seed have in common: a house draws a dozen of them."""
+    return mix((seed + GOLDEN) & MASK)
+
+
 @overload
 def key(seed: int, stream: int) -> int: ...
 @overload
@@ -51,7 +58,7 @@ def key(seed: int, stream: Integers) -> Keys: ...
 def key(seed: "int | Keys", stream: "int | Integers") -> "int | Keys":
     """The key of one stream of a seed; of arrays, one each."""
     if isinstance(seed, int) and isinstance(stream, int):
-        return mix((mix((seed + GOLDEN) & MASK) + stream * GOLDEN) & MASK)
+        return mix((_begun(seed) + stream * GOLDEN) & MASK)
     mixed = _mix_each(_wrapped(seed) + _U_GOLDEN)
     return _mix_each(mixed + _wrapped(stream) * _U_GOLDEN)
 

@@ -155,11 +155,21 @@ def _cut(octets: bytes, count: int) -> list[bytes]:
     return [octets[number * size : (number + 1) * size] for number in range(count)]
 
 
+def pdu_size(octets: bytes) -> int:
+    """Of the PDU that these octets begin with."""
+    return HEADER_SIZE + int.from_bytes(octets[6:8], "big")
+
+
+def source_of(octets: bytes) -> int:
+    """The server wrapper port that the PDU at their begin comes from."""
+    return int.from_bytes(octets[2:4], "big")
+
+
 def wrapper_pdus(octets: bytes) -> Iterator[tuple[int, bytes]]:
     """Whole PDUs one after the other, each after the server wrapper port that it comes from."""
     while octets:
-        end = HEADER_SIZE + int.from_bytes(octets[6:8], "big")
-        yield int.from_bytes(octets[2:4], "big"), octets[:end]
+        end = pdu_size(octets)
+        yield source_of(octets), octets[:end]
         octets = octets[end:]
 
 

@@ -3,7 +3,7 @@
 Strategy: nothing is copied. A changed attribute lies in the store's sparse table, a record in its history.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +20,8 @@ MICROSECOND = timedelta(microseconds=1)
 KINDS = {int(kind): kind for kind in RecordKind}
 TOGETHER = range(RecordKind.SWITCH, RecordKind.CLOCK_INVALID + 1)
 """Kinds that a register needs nearly all of, and of which a meter has few: read with one look into the store."""
+
+NONE_TOGETHER: Mapping[RecordKind, Sequence[Record]] = {KINDS[kind]: () for kind in TOGETHER}
 
 
 class KeptInStore:
@@ -59,7 +61,7 @@ class HistoryInStore:
         self._row = store.row(index)
         self._newest = 0
         self._forgotten = 0
-        self._read: dict[RecordKind, list[Record]] = {}
+        self._read: dict[RecordKind, Sequence[Record]] = {}
 
     def happened(self, record: Record) -> None:
         """As `History`."""
@@ -98,10 +100,15 @@ class HistoryInStore:
         return chosen(self._read[kind], since, until, source)
 
     def _look(self, kinds: range) -> None:
-        self._read |= {KINDS[kind]: [] for kind in kinds}
+        found: dict[RecordKind, list[Record]] = {}
         for one in self._store.records_of(self._index, kinds):
             kind = KINDS[one.kind]
-            self._read[kind].append(_record(kind, one))
+            found.setdefault(kind, []).append(_record(kind, one))
+        if kinds == TOGETHER:
+            self._read.update(NONE_TOGETHER)
+        else:
+            self._read[KINDS[kinds.start]] = ()
+        self._read.update(found)
 
 
 def _record(kind: RecordKind, one: Happened) -> Record:

@@ -37,7 +37,7 @@ from ami_meter_sim import events
 from ami_meter_sim.effects import Effect, HangUp, Report, Send
 from ami_meter_sim.faults import Active, Faults, Item, Occasion
 from ami_meter_sim.faults.answers import refusal
-from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, wrapper_pdus
+from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, pdu_size, source_of, wrapper_pdus
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.switch import Switch
@@ -45,6 +45,7 @@ from ami_packs.event_list import Occurrence
 
 ATTACKS = {Cause.PROTECTION: Occurrence.DECRYPTION_FAILED, Cause.REPLAY: Occurrence.REPLAY}
 ATTACK_LOGGED_ONCE_IN = timedelta(minutes=1)
+OF_AN_OPENING = (AssociationOpened, AssociationRefused)
 OF_A_REQUEST = ("on_arrival", "on_request", "on_result", "on_outcome", "on_frame")
 
 
@@ -127,16 +128,20 @@ class Session:
         if self._restarted:
             yield HangUp()
             return
+        connection = self._connection
         try:
-            while (event := self._connection.next_event()) is not None:
-                if self._locked_out(event):
+            while (event := connection.next_event()) is not None:
+                if isinstance(event, OF_AN_OPENING) and self._locked_out(event):
                     yield Report(events.LockedOut(meter=self._only_name()))
                     yield HangUp()
                     return
-                if octets := self._connection.data_to_send():
+                if octets := connection.data_to_send():
                     yield from self._outgoing(octets)
-                yield from self._happened(event)
-            if octets := self._connection.data_to_send():
+                if isinstance(event, Requested):
+                    yield from self._serve(event)
+                else:
+                    yield from self._happened(event)
+            if octets := connection.data_to_send():
                 yield from self._outgoing(octets)
             if octets := self._line.own_frames():
                 yield from self._link_answers(octets)
@@ -145,7 +150,7 @@ class Session:
             yield HangUp()
         for server_wport in self._talking:
             self._meters[server_wport].reserve_counters()
-        if self._connection.closed or self._restarted:
+        if connection.closed or self._restarted:
             yield HangUp()
 
     def _locked_out(self, event: ServerOutput) -> bool:
@@ -187,31 +192,52 @@ class Session:
         only = self._only_meter()
         return "" if only is None else only.name
 
-    def _happened(self, event: ServerOutput) -> Iterator[Effect]:
+    def _happened(self, event: ServerOutput) -> Iterable[Effect]:
+        """What follows from anything but a request."""
         match event:
             case AssociationOpened(profile, title):
                 self._titles[profile.server_wport, profile.client_wport] = title
                 self._open.add((profile.server_wport, profile.client_wport))
-                yield self._association(profile.server_wport, profile.client_wport, "opened")
+                return (self._association(profile.server_wport, profile.client_wport, "opened"),)
             case AssociationRefused(server_wport, client_wport, reason, cause):
                 self._open.discard((server_wport, client_wport))
                 self._attacked(self._meters.get(server_wport), cause, client_wport)
-                yield self._association(server_wport, client_wport, "refused", reason)
+                return (self._association(server_wport, client_wport, "refused", reason),)
             case AssociationReleased(profile):
                 self._open.discard((profile.server_wport, profile.client_wport))
-                yield self._association(profile.server_wport, profile.client_wport, "released")
+                return (self._association(profile.server_wport, profile.client_wport, "released"),)
             case Discarded(reason, cause):
                 if cause in ATTACKS:
                     self._attacked(self._only_meter(), cause)
-                yield Report(events.Discarded(meter=self._only_name(), reason=reason))
-            case Requested():
-                yield from self._serve(event)
-            case NotificationConfirmed():
-                pass
+                return (Report(events.Discarded(meter=self._only_name(), reason=reason)),)
+            case _:
+                return ()
 
     def _serve(self, event: Requested) -> Iterator[Effect]:
-        """Carry out a request item by item, and answer; or what the faults that happen now make of it."""
+        """Carry out a request item by item, and answer."""
         meter = self._meters[event.key.server_wport]
+        if self._active(meter):
+            yield from self._serve_with_faults(meter, event)
+            return
+        at_once = meter.communication.changes_at_once
+        results: list[ItemResult] = []
+        for item in event.items:
+            results.append(self._said(meter, event.key, item))
+            if meter.device.moves:
+                yield from map(Report, switched(meter))
+            if event.break_on_error and not _succeeded(results[-1]):
+                break
+        yield from self._outgoing(self._connection.send(Answer(event.key, tuple(results))), event.items, ())
+        self._answered(meter, at_once)
+
+    def _answered(self, meter: Meter, at_once: int) -> None:
+        """An answer has left; `at_once`: how often keys had changed, to count at once, before its request."""
+        self._answers += 1
+        if meter.communication.changes_at_once != at_once:
+            self._renew()
+
+    def _serve_with_faults(self, meter: Meter, event: Requested) -> Iterator[Effect]:
+        """The same, or what the faults that happen now make of it."""
         at_once = meter.communication.changes_at_once
         happening = self._happening(meter, event.items, *OF_A_REQUEST)
         if self._reports:
@@ -234,9 +260,7 @@ class Session:
                 return
         octets = self._connection.send(Answer(event.key, tuple(results)))
         yield from self._outgoing(octets, event.items, happening)
-        self._answers += 1
-        if meter.communication.changes_at_once != at_once:
-            self._renew()
+        self._answered(meter, at_once)
 
     def _renew(self) -> None:
         """The meter's new keys count from the next request on."""
@@ -360,18 +384,33 @@ class Session:
 
     def _outgoing(
         self, octets: bytes, items: Sequence[Item] = (), happening: Sequence[Active] | None = None
-    ) -> Iterator[Effect]:
+    ) -> Iterable[Effect]:
         """Frames on their way out: each leaves as its meter's faults allow, its counters being on disk before.
 
         `happening` are the faults that happen to the request of these items; for all other frames they are found here.
         """
+        if len(octets) == pdu_size(octets):  # one frame, as nearly always: without a generator
+            meter = self._speaks(source_of(octets))
+            if meter is not None and not self._active(meter):
+                return self._undisturbed(octets)
+        return self._frames_out(octets, items, happening)
+
+    def _speaks(self, server_wport: int) -> Meter | None:
+        """The meter that a frame leaves from, its counters being on disk; None where there is none."""
+        meter = self._meters.get(server_wport)
+        if meter is not None:
+            self._talking.add(server_wport)
+            meter.reserve_counters()
+        return meter
+
+    def _frames_out(
+        self, octets: bytes, items: Sequence[Item], happening: Sequence[Active] | None
+    ) -> Iterator[Effect]:
         for server_wport, frame in wrapper_pdus(octets):
-            meter = self._meters.get(server_wport)
+            meter = self._speaks(server_wport)
             if meter is None:
                 yield from self._line.on_line((Send(frame),))
                 continue
-            self._talking.add(server_wport)
-            meter.reserve_counters()
             if not self._active(meter):
                 yield from self._undisturbed(frame)
                 continue
@@ -384,12 +423,13 @@ class Session:
                     leaving = one.fault.on_frame(leaving, self._occasion(items))
             yield from self._over_the_line(meter, self._line.on_line(leaving), items)
 
-    def _undisturbed(self, frame: bytes) -> Iterator[Effect]:
+    def _undisturbed(self, frame: bytes) -> Iterable[Effect]:
         """A frame of a meter without faults, as it goes over the line."""
-        for effect in self._line.on_line((Send(frame),)):
+        leaving = tuple(self._line.on_line((Send(frame),)))
+        for effect in leaving:
             if isinstance(effect, Send):
                 self._octets += len(effect.octets)
-            yield effect
+        return leaving
 
     def _over_the_line(self, meter: Meter, effects: Iterable[Effect], items: Sequence[Item] = ()) -> Iterator[Effect]:
         """What becomes of frames on the line: the faults of the line happen to each of them."""

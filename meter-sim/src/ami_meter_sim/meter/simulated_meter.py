@@ -7,7 +7,7 @@ the meter counts as powered down: nothing flows and nothing is captured.
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from math import ceil
 from typing import TypeVar
 
@@ -16,6 +16,8 @@ from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_meter_sim.clock import MeterClock
+from ami_meter_sim.load.houses import House
+from ami_meter_sim.load.network import GridConnection
 from ami_meter_sim.load.site import Site, seed_of_name, site_of
 from ami_meter_sim.meter.associations import Associations, OfferedAssociation, Securities
 from ami_meter_sim.meter.counters import Counters
@@ -370,13 +372,13 @@ class Meter:
 
     def _make_device(self, at: datetime) -> Device:
         setup, memory = self.setup, self._memory
-        site = _chosen(setup.site or partial(_site_of_name, self.name), memory.kept)
+        around = _Surroundings(setup.site or partial(_site_of_name, self.name), memory.kept)
         device = Device(
             identity=setup.identity,
             model=setup.model,
             clock=MeterClock(at, memory.row),
-            behind=lambda: site().house,
-            connected=lambda: site().connection,
+            behind=around.house,
+            connected=around.connection,
             row=memory.row,
             kept=memory.kept,
             history=memory.history,
@@ -399,15 +401,30 @@ class Meter:
         return self._device.find(described.class_id, described.obis)
 
 
-def _chosen(found: Callable[[], Site], kept: Kept) -> Callable[[], Site]:
+class _Surroundings:
     """The site of a meter, worked out when it is asked for first, with what a hand has put behind the meter."""
-    once = cache(found)
 
-    def site() -> Site:
-        kind = household_of(kept)
-        return once() if kind is None else once()._replace(kind=kind)
+    __slots__ = ("_found", "_kept", "_site")
 
-    return site
+    def __init__(self, found: Callable[[], Site], kept: Kept) -> None:
+        self._found = found
+        self._kept = kept
+        self._site: Site | None = None
+
+    def house(self) -> House:
+        """What is behind the meter."""
+        return self._chosen.house
+
+    def connection(self) -> GridConnection:
+        """Its place in the network."""
+        return self._chosen.connection
+
+    @property
+    def _chosen(self) -> Site:
+        if self._site is None:
+            self._site = self._found()
+        kind = household_of(self._kept)
+        return self._site if kind is None else self._site._replace(kind=kind)
 
 
 def _site_of_name(name: str) -> Site:

@@ -32,6 +32,7 @@ POWER_WINDOW_S = 60
 EXPORT_TANGENT_PERMILLE = 60
 PERMILLE = 1000
 PHASES = range(3)
+ONE_PHASE = range(1)
 TARIFFS = range(1, 5)
 UNDERVOLTAGE_PERCENT, OVERVOLTAGE_PERCENT = 85, 112
 
@@ -54,7 +55,9 @@ class Metering:
         self._device = device
         self.house = device.house
         self.three_phases = device.three_phases
+        self._phases = PHASES if self.three_phases else ONE_PHASE
         self._base = base_of(device)
+        self._when_stopped: Stopped | None = None
 
     def energy_ws(self, flow: Flow, seconds: Seconds) -> Any:
         """What has flowed up to then, in watt-seconds, with what the register showed when it was installed."""
@@ -162,13 +165,11 @@ class Metering:
     def _clock(self) -> tuple[ClockSetting, ...]:
         return clock_settings(self._device)
 
-    @cached_property
-    def _phases(self) -> range:
-        return PHASES if self.three_phases else PHASES[:1]
-
-    @cached_property
+    @property
     def _stopped(self) -> Stopped:
-        return stopped(self._device, self._phases)
+        if self._when_stopped is None:
+            self._when_stopped = stopped(self._device, self._phases)
+        return self._when_stopped
 
     @cached_property
     def _masks(self) -> Masks:

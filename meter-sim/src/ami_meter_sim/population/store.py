@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
+from sqlite3 import Error as SqliteError
 from sqlite3 import connect
 from typing import Any, Self, TypeVar
 from uuid import uuid4
@@ -183,9 +184,12 @@ class Store:
     def records_of(self, index: int, kinds: range) -> list[Happened]:
         """Those of several kinds, with one look into the file; those of a kind are in order, the oldest first. Raises StateUnusable."""
         number = self._numbers.item(index)
-        with _problems(self._path):
-            rows = self._reading.execute(_SELECT_RECORDS, (number, kinds.start, kinds.stop))
-            found = {one.n: one for one in map(Happened._make, rows)}
+        try:
+            rows = self._reading.execute(_SELECT_RECORDS, (number, kinds.start, kinds.stop)).fetchall()
+        except SqliteError as problem:
+            with _problems(self._path):  # asked before, it would cost as much as the look
+                raise problem
+        found = {one.n: one for one in map(Happened._make, rows)}
         for forgotten in (*self._leaving.forgotten, *self._tail.forgotten):
             if forgotten.meter == number and forgotten.kind in kinds:
                 same = forgotten.kind, forgotten.source
