@@ -22,7 +22,6 @@ from ami_dlms.association import (
     Discarded,
     Get,
     ItemResult,
-    NotificationConfirmed,
     Requested,
     RequestKey,
     ServerConnection,
@@ -403,9 +402,7 @@ class Session:
             meter.reserve_counters()
         return meter
 
-    def _frames_out(
-        self, octets: bytes, items: Sequence[Item], happening: Sequence[Active] | None
-    ) -> Iterator[Effect]:
+    def _frames_out(self, octets: bytes, items: Sequence[Item], happening: Sequence[Active] | None) -> Iterator[Effect]:
         for server_wport, frame in wrapper_pdus(octets):
             meter = self._speaks(server_wport)
             if meter is None:

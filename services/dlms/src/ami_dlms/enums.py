@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 
+from ami_dlms.flags import both, either
+
 
 class DataTag(IntEnum):
     """Tags of the CHOICE Data (IEC 62056-5-3, clause 8)."""
@@ -157,6 +159,9 @@ class ReleaseReason(IntEnum):
 
 class Conformance(IntFlag):
     """The conformance block as a 24 bit number: bit 0 of the standard is the most significant one."""
+
+    __and__ = __rand__ = both
+    __or__ = __ror__ = either
 
     RESERVED_ZERO = 1 << 23
     GENERAL_PROTECTION = 1 << 22

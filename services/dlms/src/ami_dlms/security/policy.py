@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import IntFlag
 
 from ami_dlms.errors import LocalError
+from ami_dlms.flags import both, either
 from ami_dlms.frozen import frozen
 from ami_dlms.security.suites import AUTHENTICATED, ENCRYPTED
 
@@ -18,6 +19,9 @@ UNUSED_BITS = 0x03
 
 class ProtectionFlags(IntFlag):
     """Protections of one direction; the bits are those of the version 1 coding."""
+
+    __and__ = __rand__ = both
+    __or__ = __ror__ = either
 
     NOTHING = 0
     AUTHENTICATED = 1

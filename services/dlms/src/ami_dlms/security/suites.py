@@ -81,7 +81,10 @@ class SecurityControl:
 
 def suite_of(number: int) -> SecuritySuite:
     """The suite of a number that our own side wrote down (settings); LocalError when there is none."""
-    try:
-        return SecuritySuite(number)
-    except ValueError:
-        raise LocalError(f"unknown security suite {number}") from None
+    found = _BY_NUMBER.get(number)
+    if found is None:
+        raise LocalError(f"unknown security suite {number}")
+    return found
+
+
+_BY_NUMBER = {int(suite): suite for suite in SecuritySuite}

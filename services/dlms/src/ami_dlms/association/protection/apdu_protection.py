@@ -63,10 +63,18 @@ class ApduProtection(NamedTuple):
     @property
     def flags(self) -> ProtectionFlags:
         """The protections that an APDU has this way."""
-        authenticated = ProtectionFlags.AUTHENTICATED if self.control & AUTHENTICATED else ProtectionFlags.NOTHING
-        encrypted = ProtectionFlags.ENCRYPTED if self.control & ENCRYPTED else ProtectionFlags.NOTHING
-        return authenticated | encrypted | (ProtectionFlags.SIGNED if self.signed else ProtectionFlags.NOTHING)
+        return _FLAGS[bool(self.control & AUTHENTICATED), bool(self.control & ENCRYPTED), bool(self.signed)]
 
+
+_FLAGS = {
+    (
+        one & ProtectionFlags.AUTHENTICATED != 0,
+        one & ProtectionFlags.ENCRYPTED != 0,
+        one & ProtectionFlags.SIGNED != 0,
+    ): one
+    for one in map(ProtectionFlags, range(8))
+}
+"""Whether authenticated, encrypted and signed -> the flags that say so."""
 
 PLAIN = ApduProtection(CipheringKind.PLAIN)
 
