@@ -12,7 +12,7 @@ import pytest
 from bench import IMPORT, PROFILE, SWITCH, Bench, Dialogue, attribute, gmac, gmac_client, session, setup
 
 from ami_dlms.association import Get, GetResult, Opened
-from ami_meter_sim.fleet import ROUNDS_BEFORE_A_WHOLE_ONE, SWITCHED_AFTER_S, serve_evenly
+from ami_meter_sim.fleet import NEW_OBJECTS, ROUNDS_BEFORE_A_WHOLE_ONE, SWITCHED_AFTER_S, YOUNG_ROUNDS, serve_evenly
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_the_interpreter_serves_evenly() -> None:
     thresholds, switched = gc.get_threshold(), sys.getswitchinterval()
     try:
         serve_evenly()
-        assert gc.get_threshold() == (*thresholds[:2], ROUNDS_BEFORE_A_WHOLE_ONE)
+        assert gc.get_threshold() == (NEW_OBJECTS, YOUNG_ROUNDS, ROUNDS_BEFORE_A_WHOLE_ONE)
         assert sys.getswitchinterval() == pytest.approx(SWITCHED_AFTER_S)
         assert gc.get_freeze_count() > 0
     finally:

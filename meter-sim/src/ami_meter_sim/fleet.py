@@ -35,8 +35,11 @@ PORTION_S = 0.002
 MOST_OF_A_PORTION = 256
 """Meters that are taken out of the column for it: more than there is time for."""
 BRING_IN_EVERY_S = 1.0
-ROUNDS_BEFORE_A_WHOLE_ONE = 300
-"""Of the garbage collector over what is not new any more."""
+NEW_OBJECTS, YOUNG_ROUNDS, ROUNDS_BEFORE_A_WHOLE_ONE = 5_000, 3, 100
+"""The collector looks at what is new when there is so much of it, at what has outlived that after so many rounds, and at all after so many of those.
+
+Meters and sessions go without it, so there is nothing to find; with the interpreter's 700 each dialogue pays for looking at all that are open.
+"""
 SWITCHED_AFTER_S = 0.0005
 
 
@@ -48,12 +51,11 @@ def die_at_once() -> None:
 def serve_evenly() -> None:
     """Set up the interpreter for a process that is nothing but meters: neither its collector nor a thread of it holds up the loop.
 
-    What has been imported is not looked at again, and whole rounds over all that is alive are rare, since meters go without them. The
+    What has been imported is not looked at again, and rounds over what is alive are rare, since meters go without them. The
     thread that brings the journal into SQLite gives the interpreter back after half a millisecond, and not after five.
     """
     gc.freeze()
-    youngest, middle, _ = gc.get_threshold()
-    gc.set_threshold(youngest, middle, ROUNDS_BEFORE_A_WHOLE_ONE)
+    gc.set_threshold(NEW_OBJECTS, YOUNG_ROUNDS, ROUNDS_BEFORE_A_WHOLE_ONE)
     sys.setswitchinterval(SWITCHED_AFTER_S)
 
 

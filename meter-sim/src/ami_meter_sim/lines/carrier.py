@@ -173,7 +173,34 @@ class Carrier:
         if self._watched:
             self._turns.forget(self._socket)
             self._watched = 0
+        user, self._user = (
+            self._user,
+            NOBODY,
+        )  # each knows the other: with this both go, and their meter, without the collector
         try:
-            self._user.connection_lost(error)
+            user.connection_lost(error)
         finally:
             self._socket.close()
+
+
+class _Nobody:
+    """Whose connection is over."""
+
+    def get_buffer(self, size_hint: int) -> memoryview:
+        """No room."""
+        return memoryview(b"")
+
+    def buffer_updated(self, size: int) -> None:
+        """It is over."""
+
+    def pause_writing(self) -> None:
+        """It is over."""
+
+    def resume_writing(self) -> None:
+        """It is over."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It is over."""
+
+
+NOBODY: User = _Nobody()
