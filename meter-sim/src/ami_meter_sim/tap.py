@@ -47,13 +47,12 @@ class Tap:
 
     def __call__(self, event: Event) -> None:
         self._emit(event)
-        match event:
-            case events.Association(what=what):
-                self.associations[what] += 1
-            case events.Pushed(transport=transport):
-                self.pushes[transport, "sent"] += 1
-            case events.PushFailed(transport=transport):
-                self.pushes[transport, "failed"] += 1
+        if isinstance(event, events.Association):
+            self.associations[event.what] += 1
+        elif isinstance(event, events.Pushed):
+            self.pushes[event.transport, "sent"] += 1
+        elif isinstance(event, events.PushFailed):
+            self.pushes[event.transport, "failed"] += 1
         if not self._readers and not self._own:
             return
         for reader in (*self._readers, *self._own):

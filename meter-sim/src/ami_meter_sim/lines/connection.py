@@ -164,17 +164,12 @@ class Connection(ABC):
 
     def _suspends(self, effect: Effect) -> bool:
         """Make it happen; whether the next one has to wait."""
+        if isinstance(effect, Send):
+            return self._hold(effect.octets)
+        if isinstance(effect, Report):
+            self._service.fleet.report(effect.event)
+            return False
         match effect:
-            case Send(octets):
-                self._held.append(octets)
-                traffic = self._service.fleet.traffic
-                traffic.frames_sent += 1
-                traffic.octets_sent += len(octets)
-                self._held_octets += len(octets)
-                return self._held_octets > HELD_OCTETS
-            case Report(event):
-                self._service.fleet.report(event)
-                return False
             case Wait(seconds):
                 self._resume = real_timer(real_time() + seconds, self._waited)
             case HangUp(abrupt):
@@ -182,6 +177,15 @@ class Connection(ABC):
             case Die():
                 self._end = self._die
         return True
+
+    def _hold(self, octets: bytes) -> bool:
+        """They leave after the write; whether so much is held that the rest has to wait."""
+        self._held.append(octets)
+        traffic = self._service.fleet.traffic
+        traffic.frames_sent += 1
+        traffic.octets_sent += len(octets)
+        self._held_octets += len(octets)
+        return self._held_octets > HELD_OCTETS
 
     def _die(self) -> None:
         self._service.fleet.die()

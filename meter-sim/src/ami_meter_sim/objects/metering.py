@@ -260,6 +260,8 @@ class Metering:
     def added_ws(self, flow: Flow, seconds: Seconds) -> Any:
         """What the powers that somebody lets flow in addition to the house came to, in one direction."""
         added: Any = 0 if self._base is None else self._base.added_ws[FLOWS.index(flow)]
+        if not self._loads:
+            return added
         for number, (since, watts) in enumerate(self._loads):
             until = self._loads[number + 1][0] if number + 1 < len(self._loads) else FOR_EVER
             power = max(watts if flow is Flow.IMPORT else -watts, 0)
@@ -275,9 +277,13 @@ class Metering:
         """What has flowed since ever, less what flowed in the interruptions before; inside one it stays what it was at its begin."""
         if not interruptions.begins:
             return self._flowed(flow, phase, seconds)
-        if isinstance(seconds, int) and len(interruptions.begins) <= FEW_SECONDS:
+        few = len(interruptions.begins) <= FEW_SECONDS
+        if few and isinstance(seconds, int):
             return self._delivered_at(flow, phase, interruptions, seconds)
-        at_begins, lost = interruptions.lost(flow.value, phase, lambda many: self._flowed_at(flow, phase, many))
+        if few:
+            at_begins, lost = (np.array(one, np.int64) for one in self._lost_numbers(flow, phase, interruptions))
+        else:
+            at_begins, lost = interruptions.lost(flow.value, phase, lambda many: self._flowed_at(flow, phase, many))
         begins, ends = interruptions.intervals
         number = np.searchsorted(ends, seconds, "right")
         current = np.minimum(number, len(begins) - 1)
@@ -287,9 +293,14 @@ class Metering:
             return int(flowed) - int(lost[number])
         return np.where(inside, at_begins[current], self._flowed(flow, phase, seconds)) - lost[number]
 
+    def _lost_numbers(
+        self, flow: Flow, phase: int | None, interruptions: Interruptions
+    ) -> tuple[list[int], list[int]]:
+        return interruptions.lost_numbers(flow.value, phase, lambda one: int(self._flowed(flow, phase, one)))
+
     def _delivered_at(self, flow: Flow, phase: int | None, interruptions: Interruptions, second: int) -> int:
         """The same at one second, after few interruptions."""
-        at_begins, lost = interruptions.lost_numbers(flow.value, phase, lambda one: int(self._flowed(flow, phase, one)))
+        at_begins, lost = self._lost_numbers(flow, phase, interruptions)
         number = bisect_right(interruptions.ends, second)
         if number < len(at_begins) and interruptions.begins[number] <= second:
             return at_begins[number] - lost[number]

@@ -117,6 +117,9 @@ def shown(settings: tuple[ClockSetting, ...], seconds: Any) -> Any:
 
     At the very second at which it was set: after that, and in an array, which is of ends of periods, before that.
     """
+    if len(settings) == 1:  # as of most clocks: never set
+        offset, set_at, ppm = _linear(settings[0].clock)
+        return seconds + offset + (seconds - set_at) * ppm // PPM if ppm else seconds + offset
     since = np.array([one.since for one in settings])
     rules = np.array([_linear(one.clock) for one in settings], np.int64)
     number = np.searchsorted(since, seconds, "right" if isinstance(seconds, int) else "left") - 1
