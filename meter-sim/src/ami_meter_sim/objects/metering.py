@@ -293,9 +293,7 @@ class Metering:
             return int(flowed) - int(lost[number])
         return np.where(inside, at_begins[current], self._flowed(flow, phase, seconds)) - lost[number]
 
-    def _lost_numbers(
-        self, flow: Flow, phase: int | None, interruptions: Interruptions
-    ) -> tuple[list[int], list[int]]:
+    def _lost_numbers(self, flow: Flow, phase: int | None, interruptions: Interruptions) -> tuple[list[int], list[int]]:
         return interruptions.lost_numbers(flow.value, phase, lambda one: int(self._flowed(flow, phase, one)))
 
     def _delivered_at(self, flow: Flow, phase: int | None, interruptions: Interruptions, second: int) -> int:
