@@ -46,6 +46,8 @@ GENERATED = {
     "ami_cim/schemas/xsd/GetMeterAssetReadingMessage.xsd",
     "ami_cim/schemas/wsdl/GetMeterAssetReading.wsdl",
     "ami_cim/schemas/wsdl/ReplyMeterAssetReading.wsdl",
+    "ami_cim/schemas/xsd/MeterAssetReadingOperationSetMessage.xsd",
+    "ami_cim/schemas/wsdl/ExecuteMeterAssetReadingOperationSet.wsdl",
 }
 """Written by `python -m ami_cim.templates` from the row."""
 

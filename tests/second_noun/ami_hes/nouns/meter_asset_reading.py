@@ -44,7 +44,7 @@ def report(context: RequestContext, errors: Sequence[ReplyError], worked: Sequen
         for one in worked
         if one.outcome.ok
     )
-    return reply_of(errors, worked), MeterAssetReading(read) if read else None
+    return reply_of(context, errors, worked), MeterAssetReading(read) if read else None
 
 
 def _reading(one: Worked) -> Reading:
