@@ -67,7 +67,7 @@ async def delivered(cis: Cis) -> list[ResponseMessage]:
 
 def order(**changes: Any) -> AnswerOrder:
     context = RequestContext(
-        request_id="r1", verb="get", source="CIS", accepted_at=AT, partner=Partner(typed_reply=True), query="what"
+        request_id="r1", verb="get", source="CIS", accepted_at=AT, partner=Partner(typed_reply=True), query='["M1"]'
     )
     values: dict[str, Any] = {
         "noun": "MeterReadings",
