@@ -116,14 +116,15 @@ def rotate_keys(
 @store.command("readings")
 def store_readings(
     config: Annotated[Path, typer.Option(metavar="FILE", help="The TOML file that all processes share.")],
-    file: Annotated[Path, typer.Argument(metavar="CSV", help="The new file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The new file.")],
     since: Annotated[datetime | None, typer.Option("--from", help="Readings after this moment, in UTC.")] = None,
     until: Annotated[datetime | None, typer.Option("--to", help="Readings up to this moment, in UTC.")] = None,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Parquet instead of CSV, by the extra parquet.")] = False,
 ) -> None:
-    """Write the readings of the store to a new CSV file, while the process does not run."""
+    """Write the readings of the store to a new file, CSV or Parquet, while the process does not run."""
     with explaining("hes", SettingsError, StoreUnusable, StoreUnavailable, OSError):
         first, last = (one and one.replace(tzinfo=UTC) for one in (since, until))
-        written = asyncio.run(export_readings(Settings.load(config), file, first, last))
+        written = asyncio.run(export_readings(Settings.load(config), file, first, last, parquet=parquet))
         typer.echo(f"{written} readings are in {file}")
 
 

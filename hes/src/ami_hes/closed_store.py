@@ -6,7 +6,18 @@ from pathlib import Path
 
 from ami_hes.registry import master_keys_of, rotate
 from ami_hes.settings import Settings
-from ami_hes.store import SCHEMA, Database, Extract, SqlReadings, SqlRegistry, write_csv
+from ami_hes.store import (
+    NEEDS_PYARROW,
+    SCHEMA,
+    Database,
+    Extract,
+    SqlReadings,
+    SqlRegistry,
+    parquet_is_possible,
+    write_csv,
+    write_parquet,
+)
+from ami_process.settings import SettingsError
 from ami_process.store.holding import hold_store
 from ami_process.store.places import place_of
 
@@ -21,11 +32,22 @@ async def rotate_in(settings: Settings) -> str:
     return f"{sealed} keys of meters are sealed by the master key {masters.current().id} of {masters.place}"
 
 
-async def export_readings(settings: Settings, path: Path, since: datetime | None, until: datetime | None) -> int:
-    """Write the readings of the store of these settings to a new CSV file; how many. OSError when there is such a file."""
+async def export_readings(
+    settings: Settings, path: Path, since: datetime | None, until: datetime | None, *, parquet: bool = False
+) -> int:
+    """Write the readings of the store of these settings to a new file, CSV or Parquet; how many.
+
+    OSError when there is such a file, SettingsError for Parquet without its extra.
+    """
+    if parquet and not parquet_is_possible():
+        raise SettingsError(NEEDS_PYARROW)
     hes = settings.hes
     wanted = Extract.between(since, until)
     with hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA) as store:
         async with Database(store) as database:
-            with path.open("x", encoding="utf-8", newline="") as file:
-                return await write_csv(SqlReadings(database), file, wanted)
+            readings = SqlReadings(database)
+            if not parquet:
+                with path.open("x", encoding="utf-8", newline="") as file:
+                    return await write_csv(readings, file, wanted)
+            with path.open("xb") as octets:
+                return await write_parquet(readings, octets, wanted)

@@ -164,6 +164,29 @@ async def test_schedules_of_a_meter_and_of_a_group(tmp_path: Path, events: list[
         assert answer.payload.end_device_groups == (Identified(names=(Name(name="F12", name_type="feeder"),)),)
 
 
+async def test_schedules_of_a_group_of_usage_points(tmp_path: Path, events: list[Any]) -> None:
+    registry = [one | {"tags": {"feeder": "F12"}} for one in entries(3)]
+    del registry[2]["usage_points"]
+    feeder = (Identified(names=(Name(name="F12", name_type="feeder"),)),)
+    alone = {"end_devices": (), "usage_points": (), "end_device_groups": (), "usage_point_groups": feeder}
+    async with north(tmp_path, environment=at(START, events), registry=registry) as hes:
+        assert said(await ask(hes, message("create", "s-1", replace(ASKED, **alone))))[0] == "OK"
+        (entry,) = await listed(hes)
+        assert (entry["group"], entry["of_usage_points"], entry["meters"]) == ("feeder=F12", True, 2)
+        answer = await ask(hes, message("get", "g-1", query=GetMeterReadSchedule(usage_point_groups=feeder)))
+        assert said(answer) == ("OK", [], ["s-1"]) and isinstance(answer.payload, MeterReadSchedule)
+        assert (answer.payload.usage_point_groups, answer.payload.end_device_groups) == (feeder, ())
+        for number, found in ((1, ["s-1"]), (3, [])):
+            by_meter = GetMeterReadSchedule(end_devices=(EndDevice(mrid(number)),))
+            assert said(await ask(hes, message("get", f"m-{number}", query=by_meter))) == ("OK", [], found)
+        by_devices = GetMeterReadSchedule(end_device_groups=feeder)
+        assert said(await ask(hes, message("get", "g-2", query=by_devices))) == ("OK", [], [])
+        unknown = alone | {"usage_point_groups": (Identified(names=(Name(name="F13"),)),)}
+        assert said(await ask(hes, message("create", "s-2", replace(ASKED, **unknown)))) == ("FAILED", ["2.12"], [])
+        both = alone | {"end_device_groups": feeder}
+        assert said(await ask(hes, message("create", "s-3", replace(ASKED, **both)))) == ("FAILED", ["5.2"], [])
+
+
 async def test_the_answer_may_go_to_a_reply_address(tmp_path: Path, events: list[Any]) -> None:
     async with Cis().serving() as cis, north(tmp_path, environment=at(START, events)) as hes:
         asked = message("create", "s-1", ASKED, async_reply_flag=True, reply_address=cis.url)

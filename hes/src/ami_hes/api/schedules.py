@@ -115,6 +115,8 @@ class ScheduleEntry(BaseModel):
     reading_types: tuple[str, ...]
     mrids: tuple[str, ...]
     group: str | None
+    of_usage_points: bool = False
+    """Whether it is a group of usage points."""
     meters: int = 0
     """That it has at the moment; those of a group are looked up each time that it is due."""
     every: str
@@ -137,7 +139,8 @@ class ScheduleEntry(BaseModel):
             reading_types=what.reading_types,
             mrids=what.mrids,
             group=None if what.group is None else "=".join(what.group),
-            meters=len(found) if what.group is None else len(registry.member_ids(*what.group)),
+            of_usage_points=what.of_usage_points,
+            meters=len(found) if what.group is None else _members(what, what.group, registry),
             every=what.every,
             at=what.at,
             time_zone=what.time_zone,
@@ -199,3 +202,8 @@ def schedule_routes(book: ScheduleBook, registry: Registry, zone: tzinfo) -> lis
 
 def _entry(listed: ListedSchedule, registry: Registry) -> ScheduleEntry:
     return ScheduleEntry.of(listed.schedule, registry, tuple(map(Run.of, listed.runs)))
+
+
+def _members(what: Definition, group: tuple[str, str], registry: Registry) -> int:
+    """No meter is unpacked for a group of devices."""
+    return sum(1 for _ in what.meters(registry)) if what.of_usage_points else len(registry.member_ids(*group))

@@ -43,7 +43,7 @@ def meters_of_group(group: Identified, registry: Registry) -> Sequence[Meter] | 
 
 def meters_of_usage_point_group(group: Identified, registry: Registry) -> Sequence[Meter] | ReplyError:
     """The meters at the usage points of a group that is named: one without a usage point is in no such group (M-138)."""
-    found = _tag_of(_POINT_GROUPS, group, registry)
+    found = tag_of_usage_point_group(group, registry)
     if isinstance(found, ReplyError):
         return found
     meters = tuple(meter for meter in registry.members(*found) if meter.usage_points)
@@ -54,6 +54,11 @@ def meters_of_usage_point_group(group: Identified, registry: Registry) -> Sequen
 def tag_of_group(group: Identified, registry: Registry) -> tuple[str, str] | ReplyError:
     """The tag and its value that a group is named by; NameType says which tag where several have the value."""
     return _tag_of(_DEVICE_GROUPS, group, registry)
+
+
+def tag_of_usage_point_group(group: Identified, registry: Registry) -> tuple[str, str] | ReplyError:
+    """The same of a group of usage points (M-138)."""
+    return _tag_of(_POINT_GROUPS, group, registry)
 
 
 def _tag_of(kind: "_Kind", group: Identified, registry: Registry) -> tuple[str, str] | ReplyError:

@@ -28,6 +28,8 @@ class Definition:
     """The meters; none where there is a group."""
     group: tuple[str, str] | None = None
     """A tag of the registry and its value: the meters that have it when the schedule is due."""
+    of_usage_points: bool = False
+    """Whether it is a group of usage points: of those meters the ones that are at some (M-138)."""
     every: str
     at: str
     """HH:MM of the zone; of an hourly schedule only the minutes count."""
@@ -59,7 +61,8 @@ class Definition:
     def meters(self, registry: Registry) -> Iterator[Meter]:
         """Those that are registered."""
         if self.group is not None:
-            yield from registry.members(*self.group)
+            members = registry.members(*self.group)
+            yield from (one for one in members if one.usage_points or not self.of_usage_points)
             return
         yield from (meter for mrid in self.mrids if (meter := registry.find_by_mrid(mrid)) is not None)
 

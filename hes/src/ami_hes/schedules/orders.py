@@ -18,7 +18,13 @@ from ami_cim.payloads.meter_read_schedule import GetMeterReadSchedule, MeterRead
 from ami_cim.periods import Period
 from ami_hes.meters.registry import Meter
 from ami_hes.nouns import Refused, Report, RequestContext, error
-from ami_hes.nouns.devices import devices_of, meter_of_device, meter_of_usage_point, tag_of_group
+from ami_hes.nouns.devices import (
+    devices_of,
+    meter_of_device,
+    meter_of_usage_point,
+    tag_of_group,
+    tag_of_usage_point_group,
+)
 from ami_hes.schedules.book import ScheduleBook
 from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
 from ami_hes.schedules.periods import DAY, HOUR, Every
@@ -43,6 +49,14 @@ class Put(Protocol):
     async def __call__(
         self, name: str, definition: Definition, *, enabled: bool, start_at: datetime | None
     ) -> Schedule: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A tag and its value, of devices or of usage points."""
+
+    tag: tuple[str, str]
+    of_usage_points: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +115,14 @@ class ScheduleOrders:
         query = message.query
         if not isinstance(query, GetMeterReadSchedule):
             raise Refused(error("1.7", f"The Request has neither Get{NOUN} nor an ID of a schedule."))
-        if query.schedules or query.reading_types or query.unsupported or query.usage_point_groups:
-            raise Refused(error("5.2", "Schedules are found by an ID, or by EndDevice, UsagePoint and EndDeviceGroup."))
+        if query.schedules or query.reading_types or query.unsupported:
+            reason = "Schedules are found by an ID, or by EndDevice, UsagePoint and groups of them."
+            raise Refused(error("5.2", reason))
         meters, group = self._meters(query, context)
         found = [
             one
             for one in await self.book.schedules()
-            if (group is not None and one.definition.group == group) or _has_one(one, meters)
+            if (group is not None and _group_of(one.definition) == group) or _has_one(one, meters)
         ]
         page = page_of(message)
         last = None if page.limit is None else page.offset + page.limit
@@ -120,10 +135,8 @@ class ScheduleOrders:
         if not isinstance(asked, MeterReadSchedule):
             raise Refused(error("1.7", f"The request has no {NOUN} in its Payload."))
         beyond = [one for one in asked.unsupported if not one.startswith(_IDENTIFYING)]
-        if beyond or asked.usage_point_groups:
-            raise Refused(
-                error("5.2", f"Nothing was scheduled: {', '.join(beyond) or 'UsagePointGroup'} is not supported.")
-            )
+        if beyond:
+            raise Refused(error("5.2", f"Nothing was scheduled: {', '.join(beyond)} is not supported."))
         if len(asked.schedules) != 1:
             raise Refused(error("1.7", f"One TimeSchedule is expected, and {len(asked.schedules)} came."))
         (when,) = asked.schedules
@@ -132,7 +145,8 @@ class ScheduleOrders:
         definition = Definition(
             reading_types=tuple(dict.fromkeys(_general(_code_of(one), context) for one in asked.reading_types)),
             mrids=tuple(dict.fromkeys(one.mrid for one in meters)),
-            group=group,
+            group=None if group is None else group.tag,
+            of_usage_points=group is not None and group.of_usage_points,
             every=_every(when),
             at=_local_time(start_at, zone),
             time_zone=zone.key,
@@ -140,7 +154,7 @@ class ScheduleOrders:
         await put(name, definition, enabled=not when.disabled, start_at=start_at)
         return _done(name)
 
-    def _meters(self, asked: Asked, context: RequestContext) -> tuple[list[Meter], tuple[str, str] | None]:
+    def _meters(self, asked: Asked, context: RequestContext) -> tuple[list[Meter], _Group | None]:
         """All that are named, or a group; raises Refused for one that is not known."""
         devices, registry = devices_of(asked.end_devices, context.partner), self.book.registry
         if len(devices) + len(asked.usage_points) > MOST_NAMED:
@@ -149,13 +163,14 @@ class ScheduleOrders:
             *(meter_of_device(one, registry) for one in devices),
             *(meter_of_usage_point(one, registry) for one in asked.usage_points),
         ]
-        groups = [tag_of_group(one, registry) for one in asked.end_device_groups]
-        errors = [one for one in (*found, *groups) if isinstance(one, ReplyError)]
+        tags = [(tag_of_group(one, registry), False) for one in asked.end_device_groups]
+        tags += [(tag_of_usage_point_group(one, registry), True) for one in asked.usage_point_groups]
+        errors = [one for one in (*found, *(tag for tag, _ in tags)) if isinstance(one, ReplyError)]
         if errors:
             raise Refused(*errors)
-        if len(groups) > 1:
-            raise Refused(error("5.2", "One EndDeviceGroup can be named at a time."))
-        group = next((one for one in groups if not isinstance(one, ReplyError)), None)
+        if len(tags) > 1:
+            raise Refused(error("5.2", "One group can be named at a time."))
+        group = next((_Group(tag, of) for tag, of in tags if not isinstance(tag, ReplyError)), None)
         return [one for one in found if not isinstance(one, ReplyError)], group
 
     async def _named(self, message: RequestMessage) -> Schedule:
@@ -176,7 +191,8 @@ class ScheduleOrders:
         groups = () if what.group is None else (Identified(names=(Name(name=what.group[1], name_type=what.group[0]),)),)
         return MeterReadSchedule(
             end_devices=tuple(EndDevice(one.mrid, (Name(name=one.name),)) for one in meters),
-            end_device_groups=groups,
+            end_device_groups=() if what.of_usage_points else groups,
+            usage_point_groups=groups if what.of_usage_points else (),
             reading_types=tuple(Identified(mrid=context.partner.spelled(one)) for one in what.reading_types),
             schedules=(
                 TimeSchedule(
@@ -199,8 +215,13 @@ def _transactions(*names: str) -> tuple[Identifier, ...]:
 
 def _has_one(schedule: Schedule, meters: list[Meter]) -> bool:
     what = schedule.definition
-    tags = [one.tags.get(what.group[0]) == what.group[1] for one in meters] if what.group is not None else []
+    members = [one for one in meters if one.usage_points or not what.of_usage_points]
+    tags = [one.tags.get(what.group[0]) == what.group[1] for one in members] if what.group is not None else []
     return any(tags) or any(one.mrid in what.mrids for one in meters)
+
+
+def _group_of(what: Definition) -> _Group | None:
+    return None if what.group is None else _Group(what.group, what.of_usage_points)
 
 
 def _code_of(one: Identified) -> str:

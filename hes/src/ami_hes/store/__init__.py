@@ -30,7 +30,7 @@ from ami_hes.store.ports import (
 )
 from ami_hes.store.readings import SqlReadings
 from ami_hes.store.readings_csv import csv_parts, write_csv
-from ami_hes.store.readings_parquet import NEEDS_PYARROW, parquet_is_possible, parquet_parts
+from ami_hes.store.readings_parquet import NEEDS_PYARROW, parquet_is_possible, parquet_parts, write_parquet
 from ami_hes.store.readings_port import Extract, Readings, StoredReading, StoredSeries
 from ami_hes.store.registry import SqlRegistry
 from ami_hes.store.registry_port import (
@@ -109,4 +109,5 @@ __all__ = [
     "parquet_is_possible",
     "parquet_parts",
     "write_csv",
+    "write_parquet",
 ]

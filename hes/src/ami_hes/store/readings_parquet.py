@@ -8,7 +8,7 @@ import asyncio
 import importlib.util
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, BinaryIO
 
 from ami_hes.store.readings_csv import HEAD_END, METER
 from ami_hes.store.readings_port import Extract, Readings, StoredReading
@@ -40,6 +40,15 @@ async def parquet_parts(
     if gathered:
         yield await asyncio.to_thread(file.write, gathered), len(gathered)
     yield await asyncio.to_thread(file.end), 0
+
+
+async def write_parquet(readings: Readings, file: BinaryIO, wanted: Extract) -> int:
+    """How many were written."""
+    written = 0
+    async for octets, number in parquet_parts(readings, wanted):
+        file.write(octets)
+        written += number
+    return written
 
 
 class _File:
