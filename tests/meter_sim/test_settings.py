@@ -221,7 +221,7 @@ def test_a_meter_that_is_not_simulated_is_left_alone(tmp_path: Path, config: dic
 
 
 def test_what_only_the_head_end_needs_is_accepted(tmp_path: Path, config: dict[str, Any]) -> None:
-    objects = {"device_id_object": "0-0:96.1.1*255", "disconnect_object": "0-1:96.3.10*255", "disconnect_version": 1}
+    objects = {"device_id_object": "0-0:96.1.1*255", "disconnect_object": "0-1:96.3.10*255"}
     config["meters"][0] |= objects
     assert load(tmp_path, config).meters[0].meter.disconnect_object == Obis.parse("0-1:96.3.10*255")
 

@@ -47,7 +47,6 @@ OF_EACH_FIELD: dict[str, list[Any]] = {
     "device_id": ["7"],
     "device_id_object": ["0-0:96.1.1*255"],
     "disconnect_object": ["0-0:96.3.10*255"],
-    "disconnect_version": [0, 1],
     "invocation_counter": ["0-0:43.1.0*255"],
     "tags": [{"feeder": "F12", "transformer": "T7"}, {}],
 }

@@ -17,6 +17,7 @@ from ami_hes.registry.packed_meters import PackedMeters
 from ami_hes.store import Database, RegistryChange, SqlRegistry, StoreUnusable
 from ami_process.settings import SettingsError
 from ami_process.store.places import Place
+from ami_registry import FormattedMeter
 
 
 def a_shipment(path: Path, *numbers: int, **changes: Any) -> Path:
@@ -242,3 +243,10 @@ async def test_few_meters_are_unpacked_at_a_time(place: Place) -> None:
     assert packed[mrid(1)] is first
     assert {meter.name for meter in packed.values()} == {f"M{number}" for number in range(1, 8)}
     assert packed[mrid(1)] is not first and packed[mrid(1)] == first
+
+
+def test_a_field_that_is_no_more_is_left_out_of_what_an_earlier_version_has_kept() -> None:
+    packed = PackedMeters(a_sealer())
+    table = {"name": "M1", "mrid": mrid(1), "address": "dials-in", "logical_device_name": "AMI1", "device_id": "1"}
+    packed.add(packed.pack(mrid(1), FormattedMeter(table | {"disconnect_version": 1}, {}), "a.toml", None))
+    assert packed[mrid(1)].name == "M1"

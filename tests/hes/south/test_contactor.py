@@ -55,7 +55,7 @@ async def test_device_id_and_disconnect_control_are_where_the_registry_says(ami:
     elsewhere = {"device_id_object": Obis.parse("0-0:96.1.1*255"), "disconnect_object": Obis.parse("0-1:96.3.10*255")}
     meter = await ami.meter(**elsewhere)
     entry = {name: str(obis) for name, obis in elsewhere.items()}
-    await ami.start(meter.entry(disconnect_version=1, **entry))
+    await ami.start(meter.entry(**entry))
     assert (await ami.switch()).ok and (await ami.switch(CONNECT)).ok
     assert meter.actions == 2 and ami.described[0]["obis"] == "0-1:96.3.10*255"
 

@@ -136,7 +136,7 @@ def test_authentication_none_means_in_clear_even_with_keys() -> None:
         ({"invocation_counter": "43.1"}, "invocation_counter", "OBIS"),
         ({"device_id_object": "96.1.0"}, "device_id_object", "OBIS"),
         ({"disconnect_object": 70}, "disconnect_object", "a text"),
-        ({"disconnect_version": 2}, "disconnect_version", "from 0 to 1"),
+        ({"disconnect_version": 1}, "disconnect_version", "is no field any more: take it out"),
     ],
 )
 def test_refusal_names_entry_field_and_problem(changes: dict[str, Any], field: str, problem: str) -> None:

@@ -11,7 +11,7 @@ from ami_hes.meters.meter_index import INDEXED, Table
 from ami_hes.meters.registry import Meter
 from ami_hes.registry.sealing import CannotOpen, Sealer
 from ami_hes.store import StoredMeter
-from ami_registry import FormattedMeter, parse_meter
+from ami_registry import REMOVED, FormattedMeter, parse_meter
 
 UNPACKED = 10_000
 """Meters that stay unpacked: more than a request may name by default."""
@@ -80,9 +80,9 @@ class PackedMeters(Mapping[str, Meter]):
 
 
 def table_of(kept: StoredMeter) -> dict[str, object]:
-    """Its entry without secrets."""
+    """Its entry without secrets, and without what an earlier version has kept there and nobody reads any more."""
     table: dict[str, object] = json.loads(kept.entry)
-    return table
+    return {field: value for field, value in table.items() if field not in REMOVED}
 
 
 def names_are_the_same(one: Table, other: Table) -> bool:

@@ -4,7 +4,7 @@ Pure: what an environment variable or a file holds is asked of a `Resolve` that 
 """
 
 from ami_registry.agreement import client_settings, security
-from ami_registry.entries import FIELDS, Entry, EntryError, Field, parse_field, parse_meter
+from ami_registry.entries import FIELDS, REMOVED, Entry, EntryError, Field, parse_field, parse_meter
 from ami_registry.formatting import SECRETS, FormattedMeter, defaults_of, format_meter
 from ami_registry.meter import Meter, Parity, Transport, key_id
 from ami_registry.references import FORMS, Resolve, parse_secret
@@ -16,6 +16,7 @@ __all__ = [
     "FIELDS",
     "FORMS",
     "MAX_CHARACTERS",
+    "REMOVED",
     "SECRETS",
     "Entry",
     "EntryError",

@@ -21,6 +21,10 @@ NEEDED = ("name", "address", "logical_device_name", "device_id")
 WPORTS = (1, 0xFFFF)
 MAX_CHANNEL = 63
 MAX_BAUD = 1_000_000
+REMOVED = {
+    "disconnect_version": "is no field any more: take it out; a disconnect control of version 0 and one of version 1 are worked alike"
+}
+"""Fields of earlier versions, and what to do with an entry that has one."""
 Entry = int | str
 """Where an entry comes from: its number among [[meters]], from 1, or words for another place."""
 
@@ -157,12 +161,6 @@ FIELDS = (
     Field("device_id_object", values.obis, "text", "OBIS of the object with the device id; only the HES reads this"),
     Field("disconnect_object", values.obis, "text", "OBIS of its disconnect control; only the HES reads this"),
     Field(
-        "disconnect_version",
-        values.whole_number(0, 1),
-        "whole number, from 0 to 1",
-        "version of its class 70; both have the same attributes and methods, so nothing depends on it yet",
-    ),
-    Field(
         "invocation_counter",
         values.obis,
         "text",
@@ -201,6 +199,8 @@ def parse_meter(entry: Entry, table: object, resolve: Resolve, needed: Collectio
 
 def parse_field(entry: Entry, table: Mapping[str, object], field: str, resolve: Resolve) -> Any:
     """One field of an entry that has it; EntryError as above."""
+    if field in REMOVED:
+        raise EntryError(entry, table.get("name"), field, REMOVED[field])
     if field not in _PARSERS:
         raise EntryError(entry, table.get("name"), field, "this field does not exist; known are " + ", ".join(_PARSERS))
     try:

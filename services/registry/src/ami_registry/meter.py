@@ -91,7 +91,6 @@ class Meter:
     device_id: str = ""
     device_id_object: Obis = DEVICE_ID
     disconnect_object: Obis | None = None
-    disconnect_version: int = 0
     invocation_counter: Obis = INVOCATION_COUNTER
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The groups that it belongs to, as `feeder`: `F12`."""

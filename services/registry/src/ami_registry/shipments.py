@@ -31,7 +31,6 @@ _NUMBERS = frozenset(
         "physical_address",
         "address_size",
         "baud",
-        "disconnect_version",
         "channel",
     }
 )
