@@ -74,12 +74,27 @@ class Process:
     def wait_for(self, event: str, patience_s: float = PATIENCE_S, **fields: Any) -> dict[str, Any]:
         """The first event of this name with these fields; fails with everything that was printed if it does not come."""
 
+        looked = 0
+
         def found() -> dict[str, Any] | None:
-            return next((e for e in self.seen(event) if all(e.get(k) == v for k, v in fields.items())), None)
+            """Of those that it has not looked at: with thousands of meters there are many."""
+            nonlocal looked
+            begin = looked if looked <= len(self.events) else 0
+            looked = len(self.events)
+            new = (self.events[place] for place in range(begin, looked))
+            wanted = fields | {"event": event}
+            return next((e for e in new if all(e.get(k) == v for k, v in wanted.items())), None)
 
         with self._more:
-            self._more.wait_for(lambda: found() is not None or self._ended, patience_s)
-            if (hit := found()) is not None:
+            hit: dict[str, Any] | None = None
+
+            def is_over() -> bool:
+                nonlocal hit
+                hit = hit or found()
+                return hit is not None or self._ended
+
+            self._more.wait_for(is_over, patience_s)
+            if hit is not None:
                 return hit
             printed = "\n".join(json.dumps(e) for e in self.events[-40:])
             raise AssertionError(f"{self.name}: no event {event!r} {fields}; it printed:\n{printed}")
@@ -375,10 +390,10 @@ def system(directory: Path, meters: int = 2) -> Iterator[System]:
         one.close()
 
 
-def until(condition: Any, what: str, patience_s: float = PATIENCE_S) -> None:
+def until(condition: Any, what: str, patience_s: float = PATIENCE_S, *, every_s: float = 0.02) -> None:
     """Wait for a condition that no event announces (a file, a port)."""
     end = time.monotonic() + patience_s
     gate = threading.Event()
     while not condition():
         assert time.monotonic() < end, f"{what} did not happen"
-        gate.wait(0.02)
+        gate.wait(every_s)
