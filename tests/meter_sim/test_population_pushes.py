@@ -23,8 +23,10 @@ from ami_dlms.association import unprotect_notification
 from ami_dlms.enums import DataAccessResult
 from ami_dlms.framing.wrapper import decode_datagram
 from ami_dlms.security import GlobalKeys, ReceiveCounter
+from ami_meter_sim import fleet
 from ami_meter_sim.app import Running, start
 from ami_meter_sim.control import FleetControl
+from ami_meter_sim.lines import push as push_sender
 from ami_meter_sim.meter.pushes import INTERVAL, SETUPS
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.conditions import Condition
@@ -49,6 +51,7 @@ class Came:
     client_wport: int
     meter: str | None
     body: tuple[Any, ...]
+    sent_at: datetime
 
 
 class Town:
@@ -100,7 +103,9 @@ class Town:
             notification, title = unprotect_notification(pdu.apdu, self.keys)
             index = None if title is None else self.prepared.population.identities.index_of_system_title(title)
             name = None if index is None else self.prepared.population.identities.name(index)
-            yield Came(host, pdu.destination, name, notification.body.value)
+            assert notification.date_time is not None
+            sent_at = notification.date_time.to_datetime()
+            yield Came(host, pdu.destination, name, notification.body.value, sent_at)
 
     def none_has_come(self) -> bool:
         try:
@@ -145,6 +150,21 @@ async def test_each_pushes_its_interval_though_nobody_has_talked_to_it(tmp_path:
             assert {push.host for push in came} == {one.prepared.plan.place(index)[0] for index in range(METERS)}
             assert {bytes(push.body[0].value) for push in came} == {bytes(SETUPS[INTERVAL])}
             assert one.none_has_come() and one.clock.now() < START + timedelta(minutes=30)
+
+
+async def test_a_day_at_once_pushes_every_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock waits at each hour until its pushes have left, be it many rounds of the event loop."""
+    monkeypatch.setattr(push_sender, "AT_ONCE", 1)
+    monkeypatch.setattr(fleet, "MOST_OF_A_PORTION", 1)
+    async with town(tmp_path, push={"on": [], "interval_s": 3600, "randomised_s": 0}) as one:
+        await one.clock.advance_to(START + timedelta(hours=24, seconds=1))
+        came = await one.come(METERS * 25)
+        at_midnight = START.replace(hour=0, minute=0) + timedelta(days=1)
+        hours = [START.replace(minute=0) + timedelta(hours=number) for number in range(1, 25)]
+        expected = sorted([*hours, at_midnight + timedelta(minutes=5)])  # the model's own schedule
+        for name in one.names:
+            assert [push.sent_at for push in came if push.meter == name] == expected
+        assert one.none_has_come()
 
 
 async def test_what_is_due_survives_the_process(tmp_path: Path) -> None:

@@ -44,6 +44,26 @@ async def test_who_begins_to_sleep_is_not_missed_by_a_clock_that_moves_on_at_onc
     assert sleeping.done()
 
 
+async def test_who_holds_the_clock_has_as_many_rounds_as_it_wants() -> None:
+    clock, seen = SteppedClock(AT), list[float]()
+
+    async def work() -> None:
+        for _ in range(3):
+            await clock.sleep(10)
+            with clock.hold():
+                for _ in range(50):
+                    await asyncio.sleep(0)
+                seen.append(clock.monotonic())
+
+    working = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    await clock.advance_to(AT + timedelta(seconds=60))
+    assert working.done() and seen == [10.0, 20.0, 30.0]
+    for other in (RealClock(), ScaledClock(AT, 2.0)):
+        with other.hold():
+            pass
+
+
 async def test_a_sleep_of_no_time_lasts_one_round_in_which_others_have_their_turn() -> None:
     clock, turns = SteppedClock(AT), list[str]()
 

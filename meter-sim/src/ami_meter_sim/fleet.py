@@ -212,10 +212,11 @@ class Fleet:
         """Do what is due, at the process's clock, for ever."""
         while self.store is not None:
             await self._until_due(self.store.columns.first_due())
-            due = self.store.columns.due(int(self.environment.now().timestamp()))
-            while due.size:
-                await asyncio.sleep(0)  # the others' round: to look at a million rows takes a portion as well
-                due = due[self._advance_some(due) :]
+            with self.environment.clock.hold():
+                due = self.store.columns.due(int(self.environment.now().timestamp()))
+                while due.size:
+                    await asyncio.sleep(0)  # the others' round: to look at a million rows takes a portion as well
+                    due = due[self._advance_some(due) :]
 
     def _advance_some(self, due: Array) -> int:
         """Do what is due at as many of these as fit into a portion, and say at how many.

@@ -48,10 +48,11 @@ class Outages:
     async def _run(self) -> None:
         while self._due:
             self._sooner.clear()
-            if self._due[0][0] <= self._fleet.environment.monotonic():
-                self._portion()
-                await asyncio.sleep(0)  # the turn of others
-            else:
+            with self._fleet.environment.clock.hold():
+                while self._due and self._due[0][0] <= self._fleet.environment.monotonic():
+                    self._portion()
+                    await asyncio.sleep(0)  # the turn of others
+            if self._due:
                 await self._until_due()
 
     async def _until_due(self) -> None:

@@ -27,7 +27,10 @@ def move_clock(
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:
-    """Move a virtual clock on; everything that is due on the way happens at its time. At most 31 days at once."""
+    """Move a virtual clock on, at most 31 days at once.
+
+    What is due on the way happens at its time; what goes over TCP, and what clients do, takes the time of the machine.
+    """
     if (to is None) == (by is None):
         raise typer.BadParameter("say either --to or --by")
     step: dict[str, Any] = {"advance_s": by} if to is None else {"to": moment(to).isoformat()}

@@ -110,10 +110,9 @@ class PushSender:
         try:
             while True:
                 self._more.clear()
-                if self._some():
-                    await asyncio.sleep(0)  # the turn of others
-                else:
-                    await self._wait()
+                with self._fleet.environment.clock.hold():
+                    await self._send_due()
+                await self._wait()
         finally:
             for call in self._calls:
                 call.cancel()
@@ -121,6 +120,13 @@ class PushSender:
                 self._sockets.popitem()[1].close()
 
     # --- what is due
+
+    async def _send_due(self) -> None:
+        """All that is due now, a few at a time."""
+        while True:
+            if not self._some():
+                return
+            await asyncio.sleep(0)  # the turn of others
 
     def _line_up(self, seconds: float, what: Push | PushAttempt) -> None:
         """After this time of the process's clock."""

@@ -4,12 +4,14 @@ A clock has three readings: `now` (aware, UTC), `monotonic` (seconds that never 
 its seconds pass in one second of the machine's clock, by which sockets go on living whatever the clock of the process is.
 
 The sleep of a stepped clock begins with the call and not with the await: whoever wraps it in a task is known before that task
-has its first round, so a step that comes in between wakes it too.
+has its first round, so a step that comes in between wakes it too. Who has more to do than some rounds of the event loop holds it there
+meanwhile (`hold`), so that what follows happens at the same time; the other clocks can't be held.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush
@@ -36,6 +38,8 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> Awaitable[None]: ...
 
+    def hold(self) -> AbstractContextManager[None]: ...
+
 
 class ClockError(Exception):
     """The clock can't be moved like that; the text says why."""
@@ -55,6 +59,9 @@ class RealClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def hold(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,9 @@ class ScaledClock:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self.rate)
 
+    def hold(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
 
 class SteppedClock:
     """Shows one moment until `advance_to` moves it on; who sleeps wakes up when the clock has come to its time."""
@@ -89,6 +99,7 @@ class SteppedClock:
         self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
         self._numbers = count()
         self._gone = 0
+        self._holders = 0
         self._moving = asyncio.Lock()
 
     def now(self) -> datetime:
@@ -110,6 +121,15 @@ class SteppedClock:
         awake.add_done_callback(self._ended)
         return awake
 
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """While this lasts the clock does not move on. Never around what waits for the clock, or for the network."""
+        self._holders += 1
+        try:
+            yield
+        finally:
+            self._holders -= 1
+
     @property
     def next_due_at(self) -> datetime | None:
         """When the first of the sleepers wakes up."""
@@ -120,8 +140,9 @@ class SteppedClock:
     async def advance_to(self, moment: datetime) -> None:
         """Move on; who sleeps is woken on the way, each at its own time. Raises ClockError for the past and for leaps.
 
-        What wakes up gets a few rounds of the event loop before the clock moves on. What needs the network takes longer: then
-        the caller that steps the clock takes smaller steps, and looks between them at what it waits for.
+        What wakes up gets a few rounds of the event loop before the clock moves on, and as many as it wants while it holds the clock.
+        What needs the network takes longer: then the caller that steps the clock takes smaller steps, and looks between them at what it
+        waits for.
         """
         async with self._moving:
             if moment < self._now:
@@ -131,9 +152,16 @@ class SteppedClock:
             while (due_at := self.next_due_at) is not None and due_at <= moment:
                 self._now = max(self._now, due_at)
                 heappop(self._sleepers)[2].set_result(None)
-                await _rounds()
+                await self._settled()
             self._now = moment.astimezone(UTC)
-            await _rounds()
+            await self._settled()
+
+    async def _settled(self) -> None:
+        """So many rounds of the event loop, one after the other, in which nobody has held the clock."""
+        calm = 0
+        while calm < ROUNDS:
+            await asyncio.sleep(0)
+            calm = 0 if self._holders else calm + 1
 
     def _ended(self, awake: asyncio.Future[None]) -> None:
         """Clean up now and then, so that sleepers that are cancelled do not pile up while the clock is stopped."""
@@ -147,8 +175,3 @@ class SteppedClock:
 def _wake(awake: asyncio.Future[None]) -> None:
     if not awake.done():
         awake.set_result(None)
-
-
-async def _rounds() -> None:
-    for _ in range(ROUNDS):
-        await asyncio.sleep(0)
