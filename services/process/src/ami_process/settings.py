@@ -28,7 +28,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from ami_process.meanings import Documented
-from ami_process.toml_texts import parse_toml
+from ami_process.toml_texts import line_of, parse_toml
 
 SECTIONS = frozenset({"clock", "demo", "cis", "hes", "populations", "meter_sim", "meters", "faults"})
 """Every section that the file may have, whichever process reads it."""
@@ -130,7 +130,8 @@ class FileSettings(BaseSettings):
     def load(cls, path: Path) -> Self:
         """Read the file and the environment. Raises SettingsError with a line per problem."""
         try:
-            content = parse_toml(path.read_text("utf-8"))
+            text = path.read_text("utf-8")
+            content = parse_toml(text)
         except OSError as error:
             raise SettingsError(f"{path}: {error.strerror}") from None
         except ValueError as error:
@@ -140,7 +141,7 @@ class FileSettings(BaseSettings):
         try:
             return cls(**{name: value for name, value in content.items() if name in cls.model_fields})
         except ValidationError as error:
-            raise SettingsError("\n".join(_problems(path, error))) from None
+            raise SettingsError("\n".join(_problems(path, text, error))) from None
         except UnreadableVariable as error:
             raise SettingsError(f"environment: {error}") from None
 
@@ -151,9 +152,20 @@ def check_sections(path: Path, content: Mapping[str, Any]) -> None:
         raise SettingsError(f"{path}: unknown section or key {unknown[0]!r}; known are {', '.join(sorted(SECTIONS))}")
 
 
-def _problems(path: Path, error: ValidationError) -> list[str]:
+def _problems(path: Path, text: str, error: ValidationError) -> list[str]:
     """One line per problem: where it is and what is wrong, without the value."""
-    return [f"{path}: {'.'.join(map(str, item['loc'])) or 'file'}: {_what(item)}" for item in error.errors()]
+    return [
+        f"{_where(path, text, one['loc'])}: {'.'.join(map(str, one['loc'])) or 'file'}: {_what(one)}"
+        for one in error.errors()
+    ]
+
+
+def _where(path: Path, text: str, place: tuple[str | int, ...]) -> str:
+    """The file with the line, which a value of the environment does not have."""
+    if f"AMI_{'__'.join(map(str, place))}".upper() in os.environ:
+        return f"{path} and the environment"
+    line = line_of(text, place)
+    return str(path) if line is None else f"{path}, line {line}"
 
 
 def _what(problem: ErrorDetails) -> str:
