@@ -113,6 +113,7 @@ def test_the_cis_gets_neither_keys_nor_addresses(form: Form) -> None:
     text = out.getvalue()
     assert IDENTITIES.name(3) in text
     assert str(IDENTITIES.usage_point_mrid(3)) in text
+    assert IDENTITIES.device_id(3) in text, "the number on the case"
     assert "key" not in text
     assert "127.1" not in text
     assert IDENTITIES.key(3, KeyPurpose.ENCRYPTION).hex().upper() not in text.upper()

@@ -31,6 +31,7 @@ from ami_registry.shipments import OF_ASSOCIATION, WRAPPED
 FOR_THE_CIS = (
     "name",
     "mrid",
+    "device_id",
     "usage_points",
     "usage_point_mrid",
     "model",
