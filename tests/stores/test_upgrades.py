@@ -28,6 +28,7 @@ from ami_hes.store import (
     SpentId,
     SqlCounters,
     SqlDeliveries,
+    SqlKeptMessages,
     SqlOutgoing,
     SqlReadings,
     SqlReceivedCounters,
@@ -48,11 +49,36 @@ from ami_process.store.upkeep import migrate_store
 
 HERE = Path(__file__).parent
 VERSIONS = {
-    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"),
+    "hes": (
+        "0001",
+        "0002-unversioned",
+        "0002",
+        "0003",
+        "0004",
+        "0005",
+        "0006",
+        "0007",
+        "0008",
+        "0009",
+        "0010",
+        "0011",
+        "0012",
+    ),
     "cis": ("0001", "0002-unversioned", "0002", "0003", "0004"),
 }
 DATABASES = {
-    "hes": ("0003.sql", "0004.sql", "0005.sql", "0006.sql", "0007.sql", "0008.sql", "0009.sql", "0010.sql", "0011.sql"),
+    "hes": (
+        "0003.sql",
+        "0004.sql",
+        "0005.sql",
+        "0006.sql",
+        "0007.sql",
+        "0008.sql",
+        "0009.sql",
+        "0010.sql",
+        "0011.sql",
+        "0012.sql",
+    ),
     "cis": ("0003.sql", "0004.sql"),
 }
 """Dumps; those before 0003 have been on files alone."""
@@ -159,6 +185,8 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         assert (owed_since is not None) == (version >= "0010")
         scalers = {"LDN1": "3 1-0:1.8.0*255 3 0 30; 3 1-0:2.8.0*255 3 0 30"} if version >= "0009" else {}
         assert await SqlScalerUnits(database).load() == scalers
+        waiting = await SqlKeptMessages(database).waiting()
+        assert [(one.request_id, one.octets) for one in waiting] == ([("open", 20)] if version >= "0012" else [])
 
 
 @pytest.mark.parametrize("version", and_databases("cis"))
