@@ -37,24 +37,26 @@ class LanePlaces:
         self._not_before: dict[str, float] = {}
         """When the next session of a group may be begun, of `real_time`."""
         self._changed = asyncio.Event()
+        self._widening: tuple[FreePlaces, asyncio.Future[None]] | None = None
 
     async def opening(self) -> FreePlaces:
         """As soon as a lane has a place."""
         while not (now := self._now()).lanes:
-            await self._change()
+            self._changed.clear()
+            await self._changed.wait()
         return now
 
-    async def wider(self, than: FreePlaces) -> None:
-        """Return when there is a lane or a group that this opening has not."""
-        while True:
-            now = self._now()
-            if now.lanes - than.lanes or than.full - now.full:
-                return
-            await self._change()
+    def wider(self, than: FreePlaces) -> asyncio.Future[None]:
+        """Done when there is a lane or a group that this opening has not. One at a time: the last one that was asked for."""
+        widened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._widening = than, widened
+        self._look_for_wider()
+        return widened
 
     def enter(self, lane: Lane, group: str, *, begins: bool = True) -> None:
         """Take a place; `begins`: a session, and is not only reported as too late."""
-        self._worked.update(HIGHER[lane])
+        for one in HIGHER[lane]:
+            self._worked[one] += 1
         if not self._groups.limited:
             return
         self._of_group[group] += 1
@@ -65,12 +67,13 @@ class LanePlaces:
 
     def leave(self, lane: Lane, group: str) -> None:
         """Give it back."""
-        self._worked.subtract(HIGHER[lane])
+        for one in HIGHER[lane]:
+            self._worked[one] -= 1
         if self._groups.limited:
             self._of_group[group] -= 1
             if not self._of_group[group]:
                 del self._of_group[group]
-        self._changed.set()
+        self._change()
 
     def _now(self) -> FreePlaces:
         free = {lane: min(self._most[one] - self._worked[one] for one in HIGHER[lane]) for lane in Lane}
@@ -87,10 +90,22 @@ class LanePlaces:
         def ring() -> None:
             if self._not_before.get(group, 0.0) <= real_time():
                 self._not_before.pop(group, None)
-                self._changed.set()
+                self._change()
 
         return ring
 
-    async def _change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
+    def _change(self) -> None:
+        self._changed.set()
+        self._look_for_wider()
+
+    def _look_for_wider(self) -> None:
+        if self._widening is None:
+            return
+        than, widened = self._widening
+        if widened.done():
+            self._widening = None
+            return
+        now = self._now()
+        if now.lanes - than.lanes or than.full - now.full:
+            self._widening = None
+            widened.set_result(None)

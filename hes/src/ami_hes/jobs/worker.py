@@ -24,7 +24,7 @@ from ami_hes.meters.trace import tracing
 from ami_hes.operations import Assignment, Attempt
 from ami_hes.served import describe, failed
 from ami_hes.store import Completed, StoredCommand, StoredResult
-from ami_process.environment import real_time
+from ami_process.environment import real_sleep, real_time
 from ami_process.events import Event, format_fault
 
 GRACE_S = 1.0
@@ -33,6 +33,8 @@ BATCH = 500
 """Results that are committed together at most. As many may wait to be; then no further meter is worked."""
 AGAIN_S = 5.0
 """When a command comes again that could not be looked up."""
+GATHER_S = 0.025
+"""How long results wait for those of further meters when several end at once: a transaction costs as much CPU time as a session."""
 STOP_S = 3.0
 """How long the last results may take to be committed when the process stops."""
 
@@ -100,14 +102,16 @@ class CommandWorker:
         """What may be worked now; nothing, if more may be taken than it seemed before there was anything."""
         commands = self._context.engine.commands
         taking = asyncio.ensure_future(commands.take(opening.lanes, opening.limit, opening.full))
-        widening = asyncio.ensure_future(self._places.wider(opening))
+        widened = self._places.wider(opening)
+        widened.add_done_callback(lambda _: taking.cancel())
         try:
-            await asyncio.wait({taking, widening}, return_when=asyncio.FIRST_COMPLETED)
+            return await taking
+        except asyncio.CancelledError:
+            if _is_ended():
+                raise
+            return ()
         finally:
-            for one in (taking, widening):
-                one.cancel()
-            await asyncio.wait({taking, widening})
-        return () if taking.cancelled() else taking.result()
+            widened.cancel()
 
     async def _work_off(self, delivery: CommandDelivery, of_group: str) -> None:
         try:
@@ -183,26 +187,33 @@ class CommandWorker:
         return await self._in_time(Assignment(meter, command, attempt, started + left_s), left_s)
 
     async def _in_time(self, assignment: Assignment, left_s: float) -> Outcome:
-        with tracing(assignment.command.request_id):
-            recipe = asyncio.ensure_future(self._run(assignment))
-            try:
-                await asyncio.wait({recipe}, timeout=left_s + GRACE_S)
-            finally:
-                if not recipe.done():
-                    recipe.cancel()
-                    await asyncio.wait({recipe}, timeout=GRACE_S)
-        if recipe.done() and not recipe.cancelled() and recipe.exception() is None:
-            return recipe.result()
-        return self._broken(assignment, recipe)
+        limit = asyncio.timeout(left_s + GRACE_S)
+        try:
+            with tracing(assignment.command.request_id):
+                async with limit:
+                    return await self._run(assignment)
+        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+            if limit.expired() and isinstance(problem, TimeoutError):
+                return self._overdue(assignment)
+            return self._broken(assignment, problem)
+        except asyncio.CancelledError:
+            if _is_ended():
+                raise
+            return self._overdue(assignment)
 
     async def _begin(self, command: Command) -> None:
         await self._context.results.attempt(command.request_id, command.meter.name, self._context.now())
 
     async def _keep_results(self) -> None:
         batch: list[_Finished] = []
+        several = False
         try:
             while True:
-                batch = [await self._finished.get(), *self._drain(BATCH - 1)]
+                batch = [await self._finished.get()]
+                if several or not self._finished.empty():
+                    await real_sleep(GATHER_S)
+                batch += self._drain(BATCH - 1)
+                several = len(batch) > 1
                 await self._keep(batch)
                 batch = []
         finally:  # what a meter has done is kept even if we are about to stop
@@ -302,13 +313,21 @@ class CommandWorker:
             )
         )
 
-    def _broken(self, assignment: Assignment, recipe: asyncio.Future[Outcome]) -> Outcome:
+    def _broken(self, assignment: Assignment, problem: Exception) -> Outcome:
         """The recipe did not come to its own end: a fault of ours."""
         command, meter = assignment.command, assignment.command.meter.name
-        problem = recipe.exception() if recipe.done() and not recipe.cancelled() else None
-        if problem is None:
-            self._context.emit(events.OperationOverdue(message_id=command.request_id, meter=meter))
-            return failed(command, assignment.attempt, "deadline", "no-answer")
         fault = format_fault(problem)
         self._context.emit(events.OperationFailed(message_id=command.request_id, meter=meter, exception=fault))
         return failed(command, assignment.attempt, "internal", "failed", detail=type(problem).__name__)
+
+    def _overdue(self, assignment: Assignment) -> Outcome:
+        """The recipe was ended for it."""
+        command = assignment.command
+        self._context.emit(events.OperationOverdue(message_id=command.request_id, meter=command.meter.name))
+        return failed(command, assignment.attempt, "deadline", "no-answer")
+
+
+def _is_ended() -> bool:
+    """Whether somebody wants the running task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
