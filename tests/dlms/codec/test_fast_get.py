@@ -11,7 +11,8 @@ from sizes import examples
 
 from ami_dlms import apdu, data
 from ami_dlms.apdu.acse import Aarq, Rlrq
-from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
+from ami_dlms.apdu.fields import AttributeItem
+from ami_dlms.apdu.get import GetRequestNormal, GetRequestWithList, GetResponseNormal, GetResponseWithList
 from ami_dlms.apdu.initiate import InitiateRequest
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.cosem.selection import EntryDescriptor
@@ -26,6 +27,20 @@ SEEDS = [
     apdu.encode(GetResponseNormal(0xC1, data.structure(data.unsigned(1), data.octet_string(b"abc")))),
     apdu.encode(GetResponseNormal(0xC1, data.array(*[data.structure(data.unsigned(1))] * 10))),
     apdu.encode(GetResponseNormal(0xC1, DataAccessResult.OBJECT_UNDEFINED)),
+    apdu.encode(GetRequestWithList(0xC1, (AttributeItem(CLOCK), AttributeItem(CLOCK)))),
+    apdu.encode(GetRequestWithList(0xC1, (AttributeItem(CLOCK), AttributeItem(CLOCK, EntryDescriptor(1).encode())))),
+    apdu.encode(
+        GetResponseWithList(
+            0xC1,
+            (
+                data.double_long_unsigned(7),
+                DataAccessResult.OBJECT_UNDEFINED,
+                data.structure(data.integer(-3), data.enum(30)),
+                data.null(),
+            ),
+        )
+    ),
+    apdu.encode(GetResponseWithList(0xC1, ())),
 ]
 INITIATE = apdu.encode(InitiateRequest(conformance=Conformance(0x7E1F), client_max_receive_pdu_size=1200))
 ALIKE = [
@@ -84,7 +99,10 @@ def test_the_instance_is_an_obis_code() -> None:
     assert str(decoded.descriptor.instance_id) == "0-0:1.0.0*255"
 
 
-def written(apdu_: GetRequestNormal | GetResponseNormal) -> bytes | str:
+Message = GetRequestNormal | GetResponseNormal | GetRequestWithList | GetResponseWithList
+
+
+def written(apdu_: Message) -> bytes | str:
     try:
         return apdu.encode(apdu_)
     except LocalError as error:
@@ -92,11 +110,14 @@ def written(apdu_: GetRequestNormal | GetResponseNormal) -> bytes | str:
 
 
 numbers = st.integers(-1, 256)
-requests = st.builds(
-    GetRequestNormal,
-    numbers,
-    st.builds(AttributeDescriptor, st.integers(-1, 0x10000), st.binary(min_size=6, max_size=6).map(Obis), numbers),
-    st.sampled_from([None, EntryDescriptor(1).encode()]),
+attributes = st.builds(
+    AttributeDescriptor, st.integers(-1, 0x10000), st.binary(min_size=6, max_size=6).map(Obis), numbers
+)
+selections = st.sampled_from([None, EntryDescriptor(1).encode()])
+requests = st.builds(GetRequestNormal, numbers, attributes, selections)
+lists = st.one_of(
+    st.builds(AttributeItem, st.just(CLOCK), selections).map(lambda one: (one,) * 128),
+    st.lists(st.builds(AttributeItem, attributes, selections), max_size=3).map(tuple),
 )
 values = st.sampled_from(
     [
@@ -111,8 +132,16 @@ values = st.sampled_from(
 
 
 @settings(max_examples=examples(200), deadline=None)
-@given(st.one_of(requests, st.builds(GetResponseNormal, numbers, values)))
-def test_both_paths_write_the_same(message: GetRequestNormal | GetResponseNormal) -> None:
+@given(
+    st.one_of(
+        requests,
+        st.builds(GetResponseNormal, numbers, values),
+        st.builds(GetRequestWithList, numbers, lists),
+        st.builds(GetResponseWithList, numbers, st.lists(values, max_size=3).map(tuple)),
+        st.builds(GetResponseWithList, numbers, values.map(lambda one: (one,) * 128)),
+    )
+)
+def test_both_paths_write_the_same(message: Message) -> None:
     fast = written(message)
     with patch.object(apdu, "FAST_ENCODERS", {}):
         general = written(message)

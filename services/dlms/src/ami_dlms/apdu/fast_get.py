@@ -1,6 +1,6 @@
-"""The two APDUs that a head-end and a meter see most, each decoded and encoded in one step.
+"""The APDUs that a head-end and a meter see most, each decoded and encoded in one step: GET of one attribute and of a short list.
 
-The fast path takes only the plainest form: GET of one attribute without selection, and a response with data. For everything
+The fast path takes only the plainest form: attributes without selection, and for a single one a response with data. For everything
 else, errors included, it gives None and the general path decides.
 """
 
@@ -13,27 +13,41 @@ from struct import error as StructError
 from typing import Any
 
 from ami_dlms import data
-from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
+from ami_dlms.apdu.fields import AttributeItem
+from ami_dlms.apdu.get import GetRequestNormal, GetRequestWithList, GetResponseNormal, GetResponseWithList
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.cursor import Reader
 from ami_dlms.data import Data, EncodedItems
 from ami_dlms.data.decoding import READERS, Room, read_items
 from ami_dlms.data.types import FORMATS
-from ami_dlms.enums import DataTag
+from ami_dlms.enums import DataAccessResult, DataTag
 from ami_dlms.errors import DecodeError
 from ami_dlms.obis import Obis
 
 _REQUEST = Struct(">HBH6sbB")
 _REQUESTED = Struct(">H6sb")
 _RESPONSE = Struct(">HBB")
+_ITEM = Struct(">H6sbB")
+_LIST = Struct(">HBB")
 _GET_REQUEST_NORMAL, _GET_RESPONSE_NORMAL = 0xC001, 0xC401
+_GET_REQUEST_WITH_LIST, _GET_RESPONSE_WITH_LIST = 0xC003, 0xC403
 _PACKED = {tag: Struct(">HBBB" + layout).pack for tag, layout in FORMATS.items()}
 _DESCRIPTOR, _SELECTION_FLAG, _CHOICE, _DATA = 3, 12, 3, 4
 KNOWN_DESCRIPTORS = 4096
 GET_REQUEST_NORMAL, GET_RESPONSE_NORMAL = (
     tag.to_bytes(2, "big") for tag in (_GET_REQUEST_NORMAL, _GET_RESPONSE_NORMAL)
 )
+GET_REQUEST_WITH_LIST, GET_RESPONSE_WITH_LIST = (
+    tag.to_bytes(2, "big") for tag in (_GET_REQUEST_WITH_LIST, _GET_RESPONSE_WITH_LIST)
+)
 REQUEST_SIZE = _REQUEST.size
+_COUNT, _ITEMS = 3, 4
+_MOST_IN_A_LIST = 0x7F
+"""Items whose number takes one octet."""
+_MOST_OCTETS = 4096
+"""Of a response with a list: it has not as many elements as would have to be counted."""
+_RESULTS = {int(one): one for one in DataAccessResult}
+_DATA_CHOICE, _RESULT_CHOICE = 0, 1
 
 
 def request_for(invoke_id_and_priority: int, descriptor: AttributeDescriptor) -> bytes:
@@ -94,6 +108,72 @@ def encoded_array_in(octets: bytes) -> Data | None:
     return Data(DataTag.ARRAY, EncodedItems(length, octets[reader.offset :]))
 
 
+def _get_request_with_list(octets: bytes) -> GetRequestWithList | None:
+    size, count = _ITEM.size, octets[_COUNT] if len(octets) > _COUNT else 0
+    if count > _MOST_IN_A_LIST or len(octets) != _ITEMS + count * size:
+        return None
+    items = []
+    for start in range(_ITEMS, len(octets), size):
+        flag = start + size - 1
+        if octets[flag]:
+            return None
+        items.append(AttributeItem(_descriptor(octets[start:flag])))
+    return GetRequestWithList(octets[2], tuple(items))
+
+
+def _get_response_with_list(octets: bytes) -> GetResponseWithList | None:
+    count, end = octets[_COUNT] if len(octets) > _COUNT else 0, len(octets)
+    if not 0 < count <= _MOST_IN_A_LIST or end > _MOST_OCTETS:
+        return None
+    results: list[Data | DataAccessResult] = []
+    offset, room = _ITEMS, Room()
+    try:
+        for _ in range(count):
+            choice, octet = octets[offset], octets[offset + 1]
+            if choice == _RESULT_CHOICE:
+                results.append(_RESULTS[octet])
+                offset += 2
+                continue
+            if choice != _DATA_CHOICE:
+                return None
+            tag, unpack_from, size, _ = READERS[octet]
+            if size:  # a number, as registers have
+                results.append(Data(tag, unpack_from(octets, offset + 2)[0]))
+                offset += 1 + size
+            else:
+                (value,), offset = read_items(octets, offset + 1, 1, room)
+                results.append(value)
+    except (DecodeError, IndexError, KeyError, StructError):
+        return None
+    return GetResponseWithList(octets[2], tuple(results)) if offset == end else None
+
+
+def _encode_get_request_with_list(message: GetRequestWithList) -> bytes | None:
+    items = message.items
+    if len(items) > _MOST_IN_A_LIST:
+        return None
+    pack, parts = _ITEM.pack, [_LIST.pack(_GET_REQUEST_WITH_LIST, message.invoke_id_and_priority, len(items))]
+    for item in items:
+        if item.selection is not None:
+            return None
+        one = item.descriptor
+        parts.append(pack(one.class_id, one.instance_id, one.attribute_id, 0))
+    return b"".join(parts)
+
+
+def _encode_get_response_with_list(message: GetResponseWithList) -> bytes | None:
+    results = message.results
+    if len(results) > _MOST_IN_A_LIST:
+        return None
+    out = bytearray(_LIST.pack(_GET_RESPONSE_WITH_LIST, message.invoke_id_and_priority, len(results)))
+    for result in results:
+        if type(result) is not Data:
+            return None
+        out.append(_DATA_CHOICE)
+        data.write(out, result)
+    return bytes(out)
+
+
 def _get_request_normal(octets: bytes) -> GetRequestNormal | None:
     asked = asked_in(octets)
     return None if asked is None else GetRequestNormal(*asked)
@@ -116,13 +196,18 @@ def _encode_get_response_normal(message: GetResponseNormal) -> bytes | None:
     return response_with(message.invoke_id_and_priority, message.result)
 
 
+Get = GetRequestNormal | GetResponseNormal | GetRequestWithList | GetResponseWithList
 # By the first two octets.
-FAST_DECODERS: Mapping[bytes, Callable[[bytes], GetRequestNormal | GetResponseNormal | None]] = {
+FAST_DECODERS: Mapping[bytes, Callable[[bytes], Get | None]] = {
     GET_REQUEST_NORMAL: _get_request_normal,
     GET_RESPONSE_NORMAL: _get_response_normal,
+    GET_REQUEST_WITH_LIST: _get_request_with_list,
+    GET_RESPONSE_WITH_LIST: _get_response_with_list,
 }
 # By the type; numbers that do not fit show as on the general path.
 FAST_ENCODERS: Mapping[type, Callable[[Any], bytes | None]] = {
     GetRequestNormal: _encode_get_request_normal,
     GetResponseNormal: _encode_get_response_normal,
+    GetRequestWithList: _encode_get_request_with_list,
+    GetResponseWithList: _encode_get_response_with_list,
 }
