@@ -30,6 +30,7 @@ class SomethingHappened(Event):
     number: int
     there: bool
     share: float
+    endless: float
     place: Place
     names: list[str]
     moment: datetime | None
@@ -47,6 +48,7 @@ def happened(words: str, reason: str | None) -> SomethingHappened:
         number=-7,
         there=True,
         share=0.5,
+        endless=float("inf"),
         place=Place("meter", 4059),
         names=["a", "b"],
         moment=None,

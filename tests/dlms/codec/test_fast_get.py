@@ -13,7 +13,7 @@ from ami_dlms import apdu, data
 from ami_dlms.apdu.acse import Aarq, Rlrq
 from ami_dlms.apdu.fields import AttributeItem
 from ami_dlms.apdu.get import GetRequestNormal, GetRequestWithList, GetResponseNormal, GetResponseWithList
-from ami_dlms.apdu.initiate import InitiateRequest
+from ami_dlms.apdu.initiate import InitiateRequest, InitiateResponse
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.cosem.selection import EntryDescriptor
 from ami_dlms.enums import ApplicationContext, Conformance, DataAccessResult, Mechanism, ReleaseReason
@@ -48,6 +48,7 @@ ALIKE = [
     apdu.encode(Rlrq(ReleaseReason.NORMAL)),
     apdu.encode(Rlrq()),
     INITIATE,
+    apdu.encode(InitiateResponse(conformance=Conformance(0x7E1F), server_max_receive_pdu_size=1200)),
 ]
 
 

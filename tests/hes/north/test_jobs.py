@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -35,7 +36,7 @@ from ami_cim import wire
 from ami_cim.message import RequestMessage
 from ami_hes.commands import Outcome
 from ami_hes.served import OPERATIONS
-from ami_hes.store import StoreUnavailable
+from ami_hes.store import Completed, SqlResults, StoredResult, StoreUnavailable
 from ami_process.environment import Environment
 from ami_process.events import Event
 
@@ -214,6 +215,24 @@ async def test_a_thousand_meters_in_one_request(tmp_path: Path) -> None:
         assert (error.code, error.identifier and error.identifier.value) == ("5.3", "M500")
         assert error.related is not None and error.related.value == mrid(500)
         assert Counter(c.meter.name for c in hes.meters.commands) == Counter(names)
+
+
+async def test_results_of_meters_that_end_together_share_a_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    save = SqlResults.save
+
+    async def counted(self: SqlResults, results: Sequence[StoredResult]) -> list[Completed]:
+        saved.append(len(results))
+        return await save(self, results)
+
+    monkeypatch.setattr(SqlResults, "save", counted)
+    names = [f"M{n}" for n in range(1, 101)]
+    async with north(tmp_path, meters=100) as hes:
+        assert (await hes.ask(request(control(DISCONNECT, *names)))).reply.result == "OK"
+    assert sum(saved) == 100
+    assert len(saved) < 50, saved
 
 
 async def test_what_came_of_it_is_kept_for_people_too(tmp_path: Path) -> None:

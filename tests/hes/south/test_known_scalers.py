@@ -41,6 +41,24 @@ async def test_a_scaler_of_another_device_is_no_changed_one() -> None:
     assert await known.differing(meter("XYZ1"), {IMPORTED: THOUSANDS}) == set()
 
 
+async def test_what_meters_of_one_kind_give_alike_is_compared_once_and_what_is_not_kept_never() -> None:
+    known = KnownScalers(None, Environment(emit=lambda _: None))
+    names, units = (IMPORTED,), [THOUSANDS]
+    assert not known.are_as_before(meter("XYZ1"), names, units)
+    for name in ("XYZ1", "XYZ2"):
+        assert await known.differing(meter(name), {IMPORTED: THOUSANDS}) == set()
+    known.are_alike(meter("XYZ1"), names, units)
+    assert known.are_as_before(meter("XYZ2"), names, [THOUSANDS])
+    assert not known.are_as_before(meter("XYZ2"), names, [ONES])
+    assert not known.are_as_before(meter("XYZ3"), names, [THOUSANDS])
+    known.are_alike(
+        meter("XYZ1"), (IMPORTED, EXPORTED), [THOUSANDS, ONES]
+    )  # a store that was away has not kept the second
+    assert not known.are_as_before(meter("XYZ1"), (IMPORTED, EXPORTED), [THOUSANDS, ONES])
+    await known.forget(meter("XYZ2"))
+    assert not known.are_as_before(meter("XYZ2"), names, [THOUSANDS])
+
+
 async def test_what_was_given_first_is_known_in_the_next_life_and_until_it_is_forgotten(tmp_path: Path) -> None:
     told: list[dict[str, Any]] = []
     environment = Environment(emit=lambda event: told.append(as_read(event)))

@@ -83,10 +83,12 @@ def _error(
 
 def stored_result(command: Command, outcome: Outcome, *, took_ms: float, finished_at: datetime) -> StoredResult:
     """The row of an outcome."""
+    if outcome.reason or outcome.again:
+        outcome = replace(outcome, reason=printable(outcome.reason), again=False)  # it may quote what a meter sent
     return StoredResult(
         request_id=command.request_id,
         meter_name=command.meter.name,
-        outcome=replace(outcome, reason=printable(outcome.reason), again=False),  # it may quote what a meter sent
+        outcome=outcome,
         took_ms=took_ms,
         finished_at=finished_at,
     )

@@ -4,10 +4,10 @@ The exchange itself is the protocol core's (`ami_dlms.association.client.steps`)
 Frames that are no answer here go to `ami_hes.meters.push` and never disturb the exchange.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ami_dlms.apdu.notify import DataNotification
 from ami_dlms.association import (
@@ -34,7 +34,6 @@ from ami_dlms.association.client.steps import (
     ExchangeStep,
     ReadLink,
     Steps,
-    Tell,
     TopUp,
     Unsolicited,
     WriteLink,
@@ -231,27 +230,29 @@ class Association:
         except FOREIGN as error:
             raise fault_of(error, where) from None
 
-    async def _perform(self, step: ExchangeStep) -> bytes | None:
-        match step:
-            case ReadLink():
-                return await self._read()
-            case WriteLink(octets, first):
-                await self._write(octets, first=first)
-            case TopUp():
-                if self._source is not None and self._source.is_low:
-                    await self._source.top_up()
-            case Tell(event):
-                await self._report(event)
-        return None
+    def _perform(self, step: ExchangeStep) -> Coroutine[Any, Any, bytes | None] | None:
+        """A coroutine where there may be something to wait for, which there seldom is but for reading."""
+        if isinstance(step, ReadLink):
+            return self._read()
+        if isinstance(step, WriteLink):
+            if step.first and self._before is not None:
+                return self._write_after(self._before, step)
+            return self._write(step)
+        if isinstance(step, TopUp):
+            return self._source.top_up() if self._source is not None and self._source.is_low else None
+        return self._report(step.event)
 
-    async def _write(self, octets: bytes, *, first: bool) -> None:
-        if first and self._before is not None:
-            await self._before()
+    async def _write_after(self, before: Callable[[], Awaitable[None]], step: WriteLink) -> None:
+        await before()
+        if (taken := self._write(step)) is not None:
+            await taken
+
+    def _write(self, step: WriteLink) -> Coroutine[Any, Any, None] | None:
         until = self.timeouts.next_answer
         self._heard = 0
-        if first or self._until is not None:  # every frame of a long exchange has its own time
+        if step.first or self._until is not None:  # every frame of a long exchange has its own time
             self._until = until
-        await self._link.send(octets, until)
+        return self._link.send(step.octets, until)
 
     async def _read(self) -> bytes | None:
         """What comes; empty when something was dealt with that is no answer, None when the line was silent."""
@@ -265,7 +266,9 @@ class Association:
         if until is not None:
             if self._heard > MOST_PER_ANSWER and real_time() > until:
                 raise TimeoutError
-            until = min(until, real_time() + self._line.wait_s(self.timeouts.apdu_timeout_s))
+            wait_s = self._line.wait_s(self.timeouts.apdu_timeout_s)
+            if wait_s < self.timeouts.apdu_timeout_s:  # the line asks again before the answer is late
+                until = min(until, real_time() + wait_s)
         try:
             octets = await self._link.receive(until)
         except TimeoutError:

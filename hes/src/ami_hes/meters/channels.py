@@ -2,13 +2,13 @@
 
 Every wait has an end: `until` is a time of the event loop's clock, None for no end. A head-end waits once in every exchange with
 every meter, so channels are protocols of the loop and one timer serves wait after wait: streams, with a timeout of their own
-around each read, took a seventh of its CPU time.
+around each read, took a seventh of its CPU time. Both loops send what is written without waiting for more (TCP_NODELAY).
 """
 
 import asyncio
 import socket
-from collections.abc import Callable
-from typing import Protocol, cast
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, cast
 
 from ami_dlms.framing.wrapper import datagrams, decode_datagram
 from ami_process.environment import real_sleep, real_time, real_timer
@@ -24,14 +24,17 @@ _MOST_DATAGRAMS = 64  # that wait to be read; more are dropped, as UDP may
 class Channel(Protocol):
     """A way to a meter and back, opened by us or by the meter."""
 
-    async def write(self, octets: bytes, until: float) -> None:
-        """All of it; TimeoutError when the peer does not take it in time."""
+    def write(self, octets: bytes, until: float) -> Coroutine[Any, Any, None] | None:
+        """All of it: at once, or by the coroutine that is to be awaited then; TimeoutError when the peer does not take it in time."""
 
     def offer(self, octets: bytes) -> bool:
         """All of it at once, or nothing: False when the peer does not take it now."""
 
     async def read(self, until: float | None) -> bytes:
         """What comes next; empty at the end. TimeoutError when nothing comes in time. One reader at a time."""
+
+    def keep_alive(self) -> None:
+        """Notice a dead peer even when nothing is sent for long, as far as the transport can."""
 
     @property
     def closed(self) -> bool:
@@ -101,9 +104,15 @@ class TcpChannel(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        _configure(transport.get_extra_info("socket"))
         if self._connected is not None:
             self._connected(self)
+
+    def keep_alive(self) -> None:
+        connection: socket.socket = self._transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE.items():
+            if hasattr(socket, name):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
     def data_received(self, octets: bytes) -> None:
         self._came += octets
@@ -129,8 +138,11 @@ class TcpChannel(asyncio.Protocol):
         self._writing_paused = False
         self._writing.wake()
 
-    async def write(self, octets: bytes, until: float) -> None:
+    def write(self, octets: bytes, until: float) -> Coroutine[Any, Any, None] | None:
         self._transport.write(octets)
+        return self._until_taken(until) if self._writing_paused and not self._ended else None
+
+    async def _until_taken(self, until: float) -> None:
         while self._writing_paused and not self._ended:
             await self._writing.wait(until)
 
@@ -189,7 +201,7 @@ class UdpChannel(asyncio.DatagramProtocol):
         if not self._came.full():
             self._came.put_nowait(what)
 
-    async def write(self, octets: bytes, until: float) -> None:
+    def write(self, octets: bytes, until: float) -> None:
         for one in datagrams(octets):
             if self._transport is not None:
                 self._transport.sendto(one)
@@ -200,6 +212,9 @@ class UdpChannel(asyncio.DatagramProtocol):
         for one in datagrams(octets):
             self._transport.sendto(one)
         return True
+
+    def keep_alive(self) -> None:
+        return
 
     async def read(self, until: float | None) -> bytes:
         if not self._came.empty():
@@ -218,12 +233,3 @@ class UdpChannel(asyncio.DatagramProtocol):
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
-
-
-def _configure(connection: socket.socket) -> None:
-    """No waiting for more octets (TCP_NODELAY), and a dead peer is noticed even when nothing is sent (keep-alive)."""
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEP_ALIVE.items():
-        if hasattr(socket, name):
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -42,6 +42,7 @@ class KeptSessions:
         usable = session.opened and session.healthy and isinstance(session.meter.address, tuple)
         if not usable or self._closed or not self._keep_open_s or len(self._kept) >= self._most:
             return False
+        session.link.keep_alive()
         self._kept[session.meter.name] = _Kept(session, asyncio.create_task(self._watch(session)))
         return True
 

@@ -4,7 +4,7 @@ A meter does not change it, and a value that is wrong by a power of ten looks pl
 first one forgotten. It is known of the device and not of its name in the registry. Meters of one model share theirs in memory.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.cosem.quantity import ScalerUnit
@@ -29,6 +29,7 @@ class KnownScalers:
         self._environment = environment
         self._texts: dict[str, str] = {}
         self._shared: dict[str, Known] = {}
+        self._alike: dict[str, tuple[Sequence[AttributeDescriptor], Sequence[object]]] = {}
 
     async def load(self) -> None:
         """What earlier lives have kept."""
@@ -46,6 +47,19 @@ class KnownScalers:
         if not now.keys() <= known.keys():
             await self._keep(device, now | known)
         return {one for one, unit in now.items() if known.get(one, unit) != unit}
+
+    def are_as_before(self, meter: Meter, names: Sequence[AttributeDescriptor], units: Sequence[object]) -> bool:
+        """Whether a meter of which the same is known has given the same, and none differed: so it is with nearly all of a fleet."""
+        text = self._texts.get(meter.logical_device_name)
+        return text is not None and self._alike.get(text) == (names, units)
+
+    def are_alike(self, meter: Meter, names: Sequence[AttributeDescriptor], units: Sequence[object]) -> None:
+        """None of these differed, which `are_as_before` may say of the next meter; of what is not kept it says nothing."""
+        text = self._texts.get(meter.logical_device_name)
+        if text is not None and self._shared[text].keys() >= set(names):
+            if len(self._alike) > SPARE:
+                self._alike.clear()
+            self._alike[text] = (names, units)
 
     def report(
         self, meter: Meter, differing: set[AttributeDescriptor], given: Mapping[AttributeDescriptor, Data]

@@ -5,7 +5,9 @@ What meters send over a connection of their own is taken from `wrapper`, whether
 """
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from ami_dlms.framing.framing import WrapperPdu
 from ami_dlms.framing.wrapper import WrapperFraming, encode
@@ -47,10 +49,10 @@ class Link:
         if isinstance(address, tuple):
             self.host, self.peer = address[0], f"{address[0]}:{address[1]}"
 
-    async def send(self, octets: bytes, until: float) -> None:
-        """Write octets."""
+    def send(self, octets: bytes, until: float) -> Coroutine[Any, Any, None] | None:
+        """Write octets; a coroutine to be awaited when they are not taken at once."""
         self.traffic.sent += 1
-        await self._channel.write(octets, until)
+        return self._channel.write(octets, until)
 
     def offer(self, octets: bytes) -> bool:
         """Write octets at once, or none of them: False when the peer does not take them now."""
@@ -86,6 +88,10 @@ class Link:
         self.traffic.received += 1
         if self.trace is not None:
             self.trace.response(pdu)
+
+    def keep_alive(self) -> None:
+        """This connection is to last: notice when its peer is dead."""
+        self._channel.keep_alive()
 
     @property
     def closed(self) -> bool:

@@ -101,6 +101,7 @@ class Listener:
     def _accept(self, channel: TcpChannel) -> None:
         link = Link(channel, channel.peer, trace=ApduTrace("unknown", self._emit) if self._log_apdus else None)
         link.traffic = self._traffic
+        link.keep_alive()
         address = counted_address(link.host)
         crowded_out = self._places.crowded_out(list(self._unknown), address)
         if crowded_out is not None:

@@ -52,6 +52,9 @@ class SerialChannel:
         """Never: on a line one speaks after the other, and the link layer says who."""
         return False
 
+    def keep_alive(self) -> None:
+        return
+
     async def read(self, until: float | None) -> bytes:
         while not self._came and self._error is None and not self.closed:
             await self._reading.wait(until)

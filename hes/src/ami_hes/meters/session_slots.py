@@ -7,7 +7,7 @@ soon as another holder wants the meter (docs/mapping.md, M-012).
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.registry import Meter
@@ -27,17 +27,34 @@ class SessionSlots:
     @asynccontextmanager
     async def slot(self, meter: Meter, until: float) -> AsyncIterator[None]:
         """A slot for one session with this meter; MeterFault when none comes free in time."""
-        async with AsyncExitStack() as slot:
-            try:
-                async with asyncio.timeout_at(until):
-                    await slot.enter_async_context(self._holders[_line(meter)])
-                    await self._send_away(_line(meter))
-                    await slot.enter_async_context(self._room)
-            except TimeoutError:
-                raise MeterFault("deadline", "busy") from None
-            self.taken += 1
-            slot.callback(self._give_back)
+        line = _line(meter)
+        holder = self._holders[line]
+        if holder.locked() or line in self._lingering or self._room.locked():
+            await self._wait_for(holder, line, until)
+        else:  # what nobody has needs no timer
+            await holder.acquire()
+            await self._room.acquire()
+        self.taken += 1
+        try:
             yield
+        finally:
+            self.taken -= 1
+            self._room.release()
+            holder.release()
+
+    async def _wait_for(self, holder: asyncio.Lock, line: str, until: float) -> None:
+        """The holder's place and the room; none of them when this raises."""
+        try:
+            async with asyncio.timeout_at(until):
+                await holder.acquire()
+                try:
+                    await self._send_away(line)
+                    await self._room.acquire()
+                except BaseException:
+                    holder.release()
+                    raise
+        except TimeoutError:
+            raise MeterFault("deadline", "busy") from None
 
     @asynccontextmanager
     async def alone(self, meter: Meter, until: float) -> AsyncIterator[None]:
@@ -68,9 +85,6 @@ class SessionSlots:
         """End whatever lingers."""
         for line in list(self._lingering):
             await self._send_away(line)
-
-    def _give_back(self) -> None:
-        self.taken -= 1
 
     def _left(self, line: str, task: asyncio.Task[None]) -> None:
         if self._lingering.get(line) is task:

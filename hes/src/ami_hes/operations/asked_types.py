@@ -13,6 +13,7 @@ from ami_mapping.readings import ReadingRow, Reads
 from ami_mapping.values import MULTIPLIERS
 
 MOST_REMEMBERED = 4_096
+MOST_SORTED_OUT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,17 @@ def sort_out(wanted: WantedReadings, table: ReadingTable, now: int, *, of_sub_me
 
     What no row answers any more is not read: a command may be older than the table. `now` is in seconds since 1970.
     """
+    if wanted.start is None:  # the same for thousands of meters, whatever the time
+        return _of_no_time(wanted, table, of_sub_meter)
+    return _sorted_out(wanted, table, now, of_sub_meter)
+
+
+@lru_cache(maxsize=MOST_SORTED_OUT)
+def _of_no_time(wanted: WantedReadings, table: ReadingTable, of_sub_meter: bool) -> SortedOut:
+    return _sorted_out(wanted, table, 0, of_sub_meter)
+
+
+def _sorted_out(wanted: WantedReadings, table: ReadingTable, now: int, of_sub_meter: bool) -> SortedOut:
     attributes, columns, not_read = list[Asked](), list[Asked](), list[NotRead]()
     span = None if wanted.start is None else Span(wanted.start // 1000, (wanted.end or 1000 * now) // 1000)
     has_now = span is None or wanted.source == STORE or span.start <= now <= span.end

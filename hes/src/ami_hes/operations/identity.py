@@ -1,7 +1,10 @@
 """What every operation begins with: that the meter behind the secured association is the one that is meant."""
 
+from functools import lru_cache
+
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
+from ami_dlms.obis import Obis
 from ami_hes.meters import GetRefused, MeterFault, Session
 from ami_hes.meters.public_client import as_text
 
@@ -33,7 +36,12 @@ async def read_each_identified(session: Session, *attributes: AttributeDescripto
 
 
 def _device_id(session: Session) -> AttributeDescriptor:
-    return AttributeDescriptor(1, session.meter.device_id_object, 2)
+    return _value_of(session.meter.device_id_object)
+
+
+@lru_cache(maxsize=64)
+def _value_of(obis: Obis) -> AttributeDescriptor:
+    return AttributeDescriptor(1, obis, 2)
 
 
 def _compare(session: Session, device_id: Data) -> None:

@@ -5,19 +5,21 @@ another time than its value. The object that a meter usually has is tried first;
 the list of what it has.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Self
+from typing import NamedTuple, Self
 
 from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.cosem.quantity import ScalerUnit
 from ami_dlms.data import Data
+from ami_dlms.errors import DlmsError
 from ami_dlms.obis import Obis
 from ami_hes.meters import GetRefused, MeterFault, Session
 from ami_hes.meters.known_objects import KnownObjects
 from ami_hes.meters.known_scalers import KnownScalers
-from ami_hes.operations.asked_types import MOST_REMEMBERED, Asked, is_attribute
+from ami_hes.operations.asked_types import Asked, is_attribute
 from ami_hes.operations.identity import read_each_identified
 from ami_hes.operations.read_results import NotRead, ReadValue, number_of
 from ami_mapping.attributes import UnreadableValue, capture_time_of, moment_of, scaler_unit_of, value_of
@@ -26,6 +28,7 @@ from ami_mapping.lookup import Match, ReadingTable, first_in_meter
 from ami_mapping.qualities import SUSPECT
 from ami_mapping.reading_types import ReadingType
 from ami_mapping.readings import ReadingRow
+from ami_mapping.values import scaling_of, shifted
 
 ABSENT = ("OBJECT_UNDEFINED", "OBJECT_CLASS_INCONSISTENT")
 """Data-access-results by which a meter says that it has no such object."""
@@ -33,17 +36,22 @@ EXTENDED_REGISTER, CAPTURE_TIME = 4, 5
 MOST_AT_ONCE = 24
 """Attributes of one request: a value without a time of its own has that of its answer, which is not to be one for all."""
 Objects = Sequence[tuple[int, Obis]]
-Answers = dict[AttributeDescriptor, Data | GetRefused]
+Answer = Data | GetRefused
+MOST_BATCHED = 64
+MOST_SCALINGS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Target:
+    """What is read for a ReadingType; the one of a usual place serves all meters."""
+
     asked: Asked
     match: Match
     value: AttributeDescriptor
     scaler_unit: AttributeDescriptor | None
     time: AttributeDescriptor | None
     attributes: tuple[AttributeDescriptor, ...]
+    _scalings: list[tuple[Data, str, int]] = field(default_factory=list, init=False)
 
     @classmethod
     def of(cls, asked: Asked, match: Match, value: AttributeDescriptor) -> Self:
@@ -51,6 +59,59 @@ class _Target:
         scaler_unit, time = scaler_unit_of(match.row, value), capture_time_of(match.row, value)
         attributes = tuple(one for one in (value, scaler_unit, time) if one is not None)
         return cls(asked, match, value, scaler_unit, time, attributes)
+
+    def reading(self, value: Data, unit: Data | None) -> tuple[str, str]:
+        """The code and the text of the reading; UnreadableValue where it is none."""
+        if unit is not None and type(value.value) is int and (scaling := self._scaling(unit)) is not None:
+            code, shift = scaling
+            return code, shifted(value.value, shift)
+        reading_type, text = value_of(self.match, value, unit, multiplier=self.asked.multiplier)
+        return str(reading_type), text
+
+    def _scaling(self, unit: Data) -> tuple[str, int] | None:
+        """How whole numbers with this scaler_unit become readings, worked out once; None where they do not."""
+        for known, code, shift in self._scalings:
+            if known == unit:
+                return code, shift
+        try:
+            found = scaling_of(self.match, ScalerUnit.decode(unit), multiplier=self.asked.multiplier)
+        except (DlmsError, ValueError):
+            return None
+        scaling = str(found[0]), found[1]
+        if len(self._scalings) < MOST_SCALINGS:
+            self._scalings.append((unit, *scaling))
+        return scaling
+
+
+class _Places(NamedTuple):
+    """Where the answers to the attributes of a target are among those of its batch."""
+
+    value: int
+    scaler_unit: int | None
+    time: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """What is asked for in one request."""
+
+    targets: tuple[_Target, ...]
+    attributes: tuple[AttributeDescriptor, ...]
+    places: tuple[_Places, ...]
+    scaler_units: tuple[AttributeDescriptor, ...]
+    scaler_places: tuple[int, ...]
+
+    @classmethod
+    def of(cls, targets: Sequence[_Target]) -> Self:
+        """Each attribute once."""
+        where: dict[AttributeDescriptor | None, int] = {}
+        for target in targets:
+            for one in target.attributes:
+                where.setdefault(one, len(where))
+        places = tuple(_Places(where[one.value], where.get(one.scaler_unit), where.get(one.time)) for one in targets)
+        units = tuple(dict.fromkeys(one.scaler_unit for one in targets if one.scaler_unit is not None))
+        attributes = tuple(one for one in where if one is not None)
+        return cls(tuple(targets), attributes, places, units, tuple(where[one] for one in units))
 
 
 def all_of(objects: Objects, table: ReadingTable, medium: str = "") -> list[Asked]:
@@ -99,8 +160,7 @@ class AttributeReader:
 
     async def read(self, asked: Sequence[Asked]) -> list[Asked]:
         """Each where a meter usually has it; those that this meter does not have there. Raises MeterFault before the first answer."""
-        channel = self._channel or 0
-        return await self._read([found for one in asked if (found := _usual(one, channel)) is not None])
+        return await self._read(_usual(tuple(asked), self._channel or 0))
 
     async def read_listed(self, asked: Sequence[Asked], objects: Objects) -> None:
         """Each where the meter has listed it."""
@@ -111,15 +171,15 @@ class AttributeReader:
                 self._fail(one, explain("reading-type", "not-in-meter", attempted=None, detail=one.reading_type))
             else:
                 targets.append(_Target.of(one, *found))
-        for one in await self._read(targets):
+        for one in await self._read(tuple(targets)):
             self._known.forget(self._session)  # it has listed what it does not have
             self._fail(one, explain_refused_reading(ABSENT[0], where=f"reading {one.reading_type}"))
 
-    async def _read(self, targets: Sequence[_Target]) -> list[Asked]:
+    async def _read(self, targets: tuple[_Target, ...]) -> list[Asked]:
         absent: list[Asked] = []
         fault: MeterFault | None = None
-        for batch in _batches(targets, self._session.most_in_a_list):
-            answers: Answers = {}
+        for batch in _batches(targets, min(self._session.most_in_a_list - 1, MOST_AT_ONCE)):
+            answers: Sequence[Answer] = ()
             try:
                 if fault is None:
                     answers = await self._answers(batch)
@@ -127,95 +187,106 @@ class AttributeReader:
                 if not self._begun:
                     raise
                 fault = ended
-            for target in batch:
+            received_at = number_of(self._now())
+            for target, places in zip(batch.targets, batch.places, strict=True):
                 if fault is not None:
                     self._fail(target.asked, fault.explained(attempted=None))
-                elif _is_absent(answers[target.value]):
+                elif _is_absent(answers[places.value]):
                     absent.append(target.asked)
                 else:
-                    self._take(target, answers)
+                    self._take(target, places, answers, received_at)
         return absent
 
-    async def _answers(self, batch: Sequence[_Target]) -> Answers:
+    async def _answers(self, batch: _Batch) -> Sequence[Answer]:
         """Of each; what has another scaler than it had first is read once more, and then doubted (M-133)."""
-        answers = await self._given(batch)
+        answers = await self._given(batch.attributes)
         meter = self._session.meter
-        self._doubted = await self._scalers.differing(meter, _scalers(batch, answers))
-        if self._doubted:
-            again = [target for target in batch if target.scaler_unit in self._doubted]
-            answers |= await self._given(again)
-            self._doubted = await self._scalers.differing(meter, _scalers(again, answers))
-            self._scalers.report(meter, self._doubted, _scalers(again, answers))
-        return answers
+        units = [answers[place] for place in batch.scaler_places]
+        self._doubted = set()
+        if self._scalers.are_as_before(meter, batch.scaler_units, units):
+            return answers
+        self._doubted = await self._scalers.differing(meter, _scalers(batch.targets, batch.attributes, answers))
+        if not self._doubted:
+            self._scalers.are_alike(meter, batch.scaler_units, units)
+            return answers
+        again = [target for target in batch.targets if target.scaler_unit in self._doubted]
+        names = tuple(dict.fromkeys(one for target in again for one in target.attributes))
+        given = dict(zip(names, await self._given(names), strict=True))
+        found = _scalers(again, names, list(given.values()))
+        self._doubted = await self._scalers.differing(meter, found)
+        self._scalers.report(meter, self._doubted, found)
+        return [given.get(one, answer) for one, answer in zip(batch.attributes, answers, strict=True)]
 
-    async def _given(self, batch: Sequence[_Target]) -> Answers:
-        attributes = list(dict.fromkeys(one for target in batch for one in target.attributes))
+    async def _given(self, attributes: Sequence[AttributeDescriptor]) -> Sequence[Answer]:
         read = self._session.get_each(*attributes) if self._begun else read_each_identified(self._session, *attributes)
-        answers = dict(zip(attributes, await read, strict=True))
+        answers = await read
         self._begun = True
         return answers
 
-    def _take(self, target: _Target, answers: Answers) -> None:
-        asked, received_at = target.asked, number_of(self._now())
-        value = answers[target.value]
-        unit = None if target.scaler_unit is None else answers[target.scaler_unit]
-        for part in (value, unit):
-            if isinstance(part, GetRefused):
-                return self._fail(asked, explain_refused_reading(part.name, where=part.where))
+    def _take(self, target: _Target, places: _Places, answers: Sequence[Answer], received_at: int) -> None:
+        asked, value = target.asked, answers[places.value]
+        unit = None if places.scaler_unit is None else answers[places.scaler_unit]
+        if isinstance(value, GetRefused):
+            return self._fail(asked, explain_refused_reading(value.name, where=value.where))
+        if isinstance(unit, GetRefused):
+            return self._fail(asked, explain_refused_reading(unit.name, where=unit.where))
         try:
-            code, text = value_of(target.match, value, unit, multiplier=asked.multiplier)  # type: ignore[arg-type]
+            code, text = target.reading(value, unit)
         except UnreadableValue as problem:
             where = f"reading {target.value}"
             fault = explain("data-access-result", "unexpected-value", attempted=None, where=where, detail=str(problem))
             return self._fail(asked, fault)
         said = (SUSPECT,) if target.scaler_unit in self._doubted else ()
-        own_time = _own_time(target, answers)
+        own_time = None if places.time is None else _own_time(answers[places.time])
         if own_time is None and self._channel is not None and target.time is not None:
             where = f"reading {target.time}"
             detail = "the sub-meter has given nothing yet: its value has no time"
             return self._fail(
                 asked, explain("data-access-result", "unexpected-value", attempted=None, where=where, detail=detail)
             )
-        self.values.append(ReadValue(str(code), text, own_time, received_at, said))
+        self.values.append(ReadValue(code, text, own_time, received_at, said))
         return None
 
     def _fail(self, asked: Asked, fault: Fault) -> None:
         self.not_read.append(NotRead(asked.reading_type, fault.code, fault.level, fault.reason))
 
 
-def _scalers(batch: Iterable[_Target], answers: Answers) -> dict[AttributeDescriptor, Data]:
+def _scalers(
+    targets: Iterable[_Target], attributes: Iterable[AttributeDescriptor], answers: Iterable[Answer]
+) -> dict[AttributeDescriptor, Data]:
     """Those that the meter has given."""
-    units = {one.scaler_unit for one in batch}
-    return {name: unit for name, unit in answers.items() if name in units and not isinstance(unit, GetRefused)}
+    units = {one.scaler_unit for one in targets}
+    given = zip(attributes, answers, strict=True)
+    return {name: unit for name, unit in given if name in units and not isinstance(unit, GetRefused)}
 
 
-@lru_cache(maxsize=MOST_REMEMBERED)
-def _usual(one: Asked, channel: int) -> _Target | None:
+@lru_cache(maxsize=MOST_BATCHED)
+def _usual(asked: tuple[Asked, ...], channel: int) -> tuple[_Target, ...]:
     """Channel 0 is where most meters have what they measure themselves; the same few are asked of thousands of meters."""
-    match = one.matches[0]
-    attribute = match.descriptor(channel=channel)
-    return None if attribute is None else _Target.of(one, match, attribute)
+    found = ((one, one.matches[0], one.matches[0].descriptor(channel=channel)) for one in asked)
+    return tuple(_Target.of(one, match, attribute) for one, match, attribute in found if attribute is not None)
 
 
-def _batches(targets: Sequence[_Target], most: int) -> Iterator[list[_Target]]:
+@lru_cache(maxsize=MOST_BATCHED)
+def _batches(targets: tuple[_Target, ...], room: int) -> tuple[_Batch, ...]:
     """As many at once as go into one request beside the device id; where the meter takes no lists, one by one."""
-    room = min(most - 1, MOST_AT_ONCE)
+    batches: list[_Batch] = []
     batch: list[_Target] = []
     size = 0
     for target in targets:
         if batch and size + len(target.attributes) > room:
-            yield batch
+            batches.append(_Batch.of(batch))
             batch, size = [], 0
         batch.append(target)
         size += len(target.attributes)
     if batch:
-        yield batch
+        batches.append(_Batch.of(batch))
+    return tuple(batches)
 
 
-def _own_time(target: _Target, answers: Answers) -> int | None:
+def _own_time(found: Answer) -> int | None:
     """The meter's time of the value; None where it has none, or none that is a moment."""
-    found = None if target.time is None else answers[target.time]
-    if found is None or isinstance(found, GetRefused):
+    if isinstance(found, GetRefused):
         return None
     try:
         return number_of(moment_of(found))

@@ -44,7 +44,8 @@ async def run(meters: Meters, assignment: Assignment) -> Outcome:
         stored = StoredReadings(meters.readings, assignment.meter.mrid, meters.environment.now)
         read = None if wanted.source == STORE else partial(_read_and_keep, meters, assignment)
         found = await stored.answer(asked, read)
-    answered = replace(found, not_read=tuple(dict.fromkeys((*asked.not_read, *found.not_read))))
+    not_read = (*asked.not_read, *found.not_read)
+    answered = replace(found, not_read=tuple(dict.fromkeys(not_read))) if not_read else found
     found = with_qualities(answered, wanted.qualities, asked)
     if not (found.values or found.series or found.not_read):
         if answered.values or answered.series:
@@ -109,10 +110,10 @@ async def _read_over(
 
 def describe(command: Command, meter: Meter | None, outcome: Outcome) -> Mapping[str, object]:
     """How many values were read, and which ReadingTypes were not."""
-    found = ReadValues.parse(outcome.payload)
+    values, not_read = ReadValues.counted(outcome.payload)
     return {
-        "values": found.count,
-        "not_read": [{"reading_type": one.reading_type, "code": one.code} for one in found.not_read[:MOST_SHOWN]],
+        "values": values,
+        "not_read": [{"reading_type": one.reading_type, "code": one.code} for one in not_read[:MOST_SHOWN]],
     }
 
 

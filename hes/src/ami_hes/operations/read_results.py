@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+_VALUES = 3
+"""The place of the values in a series that `ReadValues.format` wrote."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -52,11 +54,12 @@ class WantedReadings:
         """The body of a command."""
         return json.dumps(astuple(self), separators=(",", ":"))
 
-    @classmethod
-    def parse(cls, body: str) -> "WantedReadings":
-        """What `format` wrote."""
+    @staticmethod
+    @lru_cache(maxsize=64)
+    def parse(body: str) -> "WantedReadings":
+        """What `format` wrote; the commands of a request have it in common."""
         reading_types, start, end, source, *qualities = json.loads(body)
-        return cls(tuple(reading_types), start, end, source, tuple(*qualities))
+        return WantedReadings(tuple(reading_types), start, end, source, tuple(*qualities))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +120,17 @@ class ReadValues:
 
     def format(self) -> str:
         """The payload of an outcome."""
-        parts = [[_fields(one) for one in part] for part in (self.values, self.series, self.not_read)]
-        return json.dumps(parts, separators=(",", ":"))
+        values = [
+            (one.reading_type, one.value, one.at, one.received_at, one.qualities, one.stored) for one in self.values
+        ]
+        return _encode((values, [_fields(one) for one in self.series], [_fields(one) for one in self.not_read]))
+
+    @classmethod
+    def counted(cls, payload: str) -> tuple[int, list[NotRead]]:
+        """How many values were read, and what was not, of what `format` wrote: without an object for each value."""
+        values, series, not_read = json.loads(payload) if payload else ((), (), ())
+        of_series = sum(value is not None for one in series for value in one[_VALUES])
+        return len(values) + of_series, [NotRead(*fields) for fields in not_read]
 
     @classmethod
     def parse(cls, payload: str) -> "ReadValues":
@@ -133,7 +145,10 @@ class ReadValues:
         )
 
 
-def _fields(one: ReadValue | ReadSeries | NotRead) -> list[object]:
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _fields(one: ReadSeries | NotRead) -> list[object]:
     """Without a copy of its columns, and of those that follow from less only that."""
     values: list[object] = [getattr(one, name) for name in one.__slots__]
     if isinstance(one, ReadSeries):

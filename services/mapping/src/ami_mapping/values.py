@@ -48,17 +48,25 @@ def reading_texts(
 
     Raises UnitMismatch, and ValueError for a multiplier that is not in the list.
     """
+    code, shift = scaling_of(match, scaler_unit, multiplier=multiplier)
+    return code, _shifted_each(list(raws), shift)
+
+
+def scaling_of(match: Match, scaler_unit: ScalerUnit, *, multiplier: int | None = None) -> tuple[ReadingType, int]:
+    """The code of whole numbers with this scaler_unit, and the power of ten that makes texts of them (`shifted`).
+
+    Raises UnitMismatch, and ValueError for a multiplier that is not in the list.
+    """
     check_unit(match.row, scaler_unit.unit)
     wanted = multiplier_for(scaler_unit.scaler, scaler_unit.unit) if multiplier is None else multiplier
     if wanted not in MULTIPLIERS:
         raise ValueError(f"{wanted} is no multiplier of a ReadingType")
     code = match.reading_type(wanted)
-    shift = scaler_unit.scaler - code.multiplier + (PERCENT_SCALER if scaler_unit.unit == PERCENT else 0)
-    return code, _shifted_each(list(raws), shift)
+    return code, scaler_unit.scaler - code.multiplier + (PERCENT_SCALER if scaler_unit.unit == PERCENT else 0)
 
 
 def _shifted_each(raws: Sequence[object], shift: int) -> list[str | None]:
-    """As `_shifted`; where no number has a sign, the point is put into their texts."""
+    """As `shifted`; where no number has a sign, the point is put into their texts."""
     if raws and set(map(type, raws)) == {int}:
         numbers = cast("Sequence[int]", raws)
         if not shift:
@@ -66,10 +74,10 @@ def _shifted_each(raws: Sequence[object], shift: int) -> list[str | None]:
         if shift < 0 <= min(numbers):
             texts = [str(raw).zfill(1 - shift) for raw in numbers]
             return [f"{text[:shift]}.{text[shift:]}" for text in texts]
-    return [_shifted(raw, shift) if type(raw) is int else None for raw in raws]
+    return [shifted(raw, shift) if type(raw) is int else None for raw in raws]
 
 
-def _shifted(raw: int, shift: int) -> str:
+def shifted(raw: int, shift: int) -> str:
     """A whole number times a power of ten, every digit kept and no exponent."""
     if shift >= 0:
         return str(raw * 10**shift)

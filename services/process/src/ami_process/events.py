@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, ClassVar, Literal
 
 from ami_process import sockets
@@ -183,7 +184,7 @@ def _line(event: Event, at: datetime) -> str:
         value = getattr(event, name)
         if value is not None or not optional:
             kind = type(value)
-            text = _quote(value) if kind is str else str(value) if kind is int else _encode(value)
+            text = _quote(value) if kind is str else str(value) if kind is int else _encoded(value)
             parts.append(f'"{name}": {text}')
     if cls.severity is not None:
         parts.append(f'"level": "{cls.severity}"')
@@ -194,6 +195,14 @@ def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         return {one.name: getattr(value, one.name) for one in fields(value)}
     return str(value)
+
+
+def _encoded(value: object) -> str:
+    if value is None:
+        return "null"
+    if value is True or value is False:
+        return "true" if value else "false"
+    return repr(value) if type(value) is float and isfinite(value) else _encode(value)
 
 
 _encode = json.JSONEncoder(default=_plain).encode

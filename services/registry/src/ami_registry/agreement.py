@@ -10,6 +10,7 @@ from ami_registry.meter import Meter
 MAX_UNPROVED_OCTETS = 65536
 """Of what a meter without keys may answer."""
 NO_ASYMMETRIC_KEYS = AsymmetricKeys()
+CONFORMANCE = CLIENT_CONFORMANCE | Conformance.MULTIPLE_REFERENCES
 
 
 def client_settings(meter: Meter, system_title: bytes, *, fast_path: bool = True) -> ClientSettings:
@@ -19,13 +20,17 @@ def client_settings(meter: Meter, system_title: bytes, *, fast_path: bool = True
         server_wport=meter.server_wport,
         mechanism=meter.authentication,
         secret=meter.secret if meter.authentication in WITH_SECRET else None,
-        security=security(
-            meter, system_title, meter.system_title, AsymmetricKeys(meter.signing_key, meter.meter_signing_key)
-        ),
-        conformance=CLIENT_CONFORMANCE | Conformance.MULTIPLE_REFERENCES,
+        security=security(meter, system_title, meter.system_title, _asymmetric_keys(meter)),
+        conformance=CONFORMANCE,
         max_result_octets=MAX_RESULT_OCTETS if meter.keyed else MAX_UNPROVED_OCTETS,
         fast_path=fast_path,
     )
+
+
+def _asymmetric_keys(meter: Meter) -> AsymmetricKeys:
+    if meter.signing_key is None and meter.meter_signing_key is None:
+        return NO_ASYMMETRIC_KEYS
+    return AsymmetricKeys(meter.signing_key, meter.meter_signing_key)
 
 
 def security(

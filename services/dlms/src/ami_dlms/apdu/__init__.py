@@ -233,7 +233,7 @@ def _decode(octets: bytes) -> Apdu:
 
 @lru_cache(maxsize=64)
 def _remembered(octets: bytes) -> Apdu:
-    """What clients of one kind send alike, and what holds nothing secret: an InitiateRequest without a dedicated key, an AARQ that
+    """What peers of one kind send alike, and what holds nothing secret: an InitiateResponse, an InitiateRequest without a dedicated key, an AARQ that
     has room for an application context and such a request alone, an RLRQ with its reason or with nothing."""
     return _decode(octets)
 
@@ -256,6 +256,7 @@ _GLO_SHORT = _GLO_CONTENT + 0x7F
 _FAST_DECODERS: Mapping[bytes, Callable[[bytes], Apdu | None]] = {
     **FAST_DECODERS,
     bytes((ApduTag.INITIATE_REQUEST, 0)): _remembered,
+    bytes((ApduTag.INITIATE_RESPONSE, 0)): _remembered,
     bytes((ApduTag.AARQ, _UNSECURED_AARQ)): _remembered,
     bytes((ApduTag.RLRQ, 0)): _remembered,
     bytes((ApduTag.RLRQ, 3)): _remembered,

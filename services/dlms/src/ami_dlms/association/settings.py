@@ -125,7 +125,8 @@ class Security:
         self._check_message_keys()
 
     def _check_signing(self) -> None:
-        for flags in (self.required.request, self.required.response):
+        required = self.required
+        for flags in (required.request, required.response):
             if not flags & ProtectionFlags.SIGNED:
                 continue
             if not flags & ProtectionFlags.AUTHENTICATED:
@@ -137,6 +138,8 @@ class Security:
 
     def _check_message_keys(self) -> None:
         wanted = self.message_keys
+        if wanted is GLOBAL_KEYS:  # it needs nothing, and nearly all have it
+            return
         wanted.check(suite_of(self.suite), self.keys, self.asymmetric, trusts=self.trust is not None)
         if wanted.own is not KeyForm.IDENTIFIED and self.ciphering is not Ciphering.GENERAL_CIPHERING:
             raise LocalError(f"keys of one message travel in general-ciphering, not in {self.ciphering.value}")

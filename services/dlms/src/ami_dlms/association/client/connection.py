@@ -54,6 +54,7 @@ from ami_dlms.transitions import next_state
 
 UNLIMITED = 2**31
 MOST_DISCARDED = 8
+NOTHING_AGREED = Conformance(0)
 CLOSED, PROVING, OPEN = ClientState.CLOSED, ClientState.PROVING, ClientState.OPEN
 OPENING = (ClientState.OPENING, PROVING)
 SEND_REQUEST, RESPONSE = ClientEvent.SEND_REQUEST, ClientEvent.RESPONSE
@@ -195,7 +196,7 @@ class ClientConnection(Connection):
     def _limits(self, protection: ApduProtection) -> ExchangeLimits:
         opened = self._opened
         if opened is None:
-            return ExchangeLimits(UNLIMITED, Conformance(0), self._settings.high_priority)
+            return ExchangeLimits(UNLIMITED, NOTHING_AGREED, self._settings.high_priority)
         limit = opened.server_max_receive_pdu_size
         room = largest_plaintext(limit, protection) if limit else UNLIMITED
         return ExchangeLimits(room, opened.conformance, self._settings.high_priority)

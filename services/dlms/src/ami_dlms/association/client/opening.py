@@ -5,6 +5,7 @@ Nothing that the server says may weaken what was proposed: context, mechanism, p
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from ami_dlms import apdu
@@ -14,11 +15,11 @@ from ami_dlms.apdu.initiate import InitiateRequest, InitiateResponse
 from ami_dlms.association.events import Opened, OpenRefused
 from ami_dlms.association.message_keys import KeyForm
 from ami_dlms.association.protection.apdu_protection import CipheringKind
-from ami_dlms.association.protection.association_protection import AssociationProtection, Counters, verify
+from ami_dlms.association.protection.association_protection import AssociationProtection, Counters, lift
 from ami_dlms.association.protection.authentication import PROOF_WANTED, Authentication
 from ami_dlms.association.protection.received_protection import CIPHERED
 from ami_dlms.association.settings import ClientSettings, Security, application_context
-from ami_dlms.enums import AssociationResult, Mechanism, ReleaseReason
+from ami_dlms.enums import AssociationResult, Conformance, Mechanism, ReleaseReason
 from ami_dlms.errors import DecodeError, LocalError, ProtocolError, SecurityError
 from ami_dlms.security import ReceiveCounter, SendCounter
 from ami_dlms.security.hls import HLS, challenge_lengths, check_challenge
@@ -53,13 +54,10 @@ class Opening:
         self._spent = False
         self._context = application_context(settings)
         self._ciphered = protection is not None and protection.security.ciphered
-        self._initiate = apdu.encode(
-            InitiateRequest(
-                dedicated_key=dedicated_key,
-                conformance=settings.conformance,
-                client_max_receive_pdu_size=settings.max_receive_pdu_size,
-            )
-        )
+        if dedicated_key is None:
+            self._initiate = _initiate_without_key(int(settings.conformance), settings.max_receive_pdu_size)
+        else:
+            self._initiate = _initiate(dedicated_key, int(settings.conformance), settings.max_receive_pdu_size)
 
     def request(self) -> bytes:
         """The encoded AARQ; LocalError when challenge and key are spent."""
@@ -117,6 +115,9 @@ class Opening:
     def release_holds(self, user_information: bytes | None) -> None:
         """Check what an RLRE carries, when it carries something ciphered."""
         if user_information and self._protection is not None and self._ciphered:
+            fast = self._protection.fast
+            if fast is not None and fast.open_initiate(user_information) is not None:
+                return
             held = apdu.decode(user_information)
             if isinstance(held, CIPHERED):
                 self._protection.unprotect(held, signed=False)
@@ -145,10 +146,27 @@ class Opening:
     def _initiate_response(self, user_information: bytes | None) -> InitiateResponse:
         if not user_information:
             raise ProtocolError("the server accepts without an InitiateResponse")
-        held = verify(self._protection, apdu.decode(user_information), signed=False).apdu
+        held = lift(self._protection, user_information).apdu
         if not isinstance(held, InitiateResponse):
             raise ProtocolError(f"the server accepts with {type(held).__name__} instead of an InitiateResponse")
         return held
+
+
+def _initiate(dedicated_key: bytes | None, conformance: int, max_receive_pdu_size: int) -> bytes:
+    """The encoded InitiateRequest."""
+    return apdu.encode(
+        InitiateRequest(
+            dedicated_key=dedicated_key,
+            conformance=Conformance(conformance),
+            client_max_receive_pdu_size=max_receive_pdu_size,
+        )
+    )
+
+
+@lru_cache(maxsize=16)
+def _initiate_without_key(conformance: int, max_receive_pdu_size: int) -> bytes:
+    """The same for all associations of a kind; it holds nothing secret."""
+    return _initiate(None, conformance, max_receive_pdu_size)
 
 
 def check_dedicated_key(security: Security | None, key: bytes) -> None:

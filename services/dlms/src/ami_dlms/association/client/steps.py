@@ -7,7 +7,8 @@ a generator of the same kind: `session`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
+from types import CoroutineType
 from typing import Any, NamedTuple, TypeVar
 
 from ami_dlms.association.client.connection import ClientConnection
@@ -100,7 +101,7 @@ def _asked_again(line: Line) -> bytes:
 
 def most_in_a_list(opened: Opened) -> int:
     """How many attributes one request of the agreed size can name; 0 when lists were not agreed."""
-    if not opened.conformance & Conformance.MULTIPLE_REFERENCES:
+    if not int(opened.conformance) & int(Conformance.MULTIPLE_REFERENCES):
         return 0
     size = opened.server_max_receive_pdu_size or MAX_PDU_SIZE
     return max(size - AROUND_A_LIST, 0) // LIST_ITEM_OCTETS
@@ -122,13 +123,15 @@ def run(steps: Steps[S, R], perform: Callable[[S], Any]) -> R:
         return found
 
 
-async def run_async(steps: Steps[S, R], perform: Callable[[S], Awaitable[Any]]) -> R:
-    """The same where steps are awaited."""
+async def run_async(steps: Steps[S, R], perform: Callable[[S], Any]) -> R:
+    """The same where steps may have to be awaited: `perform` gives what came of one, or a coroutine of it."""
     try:
         step = next(steps)
         while True:
             try:
-                done = await perform(step)
+                done = perform(step)
+                if type(done) is CoroutineType:
+                    done = await done
             except Exception as error:  # noqa: BLE001
                 step = steps.throw(error)
             else:

@@ -338,7 +338,7 @@ def verify(protection: AssociationProtection | None, message: Apdu, *, signed: b
 
 
 def lift(protection: AssociationProtection | None, octets: bytes) -> Verified:
-    """The same for what the octets inside an AARQ or RLRQ hold, of which neither a signature nor a key of one message is required."""
+    """The same for what the octets inside an AARQ, AARE, RLRQ or RLRE hold, of which neither a signature nor a key of one message is required."""
     fast = None if protection is None else protection.fast
     plaintext = None if fast is None else fast.open_initiate(octets)
     if protection is None or fast is None or plaintext is None:

@@ -21,8 +21,10 @@ HEAD = 2 + SYSTEM_TITLE_LENGTH
 SMALLEST = HEADER_LENGTH + TAG_LENGTH
 LONG_FORM = 0x80
 LARGEST_LENGTH_FORM = LONG_FORM + MAX_LENGTH_OCTETS
-GLO_INITIATE_REQUEST = bytes((ApduTag.GLO_INITIATE_REQUEST,))
-INITIATE_REQUEST = bytes((ApduTag.INITIATE_REQUEST,))
+INITIATES = {
+    bytes((ApduTag.GLO_INITIATE_REQUEST,)): bytes((ApduTag.INITIATE_REQUEST,)),
+    bytes((ApduTag.GLO_INITIATE_RESPONSE,)): bytes((ApduTag.INITIATE_RESPONSE,)),
+}
 SHORT_LENGTHS = [bytes((size,)) for size in range(LONG_FORM)]
 # Octets that a frame has beside its plaintext, at most.
 MARGIN = HEAD + 1 + MAX_LENGTH_OCTETS + SMALLEST
@@ -107,14 +109,14 @@ class FastCiphering:
         return plaintext
 
     def open_initiate(self, octets: bytes) -> bytes | None:
-        """The same for a glo-initiateRequest, as AARQ and RLRQ carry it; its length is short."""
-        size = len(octets) - 2
-        if not self.under_global_key or octets[:1] != GLO_INITIATE_REQUEST or not SMALLEST < size < LONG_FORM:
+        """The same for a glo-initiateRequest or -Response, as AARQ, AARE, RLRQ and RLRE carry it; its length is short."""
+        size, held = len(octets) - 2, INITIATES.get(octets[:1])
+        if not self.under_global_key or held is None or not SMALLEST < size < LONG_FORM:
             return None
         if octets[1] != size or octets[2] != self.control:
             return None
         plaintext, counter = self._deciphered(octets, 2)
-        fresh = plaintext is not None and plaintext[:1] == INITIATE_REQUEST and self._receive_counter.accepts(counter)
+        fresh = plaintext is not None and plaintext[:1] == held and self._receive_counter.accepts(counter)
         return plaintext if fresh else None
 
     def _deciphered(self, octets: bytes, start: int) -> tuple[bytes | None, int]:

@@ -16,6 +16,9 @@ CipheredApdu = GeneralGloCiphering | GeneralDedCiphering | GeneralCiphering | Se
 CIPHERED = (GeneralGloCiphering, GeneralDedCiphering, GeneralCiphering, ServiceCiphering)
 
 
+_DEDICATED_TAGS = frozenset(int(tag) for tag in ApduTag if tag.name.startswith("DED_"))
+
+
 def kind_of(message: CipheredApdu) -> CipheringKind:
     """What carries the protected APDU."""
     if isinstance(message, GeneralGloCiphering):
@@ -24,7 +27,7 @@ def kind_of(message: CipheredApdu) -> CipheringKind:
         return CipheringKind.GENERAL_DED
     if isinstance(message, GeneralCiphering):
         return CipheringKind.GENERAL_CIPHERING
-    return CipheringKind.DED if ApduTag(message.tag).name.startswith("DED_") else CipheringKind.GLO
+    return CipheringKind.DED if message.tag in _DEDICATED_TAGS else CipheringKind.GLO
 
 
 def check_title(message: CipheredApdu, peer_title: bytes | None) -> None:
