@@ -17,6 +17,9 @@ HIGHER = {lane: tuple(Lane)[: index + 1] for index, lane in enumerate(Lane)}
 """Each lane and those before it, in which its commands count."""
 
 
+NONE_FULL: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class FreePlaces:
     """What may be taken: commands of these lanes, at most `limit` in all, and none of a group that is full."""
@@ -76,12 +79,17 @@ class LanePlaces:
         self._change()
 
     def _now(self) -> FreePlaces:
-        free = {lane: min(self._most[one] - self._worked[one] for one in HIGHER[lane]) for lane in Lane}
+        free = {lane: self._free(lane) for lane in Lane}
         lanes = frozenset(lane for lane in Lane if free[lane] > 0)
         limit = 1 if self._groups.limited else min((free[lane] for lane in lanes), default=0)
         return FreePlaces(lanes, limit, self._full())
 
+    def _free(self, lane: Lane) -> int:
+        return min([self._most[one] - self._worked[one] for one in HIGHER[lane]])
+
     def _full(self) -> frozenset[str]:
+        if not self._groups.limited:
+            return NONE_FULL
         at_most = {group: self._groups.limits(group).sessions for group in self._of_group}
         crowded = {name for name, most in at_most.items() if most is not None and self._of_group[name] >= most}
         return frozenset(crowded | self._not_before.keys())
@@ -105,7 +113,7 @@ class LanePlaces:
         if widened.done():
             self._widening = None
             return
-        now = self._now()
-        if now.lanes - than.lanes or than.full - now.full:
+        free_again = any(self._free(lane) > 0 for lane in Lane if lane not in than.lanes)
+        if free_again or (than.full and than.full - self._full()):
             self._widening = None
             widened.set_result(None)

@@ -64,7 +64,8 @@ class Registry:
         return tuple(self)
 
     def find_by_mrid(self, mrid: str) -> Meter | None:
-        return self._meters.get(mrid_key(mrid))
+        """In whatever spelling; that by which mRIDs are compared, which most have, is not taken apart."""
+        return self._meters.get(mrid if mrid in self._meters else mrid_key(mrid))
 
     def name_of(self, mrid: str) -> str | None:
         """Of the meter with this mRID."""

@@ -158,7 +158,7 @@ def _known(connection: Connection, mrids: Sequence[str]) -> dict[tuple[str, str]
     return {
         (mrid, code): number
         for start in range(0, len(mrids), AT_ONCE)
-        for number, mrid, code in connection.execute(_SERIES, {"mrids": mrids[start : start + AT_ONCE]})
+        for number, mrid, code in connection.execute(_SERIES, {"mrids": mrids[start : start + AT_ONCE]}).all()
     }
 
 
@@ -179,6 +179,9 @@ def _parts(series: Iterable[tuple[int, StoredSeries]]) -> Iterator[_Steps]:
 def _steps_of(number: int, one: StoredSeries) -> Iterator[tuple[int, tuple[object, ...]]]:
     """The rows of a series, as many at once as a statement may have; PostgreSQL takes no time twice in one."""
     count = len(one.times)
+    if count == 1:  # as of registers, which come by the thousand
+        yield 1, (number, one.times[0], one.values[0], one.qualities[0], one.received[0], one.by_meter[0])
+        return
     most = ROWS_AT_ONCE if len(set(one.times)) == count else 1
     start = 0
     while start < count:

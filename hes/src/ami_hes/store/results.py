@@ -224,15 +224,16 @@ def _save(connection: Connection, results: Sequence[StoredResult]) -> list[Compl
 
 
 def _outcome(result: StoredResult) -> dict[str, object]:
-    values = {
-        "ok": result.outcome.ok,
-        "reply_code": result.outcome.code,
-        "level": result.outcome.level,
-        "reason": result.outcome.reason,
-        "payload": result.outcome.payload,
-        "attempted": result.outcome.attempted,
-        "took_ms": result.took_ms,
-        "finished_at": result.finished_at,
+    outcome = result.outcome
+    return {
+        "of_request": result.request_id,
+        "of_meter": result.meter_name,
+        "new_ok": outcome.ok,
+        "new_reply_code": outcome.code,
+        "new_level": outcome.level,
+        "new_reason": outcome.reason,
+        "new_payload": outcome.payload,
+        "new_attempted": outcome.attempted,
+        "new_took_ms": result.took_ms,
+        "new_finished_at": result.finished_at,
     }
-    named: dict[str, object] = {f"new_{name}": value for name, value in values.items()}
-    return named | {"of_request": result.request_id, "of_meter": result.meter_name}
