@@ -1,4 +1,4 @@
-"""The fast paths, for GET and for what clients send alike, give what the general path gives, its errors included."""
+"""The fast paths, for GET, for ACTION and for what clients send alike, give what the general path gives, its errors included."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from sizes import examples
 
 from ami_dlms import apdu, data
 from ami_dlms.apdu.acse import Aarq, Rlrq
+from ami_dlms.apdu.action import ActionRequestNormal, ActionResponseNormal
 from ami_dlms.apdu.fields import AttributeItem
 from ami_dlms.apdu.get import GetRequestNormal, GetRequestWithList, GetResponseNormal, GetResponseWithList
 from ami_dlms.apdu.initiate import InitiateRequest, InitiateResponse
-from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import EntryDescriptor
-from ami_dlms.enums import ApplicationContext, Conformance, DataAccessResult, Mechanism, ReleaseReason
+from ami_dlms.data import Data
+from ami_dlms.enums import ActionResult, ApplicationContext, Conformance, DataAccessResult, Mechanism, ReleaseReason
 from ami_dlms.errors import DecodeError, LocalError
 from ami_dlms.obis import Obis
 
+SWITCH = MethodDescriptor(70, Obis.parse("0-0:96.3.10"), 1)
 CLOCK = AttributeDescriptor(8, Obis.parse("0-0:1.0.0"), -2)
 SEEDS = [
     apdu.encode(GetRequestNormal(0xC1, CLOCK)),
@@ -41,6 +44,11 @@ SEEDS = [
         )
     ),
     apdu.encode(GetResponseWithList(0xC1, ())),
+    apdu.encode(ActionRequestNormal(0xC1, SWITCH)),
+    apdu.encode(ActionRequestNormal(0xC1, SWITCH, data.octet_string(bytes(17)))),
+    apdu.encode(ActionResponseNormal(0xC1, ActionResult.SUCCESS)),
+    apdu.encode(ActionResponseNormal(0xC1, ActionResult.SUCCESS, data.octet_string(bytes(17)))),
+    apdu.encode(ActionResponseNormal(0xC1, ActionResult.OTHER_REASON, DataAccessResult.OBJECT_UNDEFINED)),
 ]
 INITIATE = apdu.encode(InitiateRequest(conformance=Conformance(0x7E1F), client_max_receive_pdu_size=1200))
 ALIKE = [
@@ -100,7 +108,14 @@ def test_the_instance_is_an_obis_code() -> None:
     assert str(decoded.descriptor.instance_id) == "0-0:1.0.0*255"
 
 
-Message = GetRequestNormal | GetResponseNormal | GetRequestWithList | GetResponseWithList
+Message = (
+    GetRequestNormal
+    | GetResponseNormal
+    | GetRequestWithList
+    | GetResponseWithList
+    | ActionRequestNormal
+    | ActionResponseNormal
+)
 
 
 def written(apdu_: Message) -> bytes | str:
@@ -114,6 +129,7 @@ numbers = st.integers(-1, 256)
 attributes = st.builds(
     AttributeDescriptor, st.integers(-1, 0x10000), st.binary(min_size=6, max_size=6).map(Obis), numbers
 )
+methods = st.builds(MethodDescriptor, st.integers(-1, 0x10000), st.binary(min_size=6, max_size=6).map(Obis), numbers)
 selections = st.sampled_from([None, EntryDescriptor(1).encode()])
 requests = st.builds(GetRequestNormal, numbers, attributes, selections)
 lists = st.one_of(
@@ -132,6 +148,10 @@ values = st.sampled_from(
 )
 
 
+def is_data(value: object) -> bool:
+    return isinstance(value, Data)
+
+
 @settings(max_examples=examples(200), deadline=None)
 @given(
     st.one_of(
@@ -140,6 +160,8 @@ values = st.sampled_from(
         st.builds(GetRequestWithList, numbers, lists),
         st.builds(GetResponseWithList, numbers, st.lists(values, max_size=3).map(tuple)),
         st.builds(GetResponseWithList, numbers, values.map(lambda one: (one,) * 128)),
+        st.builds(ActionRequestNormal, numbers, methods, st.one_of(st.none(), values.filter(is_data))),
+        st.builds(ActionResponseNormal, numbers, st.sampled_from(ActionResult), st.one_of(st.none(), values)),
     )
 )
 def test_both_paths_write_the_same(message: Message) -> None:

@@ -10,11 +10,23 @@ from functools import cache, lru_cache, partial
 from struct import error as StructError
 from typing import Any
 
-from ami_dlms.apdu import access, acse, action, blocks, ciphered, faults, get, initiate, notify, short_names
+from ami_dlms.apdu import (
+    access,
+    acse,
+    action,
+    blocks,
+    ciphered,
+    fast_action,
+    fast_get,
+    faults,
+    get,
+    initiate,
+    notify,
+    short_names,
+)
 from ami_dlms.apdu import set as set_service
 from ami_dlms.apdu.acse_fields import ber_sequence
 from ami_dlms.apdu.codec import OCTETS, Choice, Codec, Sequence, sequence
-from ami_dlms.apdu.fast_get import FAST_DECODERS, FAST_ENCODERS
 from ami_dlms.cursor import Reader
 from ami_dlms.enums import ApduTag
 from ami_dlms.errors import DecodeError, LocalError
@@ -189,6 +201,9 @@ def _codec_of(kind: type) -> Codec[Any]:
     return ber_sequence(kind) if kind in _BER_KINDS.values() else sequence(kind)
 
 
+FAST_ENCODERS: Mapping[type, Callable[[Any], bytes | None]] = {**fast_get.FAST_ENCODERS, **fast_action.FAST_ENCODERS}
+
+
 def encode(apdu: Apdu) -> bytes:
     """Octets of an APDU; LocalError when a number does not fit its field."""
     fast = FAST_ENCODERS.get(type(apdu))
@@ -254,7 +269,8 @@ _UNSECURED_AARQ = 29
 _GLO_CONTENT = 11
 _GLO_SHORT = _GLO_CONTENT + 0x7F
 _FAST_DECODERS: Mapping[bytes, Callable[[bytes], Apdu | None]] = {
-    **FAST_DECODERS,
+    **fast_get.FAST_DECODERS,
+    **fast_action.FAST_DECODERS,
     bytes((ApduTag.INITIATE_REQUEST, 0)): _remembered,
     bytes((ApduTag.INITIATE_RESPONSE, 0)): _remembered,
     bytes((ApduTag.AARQ, _UNSECURED_AARQ)): _remembered,

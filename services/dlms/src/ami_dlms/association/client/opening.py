@@ -14,7 +14,7 @@ from ami_dlms.apdu.faults import ConfirmedServiceError
 from ami_dlms.apdu.initiate import InitiateRequest, InitiateResponse
 from ami_dlms.association.events import Opened, OpenRefused
 from ami_dlms.association.message_keys import KeyForm
-from ami_dlms.association.protection.apdu_protection import CipheringKind
+from ami_dlms.association.protection.apdu_protection import PLAIN, CipheringKind
 from ami_dlms.association.protection.association_protection import AssociationProtection, Counters, lift
 from ami_dlms.association.protection.authentication import PROOF_WANTED, Authentication
 from ami_dlms.association.protection.received_protection import CIPHERED
@@ -48,6 +48,7 @@ class Opening:
             check_dedicated_key(settings.security, dedicated_key)
         self._settings = settings
         self._protection = protection
+        self._initiate_protection = PLAIN if protection is None else protection.own_protection(CipheringKind.GLO)
         self._authentication = Authentication(settings, protection)
         self._challenge, self._server_challenge = challenge, b""
         self._dedicated_key = dedicated_key
@@ -125,7 +126,7 @@ class Opening:
     def _user_information(self) -> bytes:
         if self._protection is None:
             return self._initiate
-        return self._protection.protect(self._initiate, self._protection.own_protection(CipheringKind.GLO))
+        return self._protection.protect(self._initiate, self._initiate_protection)
 
     def _challenge_of(self, aare: Aare) -> bytes | None:
         wanted = aare.diagnostic == PROOF_WANTED
