@@ -30,7 +30,7 @@ from ami_hes.jobs import (
 )
 from ami_hes.jobs.answer_writing import FUNCTION
 from ami_hes.meters.registry import Registry
-from ami_hes.store import SqlDeliveries, SqlOutgoing, StoredCommand
+from ami_hes.store import SqlDeliveries, SqlKeptMessages, SqlOutgoing, StoredCommand
 from ami_process.environment import Environment, real_time
 from ami_process.worker import Worker
 
@@ -108,6 +108,7 @@ async def bench(
             Environment(emit=into(events)),
             timedelta(days=7),
             SqlOutgoing(opened.results._database),
+            SqlKeptMessages(opened.results._database),
         )
         lanes = {lane: LaneLimits(timedelta(seconds=20), 100, most, retries) for lane, most in PLACES.items()}
         worker = CommandWorker(

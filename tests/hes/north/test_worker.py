@@ -18,7 +18,7 @@ from ami_hes.commands import Lane
 from ami_hes.jobs import AnswerMaker, Backoff, CommandWorker, Context, Groups, LaneLimits, WorkerLimits, Writing
 from ami_hes.jobs.answer_writing import FUNCTION
 from ami_hes.outbox import format_answer
-from ami_hes.store import SqlDeliveries, SqlOutgoing
+from ami_hes.store import SqlDeliveries, SqlKeptMessages, SqlOutgoing
 from ami_process.environment import Environment
 from ami_process.worker import Worker
 
@@ -42,6 +42,7 @@ async def test_an_answer_that_was_not_handed_on_is_when_its_command_comes_again(
             Environment(emit=ignore, now=lambda: NOW),
             timedelta(days=7),
             SqlOutgoing(results._database),
+            SqlKeptMessages(results._database),
         )
         (job,) = some_commands("r1", "M1")
         await results.accept(a_request("r1", reply_address="http://127.0.0.1/cim"), [job])
