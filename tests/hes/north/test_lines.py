@@ -15,8 +15,9 @@ from ami_hes.commands import Outcome
 from ami_process.events import Event
 
 OF_REQUESTS = ("events.requests", "events.work", "events.replies")
-OF_NO_REQUEST = {"RequestUnreadable", "RequestTooCostly", "ResultsNotKept"}
-"""What could not be read has no MessageID yet; results are counted that a store does not take at the end of the process."""
+OF_NO_REQUEST = {"RequestUnreadable", "RequestTooCostly", "ResultsNotKept", "DirectoryUnusable"}
+"""What could not be read has no MessageID yet; results are counted that a store does not take at the end of the process; a directory is
+looked at as the process starts, whatever waits for it."""
 SEVERAL_METERS = {"RequestAccepted"}
 
 
