@@ -33,6 +33,7 @@ from ami_cis.app import System, running, serve
 from ami_cis.settings import Demo
 from ami_cis.store import State
 from ami_cis.workflows import CONNECT, DISCONNECT, DemoLoop, LoopPlan, Order, Target
+from ami_cis.workflows import loop as loop_workflow
 
 MRID_1, MRID_2 = METERS[0].mrid or "", METERS[1].mrid or ""
 BOTH = (Target.meter("M1001", MRID_1), Target.meter("M1002", MRID_2))
@@ -306,6 +307,28 @@ async def test_an_overrun_delays_and_does_not_stack_up(hes: StandInHes, tmp_path
     assert clock.slept == [0.0, 0.0, 0.0]
     assert clock.passed == 120.0
     assert loop.summary().median_ms == 30_000.0
+
+
+async def test_the_loop_reads_many_meters_by_several_requests(
+    hes: StandInHes, tmp_path: Path, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All at once would be more than a head-end puts into one answer."""
+    monkeypatch.setattr(loop_workflow, "MOST_ASKED", 2)
+
+    async def behave(_: StandInHes, received: Any) -> Any:
+        if received.message.header.noun == "MeterReadings":
+            return await giving(register("41.5"))(hes, received)
+        return await answering(Reply(result="OK"))(hes, received)
+
+    hes.behaviour = behave
+    given = environment(events, Clock())
+    targets = tuple(Target.meter(f"M{number}") for number in range(5))
+    async with running(settings(tmp_path, hes.url), given, 0) as cis:
+        plan = LoopPlan(10.0, 2.0, 1, targets, asynchronous=False, reading_types=(IMPORT,))
+        await DemoLoop(cis.controls, cis.readings, plan, given).run()
+    asked = [request["meters"] for request in events.named("request_sent") if request["code"] == IMPORT]
+    assert asked == [["M0", "M1"], ["M2", "M3"], ["M4"]] * 3
+    assert len(events.named("registers_read")) == 9
 
 
 async def test_serving_runs_the_cycles_says_done_and_ends(hes: StandInHes, tmp_path: Path, events: Events) -> None:

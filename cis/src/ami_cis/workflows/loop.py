@@ -14,6 +14,8 @@ from ami_cis.workflows.readings import Readings, ReadOrder
 from ami_process.environment import Environment
 
 REPLY_TIMES_KEPT = 10_000
+MOST_ASKED = 1_000
+"""Meters of one request for readings: what they answer has to fit into one answer of a head-end (hes.max_answer_octets)."""
 MOST_SHOWN = 50
 """Values of one reading that are reported."""
 
@@ -95,7 +97,12 @@ class DemoLoop:
         plan = self._plan
         if not plan.reading_types:
             return
-        order = ReadOrder(targets=plan.targets, reading_types=plan.reading_types, asynchronous=plan.asynchronous)
+        for first in range(0, len(plan.targets), MOST_ASKED):
+            await self._read_some(plan.targets[first : first + MOST_ASKED])
+
+    async def _read_some(self, targets: tuple[Target, ...]) -> None:
+        plan = self._plan
+        order = ReadOrder(targets=targets, reading_types=plan.reading_types, asynchronous=plan.asynchronous)
         read = await self._readings.run(order)
         shown = [_shown(one) for one in read.readings[:MOST_SHOWN]]
         more = len(read.readings) - len(shown)
