@@ -26,7 +26,7 @@ class Effect(Enum):
     GAPS = "intervals are missing, and the others are right"
     DOUBT = "what is not right is suspect"
     NONE = "all values are right"
-    ANY = "all values are right, or the command fails with the code: which of two frames is read decides"
+    ANY = "all values are right, or the command fails with the code: chance decides, or which of two frames is read"
 
 
 FAULTS: dict[str, tuple[Effect, str | None]] = {
@@ -46,7 +46,7 @@ FAULTS: dict[str, tuple[Effect, str | None]] = {
     "replays": (Effect.NOTHING_ARRIVES, "7.4"),
     "half-open": (Effect.NOTHING_ARRIVES, "4.1"),
     "oversized": (Effect.NOTHING_ARRIVES, "5.3"),
-    "drop": (Effect.NOTHING_ARRIVES, "4.1"),
+    "drop": (Effect.ANY, "4.1"),
     "slow-then-double-answer": (Effect.NOTHING_ARRIVES, "4.1"),
     "address-changed": (Effect.NOTHING_ARRIVES, "5.2"),
     "duplicate": (Effect.ANY, "7.4"),
