@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import resource
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bench import Bench, Caller, Wire, public_client
@@ -16,6 +18,7 @@ from ami_dlms.association import Open, Opened
 from ami_meter_sim.commit import Commit
 from ami_meter_sim.lines import listener
 from ami_meter_sim.lines.carrier import HIGH_OCTETS, Carrier
+from ami_meter_sim.lines.listener import TcpListener
 from ami_meter_sim.turns import Turns
 
 ROOM = memoryview(bytearray(0x10000))
@@ -124,6 +127,63 @@ async def test_a_fault_of_ours_ends_this_connection_alone(pair: Pair) -> None:
     await heard.over.wait()
     assert heard.octets == b"two"
     assert faults == ["LookupError(3)"]
+
+
+async def test_a_fault_of_ours_with_what_goes_on_when_there_is_room_again_ends_it_too(pair: Pair) -> None:
+    """Else the socket would be told again and again that it can be written, with nothing to write."""
+    faults: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: faults.append(repr(what.get("exception"))))
+
+    def fail() -> None:
+        raise LookupError
+
+    pair.user.resume_writing = fail  # type: ignore[method-assign]
+    pair.carrier.write(bytes(40 * HIGH_OCTETS))
+    rest = asyncio.ensure_future(pair.rest())
+    async with asyncio.timeout(20):
+        await pair.user.over.wait()
+        await rest
+    assert faults == ["LookupError()"]
+
+
+async def test_who_does_not_read_keeps_no_connection_that_we_have_ended(tmp_path: Path) -> None:
+    wire = Wire(Bench(tmp_path).start())
+    await wire.listen()
+    caller = await Caller.call(wire.port, public_client())
+    assert isinstance(await caller.ask(Open()), Opened)
+    assert isinstance(wire.listener, TcpListener)
+    (one,) = wire.listener._open
+    one.transport.write(bytes(400 * HIGH_OCTETS))
+    one.hang_up()
+    async with asyncio.timeout(20):
+        await wire.listener._none_open.wait()
+    await caller.close()
+    await wire.stop()
+
+
+async def test_a_listener_that_still_has_no_descriptor_for_its_selector_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "LATER_S", 0.02)
+    full, faults, watch = OSError(errno.EMFILE, "Too many open files"), list[object](), Turns.watch
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: faults.append(what["exception"]))
+    wire = Wire(Bench(tmp_path).start())
+    await wire.listen()
+    assert isinstance(wire.listener, TcpListener)
+
+    def watched(*what: Any) -> None:
+        if len(faults) < 3:
+            raise full
+        watch(*what)
+
+    monkeypatch.setattr(Turns, "watch", watched)
+    wire.listener._wait_for_room(wire.listener._sockets[0], full)
+    caller = await Caller.call(wire.port, public_client())
+    async with asyncio.timeout(20):
+        assert isinstance(await caller.ask(Open()), Opened)
+    assert faults == [full] * 3
+    await caller.close()
+    await wire.stop()
 
 
 async def test_without_a_descriptor_a_client_is_taken_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import pytest
 from north_bench import North, mrid, north
 
 from ami_hes.__main__ import main
+from ami_hes.api.readings import _Answers
 from ami_hes.store import Database, Extract, SqlReadings, StoredSeries, write_csv
 from ami_process.http_connections import HttpLimits
 
@@ -154,12 +155,19 @@ async def test_an_answer_that_breaks_off_leaves_no_file(tmp_path: Path, capsys: 
 async def test_who_asks_for_all_and_reads_nothing_does_not_keep_others_from_asking(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ended, end = asyncio.Queue[None](), _Answers._end
+
+    def told(answers: _Answers) -> None:
+        end(answers)
+        ended.put_nowait(None)
+
+    monkeypatch.setattr(_Answers, "_end", told)
     monkeypatch.setattr("ami_hes.configured.HttpLimits", partial(HttpLimits, unread_s=0.2))
     await kept(tmp_path, {mrid(1): long(200_000)})
     async with north(tmp_path, keep_readings_days=36_500) as running, AsyncExitStack() as stack:
         url = f"{running.url}/api/v1/readings"
         for _ in range(2):
             await stack.enter_async_context(running.client.stream("GET", url))
-        async with asyncio.timeout(20):
-            while (await running.client.get(f"{url}?to=1970-01-01T00:00:01Z")).status_code == 503:
-                await asyncio.sleep(0.05)
+        for _ in range(2):
+            await ended.get()
+        assert (await running.client.get(f"{url}?to=1970-01-01T00:00:01Z")).status_code == 200

@@ -6,6 +6,7 @@ own marks. The end is told in a turn of its own where who writes or closes could
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Protocol
 
 from ami_meter_sim.turns import READABLE, WRITABLE, Turns
@@ -131,17 +132,17 @@ class Carrier:
             self._end(error)
             return
         if size:
-            self._take(size)
+            self._tell(self._user.buffer_updated, size)
         elif self._backlog:
             self.close()
         else:
             self._closing = self._ended = True
             self._gone(None)
 
-    def _take(self, size: int) -> None:
-        """Hand on what has come; a fault of ours ends this connection and no other."""
+    def _tell(self, what: Callable[..., None], *how: int) -> None:
+        """Let its user go on; a fault of ours ends this connection and no other."""
         try:
-            self._user.buffer_updated(size)
+            what(*how)
         except BaseException:
             self.abort()
             raise
@@ -155,10 +156,10 @@ class Carrier:
             self._end(error)
             return
         del self._backlog[:sent]
+        self._watch()
         if self._choked and len(self._backlog) <= LOW_OCTETS:
             self._choked = False
-            self._user.resume_writing()
-        self._watch()
+            self._tell(self._user.resume_writing)
         if self._closing and not self._backlog:
             self._end(None)
 

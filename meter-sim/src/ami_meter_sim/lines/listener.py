@@ -66,9 +66,16 @@ class TcpListener:
             await self._none_open.wait()
 
     def _listen(self, one: socket.socket) -> None:
-        self._later.pop(one, None)
-        self._listening.add(one)
         self._service.fleet.turns.watch(one, READABLE, partial(self._accept, one))
+        self._listening.add(one)
+
+    def _listen_again(self, one: socket.socket) -> None:
+        """The selector may need a descriptor as well."""
+        del self._later[one]
+        try:
+            self._listen(one)
+        except OSError as error:
+            self._wait_for_room(one, error)
 
     def _pause(self, one: socket.socket) -> None:
         if one in self._listening:
@@ -93,7 +100,7 @@ class TcpListener:
 
     def _wait_for_room(self, listening: socket.socket, error: OSError) -> None:
         self._pause(listening)
-        self._later[listening] = real_timer(real_time() + LATER_S, partial(self._listen, listening))
+        self._later[listening] = real_timer(real_time() + LATER_S, partial(self._listen_again, listening))
         what = {"message": "a connection can't be accepted for want of descriptors or memory", "exception": error}
         asyncio.get_running_loop().call_exception_handler(what)
 

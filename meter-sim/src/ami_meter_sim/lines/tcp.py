@@ -113,6 +113,10 @@ class TcpConnection(Connection, asyncio.BufferedProtocol):
         self._go_on_if_possible()
         self._mind_reading()
 
+    def hang_up(self) -> None:
+        """As `Connection`: a client that does not read would keep its socket for ever, if the rest were still to leave."""
+        self.abort()
+
     def abort(self) -> None:
         """End it at once, whatever is still to be written."""
         self.lost()
