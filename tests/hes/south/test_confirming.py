@@ -22,7 +22,8 @@ from ami_dlms.enums import DataAccessResult
 from ami_dlms.framing import wrapper
 from ami_dlms.framing.wrapper import WrapperPdu
 from ami_dlms.security import GlobalKeys, ProtectionFlags, ReceiveCounter, SendCounter
-from ami_hes.meters import Meters
+from ami_hes.meters import Meter, Meters
+from ami_hes.meters.received import FrameOrigin, ReceiveCounters
 from ami_process.environment import real_time
 
 BODY = data.structure(data.double_long_unsigned(1234))
@@ -226,6 +227,27 @@ async def test_inside_an_association(ami: South, authentication: str) -> None:
     small = PushesOnce(authentication=authentication)
     await switched_with_a_push_inside(ami, small, secured=authentication != "none")
     assert "confirmed 7" in small.asked and len(ami.told("notification_confirmed")) == 1
+
+
+async def test_one_inside_an_association_is_reported_though_the_session_is_ended_meanwhile(
+    ami: South, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its counter is used by then: nobody would hear of it again."""
+    keep, began, goes_on = ReceiveCounters.keep, asyncio.Event(), asyncio.Event()
+
+    async def kept_late(self: ReceiveCounters, meter: Meter, origin: FrameOrigin) -> None:
+        if origin is FrameOrigin.PUSH:
+            began.set()
+            await goes_on.wait()
+        await keep(self, meter, origin)
+
+    monkeypatch.setattr(ReceiveCounters, "keep", kept_late)
+    running = asyncio.create_task(switched_with_a_push_inside(ami, PushesOnce(), secured=True))
+    await began.wait()
+    running.cancel()
+    await asyncio.wait([running])
+    goes_on.set()
+    await eventually(lambda: ami.told("notification"))
 
 
 async def test_an_unencrypted_one_for_a_client_with_keys_is_not_confirmed(ami: South) -> None:

@@ -98,12 +98,11 @@ class LateOrders:
         while line:
             try:
                 await self._carried_out(line[0])
-            except (CimError, StoreUnavailable):
-                failures += 1
             except Exception as problem:  # noqa: BLE001  # reported, with its traceback
-                self._context.emit(events.AnswerFailed(message_id=line[0], exception=format_fault(problem)))
                 failures += 1
-                line.rotate(-1)
+                if not _is_for_now(problem):
+                    self._context.emit(events.AnswerFailed(message_id=line[0], exception=format_fault(problem)))
+                    line.rotate(-1)
             else:
                 failures = 0
                 del self._octets[line.popleft()]
@@ -121,3 +120,8 @@ class LateOrders:
             message = None if kept.in_question else await asyncio.to_thread(parse_message, kept.octets)
             await self._carry_out(request, message)
         await context.messages.drop(request_id)
+
+
+def _is_for_now(problem: Exception) -> bool:
+    """Whether it goes on when the store takes something again; any other problem may be there each time."""
+    return isinstance(problem, StoreUnavailable) or (isinstance(problem, CimError) and problem.code == "5.1")

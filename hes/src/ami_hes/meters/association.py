@@ -4,6 +4,7 @@ The exchange itself is the protocol core's (`ami_dlms.association.client.steps`)
 Frames that are no answer here go to `ami_hes.meters.push` and never disturb the exchange.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -292,7 +293,7 @@ class Association:
         reported = self._notifications.report_associated(notification, self._link, sender=sender, counter=counter)
         if not isinstance(notification, DataNotification) or not asks_to_be_confirmed(notification):
             return
-        if reported if isinstance(reported, bool) else await reported:
+        if reported if isinstance(reported, bool) else await asyncio.shield(reported):  # it is, even if we are ended
             await self._confirm(notification, sender)
 
     async def _confirm(self, notification: DataNotification, sender: Meter | None) -> None:

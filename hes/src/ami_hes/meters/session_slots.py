@@ -21,7 +21,8 @@ class SessionSlots:
         self.taken = 0
         """Slots that are held now."""
         self._room = asyncio.Semaphore(most)
-        self._holders: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._holders: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(1))
+        """No locks: while one passes from hand to hand, it says that nobody has it."""
         self._lingering: dict[str, asyncio.Task[None]] = {}
 
     @asynccontextmanager
@@ -42,7 +43,7 @@ class SessionSlots:
             self._room.release()
             holder.release()
 
-    async def _wait_for(self, holder: asyncio.Lock, line: str, until: float) -> None:
+    async def _wait_for(self, holder: asyncio.Semaphore, line: str, until: float) -> None:
         """The holder's place and the room; none of them when this raises."""
         try:
             async with asyncio.timeout_at(until):
