@@ -250,6 +250,28 @@ async def test_one_inside_an_association_is_reported_though_the_session_is_ended
     await eventually(lambda: ami.told("notification"))
 
 
+async def test_no_confirmation_is_begun_behind_the_end(ami: South, monkeypatch: pytest.MonkeyPatch) -> None:
+    began, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def kept_late(self: ReceiveCounters, meter: Meter, origin: FrameOrigin) -> None:
+        began.set()
+        await goes_on.wait()
+
+    monkeypatch.setattr(ReceiveCounters, "keep", kept_late)
+    small = await ami.meter()
+    meters = await ami.start()
+    async with pusher(meters, "udp") as pushing:
+        await pushing.send(framed(pushed(small, 7)))
+        await began.wait()
+        ending = asyncio.create_task(meters.stop())
+        for _ in range(100):  # it waits for what is being published by then
+            await asyncio.sleep(0)
+        assert not ending.done()
+        goes_on.set()
+        await ending
+    assert not [one for one in asyncio.all_tasks() if "Confirmations" in repr(one.get_coro())]
+
+
 async def test_an_unencrypted_one_for_a_client_with_keys_is_not_confirmed(ami: South) -> None:
     """The meter would have to refuse an answer without protection, and the session with it."""
     await switched_with_a_push_inside(ami, PushesOnce(), secured=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 
 import pytest
 from small_meter import CONNECT, DISCONNECT, SmallMeter, South, eventually
@@ -13,6 +15,7 @@ from ami_dlms.association import protect_notification
 from ami_dlms.cosem.descriptors import MethodDescriptor
 from ami_dlms.framing import wrapper
 from ami_hes.meters import MeterFault
+from ami_hes.meters.channels import TcpChannel
 from ami_process.environment import real_time
 
 LONG_S = 60.0
@@ -138,3 +141,20 @@ async def test_two_that_want_the_meter_at_once_share_one_association(ami: South)
     outcomes = await asyncio.gather(*(ami.switch(code) for code in (CONNECT, DISCONNECT, CONNECT)))
     assert all(outcome.ok for outcome in outcomes)
     assert meter.connections == 1
+
+
+async def test_a_connection_that_was_reset_by_then_is_no_fault_of_what_was_done_over_it() -> None:
+    """The last answer has come: what it says stands, however the meter hangs up."""
+
+    def reset(writer: asyncio.StreamWriter) -> None:
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    server = await asyncio.start_server(lambda _, writer: reset(writer), "127.0.0.1", 0)
+    async with server:
+        _, channel = await asyncio.get_running_loop().create_connection(
+            TcpChannel, *server.sockets[0].getsockname()
+        )
+        with pytest.raises(ConnectionResetError):
+            await channel.read(soon())
+        channel.keep_alive()

@@ -108,6 +108,8 @@ class TcpChannel(asyncio.Protocol):
             self._connected(self)
 
     def keep_alive(self) -> None:
+        if self.closed:  # its socket is gone with it
+            return
         connection: socket.socket = self._transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _KEEP_ALIVE.items():

@@ -141,9 +141,9 @@ class Notifications:
 
     async def close(self) -> None:
         """Wait for what is being published."""
-        await self.confirmations.close()
         if self._waiting:
             await asyncio.wait(self._waiting)
+        await self.confirmations.close()  # the last one, since what is published may begin one
 
     def _publish(self, sender: Meter, came: "_Came", *, confirming: bool = False) -> asyncio.Task[bool] | None:
         """Report it once its counter is kept."""
