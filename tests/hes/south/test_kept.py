@@ -152,9 +152,7 @@ async def test_a_connection_that_was_reset_by_then_is_no_fault_of_what_was_done_
 
     server = await asyncio.start_server(lambda _, writer: reset(writer), "127.0.0.1", 0)
     async with server:
-        _, channel = await asyncio.get_running_loop().create_connection(
-            TcpChannel, *server.sockets[0].getsockname()
-        )
+        _, channel = await asyncio.get_running_loop().create_connection(TcpChannel, *server.sockets[0].getsockname())
         with pytest.raises(ConnectionResetError):
             await channel.read(soon())
         channel.keep_alive()
