@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from free_ports import free_port
 README = Path(__file__).parents[2] / "services/dlms/README.md"
 EXAMPLE = re.compile(r"`python (\w+\.py)([^`]*)`:\n\n```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", re.DOTALL)
 EXAMPLES = {name: (code, printed) for name, _, code, printed in EXAMPLE.findall(README.read_text("utf-8"))}
-PATIENCE_S = 20
+PATIENCE_S = 60
+LOOK_S = 0.02
 
 
 def said(directory: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -79,10 +81,11 @@ def test_a_client_that_forgot_its_counter_is_refused(directory: Path) -> None:
 
 def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
     """Until the server listens; it takes the connection for a client that leaves."""
-    while server.poll() is None:
+    while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S).close()
+            return
         except ConnectionRefusedError:
-            continue
-        return
-    raise AssertionError("the server ended")
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(LOOK_S)
+                raise AssertionError("the server ended") from None

@@ -102,7 +102,7 @@ class Site:
         """Without the garbage collector: a connection and what carries it may not keep each other, or a meter with them."""
         gc.disable()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while self.running.fleet.alive:
                     await asyncio.sleep(0)
         finally:
