@@ -89,6 +89,19 @@ async def test_what_the_system_does_not_take_waits_and_leaves_before_the_end(pai
     assert pair.user.error is None
 
 
+async def test_who_has_said_everything_still_gets_what_waits(pair: Pair) -> None:
+    octets = os.urandom(40 * HIGH_OCTETS)
+    pair.carrier.write(octets)
+    pair.other.send(b"last")
+    pair.other.shutdown(socket.SHUT_WR)
+    while not pair.carrier.is_closing():
+        await asyncio.sleep(0)
+    assert pair.user.octets == b"last" and not pair.user.over.is_set()
+    assert await pair.rest() == octets
+    await pair.user.over.wait()
+    assert pair.user.error is None
+
+
 async def test_while_reading_is_paused_nothing_is_taken(pair: Pair) -> None:
     pair.carrier.pause_reading()
     pair.other.send(b"one")

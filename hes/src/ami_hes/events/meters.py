@@ -60,7 +60,7 @@ class Notification(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationConfirmed(Event):
-    """A DataNotification that asked to be confirmed was; the event `notification` has what it said."""
+    """A DataNotification that asked for it has been confirmed; the event `notification` has what it said."""
 
     severity: ClassVar[Severity | None] = "info"
 
@@ -74,7 +74,7 @@ class NotificationConfirmed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationNotConfirmed(Event):
-    """A DataNotification that asked to be confirmed was not, though it was reported: its sender may send it again."""
+    """A DataNotification that asked for it was reported and could not be confirmed: its sender may send it again."""
 
     severity: ClassVar[Severity | None] = "warning"
 

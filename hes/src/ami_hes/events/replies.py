@@ -72,7 +72,7 @@ class ReplyFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryUnusable(Event):
-    """The directory of a subscriber takes no files as the head-end starts; its events wait, and are tried as any reply."""
+    """Files can't be written to the directory of a subscriber when the head-end starts; its events wait and are retried as replies are."""
 
     severity: ClassVar[Severity | None] = "warning"
 

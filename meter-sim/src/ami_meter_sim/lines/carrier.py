@@ -174,10 +174,8 @@ class Carrier:
         if self._watched:
             self._turns.forget(self._socket)
             self._watched = 0
-        user, self._user = (
-            self._user,
-            NOBODY,
-        )  # each knows the other: with this both go, and their meter, without the collector
+        # each knows the other: with this both go, and their meter, without the collector
+        user, self._user = self._user, NOBODY
         try:
             user.connection_lost(error)
         finally:

@@ -1,14 +1,14 @@
 """The collector of the interpreter, for a process that makes and drops small objects all day: it looks seldom, and never at what stays.
 
-Nearly all that a process drops goes at once, when the last reference to it goes; the collector is there for what refers to itself. It looks
-whenever there are so many objects more than there were, and by the interpreter's usual number a head-end that speaks to a hundred meters
-at once has it look at the same live sessions again and again: a sixth of its CPU time.
+Nearly all objects are freed at once, when the last reference to them goes; the collector is there for those that refer to themselves. It runs
+each time the number of objects has grown by its threshold. With the interpreter's own threshold it looked at the live sessions of a head-end that
+talks to a hundred meters again and again, which took a sixth of the CPU time.
 """
 
 import gc
 
 NEW_BEFORE_A_LOOK = 20_000
-"""Objects more than at the last look; what refers to itself takes some megabytes until then."""
+"""Growth of the number of objects between two looks. Until then what refers to itself stays in memory, usually some megabytes."""
 
 
 def collect_seldom() -> None:
