@@ -22,3 +22,8 @@ def test_it_is_counted_without_being_made_again() -> None:
 def test_what_is_wanted_comes_back_as_it_was() -> None:
     for wanted in (WantedReadings(), WantedReadings(("a", "b"), 1, 2, "store first", ("1.5.257",))):
         assert WantedReadings.parse(wanted.format()) == wanted
+
+
+def test_what_an_earlier_version_wanted_is_wanted_still() -> None:
+    assert WantedReadings.parse('[["a"],1,null]') == WantedReadings(("a",), 1)
+    assert WantedReadings.parse('[["a"],1,2,"store"]') == WantedReadings(("a",), 1, 2, "store")

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from ami_cim.identity import mrid_key
 from ami_dlms.association import Ciphering
 from ami_dlms.enums import Mechanism
-from ami_hes.meters.registry import Registry, RegistryError
+from ami_hes.meters.registry import Meter, Registry, RegistryError
 from ami_process.secret_sources import SecretSources
+from ami_registry import format_meter
 
 KEY = "000102030405060708090A0B0C0D0E0F"
 OTHER_KEY = "F0F1F2F3F4F5F6F7F8F9FAFBFCFDFEFF"
@@ -173,3 +175,28 @@ def test_one_address_may_hold_meters_behind_several_wrapper_ports() -> None:
 def test_an_entry_is_a_table() -> None:
     with pytest.raises(RegistryError, match="a table was expected"):
         Registry(["M1001"])
+
+
+class Packed(dict[str, Meter]):
+    """Whose meters cost too much to be looked at for a number."""
+
+    def __getitem__(self, mrid: str) -> Meter:
+        raise AssertionError(mrid)
+
+    get = __getitem__  # type: ignore[assignment]
+
+
+def test_meters_are_counted_without_being_unpacked() -> None:
+    tags = {"feeder": "F12"}
+    plain = Registry([entry(tags=tags), other(tags=tags)])
+    registry = Registry(meters=Packed({mrid_key(one.mrid): one for one in plain}))
+    for meter in plain:
+        registry.add(format_meter(meter).table)
+    assert registry.number_of("feeder", "F12") == 2
+    assert registry.number_of("feeder", "F12", at_usage_points=True) == 1
+    assert registry.number_of("feeder", "F13", at_usage_points=True) == 0
+    assert [registry.knows(one) for one in (" 42932298-b7b6-415e-a2d2-c34197bed259", "", "M1002")] == [
+        True,
+        False,
+        False,
+    ]

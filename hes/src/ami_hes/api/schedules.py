@@ -130,7 +130,6 @@ class ScheduleEntry(BaseModel):
     @classmethod
     def of(cls, schedule: Schedule, registry: Registry, runs: tuple[Run, ...] = ()) -> Self:
         what = schedule.definition
-        found = [one for one in what.mrids if registry.find_by_mrid(one)]
         return cls(
             name=schedule.name,
             mrid=schedule.schedule_id,
@@ -140,7 +139,7 @@ class ScheduleEntry(BaseModel):
             mrids=what.mrids,
             group=None if what.group is None else "=".join(what.group),
             of_usage_points=what.of_usage_points,
-            meters=len(found) if what.group is None else _members(what, what.group, registry),
+            meters=_number_of_meters(what, registry),
             every=what.every,
             at=what.at,
             time_zone=what.time_zone,
@@ -204,6 +203,8 @@ def _entry(listed: ListedSchedule, registry: Registry) -> ScheduleEntry:
     return ScheduleEntry.of(listed.schedule, registry, tuple(map(Run.of, listed.runs)))
 
 
-def _members(what: Definition, group: tuple[str, str], registry: Registry) -> int:
-    """No meter is unpacked for a group of devices."""
-    return sum(1 for _ in what.meters(registry)) if what.of_usage_points else len(registry.member_ids(*group))
+def _number_of_meters(what: Definition, registry: Registry) -> int:
+    """Of those that are registered."""
+    if what.group is None:
+        return sum(map(registry.knows, what.mrids))
+    return registry.number_of(*what.group, at_usage_points=what.of_usage_points)

@@ -85,6 +85,10 @@ class MeterIndex:
         """The meters of a group."""
         return self._groups.get(tag, {}).get(value, NO_METERS)
 
+    def at_usage_points(self) -> set[str]:
+        """The meters that are at a usage point."""
+        return set(self._owners["usage_points"].values())
+
     def groups(self) -> Mapping[str, Mapping[str, int]]:
         """The number of meters by tag and value."""
         return {tag: {value: len(members) for value, members in of.items()} for tag, of in self._groups.items() if of}

@@ -67,6 +67,10 @@ class Registry:
         """In whatever spelling; that by which mRIDs are compared, which most have, is not taken apart."""
         return self._meters.get(mrid if mrid in self._meters else mrid_key(mrid))
 
+    def knows(self, mrid: str) -> bool:
+        """Whether there is a meter with this mRID, which is not unpacked for it."""
+        return mrid in self._meters or mrid_key(mrid) in self._meters
+
     def name_of(self, mrid: str) -> str | None:
         """Of the meter with this mRID."""
         meter = self.find_by_mrid(mrid)
@@ -99,6 +103,11 @@ class Registry:
     def member_ids(self, tag: str, value: str) -> tuple[str, ...]:
         """The same by their mRIDs, as these are compared; no meter is unpacked for it."""
         return tuple(self._index.members(tag, value))
+
+    def number_of(self, tag: str, value: str, *, at_usage_points: bool = False) -> int:
+        """How many meters are in the group; no meter is unpacked for it."""
+        members = self._index.members(tag, value)
+        return len(self._index.at_usage_points().intersection(members)) if at_usage_points else len(members)
 
     def calling_wports(self) -> set[int]:
         """The server wrapper ports of meters that dial in."""

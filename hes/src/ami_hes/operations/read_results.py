@@ -13,6 +13,8 @@ from typing import Any
 
 _VALUES = 3
 """The place of the values in a series that `ReadValues.format` wrote."""
+_PLAIN = 3
+"""How many fields `WantedReadings.format` wrote between two lists."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -57,9 +59,9 @@ class WantedReadings:
     @staticmethod
     @lru_cache(maxsize=64)
     def parse(body: str) -> "WantedReadings":
-        """What `format` wrote; the commands of a request have it in common."""
-        reading_types, start, end, source, *qualities = json.loads(body)
-        return WantedReadings(tuple(reading_types), start, end, source, tuple(*qualities))
+        """What `format` wrote, also that of an earlier version, which says less; the commands of a request have it in common."""
+        reading_types, *more = json.loads(body)
+        return WantedReadings(tuple(reading_types), *more[:_PLAIN], *map(tuple, more[_PLAIN:]))
 
 
 @dataclass(frozen=True, slots=True)
