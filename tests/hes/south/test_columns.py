@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import astuple
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from json import dumps
 
@@ -10,10 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sizes import examples
 
+from ami_cim.payloads.interval_writer import _before_values
 from ami_dlms import data
 from ami_dlms.cosem.quantity import ScalerUnit
+from ami_dlms.datetimes import CosemDateTime
 from ami_hes.operations.kept_readings import to_keep
-from ami_hes.operations.read_results import ReadSeries, ReadValues
+from ami_hes.operations.profile_rows import _milliseconds, _moments_of, seconds_of
+from ami_hes.operations.read_results import ReadSeries, ReadValues, moments_at
+from ami_mapping.intervals import Span, timeline_of
 from ami_mapping.lookup import readings
 from ami_mapping.reading_types import ReadingType
 from ami_mapping.values import reading_of, reading_texts, reading_value
@@ -70,3 +76,29 @@ def test_a_payload_is_read_as_it_was_written_also_by_an_earlier_version(times: t
     found = ReadValues((), (series,))
     assert ReadValues.parse(found.format()) == found
     assert ReadValues.parse(dumps([[], [astuple(series)], []])) == found
+
+
+def read_and_answered(first: datetime, rows: int) -> None:
+    """The times of a profile, on their way from the meter to the message."""
+    moments = [first + timedelta(minutes=15 * number) for number in range(rows)]
+    known = _moments_of(tuple([CosemDateTime.from_datetime(one).encode() for one in moments]))
+    assert known is not None
+    line = timeline_of(known[0], Span(known[0][0] - 1, known[0][-1]), 900)
+    times = _milliseconds(line.times)
+    series = ReadSeries(QUARTERS.format(KILO), True, times, ("1",) * len(times), ((),), (0,) * len(times), 5)
+    (parsed,) = ReadValues.parse(ReadValues((), (series,)).format()).series
+    assert len(_before_values(moments_at(parsed.times))) == len(times)
+
+
+def test_times_that_no_other_meter_has_do_not_fill_the_memory() -> None:
+    """A year of quarter hours is 35,000 rows, and 64 such columns were more than a container has."""
+    rows, meters, most_of_a_row = 250, 48, 600
+    tracemalloc.start()
+    try:
+        for number in range(meters):
+            read_and_answered(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number), rows)
+        seconds_of.cache_clear()  # of single moments, which are bounded by themselves
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 12 * rows * most_of_a_row

@@ -16,7 +16,7 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import DataTag
 from ami_dlms.errors import DecodeError, DlmsError
 from ami_hes.meters import MeterFault
-from ami_hes.operations.read_results import ReadSeries
+from ami_hes.operations.read_results import COLUMNS_KEPT, ReadSeries
 from ami_mapping.attributes import UnreadableValue, has_unit, value_of
 from ami_mapping.intervals import LONGEST_REGULAR_S, Span, Timeline, timeline, timeline_of
 from ami_mapping.lookup import Match
@@ -201,7 +201,7 @@ def _cell(value: Data) -> Cell:
     return None if value.tag in _LEFT_OUT else value
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=COLUMNS_KEPT)
 def _moments_of(octets: tuple[bytes, ...]) -> tuple[tuple[int, ...], int] | None:
     """Of all of them, and the offset of the last one; None where one is no moment."""
     try:
@@ -257,7 +257,7 @@ def series_of(
     return ReadColumn(series, len(reasons), next(iter(reasons), ""))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=COLUMNS_KEPT)
 def _milliseconds(times: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([moment * SECOND_MS for moment in times])
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+COLUMNS_KEPT = 8
+"""Columns of times that are remembered, since the meters of a reading have the same ones. One of a year of quarter hours takes some megabytes."""
 _VALUES = 3
 """The place of the values in a series that `ReadValues.format` wrote."""
 _PLAIN = 3
@@ -34,7 +36,7 @@ def moment_at(number: int) -> datetime:
     return _EPOCH + number * _MILLISECOND
 
 
-@lru_cache(64)
+@lru_cache(COLUMNS_KEPT)
 def moments_at(numbers: tuple[int, ...]) -> tuple[datetime, ...]:
     """The same of a column; all meters of a reading have the same times."""
     return tuple(map(moment_at, numbers))
@@ -163,7 +165,7 @@ def _fields(one: ReadSeries | NotRead) -> list[object]:
 _TIMES, _QUALITY_OF = (ReadSeries.__slots__.index(name) for name in ("times", "quality_of"))
 
 
-@lru_cache(64)
+@lru_cache(COLUMNS_KEPT)
 def _steps_of(times: tuple[int, ...]) -> Sequence[int] | str:
     """Times at equal distances as `first/step/count`, others as they are."""
     count = len(times)
@@ -189,7 +191,7 @@ def _series(fields: Sequence[Any]) -> ReadSeries:
     )
 
 
-@lru_cache(64)
+@lru_cache(COLUMNS_KEPT)
 def _times_at(steps: str) -> tuple[int, ...]:
     """Inverse of `_steps_of`."""
     first, step, count = map(int, steps.split("/"))

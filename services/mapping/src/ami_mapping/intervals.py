@@ -71,9 +71,12 @@ def timeline(
     return Timeline(tuple(ends), tuple(map(found.get, ends)), doubtful)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def timeline_of(times: tuple[int, ...], span: Span, capture_period_s: int, *, offset_s: int = 0) -> Timeline:
-    """The same of times of which none is there twice, so that no row is compared; many meters have the same ones."""
+    """The same of times of which none is there twice, so that no row is compared; many meters have the same ones.
+
+    Few are remembered: those of a year of quarter hours take some megabytes.
+    """
     return timeline(times, (), span, capture_period_s, offset_s=offset_s)
 
 

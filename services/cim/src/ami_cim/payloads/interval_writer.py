@@ -19,8 +19,8 @@ from ami_cim.xml import Element, format_datetime, is_printable, printable
 
 _BEYOND = {"\r": "&#13;"}
 """What a parser would make another character of, beside & < >."""
-_TIMES_KEPT, _QUALITIES_KEPT = 64, 256
-"""Columns of times, and qualities, whose text is remembered: all meters of a reading have the same."""
+_TIMES_KEPT, _QUALITIES_KEPT = 8, 256
+"""Columns of times (a year of quarter hours takes some megabytes), and qualities, whose text is remembered: all meters of a reading have the same."""
 _END = "</IntervalReadings>"
 EMPTY_ROW = "<IntervalReadings/>"
 """As a serializer writes a row with nothing in it."""
