@@ -47,7 +47,7 @@ def has_octets(caller: Caller) -> bool:
 async def test_one_write_for_the_answers_of_a_turn_and_before_them(wire: Wire) -> None:
     callers = await opened(wire)
     answered: list[int] = []
-    wire.fleet.commit = Commit(lambda: answered.append(sum(map(has_octets, callers))))
+    wire.fleet.commit = wire.fleet.turns._commit = Commit(lambda: answered.append(sum(map(has_octets, callers))))
     for caller in callers:
         caller.writer.write(caller.connection.send(Get(attribute(IMPORT, 2))))
     for caller in callers:
@@ -55,6 +55,39 @@ async def test_one_write_for_the_answers_of_a_turn_and_before_them(wire: Wire) -
         assert caller.connection.next_event() is not None
         await caller.close()
     assert answered == [0], "one write, when nothing had left yet"
+
+
+@pytest.mark.parametrize("gathers", [True, False])
+async def test_a_fault_of_ours_behind_the_write_keeps_no_answer_of_others_back(gathers: bool) -> None:
+    class Waiting:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def leave(self) -> None:
+            if self.number in (0, 2):
+                raise LookupError(self.number)
+            left.append(self.number)
+
+        def abandon(self, reason: str) -> None:
+            raise AssertionError(reason)
+
+    left, faults, commit = list[int](), list[str](), Commit()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, what: faults.append(repr(what["exception"])))
+
+    def turn() -> None:
+        if gathers:
+            commit.gather()
+        for number in range(5):
+            commit.hold(Waiting(number))
+        if gathers:
+            commit.end_turn()
+
+    loop.call_soon(turn)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert left == [1, 3, 4]
+    assert faults == ["LookupError(0)", "LookupError(2)"]
 
 
 async def test_nothing_leaves_when_the_write_fails(wire: Wire) -> None:

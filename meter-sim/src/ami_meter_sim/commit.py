@@ -50,8 +50,18 @@ class Commit:
         try:
             self._write()
         except (StateUnusable, OSError) as error:
-            for held in waiting:
-                held.abandon(str(error))
+            reason = str(error)
+            _each(waiting, lambda held: held.abandon(reason))
         else:
-            for held in waiting:
-                held.leave()
+            _each(waiting, lambda held: held.leave())
+
+
+def _each(waiting: list[Held], what: Callable[[Held], None]) -> None:
+    """One after the other; behind one that fails by a fault of ours the others go on in the next turn."""
+    left = iter(waiting)
+    try:
+        for held in left:
+            what(held)
+    finally:
+        if rest := list(left):
+            asyncio.get_running_loop().call_soon(_each, rest, what)
