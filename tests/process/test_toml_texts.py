@@ -53,6 +53,10 @@ def test_the_line_is_that_of_the_key_or_of_what_it_is_in(place: tuple[str | int,
     assert line_of(TEXT, place) == line
 
 
+def test_quotes_in_a_comment_begin_no_text() -> None:
+    assert line_of('# it is """ here\n[hes]\nport = 1\n', ("hes", "port")) == 3
+
+
 @pytest.mark.parametrize("text", ['a = "cut', "a = [\n1,\n2,", "\n\na = {"])
 def test_what_ends_too_early_names_its_last_line(text: str) -> None:
     with pytest.raises(NotToml, match=f"line {len(text.splitlines())}"):

@@ -49,6 +49,8 @@ def _places(text: str) -> Iterator[tuple[int, Place]]:
     quotes: str | None = None
     for number, line in enumerate(text.splitlines(), 1):
         begins_inside = quotes is not None
+        if not begins_inside and line.lstrip().startswith("#"):
+            continue
         for mark in _QUOTES.findall(line):
             quotes = mark if quotes is None else None if quotes == mark else quotes
         if begins_inside:
