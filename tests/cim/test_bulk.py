@@ -77,17 +77,17 @@ def fastest(run: Callable[[], object], runs: int = 3) -> float:
 
 
 def ratios(meters: int, rows: int) -> tuple[float, float]:
-    """How many times as long as lxml reading and writing take."""
+    """How many times as long as lxml reading takes, and writing with a look of lxml at what was written."""
     payload = readings(meters, rows)
     octets = written(payload)
     schema = etree.XMLSchema(etree.parse(str(schema_directory() / "xsd/MeterReadingsMessage.xsd")))
 
-    def by_lxml() -> None:
-        assert schema.validate(etree.fromstring(octets)[0][0])
+    def validate(written: bytes) -> None:
+        assert schema.validate(etree.fromstring(written)[0][0])
 
     assert read(octets) == payload
-    base = fastest(by_lxml)
-    return fastest(lambda: read(octets)) / base, fastest(lambda: written(payload)) / base
+    base = fastest(lambda: validate(octets))
+    return fastest(lambda: read(octets)) / base, fastest(lambda: validate(written(payload))) / base
 
 
 def test_many_values_take_a_small_multiple_of_the_time_of_lxml() -> None:
@@ -101,7 +101,9 @@ def test_a_hundred_thousand_values_take_three_times_as_long_as_lxml_at_most(
 ) -> None:
     reading, writing = ratios(100, 1_000)
     with capsys.disabled():
-        print(f"\n100,000 values: read in {reading:.2f} times what lxml takes, written in {writing:.2f} times")
+        print(
+            f"\n100,000 values: read in {reading:.2f} times what lxml takes, written and validated in {writing:.2f} times"
+        )
     assert reading <= 3 and writing <= 3
 
 

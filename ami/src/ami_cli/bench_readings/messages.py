@@ -37,23 +37,29 @@ def message_ratios(runs: int) -> tuple[Ratio, Ratio]:
     for _ in range(runs + 1):
         base = _took_s(lambda: schema.assertValid(etree.fromstring(octets)[0][0]))
         reading.append(_took_s(lambda: wire.read_delivery(octets, schemas, limits)) / base)
-        writing.append(_took_s(lambda: wire.write_event(message, wrapper, schemas)) / base)
+        # rows of intervals are valid by the way they are written, so what is written is validated here as its receiver would do it
+        written = _took_s(
+            lambda: schema.assertValid(etree.fromstring(wire.write_event(message, wrapper, schemas))[0][0])
+        )
+        writing.append(written / base)
     return (
         Ratio("100,000 values read and validated into columns", LXML, statistics.median(reading[1:])),
-        Ratio("100,000 values written from columns and validated", LXML, statistics.median(writing[1:])),
+        Ratio("100,000 values written from columns, then parsed and validated", LXML, statistics.median(writing[1:])),
     )
 
 
 def _readings() -> MeterReadings:
+    """Each meter has values of its own; times and qualities are alike, as those of a collection are."""
     times = tuple(START + QUARTER * row for row in range(1, ROWS + 1))
-    values = tuple(f"1.{row:06d}" for row in range(ROWS))
-    columns = IntervalColumns(
-        values=values, times=times, quality_sets=((Quality(code="1.0.0"),),), quality_of=(0,) * ROWS
-    )
-    block = IntervalBlock(reading_type="0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.3.72.0", columns=columns)
-    return MeterReadings(
-        tuple(MeterReading(meter=EndDevice(f"id-{number}"), blocks=(block,)) for number in range(METERS))
-    )
+    good = ((Quality(code="1.0.0"),),)
+
+    def of_meter(number: int) -> MeterReading:
+        values = tuple(f"{number}.{row:06d}" for row in range(ROWS))
+        columns = IntervalColumns(values=values, times=times, quality_sets=good, quality_of=(0,) * ROWS)
+        block = IntervalBlock(reading_type="0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.3.72.0", columns=columns)
+        return MeterReading(meter=EndDevice(f"id-{number}"), blocks=(block,))
+
+    return MeterReadings(tuple(map(of_meter, range(METERS))))
 
 
 def _took_s(run: Callable[[], object]) -> float:
