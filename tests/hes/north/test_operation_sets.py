@@ -17,10 +17,11 @@ from set_bench import C4E, INTEGRITY, SEQUENCE, a_set, config, control, get, lat
 from ami_cim import reading, transfer, wire
 from ami_cim.errors import LocalError
 from ami_cim.limits import UNKNOWN_PEER
-from ami_cim.message import ResponseMessage
+from ami_cim.message import RequestMessage, ResponseMessage
 from ami_cim.payloads.meter_readings import MeterReadings
 from ami_cim.payloads.operation_set import OperationSet
 from ami_hes.commands import Outcome
+from ami_hes.jobs.late_orders import parse_message
 from ami_hes.operation_sets import MOST_OCTETS
 from ami_hes.outbox import format_answer
 from ami_hes.settings import PartnerSettings
@@ -263,23 +264,45 @@ async def test_acknowledged_sets_of_a_sender_are_carried_out_in_their_order(tmp_
     assert [one for one in told if one[0] != "M3"] == [("M1", DISCONNECT), ("M2", DISCONNECT), ("M2", CONNECT)]
 
 
-async def test_a_set_whose_answer_cannot_be_written_keeps_no_other_back_and_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("asynchronous", [True, False])
+async def test_a_set_whose_answer_cannot_be_written_has_another_one_and_is_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asynchronous: bool
 ) -> None:
     def written(message: ResponseMessage, *rest: Any, **options: Any) -> bytes:
-        if message.header.correlation_id == "set-1" and message.reply.errors[0].code != "0.3":
+        if message.reply.errors[0].code != "0.3":
             raise LocalError("It would not be valid")
         return format_answer(message, *rest, **options)
 
     monkeypatch.setattr("ami_hes.jobs.intake.format_answer", written)
     cis, events = Cis(), list[Any]()
     async with cis.serving(), north(tmp_path, events=events) as hes:
+        octets = later(cis, control(DISCONNECT, "M1")) if asynchronous else a_set(control(DISCONNECT, "M1"))
+        given = (await hes.post(octets, GENERIC)).content
+        answer = await cis.taken.get() if asynchronous else given
+        assert (texts(answer, "Result"), texts(answer, "code")) == (["FAILED"], ["5.3"])
+        assert "could not be written" in texts(answer, "reason")[0]
+        assert (await hes.post(octets, GENERIC)).content == given
+        assert [one["message_id"] for one in events if one["event"] == "answer_invalid"] == ["set-1"]
+        assert [one.meter.name for one in hes.meters.commands] == ["M1"]
+
+
+async def test_a_set_that_is_a_fault_of_ours_each_time_keeps_no_other_back_and_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parsed(octets: bytes) -> RequestMessage:
+        if b"set-1" in octets:
+            raise LocalError("It can't be read")
+        return parse_message(octets)
+
+    monkeypatch.setattr("ami_hes.jobs.late_orders.parse_message", parsed)
+    cis, events = Cis(), list[Any]()
+    async with cis.serving(), north(tmp_path, events=events) as hes:
         for number, name in ((1, "M1"), (2, "M2")):
             octets = later(cis, control(DISCONNECT, name), message_id=f"set-{number}")
             assert texts((await hes.post(octets, GENERIC)).content, "code") == ["0.3"]
         assert texts(await asyncio.wait_for(cis.taken.get(), 30), "CorrelationID") == ["set-2"]
-        assert [one["message_id"] for one in events if one["event"] == "answer_failed"] == ["set-1"]
-        assert sorted(one.meter.name for one in hes.meters.commands) == ["M1", "M2"]
+        assert {one["message_id"] for one in events if one["event"] == "answer_failed"} == {"set-1"}
+        assert [one.meter.name for one in hes.meters.commands] == ["M2"]
 
 
 async def test_acknowledged_sets_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,6 +161,10 @@ class AnswerMaker:
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
             fault = format_fault(problem)
             self._context.emit(events.AnswerInvalid(message_id=request.request_id, exception=fault))
+        return self.unwritten(request, typed=typed)
+
+    def unwritten(self, request: StoredRequest, *, typed: bool) -> StoredAnswer:
+        """In the place of an answer that can't be written."""
         errors = (ReplyError(code="5.3", level=Level.FATAL, reason=_UNWRITTEN),)
         message = self._context.answer(request, Reply(result="FAILED", errors=errors))
         return StoredAnswer("FAILED", format_answer(message, self._context.schemas, typed=typed))

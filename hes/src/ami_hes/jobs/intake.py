@@ -179,11 +179,16 @@ class Intake:
             reply, payload = await self._reported(request, message)
         late = request.reply_address is not None
         typed = late and parse_partner(request.partner).typed_reply
-        octets = format_answer(context.answer(request, reply, payload), context.schemas, typed=typed)
-        await context.results.answer({request.request_id: StoredAnswer(reply.result, octets)}, context.now())
+        try:
+            octets = format_answer(context.answer(request, reply, payload), context.schemas, typed=typed)
+            answer = StoredAnswer(reply.result, octets)
+        except CimError as problem:  # it would be so for ever
+            context.emit(events.AnswerInvalid(message_id=request.request_id, reason=str(problem)))
+            answer = self._answers.unwritten(request, typed=typed)
+        await context.results.answer({request.request_id: answer}, context.now())
         if late:
             await context.engine.replies.put([context.reply_job(request)])
-        return replace(request, answer=octets, result=reply.result)
+        return replace(request, answer=answer.octets, result=answer.result)
 
     async def _reported(self, request: StoredRequest, message: RequestMessage) -> Report:
         try:
