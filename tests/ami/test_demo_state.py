@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 import story
 
+from ami_cli import plain_text
 from ami_cli.demo_state import DemoState
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -64,8 +65,20 @@ def test_a_reading_that_is_not_whole_is_reported(model: DemoState) -> None:
     for event in (story.read_sent("r"), story.reply_received("r", "PARTIAL", (missing,))):
         model.apply("cis", event, AT)
     assert [(step.text, step.outcome) for step in model.steps] == [("reply", "PARTIAL")]
-    assert not model.summary().all_confirmed
+    total = model.summary()
+    assert not total.all_confirmed
+    assert "▲ 1 reading without every value of every meter" in plain_text.summary(total)
     assert model.states == {}, "a register that is missing says nothing of the switch"
+
+
+def test_what_a_person_has_the_cis_order_is_no_command_and_no_cycle(model: DemoState) -> None:
+    order = {"verb": "create", "noun": "MeterReadSchedule", "control": ""}
+    for event in (story.request_sent("s", "every day") | order, story.reply_received("s")):
+        model.apply("cis", event, AT)
+    total = model.summary()
+    assert (total.cycles, total.requests, total.commands, total.unfulfilled, total.reads) == (0, 0, 0, 0, 0)
+    assert (dict(total.others), total.counts, total.all_confirmed) == ({"OK": 1}, {}, True)
+    assert (model.finished, model.settled) == (0, True)
 
 
 def test_what_is_read_of_many_meters_is_one_line() -> None:

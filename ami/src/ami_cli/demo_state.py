@@ -70,12 +70,13 @@ class DemoState:
     @property
     def finished(self) -> int:
         """How many requests of the demo have their reply or their failure, and the values that were asked for."""
-        return self._past.requests + self._past.reads + sum(r.own and r.ended for r in self.requests.values())
+        return self._past.requests + self._past.reads + sum(r.is_counted and r.ended for r in self.requests.values())
 
     @property
     def settled(self) -> bool:
         """Nothing is missing of any finished request: every meter of an OK reply has been heard of."""
-        return all(r.result != "OK" or len(r.work) >= len(r.meters) for r in self.requests.values())
+        worked = (r for r in self.requests.values() if r.result == "OK" and (r.is_counted or not r.own))
+        return all(len(r.work) >= len(r.meters) for r in worked)
 
     def count(self, word: str) -> int:
         """How many meters are in this state."""
@@ -85,7 +86,7 @@ class DemoState:
         """The totals; a request that is still running counts as neither good nor bad."""
         tally = copy.deepcopy(self._past)
         for request in self.requests.values():
-            if request.result is not None or not request.own:
+            if request.result is not None or not request.is_counted:
                 tally.add(request)
         return DemoSummary(
             cycles=min(tally.fulfilled[name] for name in CONTROL_NAMES.values()),
@@ -93,7 +94,7 @@ class DemoState:
             confirmed_commands=tally.confirmed_commands,
             commands=tally.commands,
             unfulfilled=tally.requests - tally.fulfilled.total(),
-            running=sum(r.own and r.result is None for r in self.requests.values()),
+            running=sum(r.is_counted and r.result is None for r in self.requests.values()),
             median_ms=statistics.median(tally.took) if tally.took else None,
             max_ms=max(tally.took, default=None),
             counts=dict(tally.fulfilled),

@@ -104,6 +104,11 @@ class Request:
         return (self.verb, self.noun) == ("get", "MeterReadings")
 
     @property
+    def is_counted(self) -> bool:
+        """Whether it is one of the kinds that the demo itself sends; a schedule that somebody orders at its CIS is none of them."""
+        return self.own and (self.noun == "EndDeviceControls" or self.is_read)
+
+    @property
     def what(self) -> str:
         """The control in words."""
         return (

@@ -53,6 +53,10 @@ def summary(total: DemoSummary) -> str:
         )
     if total.reads:
         lines.append(f"{formatting.count(total.reads, 'reading')} of registers, {total.reads_ok} of them in full")
+    if total.reads > total.reads_ok:
+        lines.append(
+            f"▲ {formatting.count(total.reads - total.reads_ok, 'reading')} without every value of every meter"
+        )
     if total.unfulfilled:
         lines.append(f"▲ {formatting.count(total.unfulfilled, 'request')} not confirmed by every meter")
     if total.others:

@@ -49,7 +49,7 @@ class Tally:
 
     def add(self, request: Request) -> None:
         """Count one more; what an earlier life of the CIS has sent, and this one only saw answered, is not the demo's."""
-        if not (request.own and request.verb):
+        if not request.is_counted:
             self.others[request.status] += 1
             return
         if request.is_read:

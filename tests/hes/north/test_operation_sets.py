@@ -11,7 +11,7 @@ import pytest
 from lxml import etree
 from north_bench import CONNECT, DISCONNECT, GENERIC, SCHEMAS, Cis, StandIn, north, texts
 from postgresql_server import rows
-from reading_bench import reads
+from reading_bench import AT, reads
 from set_bench import C4E, INTEGRITY, SEQUENCE, a_set, config, control, get, later
 
 from ami_cim import reading, transfer, wire
@@ -210,6 +210,25 @@ async def test_a_set_is_acknowledged_before_its_meters_are_done(tmp_path: Path) 
         assert [one.body for one in stand_in.commands] == [DISCONNECT, CONNECT]
         assert (await hes.post(octets, GENERIC)).content == acknowledged
     assert rows(tmp_path / "hes.sqlite", "SELECT count(*) FROM kept_messages") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        b"<m:CorrelationID>set-1</m:CorrelationID>",
+        f"<m:Timestamp>{AT.isoformat()}</m:Timestamp>".encode(),
+        b"<m:Source>C4E</m:Source>",
+    ],
+)
+async def test_a_set_whose_header_has_what_is_mandatory_alone_is_acknowledged_as_any_other(
+    tmp_path: Path, left_out: bytes
+) -> None:
+    cis = Cis()
+    async with cis.serving(), north(tmp_path, reads(1, 1)) as hes:
+        octets = later(cis, control(DISCONNECT, "M1"), get(1))
+        assert left_out in octets
+        assert texts((await hes.post(octets.replace(left_out, b""), GENERIC)).content, "code") == ["0.3"]
+        assert said(await cis.taken.get()) == ("OK", [(1, "0.0"), (2, "0.0")])
 
 
 async def test_an_acknowledged_set_goes_on_by_itself_in_the_next_life(tmp_path: Path) -> None:

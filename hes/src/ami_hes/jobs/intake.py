@@ -144,7 +144,7 @@ class Intake:
         self, message: RequestMessage, asked: str, kept: StoredRequest | None, check: Callable[[RequestMessage], object]
     ) -> KeptAnswer:
         """Kept and acknowledged, to be carried out by itself; one after the other, so that they are counted."""
-        octets = await asyncio.to_thread(format_message, message)
+        octets = await asyncio.to_thread(format_message, message, self._context.now())
         async with self.late.entrance:
             if kept is None:
                 check(message)

@@ -8,6 +8,8 @@ then is known by the requests that it has made, so none of that is done twice.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime
 
 from ami_cim import envelope, soap
 from ami_cim.errors import CimError
@@ -33,9 +35,14 @@ CarryOut = Callable[[StoredRequest, RequestMessage | None], Awaitable[object]]
 Raises CimError and StoreUnavailable where it has to be carried out again."""
 
 
-def format_message(message: RequestMessage) -> bytes:
-    """A message as it is kept. It was valid as it came, so it is not validated again."""
-    return soap.wrap(envelope.format_request(message, envelope.REQUEST_MESSAGE))
+def format_message(message: RequestMessage, accepted_at: datetime) -> bytes:
+    """A message as it is kept. It was valid as it came, so it is not validated again; what we always write in a header and a sender need
+    not is filled in."""
+    header = message.header
+    filled = replace(
+        header, timestamp=header.timestamp or accepted_at, correlation_id=header.correlation_id or header.message_id
+    )
+    return soap.wrap(envelope.format_request(replace(message, header=filled), envelope.REQUEST_MESSAGE))
 
 
 def parse_message(octets: bytes) -> RequestMessage:
