@@ -198,6 +198,23 @@ async def test_unsolicited_readings_are_kept_once_and_what_is_newer_wins(tmp_pat
     assert len(events.named("event_repeated")) == 1
 
 
+async def test_a_part_with_most_of_a_year_is_taken_like_an_answer(tmp_path: Path, hes: StandInHes) -> None:
+    """What one meter has is one part, so a part may be as large as an answer."""
+    start, rows = NOON - timedelta(days=251), 24_000
+    columns = IntervalColumns(
+        values=("1",) * rows,
+        times=tuple(start + timedelta(minutes=15) * row for row in range(rows)),
+        quality_sets=((Quality(code="1.0.0"),),),
+        quality_of=(0,) * rows,
+    )
+    octets = event(MeterReading(meter=M1, blocks=(IntervalBlock(reading_type=QUARTERS, columns=columns),)))
+    events = Events()
+    async with asking(tmp_path, hes, events) as (system, _):
+        answer = await post(f"http://{system.listen.removeprefix('http://')}/cim", octets)
+        assert answer.status_code == 200, answer.text
+    assert [one["values"] for one in events.named("readings_kept")] == [rows]
+
+
 async def test_values_that_can_not_be_kept_are_counted_and_nothing_is_made_up(tmp_path: Path, hes: StandInHes) -> None:
     point = MeterReading(usage_point=UsagePoint(names=(Name(name="UP-1001"),)), readings=register("7").readings)
     hes.behaviour = giving(

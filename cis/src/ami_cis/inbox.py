@@ -17,7 +17,7 @@ from ami_cim.codes import Verb
 from ami_cim.correlation import reply_header
 from ami_cim.envelope import Delivered
 from ami_cim.errors import CimError
-from ami_cim.limits import UNKNOWN_PEER, Limits
+from ami_cim.limits import HEAD_END, Limits
 from ami_cim.message import EventMessage, Reply, ReplyError, ResponseMessage
 from ami_cim.nouns import BY_NAME, EVENT_VERBS
 from ami_cim.schema import Schemas
@@ -53,7 +53,7 @@ class Inbox:
         environment: Environment,
         schemas: Schemas,
         worker: Worker,
-        limits: Limits = UNKNOWN_PEER,
+        limits: Limits = HEAD_END,
         *,
         names: Names | None = None,
         body_timeout_s: float = BODY_TIMEOUT_S,

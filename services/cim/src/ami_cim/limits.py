@@ -50,7 +50,7 @@ def for_peer(octets: int) -> Limits:
 
 
 HEAD_END = for_peer(UNKNOWN_PEER.octets)
-"""What a requester takes as an answer: as many nodes as the intervals have that such an answer has room for, some 29,000."""
+"""What a requester takes as an answer, now or later: as many nodes as the intervals have that such an answer has room for, some 29,000."""
 
 
 _CHUNK = 262_144
