@@ -46,7 +46,7 @@ def main(url: str, meter: str) -> None:
         Header=header("get", "MeterReadings"), Request={"GetMeterReadings": query}
     )
     show(f"import of {meter}:", answer)
-    for reading in answer.Payload.MeterReadings.MeterReading[0].Readings:
+    for reading in answer.Payload.MeterReadings.MeterReading[0].Readings if answer.Payload else ():
         print("  ", reading.timeStamp, reading.value, reading.ReadingType.ref)
 
     controls = client(url, "ExecuteEndDeviceControls").service

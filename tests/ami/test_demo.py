@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,20 @@ from ami_cli.processes import Program
 STAND_IN = str(Path(__file__).parent / "stand_in.py")
 STAY = {"do": "stay"}
 Script = Sequence[dict[str, Any]]
+
+
+def test_watching_a_demo_loads_no_cis() -> None:
+    """It would take a tenth of a second in the middle of it, in which the processes are not heard in their order."""
+    code = """
+import sys
+from types import SimpleNamespace
+from ami_cli.demo import Demo
+watching = SimpleNamespace(reads=True, setting=SimpleNamespace(meters=("M1001",)))
+print(Demo._requests_a_cycle.fget(watching), "zeep" in sys.modules)
+"""
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "5 False\n"
+    )
 
 
 def ready(role: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ami_cis.request_size import MOST_ASKED
 from ami_cli import configuration, populations, port_check
 from ami_cli.configuration import Changes, Document
 from ami_cli.demo_outputs import DemoOutput, Setting
@@ -178,8 +179,6 @@ class Demo:
 
     @property
     def _requests_a_cycle(self) -> int:
-        from ami_cis.workflows.loop import MOST_ASKED  # when the CIS has begun: nothing else here needs its modules
-
         requests_of_a_reading = -(-len(self.setting.meters) // MOST_ASKED)
         return COMMANDS_A_CYCLE + (READINGS_A_CYCLE * requests_of_a_reading if self.reads else 0)
 

@@ -14,7 +14,7 @@ from ami_meter_sim.commit import Commit
 
 READABLE, WRITABLE = EVENT_READ, EVENT_WRITE
 Ready = Callable[[int], None]
-"""Is told which of READABLE and WRITABLE a socket is."""
+"""Called with READABLE, WRITABLE or both: what its socket is ready for."""
 
 
 class Turns:

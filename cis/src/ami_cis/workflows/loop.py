@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ami_cim.reading_type_names import name_of
 from ami_cis import events
 from ami_cis.reading_types import unit_of
+from ami_cis.request_size import MOST_ASKED
 from ami_cis.store import KeptReading
 from ami_cis.workflows.controls import Controls
 from ami_cis.workflows.orders import CONNECT, DISCONNECT, Order, Target
@@ -14,8 +15,6 @@ from ami_cis.workflows.readings import Readings, ReadOrder
 from ami_process.environment import Environment
 
 REPLY_TIMES_KEPT = 10_000
-MOST_ASKED = 1_000
-"""Meters of one request for readings: what they answer has to fit into one answer of a head-end (hes.max_answer_octets)."""
 MOST_SHOWN = 50
 """Values of one reading that are reported."""
 

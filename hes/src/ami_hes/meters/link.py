@@ -60,7 +60,7 @@ class Link:
         return self._channel.offer(octets)
 
     def answer(self, pdu: WrapperPdu, apdu: bytes) -> bool:
-        """Send an APDU to whoever has sent this one, by the wrapper and as `offer`."""
+        """Send an APDU back to the sender of this one, by the wrapper: at once or not at all, as `offer` does."""
         back = WrapperPdu(pdu.destination, pdu.source, apdu)
         if self.trace is not None:
             self.trace.request(back)

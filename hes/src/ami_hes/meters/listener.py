@@ -227,7 +227,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._notifications.take(pdu.apdu, WayBack(peer, "udp", partial(self._answer, pdu, address)))
 
     def _answer(self, pdu: WrapperPdu, address: tuple[str, int], apdu: bytes) -> bool:
-        """Send an APDU to whoever has sent this one; False when we have ended."""
+        """Send an APDU back to the sender of this one; False when we have ended."""
         if self._transport.is_closing():
             return False
         self._transport.sendto(wrapper.encode(WrapperPdu(pdu.destination, pdu.source, apdu)), address)

@@ -1,7 +1,7 @@
 """An accepted connection of TCP, as `asyncio.Transport` is one, without what only others need: no task, no waiting turn, no handle for a frame.
 
 Strategy: what is written leaves at once as far as the system takes it; the rest waits, and who writes too much is told to pause, at asyncio's
-own marks. The end is told in a turn of its own where who writes or closes could not stand it at once.
+own marks. The user hears of the end in a later turn of the loop where it is in the middle of writing or closing.
 """
 
 import asyncio

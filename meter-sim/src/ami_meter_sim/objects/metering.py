@@ -258,7 +258,7 @@ class Metering:
         return np.array([self._flowed(flow, phase, second) for second in seconds.tolist()], np.int64)
 
     def added_ws(self, flow: Flow, seconds: Seconds) -> Any:
-        """What the powers that somebody lets flow in addition to the house came to, in one direction."""
+        """Energy in one direction of the loads that were switched on in addition to those of the house, watt-seconds."""
         added: Any = 0 if self._base is None else self._base.added_ws[FLOWS.index(flow)]
         if not self._loads:
             return added
