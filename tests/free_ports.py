@@ -2,6 +2,8 @@
 
 A port that is free when it is looked at can be somebody else's when the server binds it. So test processes agree through
 locks on a file, one octet of it for each port: what was given here is given to no other process while this one lives.
+For the same reason, whoever is told to a process as an address to send to stands here and not on a port of the system's
+choice: the process goes on trying after its receiver is gone, and the system would give the port to the next test's.
 """
 
 from __future__ import annotations
@@ -10,12 +12,14 @@ import fcntl
 import os
 import socket
 import tempfile
+import threading
 from pathlib import Path
 
 PORTS = range(20_000, 32_000)
 """Below the range from which systems take the near ends of their connections, so that a port that was free stays free."""
 _given: set[int] = set()
 _locks: list[int] = []
+_giving = threading.Lock()
 
 
 def free_port() -> int:
@@ -26,10 +30,11 @@ def free_port() -> int:
 def free_ports(count: int) -> range:
     """As many of them in a row, for programs that count on from the first."""
     row: list[int] = []
-    for port in PORTS:
-        row = [*row, port] if _take(port) else []
-        if len(row) == count:
-            return range(row[0], port + 1)
+    with _giving:
+        for port in PORTS:
+            row = [*row, port] if _take(port) else []
+            if len(row) == count:
+                return range(row[0], port + 1)
     raise OSError("all ports for tests are taken")
 
 

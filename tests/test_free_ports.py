@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from free_ports import free_port
@@ -27,3 +28,9 @@ def test_processes_at_the_same_time_get_different_ports() -> None:
         one.communicate("")
         assert one.returncode == 0
     assert len(given) == len(set(given)) == 200
+
+
+def test_threads_at_the_same_time_get_different_ports() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        given = list(pool.map(lambda _: free_port(), range(80)))
+    assert len(set(given)) == 80

@@ -193,7 +193,11 @@ class Tap:
 
 
 class Receiver:
-    """An HTTP server that stands where a CIS takes asynchronous replies; it may refuse the first few."""
+    """An HTTP server that stands where a CIS takes asynchronous replies; it may refuse the first few.
+
+    Its port is given to nobody else while this process lives: an HES tries again for as long as it runs, and would bring
+    the reply of one test to the receiver of another.
+    """
 
     def __init__(self, refuse_first: int = 0) -> None:
         self.bodies: list[bytes] = []
@@ -221,7 +225,7 @@ class Receiver:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/cim"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -20,6 +20,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, TypeVar
 
+from free_ports import free_port
+
 from ami_process.open_files import allow_open_files
 
 PATIENCE_S = 60.0
@@ -254,7 +256,7 @@ def _to_receiver(answer: bytes | None) -> Callable[[Site], object]:
     """The reply goes to a receiver that gives this answer, or none."""
 
     def send(site: Site) -> None:
-        listener = site.hold(socket.create_server(("127.0.0.1", 0)))
+        listener = site.hold(socket.create_server(("127.0.0.1", free_port())))
         _asynchronous(site, f"http://127.0.0.1:{listener.getsockname()[1]}/")
         listener.settimeout(PATIENCE_S)
         caller = site.hold(listener.accept()[0])

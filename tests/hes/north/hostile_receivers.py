@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+from free_ports import free_port
+
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -44,7 +46,7 @@ async def hanging_up(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
 
 
 class Receiver:
-    """One listening socket with one behaviour."""
+    """One listening socket with one behaviour, on a port that nobody else is given: its sender may outlive it."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
@@ -54,7 +56,7 @@ class Receiver:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Receiver]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", free_port())
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/cim"
         try:
             yield self

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from free_ports import free_port
 from lxml import etree
 from reported import ignore, into
 
@@ -195,7 +196,7 @@ class Cis:
 
     @asynccontextmanager
     async def serving(self, host: str = "127.0.0.1") -> AsyncIterator[Cis]:
-        server = await asyncio.start_server(self._serve, host, 0)
+        server = await asyncio.start_server(self._serve, host, free_port())
         self.url = f"http://{host}:{server.sockets[0].getsockname()[1]}/cim"
         try:
             yield self
