@@ -72,3 +72,17 @@ async def test_more_meters_than_a_statement_takes(place: Place) -> None:
         meters = [a_meter(1, mrid=f"mrid-{number}", name=f"M{number}") for number in range(10_001)]
         await registry.change(RegistryChange(meters=meters))
         assert len((await registry.load()).meters) == len(meters)
+
+
+async def test_changed_keys_stay_when_the_meter_changes_or_goes(place: Place) -> None:
+    one, other = Sealed("in force encryption_key", "k1", b"\x01" * 44), Sealed("sent secret", "k2", b"\x02" * 44)
+    async with Database(place) as database:
+        registry = SqlRegistry(database)
+        await registry.change(RegistryChange(meters=[a_meter(1)], changed_keys={"mrid-1": [one, other], "x": [other]}))
+        await registry.change(RegistryChange(meters=[a_meter(1, entry="{}")]))
+        await registry.change(RegistryChange(removed=["mrid-1"]))
+        await registry.change(RegistryChange(changed_keys={"x": []}))
+    async with Database(place) as database:
+        found = await SqlRegistry(database).load()
+        assert found == StoredRegistry([], [], {"mrid-1": (one, other)})
+        assert found.key_ids() == {"k1", "k2"}

@@ -24,5 +24,6 @@ async def rotate(store: RegistryStore, masters: MasterKeys, random_bytes: Callab
         meter._replace(keys=tuple(anew(key, meter.mrid) for key in meter.keys)) for meter in stored.meters if meter.keys
     ]
     sources = [StoredSource(source.name, anew(source.digest, source.name)) for source in stored.sources]
-    await store.change(RegistryChange(meters=meters, sources=sources))
-    return sum(len(meter.keys) for meter in meters)
+    changed = {mrid: [anew(key, mrid) for key in keys] for mrid, keys in stored.changed_keys.items()}
+    await store.change(RegistryChange(meters=meters, sources=sources, changed_keys=changed))
+    return sum(len(meter.keys) for meter in meters) + sum(map(len, changed.values()))

@@ -1,5 +1,7 @@
 """Everything that must survive a restart, behind narrow ports; the only place with SQL."""
 
+from ami_hes.store.campaigns import SqlCampaigns
+from ami_hes.store.campaigns_port import CampaignLine, Campaigns, CampaignState, StoredCampaign
 from ami_hes.store.counters import SqlCounters, SqlReceivedCounters
 from ami_hes.store.database import Database
 from ami_hes.store.deliveries import SqlDeliveries
@@ -53,6 +55,9 @@ __all__ = [
     "NEEDS_PYARROW",
     "SCHEMA",
     "AnswerPart",
+    "CampaignLine",
+    "CampaignState",
+    "Campaigns",
     "ClaimTooHigh",
     "Collected",
     "Completed",
@@ -79,6 +84,7 @@ __all__ = [
     "Schedules",
     "Sealed",
     "SpentId",
+    "SqlCampaigns",
     "SqlCounters",
     "SqlDeliveries",
     "SqlHistory",
@@ -93,6 +99,7 @@ __all__ = [
     "StoreUnavailable",
     "StoreUnusable",
     "StoredAnswer",
+    "StoredCampaign",
     "StoredCommand",
     "StoredMeter",
     "StoredReading",

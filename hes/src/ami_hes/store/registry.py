@@ -6,16 +6,17 @@ from itertools import islice
 from sys import intern
 from typing import TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
 from ami_hes.store.database import Database
 from ami_hes.store.registry_port import RegistryChange, Sealed, StoredMeter, StoredRegistry, StoredSource
-from ami_hes.store.tables import meter_keys, meter_sources, meters
+from ami_hes.store.tables import changed_keys, meter_keys, meter_sources, meters
 
 T = TypeVar("T")
 AT_ONCE = 10_000
 """Rows of a statement, so that what the driver holds of a large change is bounded."""
 _DROP = delete(meters).where(meters.c.mrid == bindparam("of_meter"))
+_DROP_CHANGED = delete(changed_keys).where(changed_keys.c.mrid == bindparam("of_meter"))
 
 
 class SqlRegistry:
@@ -32,10 +33,7 @@ class SqlRegistry:
 
 
 def _load(connection: Connection) -> StoredRegistry:
-    keys: dict[str, list[Sealed]] = defaultdict(list)
-    query = select(meter_keys.c.mrid, meter_keys.c.purpose, meter_keys.c.key_id, meter_keys.c.sealed)
-    for mrid, purpose, key_id, octets in connection.execute(query.order_by(meter_keys.c.purpose)):
-        keys[mrid].append(Sealed(intern(purpose), intern(key_id), octets))
+    keys = _sealed(connection, meter_keys)
     found = [
         StoredMeter(mrid, name, intern(source), entry, tuple(keys.pop(mrid, ())))
         for mrid, name, source, entry in connection.execute(
@@ -44,8 +42,19 @@ def _load(connection: Connection) -> StoredRegistry:
     ]
     sources = connection.execute(select(meter_sources.c.name, meter_sources.c.key_id, meter_sources.c.sealed))
     return StoredRegistry(
-        found, [StoredSource(name, Sealed("digest", key_id, octets)) for name, key_id, octets in sources]
+        found,
+        [StoredSource(name, Sealed("digest", key_id, octets)) for name, key_id, octets in sources],
+        {mrid: tuple(changed) for mrid, changed in _sealed(connection, changed_keys).items()},
     )
+
+
+def _sealed(connection: Connection, table: Table) -> dict[str, list[Sealed]]:
+    """By mRID, each meter's by their purpose."""
+    keys: dict[str, list[Sealed]] = defaultdict(list)
+    query = select(table.c.mrid, table.c.purpose, table.c.key_id, table.c.sealed).order_by(table.c.purpose)
+    for mrid, purpose, key_id, octets in connection.execute(query):
+        keys[mrid].append(Sealed(intern(purpose), intern(key_id), octets))
+    return keys
 
 
 def _change(connection: Connection, change: RegistryChange) -> None:
@@ -55,8 +64,12 @@ def _change(connection: Connection, change: RegistryChange) -> None:
         connection.execute(_DROP, part)
     for changed in _parts(change.meters):
         connection.execute(insert(meters), [_meter(meter) for meter in changed])
-    for keys in _parts(_keys(change.meters)):
+    for keys in _parts(_keys((meter.mrid, meter.keys) for meter in change.meters)):
         connection.execute(insert(meter_keys), keys)
+    for part in _parts({"of_meter": mrid} for mrid in change.changed_keys):
+        connection.execute(_DROP_CHANGED, part)
+    for keys in _parts(_keys(change.changed_keys.items())):
+        connection.execute(insert(changed_keys), keys)
     if change.sources is not None:
         connection.execute(delete(meter_sources))
         for source in change.sources:
@@ -68,10 +81,10 @@ def _meter(meter: StoredMeter) -> dict[str, str]:
     return {"mrid": meter.mrid, "name": meter.name, "source": meter.source, "entry": meter.entry}
 
 
-def _keys(changed: Sequence[StoredMeter]) -> Iterator[dict[str, object]]:
-    for meter in changed:
-        for key in meter.keys:
-            yield {"mrid": meter.mrid, "purpose": key.purpose, "key_id": key.key_id, "sealed": key.octets}
+def _keys(of_meters: Iterable[tuple[str, Sequence[Sealed]]]) -> Iterator[dict[str, object]]:
+    for mrid, keys in of_meters:
+        for key in keys:
+            yield {"mrid": mrid, "purpose": key.purpose, "key_id": key.key_id, "sealed": key.octets}
 
 
 def _parts(rows: Iterable[T]) -> Iterator[list[T]]:

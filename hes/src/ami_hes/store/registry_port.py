@@ -1,7 +1,7 @@
 """The port to the registry of meters as it is kept, and the plain values that pass through it. What an entry says is not for the store."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 
@@ -37,12 +37,14 @@ class StoredRegistry:
 
     meters: Sequence[StoredMeter] = ()
     sources: Sequence[StoredSource] = ()
+    changed_keys: Mapping[str, tuple[Sealed, ...]] = field(default_factory=dict)
+    """By mRID the keys that were changed at the meter, whatever its entry says."""
 
     def key_ids(self) -> set[str]:
         """The master keys without which it can't be used."""
-        return {key.key_id for meter in self.meters for key in meter.keys} | {
-            source.digest.key_id for source in self.sources
-        }
+        keys = [key for meter in self.meters for key in meter.keys]
+        keys += [key for changed in self.changed_keys.values() for key in changed]
+        return {key.key_id for key in keys} | {source.digest.key_id for source in self.sources}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,8 @@ class RegistryChange:
     removed: Sequence[str] = ()
     sources: Sequence[StoredSource] | None = None
     """All of them; None: they stay."""
+    changed_keys: Mapping[str, Sequence[Sealed]] = field(default_factory=dict)
+    """By mRID all keys that were changed at the meter, in the place of those that are kept of it."""
 
 
 class RegistryStore(Protocol):

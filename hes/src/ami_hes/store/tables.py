@@ -204,6 +204,16 @@ meter_keys = Table(
 )
 """The secrets of the meters, sealed by the master key of `key_id`."""
 
+changed_keys = Table(
+    "changed_keys",
+    metadata,
+    Column("mrid", String, primary_key=True),
+    Column("purpose", String, primary_key=True),
+    Column("key_id", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+"""Keys that were changed at meters, sealed; they stay when an entry is imported again, and when the meter leaves the registry."""
+
 meter_sources = Table(
     "meter_sources",
     metadata,
@@ -274,6 +284,17 @@ schedule_meters = Table(
 )
 """Up to when a meter has given everything that a schedule asks for: what is behind that is filled by later runs."""
 
+campaigns = Table(
+    "campaigns",
+    metadata,
+    Column("campaign_id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("state", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+"""A campaign is the request of the same id, whose commands are its meters; here is what a request has no column for."""
+
 meter_scalers = Table(
     "meter_scalers",
     metadata,
@@ -288,7 +309,7 @@ heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=T
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0012",
+    revision="0013",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),
