@@ -26,6 +26,7 @@ from ami_hes.store import (
     Database,
     Extract,
     SpentId,
+    SqlCampaigns,
     SqlCounters,
     SqlDeliveries,
     SqlKeptMessages,
@@ -63,6 +64,7 @@ VERSIONS = {
         "0010",
         "0011",
         "0012",
+        "0013",
     ),
     "cis": ("0001", "0002-unversioned", "0002", "0003", "0004"),
 }
@@ -78,6 +80,7 @@ DATABASES = {
         "0010.sql",
         "0011.sql",
         "0012.sql",
+        "0013.sql",
     ),
     "cis": ("0003.sql", "0004.sql"),
 }
@@ -187,6 +190,10 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         assert await SqlScalerUnits(database).load() == scalers
         waiting = await SqlKeptMessages(database).waiting()
         assert [(one.request_id, one.octets) for one in waiting] == ([("open", 20)] if version >= "0012" else [])
+        changed = [(one.purpose, len(one.octets)) for keys in registry.changed_keys.values() for one in keys]
+        assert changed == ([("sent encryption_key", 44)] if version >= "0013" else [])
+        campaigns = [(one.campaign.state, one.meters, one.done) for one in await SqlCampaigns(database).lines(9)]
+        assert campaigns == ([("paused", 2, 1)] if version >= "0013" else [])
 
 
 @pytest.mark.parametrize("version", and_databases("cis"))
