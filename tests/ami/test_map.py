@@ -21,7 +21,7 @@ def ami_map(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["map", *arguments], env={"COLUMNS": "120"})
 
 
-@pytest.mark.parametrize("spelling", ["1-0:1.8.0*255", "1-0:1.8.0", "1.0.1.8.0.255", " 1-1:1.8.0 "])
+@pytest.mark.parametrize("spelling", ["1-0:1.8.0*255", "1-0:1.8.0", "1.0.1.8.0.255", " 1-1:1.8.0 ", "1.8.0", "import"])
 def test_an_obis_code_in_every_context(spelling: str) -> None:
     result = ami_map(spelling)
     assert result.exit_code == 0

@@ -111,6 +111,7 @@ async def test_json_and_what_is_kept(
         (["--meter", "M1", "--type", "imports"], "cis: read: --type: 'imports' is no ReadingType"),
         (["--meter", "M1", "--from", "2026-03-29T02:30"], "never show"),
         (["--kept", "--type", "imports"], "is no ReadingType"),
+        (["--meter", "M1", "--source", "storee"], "'storee' is not one of 'meter', 'store', 'store first'"),
     ],
 )
 async def test_what_is_refused_is_exit_code_2(

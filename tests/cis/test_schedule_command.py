@@ -17,7 +17,7 @@ from starlette.responses import Response
 from ami_cim.envelope import Received
 from ami_cim.identity import Identifier
 from ami_cim.message import Header, Reply, ReplyError
-from ami_cim.payloads.meter_read_schedule import MeterReadSchedule
+from ami_cim.payloads.meter_read_schedule import GetMeterReadSchedule, MeterReadSchedule
 from ami_cim.payloads.meter_readings import MeterReadings
 from ami_cis.__main__ import main
 from ami_cis.app import running
@@ -106,7 +106,22 @@ async def test_a_schedule_is_ordered_listed_shown_cancelled_and_deleted(
         "cancel MeterReadSchedule daily: OK",
         "delete MeterReadSchedule daily: OK",
     ]
-    assert lines[-1] == "The HES has no schedule of these meters."
+    assert lines[-1] == "The HES has no such schedule."
+
+
+async def test_a_schedule_of_a_group_shows_no_values_of_meters_that_may_be_in_another_one(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who is in a group the HES alone knows; without a name all schedules are asked for, those of groups too."""
+    hes.behaviour = Schedules()
+    create = ["create", "--name", "north", "--type", "load-profile", "--group", "feeder=F12"]
+    assert await schedule(tmp_path, hes, create, ["show", "north"], ["show", "north", "--json"], ["list"]) == [0] * 4
+    shown = capsys.readouterr().out
+    assert "M1001" not in shown and "group feeder=F12" in shown
+    assert "Which meters are in the group is known to the HES alone" in " ".join(shown.split())
+    assert json.loads(next(line for line in shown.splitlines() if line.startswith("{")))["kept"] == []
+    listing = next(one for one in hes.requests if one.header.verb == "get" and not one.request_identifiers)
+    assert listing.query == GetMeterReadSchedule()
 
 
 async def test_the_ok_of_an_earlier_order_is_none_for_a_schedule_that_was_deleted(
@@ -170,8 +185,8 @@ async def test_more_meters_than_a_message_may_name_are_not_left_out_of_the_quest
     tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ami_cis.schedules_api.MAX_METERS", 1)
-    assert await schedule(tmp_path, hes, ["list"]) == [2]
-    assert "the CIS knows more than 1 meters; name some of them, or a group" in capsys.readouterr().err
+    assert await schedule(tmp_path, hes, ["list", "--meter", "M1001", "--meter", "M1002"]) == [2]
+    assert "meter: at most 1 are taken" in capsys.readouterr().err
     assert hes.requests == []
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ami_cim.reading_type_names import known_types, names, spelled_obis
 from ami_cli import mapping_page
 from ami_dlms.errors import LocalError
 from ami_dlms.obis import Obis
@@ -25,7 +26,6 @@ from ami_mapping.readings import Confidence, ReadingRow
 from ami_mapping.tables import TableError
 
 app = typer.Typer(name="map", add_completion=False)
-_DOTTED = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})", re.ASCII)
 
 
 class NotMapped(Exception):
@@ -37,7 +37,7 @@ def map_command(
     what: Annotated[
         str | None,
         typer.Argument(
-            help="An OBIS code, a ReadingType (18 numbers), the type of a control or event (4 numbers), or words of a meaning."
+            help="An OBIS code (1-0:1.8.0 or 1.8.0), a name (import, voltage-l1), a ReadingType (18 numbers), the type of a control or event (4 numbers), or words of a meaning."
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every row that is served.")] = False,
@@ -59,7 +59,7 @@ def map_command(
             return
         table = _table(unsure, partner, partner_rows)
         if what is not None:
-            _explain(table, what.strip(), csv)
+            _explain(table, _unnamed(what.strip()), csv)
         elif everything:
             _show_rows(table, table.rows, csv)
         else:
@@ -77,6 +77,12 @@ def _table(unsure: bool, partner: Path | None, rows: Path | None) -> ReadingTabl
     profile = partner.read_text("utf-8") if partner else ""
     own = rows.read_text("utf-8-sig") if rows else ""
     return parse_profile(profile, str(partner or "no profile"), own, str(rows)).table()
+
+
+def _unnamed(what: str) -> str:
+    """What a name that every command takes (`ami_cim.reading_type_names`) stands for: its OBIS code, or else its ReadingType."""
+    row = next((row for row in known_types() if row.alias == what.lower()), None)
+    return what if row is None else row.obis or row.reading_type
 
 
 def _explain(table: ReadingTable, what: str, csv: bool) -> None:
@@ -103,13 +109,12 @@ def _with_words(table: ReadingTable, what: str) -> list[ReadingRow]:
 
 
 def _obis(what: str) -> Obis:
-    match = _DOTTED.fullmatch(what)
-    a, b, c, d, e, f = match.groups() if match else ("",) * 6
     try:
-        return Obis.parse(f"{a}-{b}:{c}.{d}.{e}*{f}" if match else what)
+        return Obis.parse(spelled_obis(what) or what)
     except LocalError:
         raise NotMapped(
-            f"{what[:80]!r} is no OBIS code (1-0:1.8.0*255), no ReadingType (18 numbers) and no code of a control or event (4 numbers), and no meaning has these words"
+            f"{what[:80]!r} is no OBIS code (1-0:1.8.0*255), no ReadingType (18 numbers), no code of a control or event (4 numbers) "
+            f"and no name ({names()}), and no meaning has these words"
         ) from None
 
 

@@ -47,6 +47,14 @@ class Form(StrEnum):
     PLOT = "plot"
 
 
+class SourceOption(StrEnum):
+    """What `--source` takes."""
+
+    METER = "meter"
+    STORE = "store"
+    STORE_FIRST = "store first"
+
+
 @read.command("read")
 def read_meters(
     meter: Meters = None,
@@ -69,9 +77,10 @@ def read_meters(
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Likewise; none: up to now.")] = None,
     source: Annotated[
-        str | None,
+        SourceOption | None,
         typer.Option(
-            metavar="SOURCE", help="Where the HES takes values from: meter, store, 'store first'. None: meter."
+            case_sensitive=False,
+            help="Where the HES takes values from; 'store first': what is kept, and the meter for the rest. None: meter.",
         ),
     ] = None,
     quality: Annotated[

@@ -82,14 +82,14 @@ def create_schedule(
 @schedule.command("list")
 def list_schedules(
     meter: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Of this meter; may be repeated. None: all of the CIS.")
+        list[str] | None, typer.Option(metavar="NAME", help="Of this meter; may be repeated. None: all.")
     ] = None,
     group: Group = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:
-    """List the schedules of the HES that collect from meters, or from a group."""
+    """List the schedules of the HES: all, or those that collect from meters or from a group."""
     if meter and group:
         raise RunningProcess("cis", url, token_file, "schedule list").refused("--meter and --group exclude each other")
     query = [("meter", one) for one in meter or []] + ([("group", group)] if group else [])
@@ -101,7 +101,7 @@ def list_schedules(
 
 @schedule.command("show")
 def show_schedule(name: Name, as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
-    """Show a schedule, and what has come of its meters and types."""
+    """Show a schedule and, of one that names its meters, what has come of them and its types."""
     found = RunningProcess("cis", url, token_file, "schedule show").get(_path(name), ScheduleDetails)
     raise typer.Exit(_shown(found, as_json=as_json))
 

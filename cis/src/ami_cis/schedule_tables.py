@@ -33,7 +33,7 @@ def show(answer: Shown) -> None:
             _write(_how(answer, f"{answer.verb} MeterReadSchedule {answer.name}"))
         case ScheduleList():
             _write(_how(answer, "get MeterReadSchedule") if answer.result != "OK" else [])
-            _write([] if answer.schedules or answer.result != "OK" else ["The HES has no schedule of these meters."])
+            _write([] if answer.schedules or answer.result != "OK" else ["The HES has no such schedule."])
             _draw(_list_of(answer.schedules) if answer.schedules else None)
             _write([f"and {answer.further:,} more: name meters or a group"] if answer.further else [])
         case ScheduleDetails():
@@ -41,7 +41,7 @@ def show(answer: Shown) -> None:
             _draw(None if answer.schedule is None else _card(answer.schedule))
             _draw(_kept(answer) if answer.kept else None)
             if answer.schedule is not None and not answer.kept:
-                _write(["Of these meters and types the CIS has no values yet."])
+                _write([_why_none(answer.schedule)])
 
 
 def _how(answer: Shown, what: str) -> list[str]:
@@ -94,6 +94,12 @@ def _kept(answer: ScheduleDetails) -> Table:
         texts = (one.meter, name_of(one.reading_type), f"{one.values:,}", _moment(one.first_at), _moment(one.last_at))
         lines.add_row(*map(printable, texts))
     return lines
+
+
+def _why_none(one: ScheduleLine) -> str:
+    if not one.group:
+        return "Of these meters and types the CIS has no values yet."
+    return "Which meters are in the group is known to the HES alone: `cis read --kept --type TYPE` shows what has come of all."
 
 
 def _due(one: ScheduleLine) -> str:

@@ -221,7 +221,7 @@ def _look_routes(schedules: ReadSchedules, store: Store, asking: Asking, under_w
             return _json(ScheduleDetails.of(outcome, schedule=None, kept=()))
         line = ScheduleLine.of(found, asking)
         try:
-            counted = await store.count_readings(line.meters, line.reading_types)
+            counted = await store.count_readings(line.meters, line.reading_types) if line.meters else ()
         except StoreUnavailable as problem:
             raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
         kept = [KeptSeries.of(one, asking.zone) for one in counted]
@@ -231,20 +231,14 @@ def _look_routes(schedules: ReadSchedules, store: Store, asking: Asking, under_w
 
 
 def _asked(request: Request, known: Sequence[Meter]) -> tuple[tuple[Target, ...], tuple[str | None, str] | None]:
-    """Of a query: `meter` as often as there are, or `group`; none: all meters that the CIS knows."""
+    """Of a query: `meter` as often as there are, or `group`; none: all that the HES has."""
     check_known(request, ("meter", "group"))
     names, group = values_of(request, "meter", MAX_METERS), request.query_params.get("group")
     if names and group:
         raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, "name meters or a group")
     if group is not None:
         return (), _group(group)
-    meters = names or [meter.name for meter in known if meter.mrid]
-    if not meters:
-        raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, "the CIS knows no meters; name a meter or a group")
-    if len(meters) > MAX_METERS:
-        reason = f"the CIS knows more than {MAX_METERS} meters; name some of them, or a group"
-        raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
-    return _by_name(meters, known), None
+    return _by_name(names, known), None
 
 
 def _by_name(names: Sequence[str], known: Sequence[Meter]) -> tuple[Target, ...]:

@@ -103,9 +103,13 @@ async def test_readings_are_exported_while_the_head_end_works(
         assert "File exists" in capsys.readouterr().err and len(file.read_text().splitlines()) == 7
         for arguments, words in (
             (["--meter", "M9"], "there is no meter with the name or mRID M9"),
-            (["--type", "9.8.0"], "type: '9.8.0' is no ReadingType"),
+            (["--type", "9.8"], "type: '9.8' is no ReadingType"),
             (["--from", "yesterday"], "from: 'yesterday' is no time"),
             (["--to", "2026-03-29T02:30"], "to: the clocks of Europe/Berlin never show"),
+            (
+                ["--from", "2026-03-02", "--to", "2026-03-01"],
+                "to: 2026-03-01T00:00:00+01:00 is not after 2026-03-02T00",
+            ),
         ):
             assert await hes(running, "readings", "export", str(tmp_path / "other.csv"), *arguments) == 2
             assert words in capsys.readouterr().err

@@ -158,6 +158,8 @@ async def test_schedules_of_a_meter_and_of_a_group(tmp_path: Path, events: list[
             ("OK", [], []),
             ("FAILED", ["1.6"], []),
         ]
+        answer = await ask(hes, message("get", "g-all", query=GetMeterReadSchedule()))
+        assert said(answer) == ("OK", [], ["s-1", "s-2"]), "who names nothing asks for all"
         answer = await ask(hes, message("get", "g-2", query=by_group))
         assert said(answer) == ("OK", [], ["s-2"])
         assert isinstance(answer.payload, MeterReadSchedule)

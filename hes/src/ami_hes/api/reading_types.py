@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from ami_cim.reading_type_names import UnknownType, named_type, names
+from ami_cim.reading_type_names import UnknownType, named_type, names, spelled_obis
 from ami_dlms.errors import LocalError
 from ami_dlms.obis import Obis
 from ami_hes.operations.asked_types import is_attribute
@@ -16,7 +16,7 @@ from ami_mapping.reading_types import ReadingType, RefusedReadingType
 def code_of(text: str) -> str:
     """A ReadingType as it is, by its name, or that of the one value that an OBIS code has as it is now. UnknownType says what there is."""
     code = named_type(text)
-    if code is None and ":" in text:
+    if code is None and (":" in text or spelled_obis(text)):
         return _code_of_obis(text)
     if code is not None:
         try:
@@ -30,7 +30,7 @@ def code_of(text: str) -> str:
 
 def _code_of_obis(text: str) -> str:
     try:
-        matches = readings().rows_of(Obis.parse(text))
+        matches = readings().rows_of(Obis.parse(spelled_obis(text) or text))
     except LocalError as problem:
         raise UnknownType(str(problem)) from None
     codes = list(dict.fromkeys(str(one.reading_type()) for one in matches if is_attribute(one.row)))

@@ -42,6 +42,8 @@ def kept_readings_routes(readings: Readings | None, registry: Registry, zone: Zo
         if readings is None:
             raise ApiRefused(HTTPStatus.CONFLICT, "no readings are kept: hes.keep_readings_days is 0")
         since, until = (_moment(request, name, zone) for name in ("from", "to"))
+        if since is not None and until is not None and until <= since:
+            raise wrong(f"to: {until.isoformat()} is not after {since.isoformat()}")
         wanted = Extract.between(
             since,
             until,

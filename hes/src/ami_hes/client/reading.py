@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -47,6 +48,14 @@ _OPTIONS = {
 MOST_SHOWN = 5
 
 
+class SourceOption(StrEnum):
+    """What `--source` takes."""
+
+    METER = "meter"
+    STORE = "store"
+    STORE_FIRST = "store first"
+
+
 @read.command("read")
 def read_meters(
     meter: Annotated[list[str] | None, typer.Argument(metavar="[METER...]", help="Names or mRIDs of meters.")] = None,
@@ -63,8 +72,12 @@ def read_meters(
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Likewise; none: up to now.")] = None,
     source: Annotated[
-        str, typer.Option(metavar="SOURCE", help="meter, store, or 'store first': the meter for what is not kept.")
-    ] = "meter",
+        SourceOption,
+        typer.Option(
+            case_sensitive=False,
+            help="Where values come from; 'store first': what is kept, and the meter for the rest.",
+        ),
+    ] = SourceOption.METER,
     quality: Annotated[
         list[str] | None,
         typer.Option(

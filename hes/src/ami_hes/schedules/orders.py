@@ -108,7 +108,7 @@ class ScheduleOrders:
         return _done(schedule.name)
 
     async def _get(self, context: RequestContext, message: RequestMessage) -> Report:
-        """Of several only the transactions: one payload could not say which is which."""
+        """Of several only the transactions: one payload could not say which is which. Without meters or a group all are asked for."""
         if message.request_identifiers:
             schedule = await self._named(message)
             return Reply(result="OK", identifiers=_transactions(schedule.name)), self._payload(schedule, context)
@@ -122,7 +122,9 @@ class ScheduleOrders:
         found = [
             one
             for one in await self.book.schedules()
-            if (group is not None and _group_of(one.definition) == group) or _has_one(one, meters)
+            if (group is None and not meters)
+            or (group is not None and _group_of(one.definition) == group)
+            or _has_one(one, meters)
         ]
         page = page_of(message)
         last = None if page.limit is None else page.offset + page.limit

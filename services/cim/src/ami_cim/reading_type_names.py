@@ -12,6 +12,12 @@ from importlib.resources import files
 
 _CODE = re.compile(r"(?:-?\d{1,6}\.){17}-?\d{1,6}", re.ASCII)
 _MULTIPLIER = 15
+_OBIS = re.compile(
+    r"(?:(?P<a>\d{1,3})-(?P<b>\d{1,3}):)?(?P<c>\d{1,3})\.(?P<d>\d{1,3})\.(?P<e>\d{1,3})(?:\*(?P<f>\d{1,3}))?", re.ASCII
+)
+_DOTTED = re.compile(
+    r"(?P<a>\d{1,3})\.(?P<b>\d{1,3})\.(?P<c>\d{1,3})\.(?P<d>\d{1,3})\.(?P<e>\d{1,3})\.(?P<f>\d{1,3})", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ def names() -> str:
 
 def help_of_types(rest: str) -> str:
     """Of an option that takes a ReadingType; `rest` is what else is to be said of it."""
-    return f"A ReadingType (18 numbers), an OBIS code (1-0:1.8.0) or a name: {names()}. {rest}"
+    return f"A ReadingType (18 numbers), an OBIS code (1-0:1.8.0 or 1.8.0) or a name: {names()}. {rest}"
 
 
 def named_type(text: str) -> str | None:
@@ -51,11 +57,25 @@ def named_type(text: str) -> str | None:
     wanted = text.strip()
     if fields_of(wanted):
         return ".".join(map(str, fields_of(wanted)))
-    obis = wanted.removesuffix("*255")
-    for row in known_types():
-        if wanted.lower() == row.alias or (obis and row.obis in (obis, f"1-0:{obis}")):
-            return row.reading_type
-    return None
+    row = known_type(wanted)
+    return None if row is None else row.reading_type
+
+
+def known_type(text: str) -> KnownType | None:
+    """The row that has this name or OBIS code."""
+    wanted, obis = text.strip().lower(), spelled_obis(text)
+    return next((row for row in known_types() if wanted == row.alias or (obis and f"{row.obis}*255" == obis)), None)
+
+
+def spelled_obis(text: str) -> str | None:
+    """An OBIS code as 1-0:1.8.0*255, from 1-0:1.8.0, 1.0.1.8.0.255 or, of electricity, 1.8.0; None for anything else."""
+    match = _OBIS.fullmatch(text.strip()) or _DOTTED.fullmatch(text.strip())
+    if match is None:
+        return None
+    a, b, c, d, e, f = (
+        given or default for given, default in zip(match.group(*"abcdef"), ("1", "0", "", "", "", "255"), strict=True)
+    )
+    return f"{a}-{b}:{c}.{d}.{e}*{f}"
 
 
 def reading_type_of(text: str) -> str:
