@@ -51,7 +51,7 @@ class CommandJob:
 
     @property
     def subject(self) -> str:
-        """Of two jobs of one meter never both are in hand."""
+        """Of two jobs of one meter never both are in hand, unless one needs no meter."""
         return self.command.meter.name
 
 

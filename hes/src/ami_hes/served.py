@@ -9,7 +9,7 @@ from typing import Any
 
 from ami_cim.message import RequestMessage
 from ami_hes import operation_sets
-from ami_hes.commands import Command, Outcome
+from ami_hes.commands import Command, CommandJob, Outcome
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.nouns import NounModule, Order, end_device_controls, meter_readings
 from ami_hes.operation_sets import Ask, OperationSets
@@ -85,8 +85,14 @@ def check_of(name: str) -> Callable[[RequestMessage], object] | None:
     return row.check if isinstance(row, OnHeadEnd) else None
 
 
+def is_meterless(job: CommandJob) -> bool:
+    """Whether a command may be done without its meter, and so does not wait for it."""
+    operation = OPERATIONS.get(job.command.operation)
+    return operation is not None and operation.meterless(job)
+
+
 async def run(meters: Meters, assignment: Assignment) -> Outcome:
-    """Carry one command out on its meter. A fault that a recipe leaves to us is its end."""
+    """Carry one command out on its meter. A fault that a recipe leaves to us is its end. Raises MeterNeeded, of one that is meterless."""
     operation = OPERATIONS.get(assignment.command.operation)
     if operation is None:  # a store of another version may hold such a command
         return failed(assignment.command, assignment.attempt, "internal", "failed", detail="no such operation here")

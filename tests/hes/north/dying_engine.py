@@ -49,8 +49,15 @@ class DyingCommand(DyingDelivery[CommandJob]):
 
     whole: CommandDelivery
 
+    @property
+    def meterless(self) -> bool:
+        return self.whole.meterless
+
     async def free_meter(self) -> None:
         await self.whole.free_meter()
+
+    async def needs_meter(self) -> None:
+        await self.whole.needs_meter()
 
 
 @dataclass
@@ -87,6 +94,10 @@ class DyingCommands:
 
     async def take(self, lanes: Collection[Lane], limit: int, full: Collection[str] = ()) -> Sequence[CommandDelivery]:
         taken = await self.whole.take(lanes, limit, full)
+        return [DyingCommand(one) for one in taken] if self.call == "done" else taken
+
+    async def take_meterless(self, limit: int) -> Sequence[CommandDelivery]:
+        taken = await self.whole.take_meterless(limit)
         return [DyingCommand(one) for one in taken] if self.call == "done" else taken
 
     async def cancel(self, request_id: str) -> Sequence[CommandDelivery]:

@@ -11,8 +11,8 @@ from typing import Any
 from dying_engine import die, dying
 from reported import ignore
 
-from ami_hes.engine import EmbeddedEngine, Engine, GroupOf, MakeEngine
-from ami_hes.engine.ports import no_group
+from ami_hes.engine import EmbeddedEngine, Engine, GroupOf, MakeEngine, Meterless
+from ami_hes.engine.ports import never_meterless, no_group
 from ami_hes.outbox import Outbox
 from ami_hes.store import Database, SqlDeliveries, SqlKeptMessages, SqlResults
 from ami_process.environment import Environment
@@ -32,7 +32,11 @@ class Opened:
 
 @asynccontextmanager
 async def embedded(
-    store: Place, emit: Emit = ignore, look_every_s: float = 3600.0, group_of: GroupOf = no_group
+    store: Place,
+    emit: Emit = ignore,
+    look_every_s: float = 3600.0,
+    group_of: GroupOf = no_group,
+    meterless: Meterless = never_meterless,
 ) -> AsyncIterator[Opened]:
     async with Database(store) as database:
         results = SqlResults(database)
@@ -44,6 +48,7 @@ async def embedded(
             reply_age=age,
             look_every_s=look_every_s,
             group_of=group_of,
+            meterless=meterless,
         )
         await engine.open()
         yield Opened(engine, results, engine.events.listen)
@@ -93,5 +98,5 @@ def dying_behind(step: str, make: MakeEngine) -> MakeEngine:
 
 OpenEngine = Callable[..., AbstractAsyncContextManager[Opened]]
 """Opens one on a store. `emit`: its sink; `look_every_s`: how often it looks for an answer that nothing has announced;
-`group_of`: by which groups commands are taken."""
+`group_of`: by which groups commands are taken; `meterless`: which need no meter."""
 ENGINES: dict[str, OpenEngine] = {"embedded": embedded}

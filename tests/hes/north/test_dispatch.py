@@ -157,6 +157,70 @@ async def test_the_meter_of_a_command_may_be_free_before_it_is_done(commands: Co
     assert await commands.pending(CONTROL) == 1
 
 
+# what needs no meter
+
+
+@pytest.fixture
+async def mixed(open_engine: OpenEngine) -> AsyncIterator[Commands]:
+    """Requests whose names begin with s are answered from the store."""
+    async with open_engine(meterless=lambda job: job.request_id.startswith("s")) as opened:
+        yield opened.engine.commands
+
+
+async def no_meterless(commands: Commands) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await commands.take_meterless(10)
+
+
+async def test_what_needs_no_meter_waits_for_none_and_keeps_none_back(mixed: Commands) -> None:
+    await mixed.put([job("s1", lane=CAMPAIGN), job("r1", lane=READ), job("s2", lane=READ), job("r2", lane=READ)])
+    assert named(await mixed.take(Lane, 10)) == [("r1", "M1")]
+    (first,) = await mixed.take_meterless(1)
+    (second,) = await mixed.take_meterless(10)
+    assert named((first, second)) == [("s2", "M1"), ("s1", "M1")], "those of higher lanes first"
+    assert (first.meterless, first.attempts, first.redelivered) == (True, 1, False)
+    await first.done()
+    await nothing(mixed)
+    assert [await mixed.pending(lane) for lane in Lane] == [0, 2, 1]
+
+
+async def test_what_needs_its_meter_after_all_waits_for_it_behind_the_others(mixed: Commands) -> None:
+    await mixed.put([job("r1", lane=READ), job("s1", lane=READ), job("r2", lane=READ)])
+    (read,) = await mixed.take(Lane, 10)
+    (stored,) = await mixed.take_meterless(10)
+    await stored.needs_meter()
+    await no_meterless(mixed)
+    await nothing(mixed)
+    await read.done()
+    (read,) = await mixed.take(Lane, 10)
+    await read.done()
+    (taken,) = await mixed.take(Lane, 10)
+    assert (read.job.request_id, taken.job.request_id) == ("r2", "s1")
+    assert (taken.meterless, taken.attempts, taken.redelivered) == (False, 1, False)
+    await taken.again(0.001)
+    (taken,) = await mixed.take(Lane, 10)
+    await taken.done()
+    assert await mixed.pending(READ) == 0
+
+
+async def test_what_needs_no_meter_comes_again_and_is_cancelled_as_the_rest(mixed: Commands) -> None:
+    await mixed.put([job("s1"), job("s1", "M2")])
+    (first,) = await mixed.take_meterless(1)
+    (cancelled,) = await mixed.cancel("s1")
+    assert cancelled.job.subject == "M2", "what is in hand goes on"
+    await no_meterless(mixed)
+    await cancelled.done()
+    await first.again(0.001)
+    (first,) = await mixed.take_meterless(1)
+    assert (first.redelivered, first.attempts) == (True, 2)
+    await first.again(0.001)
+    assert [one.job.subject for one in await mixed.cancel("s1")] == ["M1"]
+    await no_meterless(mixed)
+    await first.done()
+    assert (await mixed.pending(CONTROL), await mixed.cancel("s1")) == (0, [])
+
+
 # groups
 
 

@@ -104,6 +104,7 @@ def _context(setup: Setup, stores: Stores, groups: Groups, make_engine: MakeEngi
         reply_age=reply_age,
         look_every_s=hes.look_for_answers_s,
         group_of=groups.of,
+        meterless=served.is_meterless,
     )
     return Context(
         stores.results,

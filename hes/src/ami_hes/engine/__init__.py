@@ -12,6 +12,7 @@ from ami_hes.engine.ports import (
     GroupOf,
     Jobs,
     MakeEngine,
+    Meterless,
     ReplyJob,
     Stopping,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "GroupOf",
     "Jobs",
     "MakeEngine",
+    "Meterless",
     "ReplyJob",
     "Stopping",
 ]

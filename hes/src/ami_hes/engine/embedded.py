@@ -12,7 +12,7 @@ from ami_hes import events
 from ami_hes.engine.memory_commands import MemoryCommands
 from ami_hes.engine.memory_events import MemoryEvents
 from ami_hes.engine.memory_queue import MemoryQueue
-from ami_hes.engine.ports import ANSWERED, GroupOf, ReplyJob, no_group
+from ami_hes.engine.ports import ANSWERED, GroupOf, Meterless, ReplyJob, never_meterless, no_group
 from ami_hes.engine.stored_answers import StoredAnswers
 from ami_hes.store import Deliveries, Results, StoreUnavailable
 from ami_process.environment import Environment
@@ -31,8 +31,9 @@ class EmbeddedEngine:
         reply_age: timedelta,
         look_every_s: float,
         group_of: GroupOf = no_group,
+        meterless: Meterless = never_meterless,
     ) -> None:
-        self.commands = MemoryCommands(group_of)
+        self.commands = MemoryCommands(group_of, meterless)
         self.replies: MemoryQueue[ReplyJob] = MemoryQueue()
         self.answers = StoredAnswers(results, look_every_s=look_every_s)
         self.events = MemoryEvents()

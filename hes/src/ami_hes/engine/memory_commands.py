@@ -2,16 +2,17 @@
 
 Nothing here survives a restart, and nothing has to: what is open in the store is put again (`restore`). Of the commands that wait
 for one meter the first of the highest lane is offered; it is taken when its lane and its group are asked for. So a control
-overtakes the reads that wait for its meter, and waits for nothing but what is in hand there.
+overtakes the reads that wait for its meter, and waits for nothing but what is in hand there. What needs no meter is in no line of one.
 """
 
 import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from ami_hes.commands import CommandJob, Lane
-from ami_hes.engine.ports import GroupOf
+from ami_hes.engine.ports import GroupOf, Meterless
 
 
 @dataclass(eq=False, slots=True)
@@ -21,6 +22,7 @@ class MemoryCommand:
     job: CommandJob
     redelivered: bool
     lanes: "MemoryCommands"
+    meterless: bool = False
     attempts: int = 0
     resting: bool = False
     displaced: bool = False
@@ -33,6 +35,9 @@ class MemoryCommand:
 
     async def free_meter(self) -> None:
         self.lanes.leave_hand(self)
+
+    async def needs_meter(self) -> None:
+        self.lanes.line_up(self)
 
     async def again(self, after_s: float) -> None:
         self.redelivered = True
@@ -91,13 +96,17 @@ class _Offers:
 class MemoryCommands:
     """The Commands port."""
 
-    def __init__(self, group_of: GroupOf) -> None:
+    def __init__(self, group_of: GroupOf, meterless: Meterless) -> None:
         self._group_of = group_of
+        self._is_meterless = meterless
+        self._meterless: dict[Lane, deque[MemoryCommand]] = {lane: deque() for lane in Lane}
+        """Those that are in no hand and do not rest."""
         self._offers = {lane: _Offers() for lane in Lane}
         self._lines: dict[str, _Line] = {}
         self._known: dict[tuple[str, str], MemoryCommand] = {}
         self._pending: Counter[Lane] = Counter()
         self._offered = asyncio.Event()
+        self._put_meterless = asyncio.Event()
 
     async def put(self, jobs: Sequence[CommandJob]) -> None:
         self._add(jobs, redelivered=False)
@@ -110,6 +119,12 @@ class MemoryCommands:
         while not (taken := self._take(lanes, limit, full)):
             self._offered.clear()
             await self._offered.wait()
+        return taken
+
+    async def take_meterless(self, limit: int) -> Sequence[MemoryCommand]:
+        while not (taken := self._take_meterless(limit)):
+            self._put_meterless.clear()
+            await self._put_meterless.wait()
         return taken
 
     async def cancel(self, request_id: str) -> Sequence[MemoryCommand]:
@@ -130,14 +145,26 @@ class MemoryCommands:
     def rest(self, delivery: MemoryCommand) -> None:
         """Put it back in front of its lane, where it is not offered before `wake`."""
         delivery.resting = True
+        if delivery.meterless:
+            return
         self._lines.setdefault(delivery.job.subject, _Line()).waiting[delivery.job.lane].appendleft(delivery)
         self.leave_hand(delivery)
 
     def wake(self, delivery: MemoryCommand) -> None:
         """Its rest is over."""
-        delivery.resting = False
-        if delivery.job.subject in self._lines:
+        resting, delivery.resting = delivery.resting, False
+        if delivery.meterless:
+            if resting and not delivery.over:
+                self._meterless[delivery.job.lane].appendleft(delivery)
+                self._put_meterless.set()
+        elif delivery.job.subject in self._lines:
             self._offer(delivery.job.subject)
+
+    def line_up(self, delivery: MemoryCommand) -> None:
+        """Let it wait for its meter, as if it had not been taken so far."""
+        delivery.meterless = False
+        delivery.attempts = 0
+        self._wait_for_meter(delivery)
 
     def leave_hand(self, delivery: MemoryCommand) -> None:
         """Let the next of its meter come forward."""
@@ -153,10 +180,18 @@ class MemoryCommands:
             key = (job.request_id, job.subject)
             if key in self._known:
                 continue
-            delivery = self._known[key] = MemoryCommand(job, redelivered, self)
+            delivery = self._known[key] = MemoryCommand(job, redelivered, self, self._is_meterless(job))
             self._pending[job.lane] += 1
-            self._lines.setdefault(job.subject, _Line()).waiting[job.lane].append(delivery)
-            self._offer(job.subject)
+            if delivery.meterless:
+                self._meterless[job.lane].append(delivery)
+                self._put_meterless.set()
+            else:
+                self._wait_for_meter(delivery)
+
+    def _wait_for_meter(self, delivery: MemoryCommand) -> None:
+        job = delivery.job
+        self._lines.setdefault(job.subject, _Line()).waiting[job.lane].append(delivery)
+        self._offer(job.subject)
 
     def _take(self, lanes: Collection[Lane], limit: int, full: Collection[str]) -> list[MemoryCommand]:
         taken: list[MemoryCommand] = []
@@ -171,14 +206,32 @@ class MemoryCommands:
                     return taken
         return taken
 
+    def _take_meterless(self, limit: int) -> list[MemoryCommand]:
+        waiting = chain.from_iterable(self._meterless.values())
+        taken = list(islice(waiting, limit))
+        for delivery in taken:
+            self._meterless[delivery.job.lane].popleft()
+            delivery.attempts += 1
+        return taken
+
     def _withdraw(self, delivery: MemoryCommand) -> bool:
         """Out of its line, into the hands of who cancels it; False for one that is in hand."""
+        if delivery.meterless:
+            return self._withdraw_meterless(delivery)
         line = self._lines.get(delivery.job.subject)
         if line is None or delivery not in (waiting := line.waiting[delivery.job.lane]):
             return False
         waiting.remove(delivery)
         self._offer(delivery.job.subject)
         return True
+
+    def _withdraw_meterless(self, delivery: MemoryCommand) -> bool:
+        waiting = self._meterless[delivery.job.lane]
+        is_waiting = delivery in waiting
+        if is_waiting:
+            waiting.remove(delivery)
+        resting, delivery.resting = delivery.resting, False
+        return is_waiting or resting
 
     def _offer(self, subject: str) -> None:
         """Have the meter's first command offered, and no other one."""

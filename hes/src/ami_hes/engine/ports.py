@@ -76,8 +76,15 @@ class Delivery(Protocol[J_co]):
 class CommandDelivery(Delivery[CommandJob], Protocol):
     """A command in hand."""
 
+    @property
+    def meterless(self) -> bool:
+        """Whether it was taken without its meter, which another command may have in hand."""
+
     async def free_meter(self) -> None:
         """The work on its meter is over, and the next command for it may be taken, although this one is not done yet."""
+
+    async def needs_meter(self) -> None:
+        """A meterless one can't be done so: from now on it waits for its meter as any other, behind what waits already."""
 
 
 class Jobs(Protocol[J]):
@@ -101,12 +108,21 @@ def no_group(_: CommandJob) -> str:
     return ""
 
 
+Meterless = Callable[[CommandJob], bool]
+"""Whether a command may be done without its meter, as what is answered from the store."""
+
+
+def never_meterless(_: CommandJob) -> bool:
+    """Where every command needs its meter."""
+    return False
+
+
 class Commands(Protocol):
     """Dispatch of commands in lanes: what is put is delivered, in order for the commands of one lane to one meter.
 
     Of one meter never two are in hand, in whatever lanes, and the next one is the first of the highest lane that waits. One that comes
     again later (`Delivery.again`) keeps back what is behind it in its lane, and no other lane. The same (request, meter) twice counts
-    once.
+    once. What needs no meter waits for none, and keeps none back: it is taken by `take_meterless`.
     """
 
     async def put(self, jobs: Sequence[CommandJob]) -> None: ...
@@ -116,6 +132,9 @@ class Commands(Protocol):
 
         None of the groups that are `full`; the others take turns within a lane. Who is cancelled meanwhile has taken nothing.
         """
+
+    async def take_meterless(self, limit: int) -> Sequence[CommandDelivery]:
+        """At least one and at most `limit` of those that need no meter, those of higher lanes first; waits for the first."""
 
     async def cancel(self, request_id: str) -> Sequence[CommandDelivery]:
         """The commands of a request that are in no hand, so that none is begun any more; who cancels them ends them."""
@@ -184,7 +203,8 @@ class MakeEngine(Protocol):
         reply_age: timedelta,
         look_every_s: float,
         group_of: GroupOf = no_group,
+        meterless: Meterless = never_meterless,
     ) -> Engine:
         """`reply_age`: how long after its request an answer is still posted; `look_every_s`: how often the store is searched for
-        an answer that nothing has announced; `group_of`: by which groups commands are taken.
+        an answer that nothing has announced; `group_of`: by which groups commands are taken; `meterless`: which need no meter.
         """

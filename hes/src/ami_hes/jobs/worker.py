@@ -21,7 +21,7 @@ from ami_hes.jobs.places import FreePlaces, LanePlaces
 from ami_hes.jobs.rows import stored_result
 from ami_hes.meters.registry import Registry
 from ami_hes.meters.trace import tracing
-from ami_hes.operations import Assignment, Attempt
+from ami_hes.operations import Assignment, Attempt, MeterNeeded
 from ami_hes.served import describe, failed
 from ami_hes.store import Completed, StoredCommand, StoredResult
 from ami_process.environment import real_sleep, real_time
@@ -31,6 +31,8 @@ GRACE_S = 1.0
 """A recipe ends by its deadline and says why; this much later it is ended for it."""
 BATCH = 500
 """Results that are committed together at most. As many may wait to be; then no further meter is worked."""
+METERLESS = 32
+"""Commands that need no meter and are worked at once; beside all others, since they wait for nothing but the store."""
 AGAIN_S = 5.0
 """When a command comes again that could not be looked up."""
 GATHER_S = 0.025
@@ -82,12 +84,22 @@ class CommandWorker:
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._keep_results())
+            group.create_task(self._work_meterless(group))
             while True:
                 for delivery in await self._taken(await self._places.opening()):
                     of_group = self._groups.of(delivery.job)
                     begins = self._left_s(delivery.job) > 0
                     self._places.enter(delivery.job.lane, of_group, begins=begins)
-                    group.create_task(self._work_off(delivery, of_group))
+                    leave = partial(self._places.leave, delivery.job.lane, of_group)
+                    group.create_task(self._work_off(delivery, leave))
+
+    async def _work_meterless(self, group: asyncio.TaskGroup) -> None:
+        """They hold no place of a session, and are in no meter's way."""
+        places = asyncio.Semaphore(METERLESS)
+        while True:
+            await places.acquire()
+            (delivery,) = await self._context.engine.commands.take_meterless(1)
+            group.create_task(self._work_off(delivery, places.release))
 
     async def cancel(self, request_id: str) -> int:
         """End the commands of a request that are not begun; how many. What is in hand goes on to its own end."""
@@ -113,13 +125,13 @@ class CommandWorker:
         finally:
             widened.cancel()
 
-    async def _work_off(self, delivery: CommandDelivery, of_group: str) -> None:
+    async def _work_off(self, delivery: CommandDelivery, leave: Callable[[], None]) -> None:
         try:
             finished = await self._alone(delivery, self._finish(delivery))
             if finished is not None:
                 await self._finished.put(finished)
         finally:
-            self._places.leave(delivery.job.lane, of_group)
+            leave()
 
     async def _alone(self, delivery: CommandDelivery, work: Awaitable[T]) -> T | None:
         def failed(fault: str) -> Event:
@@ -129,12 +141,16 @@ class CommandWorker:
         return await alone(delivery, work, failed, emit=self._context.emit, again_s=AGAIN_S)
 
     async def _finish(self, delivery: CommandDelivery) -> _Finished | None:
-        """None if another attempt is worth it, for which the command comes again."""
+        """None if the command comes again: another attempt is worth it, or it needs its meter."""
         known = await self._known(delivery)
         if known.result is not None:
             return _Finished(delivery, known.result, kept=True)
         started = real_time()
-        outcome = await self._carried_out(delivery.job, known, redelivered=delivery.redelivered)
+        try:
+            outcome = await self._carried_out(delivery, known)
+        except MeterNeeded:
+            await delivery.needs_meter()
+            return None
         if outcome.again and (after_s := self._pause_s(delivery)) is not None:
             self._postponed(delivery, outcome, after_s)
             await delivery.again(after_s)
@@ -173,9 +189,9 @@ class CommandWorker:
     def _left_s(self, job: CommandJob) -> float:
         return self._context.environment.real_seconds_until(job.deadline_at)
 
-    async def _carried_out(self, job: CommandJob, known: StoredCommand, *, redelivered: bool) -> Outcome:
+    async def _carried_out(self, delivery: CommandDelivery, known: StoredCommand) -> Outcome:
         started = real_time()
-        command = job.command
+        job, command = delivery.job, delivery.job.command
         attempt = Attempt(partial(self._begin, command), begun=known.attempted)
         meter = self._registry.find_by_mrid(command.meter.mrid)
         left_s = self._left_s(job)
@@ -183,8 +199,9 @@ class CommandWorker:
             detail = f"{command.meter.mrid}, then named {command.meter.name}"
             return failed(command, attempt, "identity", "removed", detail=detail)
         if left_s <= 0:
-            return failed(command, attempt, "deadline", "passed" if redelivered else "busy")
-        return await self._in_time(Assignment(meter, command, attempt, started + left_s), left_s)
+            return failed(command, attempt, "deadline", "passed" if delivery.redelivered else "busy")
+        assignment = Assignment(meter, command, attempt, started + left_s, delivery.meterless)
+        return await self._in_time(assignment, left_s)
 
     async def _in_time(self, assignment: Assignment, left_s: float) -> Outcome:
         limit = asyncio.timeout(left_s + GRACE_S)
@@ -192,6 +209,8 @@ class CommandWorker:
             with tracing(assignment.command.request_id):
                 async with limit:
                     return await self._run(assignment)
+        except MeterNeeded:
+            raise
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
             if limit.expired() and isinstance(problem, TimeoutError):
                 return self._overdue(assignment)

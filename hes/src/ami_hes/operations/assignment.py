@@ -37,3 +37,9 @@ class Assignment:
     command: Command
     attempt: Attempt
     until: float
+    meterless: bool = False
+    """Whether the meter is not to be touched, since it is not this command's turn there."""
+
+
+class MeterNeeded(Exception):
+    """A command that was to be done without its meter needs it; nothing of it was done."""

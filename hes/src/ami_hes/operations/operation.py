@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from ami_hes.commands import Command, Lane, Outcome
+from ami_hes.commands import Command, CommandJob, Lane, Outcome
 from ami_hes.meters import Meter, Meters
 from ami_hes.operations.assignment import Assignment
 
@@ -16,6 +16,11 @@ The meter is None when no registry entry has its mRID any more.
 """
 
 
+def always_at_meter(_: CommandJob) -> bool:
+    """None of its commands may be done without its meter."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A row of the table."""
@@ -26,3 +31,5 @@ class Operation:
     """In which its commands are dispatched."""
     acts: bool
     """Whether it may change the meter: then each failure has to say whether it may have (docs/mapping.md, M-021)."""
+    meterless: Callable[[CommandJob], bool] = always_at_meter
+    """Whether a command may be done without its meter; then its recipe is tried so first, and raises MeterNeeded where it may not."""

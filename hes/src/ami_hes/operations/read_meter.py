@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from ami_hes.commands import Command, Lane, Outcome
+from ami_hes.commands import Command, CommandJob, Lane, Outcome
 from ami_hes.events import ReadingsNotKept
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.operations.asked_types import Asked, SortedOut, is_period, of_medium, sort_out
-from ami_hes.operations.assignment import Assignment
+from ami_hes.operations.assignment import Assignment, MeterNeeded
 from ami_hes.operations.chosen_values import with_qualities
 from ami_hes.operations.identity import check_identity
 from ami_hes.operations.kept_readings import to_keep
@@ -16,7 +16,7 @@ from ami_hes.operations.operation import Operation
 from ami_hes.operations.read_attributes import AttributeReader, all_of
 from ami_hes.operations.read_periods import PeriodReader
 from ami_hes.operations.read_profiles import ProfileReader, fault_of
-from ami_hes.operations.read_results import METER, STORE, NotRead, ReadValues, WantedReadings
+from ami_hes.operations.read_results import METER, STORE, STORE_FIRST, NotRead, ReadValues, WantedReadings
 from ami_hes.operations.stored_readings import StoredReadings
 from ami_hes.operations.sub_meters import OWN, check_channel, reached_by
 from ami_hes.store import StoreUnavailable
@@ -42,7 +42,8 @@ async def run(meters: Meters, assignment: Assignment) -> Outcome:
         found = await _read_and_keep(meters, assignment, asked)
     else:
         stored = StoredReadings(meters.readings, assignment.meter.mrid, meters.environment.now)
-        read = None if wanted.source == STORE else partial(_read_and_keep, meters, assignment)
+        from_meter = _needs_meter if assignment.meterless else partial(_read_and_keep, meters, assignment)
+        read = None if wanted.source == STORE else from_meter
         found = await stored.answer(asked, read)
     not_read = (*asked.not_read, *found.not_read)
     answered = replace(found, not_read=tuple(dict.fromkeys(not_read))) if not_read else found
@@ -53,6 +54,10 @@ async def run(meters: Meters, assignment: Assignment) -> Outcome:
         name, detail = ("not-kept", "") if wanted.source == STORE else ("OBJECT_UNDEFINED", "of those that are mapped")
         return _nothing(explain("reading", name, attempted=None, detail=detail))
     return _outcome(assignment.meter, found)
+
+
+async def _needs_meter(_: SortedOut) -> ReadValues:
+    raise MeterNeeded
 
 
 async def _read_and_keep(meters: Meters, assignment: Assignment, asked: SortedOut) -> ReadValues:
@@ -117,7 +122,16 @@ def describe(command: Command, meter: Meter | None, outcome: Outcome) -> Mapping
     }
 
 
-OPERATION = Operation(run, describe, Lane.READ, acts=False)
+def is_meterless(job: CommandJob) -> bool:
+    """What is kept is given without the meter; a campaign, which collects what is not kept yet, goes there at once."""
+    try:
+        source = WantedReadings.parse(job.command.body).source
+    except (TypeError, ValueError):  # as it was not kept by us; its recipe ends as a fault of ours
+        return False
+    return source == STORE or (source == STORE_FIRST and job.lane is not Lane.CAMPAIGN)
+
+
+OPERATION = Operation(run, describe, Lane.READ, acts=False, meterless=is_meterless)
 
 
 def _outcome(meter: Meter, found: ReadValues) -> Outcome:
