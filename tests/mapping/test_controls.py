@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from ami_dlms import data
 from ami_dlms.enums import ActionResult
 from ami_mapping.controls import (
+    CODES,
     CONTROLS,
+    SWITCH,
     DisconnectState,
     StateWord,
     UnknownControl,
@@ -20,6 +23,7 @@ from ami_mapping.controls import (
     refusal,
 )
 from ami_mapping.faults import fault_rules
+from ami_mapping.recipes import RECIPES
 
 DISCONNECT, CONNECT = control_for("3.31.0.23"), control_for("3.31.0.18")
 OFF, ON, READY = (False, 0), (True, 1), (False, 2)
@@ -47,8 +51,13 @@ def test_codes_and_their_methods(code: str, name: str, method: int, wanted: Stat
     assert control.parameters == data.integer(0)
 
 
-def test_there_are_no_other_codes() -> None:
-    assert sorted(CONTROLS) == ["0.31.0.18", "0.31.0.23", "3.31.0.18", "3.31.0.23"]
+def test_every_control_has_a_recipe_and_two_codes() -> None:
+    """That of an electric meter, and the same for any end device."""
+    assert {one.recipe for one in CONTROLS.values()} == {SWITCH, *RECIPES}
+    for code, one in CONTROLS.items():
+        other = ("0" if code[0] == "3" else "3") + code[1:]
+        assert replace(CONTROLS[other], code=code, source=one.source) == one
+        assert CODES[one.name] in (code, other)
 
 
 @pytest.mark.parametrize("code", ["", "3.31.0.99", "3.31.0.23 ", "3.31.0", "disconnect", "3.31.0.5", "x" * 10_000])

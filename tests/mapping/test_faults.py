@@ -99,6 +99,9 @@ def test_whether_the_control_left_is_said_of_every_fault_by_one_place(rule: Faul
     assert MAY_HAVE_SWITCHED in sent.reason and sent.code in ("4.1", "5.3") and not DENIAL.search(sent.reason)
     assert NOT_SENT in unsent.reason and "may or may not" not in unsent.reason and unsent.code != "5.3"
     assert (neither.code, neither.reason) == (rule.code, f"{rule.what}. {rule.advice}.")
+    others = [explain(rule.kind, rule.name, attempted=one, switches=False).reason for one in (True, False)]
+    assert "may or may not have carried it out" in others[0] and "nothing was changed" in others[1]
+    assert not any("nothing was switched" in one or "have switched" in one for one in others)
 
 
 @pytest.mark.parametrize(

@@ -154,11 +154,10 @@ def _show_control(control: Control) -> None:
     for name, value in (
         ("EndDeviceControlType", control.code),
         ("name", control.name),
-        (
-            "COSEM",
-            f"class {control.class_id} {control.obis} method {control.method}, parameter integer {control.parameter}",
-        ),
-        ("done when", f"the meter reads back {control.wanted}"),
+        ("COSEM", f"{control.place}, parameter integer 0" if control.is_switch else control.place),
+        ("done when", f"the meter reads back {control.read_back}"),
+        ("event when done", control.done or "none"),
+        ("event when not", control.failed or "none"),
         ("source", control.source),
     ):
         table.add_row(name, Text(value))

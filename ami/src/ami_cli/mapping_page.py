@@ -90,10 +90,19 @@ def _questions() -> str:
 
 def _controls() -> str:
     rows = (
-        (f"`{one.code}`", one.name, f"class {one.class_id} {one.obis} method {one.method}", _link(one.decision))
+        (f"`{one.code}`", one.name, one.place, one.read_back, one.done or "", one.failed or "", _link(one.decision))
         for one in CONTROLS.values()
     )
-    return f"## Controls\n\n{_table(('EndDeviceControlType', 'name', 'COSEM method', 'decision'), rows)}"
+    head = (
+        "EndDeviceControlType",
+        "name",
+        "COSEM",
+        "OK when it shows",
+        "event when done",
+        "event when not",
+        "decision",
+    )
+    return f"## Controls\n\n{_table(head, rows)}"
 
 
 def _figures() -> str:

@@ -13,7 +13,7 @@ from ami_hes.commands import Command, CommandJob, Outcome
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.nouns import NounModule, Order, end_device_controls, meter_readings
 from ami_hes.operation_sets import Ask, OperationSets
-from ami_hes.operations import Assignment, Attempt, Operation, contactor, read_meter, retries
+from ami_hes.operations import Assignment, Attempt, Operation, contactor, control, read_meter, retries
 from ami_hes.schedules import ScheduleBook, ScheduleOrders
 from ami_mapping.faults import explain
 
@@ -57,6 +57,7 @@ NOUNS: dict[str, OnMeters | OnHeadEnd] = {
 }
 OPERATIONS: dict[str, Operation] = {
     contactor.NAME: contactor.OPERATION,
+    control.NAME: control.OPERATION,
     read_meter.NAME: read_meter.OPERATION,
 }
 
@@ -100,7 +101,7 @@ async def run(meters: Meters, assignment: Assignment) -> Outcome:
         return await operation.run(meters, assignment)
     except MeterFault as fault:
         begun = assignment.attempt.begun
-        why = fault.explained(attempted=begun if operation.acts else None)
+        why = fault.explained(attempted=begun if operation.acts else None, switches=operation.switches)
         again = retries.is_worth(fault, acts=operation.acts, begun=begun)
         return Outcome(
             False, why.code, why.level, f"{assignment.meter.name}: {why.reason}", attempted=begun, again=again
@@ -111,7 +112,8 @@ def failed(command: Command, attempt: Attempt, kind: str, name: str, *, detail: 
     """The end of a command that came to no recipe, or whose recipe came to no end; a row of the fault table."""
     operation = OPERATIONS.get(command.operation)
     in_question = operation is None or operation.acts
-    fault = explain(kind, name, attempted=attempt.begun if in_question else None, detail=detail)
+    attempted, switches = attempt.begun if in_question else None, operation is None or operation.switches
+    fault = explain(kind, name, attempted=attempted, detail=detail, switches=switches)
     return Outcome(False, fault.code, fault.level, fault.reason, attempted=attempt.begun)
 
 
@@ -119,3 +121,9 @@ def describe(command: Command, meter: Meter | None, outcome: Outcome) -> dict[st
     """What the operation has to say of a command's end; None for one that is not known here."""
     operation = OPERATIONS.get(command.operation)
     return None if operation is None else dict(operation.describe(command, meter, outcome))
+
+
+def event_type_of(command: Command, outcome: Outcome) -> str | None:
+    """The EndDeviceEventType that the end of a command is; None where it is no event of the meter."""
+    operation = OPERATIONS.get(command.operation)
+    return None if operation is None else operation.ends_as(command, outcome)

@@ -123,9 +123,9 @@ def control_type(code: str) -> Meaning:
         return Meaning(
             "EndDeviceControlType", code, known or _no_word(fields), fields, note="no row of the mapping", served=False
         )
-    place = f"class {control.class_id} {control.obis} method {control.method}"
-    row = MappingRow("", place, "control", f"done when the meter reads back {control.wanted}", control.decision)
-    return Meaning("EndDeviceControlType", code, control.name, fields, (row,))
+    said = f"done when the meter reads back {control.read_back}"
+    row = MappingRow("", control.place, "control", said, control.decision)
+    return Meaning("EndDeviceControlType", code, control.name.replace("-", " "), fields, (row,))
 
 
 def event_type(code: str) -> Meaning:

@@ -119,6 +119,6 @@ def _defaults(meter: Meter) -> dict[str, object]:
     """The object of the control is that of the mapping's table; a sub-meter has none that is served."""
     if meter.behind:
         return defaults_of(meter)
-    objects = {str(one.obis) for one in CONTROLS.values()}
+    objects = {str(one.obis) for one in CONTROLS.values() if one.is_switch}
     disconnect_object = {} if meter.disconnect_object is not None else {"disconnect_object": ", ".join(sorted(objects))}
     return defaults_of(meter) | disconnect_object

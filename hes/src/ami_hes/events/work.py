@@ -56,7 +56,41 @@ class ReadDetails:
     """ReadingTypes that were not, the first ten of them, each with its reply code."""
 
 
-DETAILS: Mapping[str, type[Any]] = {"disconnect_control": DisconnectDetails, "read_meter": ReadDetails}
+@dataclass(frozen=True, slots=True)
+class ControlStep:
+    """A method that was invoked or an attribute that was written, and what the meter answered: the name of the standard."""
+
+    step: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownValue:
+    """An attribute as it was read last; octets as hexadecimal, shortened."""
+
+    attribute: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlDetails:
+    """The `details` of the operation `control`."""
+
+    code: str | None
+    """EndDeviceControlType."""
+    control: str | None
+    """The same in a word."""
+    steps: list[ControlStep]
+    """What was sent."""
+    shown: list[ShownValue]
+    """What was read, for the last time each."""
+
+
+DETAILS: Mapping[str, type[Any]] = {
+    "disconnect_control": DisconnectDetails,
+    "control": ControlDetails,
+    "read_meter": ReadDetails,
+}
 """Name of an operation -> the dataclass of its details, where it is declared."""
 
 
@@ -76,6 +110,8 @@ class MeterDone(Event):
     """What the operation has to add, in fields of its own."""
     ok: bool
     """True only for what has been read back."""
+    event_type: str | None = None
+    """EndDeviceEventType that this end of a control is, such as 3.31.0.68 for disconnected."""
     reply_code: str | None
     """IEC 61968-9 reply code of the reply to come."""
     reason: str

@@ -22,7 +22,7 @@ from ami_hes.jobs.rows import stored_result
 from ami_hes.meters.registry import Registry
 from ami_hes.meters.trace import tracing
 from ami_hes.operations import Assignment, Attempt, MeterNeeded
-from ami_hes.served import describe, failed
+from ami_hes.served import describe, event_type_of, failed
 from ami_hes.store import Completed, StoredCommand, StoredResult
 from ami_process.environment import real_sleep, real_time
 from ami_process.events import Event, format_fault
@@ -326,6 +326,7 @@ class CommandWorker:
                 operation=command.operation,
                 details=details,
                 ok=outcome.ok,
+                event_type=event_type_of(command, outcome),
                 reply_code=outcome.code,
                 reason=outcome.reason,
                 ms=result.took_ms,

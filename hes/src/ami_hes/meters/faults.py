@@ -29,9 +29,10 @@ class MeterFault(Exception):
         self.detail = "; ".join(filter(None, (self.detail, more)))
         return self
 
-    def explained(self, *, attempted: bool | None) -> Fault:
+    def explained(self, *, attempted: bool | None, switches: bool = True) -> Fault:
         """Code, level and reason; `attempted` when a control may have reached the meter, None when none is in question."""
-        return explain(self.kind, self.name, attempted=attempted, where=self.where, detail=self.detail)
+        said = {"where": self.where, "detail": self.detail}
+        return explain(self.kind, self.name, attempted=attempted, switches=switches, **said)
 
     def __str__(self) -> str:
         return self.explained(attempted=None).reason

@@ -21,6 +21,7 @@ from ami_hes.nouns.partners import STANDARD, Partner
 from ami_hes.nouns.plans import Plan, Refused, Report, RequestContext, Worked
 from ami_hes.nouns.replies import reply_of
 from ami_hes.operations import contactor
+from ami_hes.operations import control as recipes
 from ami_mapping.controls import Control, UnknownControl, control_for
 
 _VERBS_NOT_SERVED = {
@@ -58,7 +59,7 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
             else:
                 found.setdefault(target.meter.name, []).append(target)
     commands, conflicts = _one_each(found, context.request_id, asked)
-    codes = " ".join(sorted({command.body for command in commands}))
+    codes = " ".join(sorted({target.control.code for one in found.values() for target in one}))
     return Plan(commands, tuple(dict.fromkeys(errors)) + conflicts, codes, kept)
 
 
@@ -139,6 +140,13 @@ def _no_switch(meter: Meter, asked: AskedNames) -> ReplyError:
     return asked.about(MeterId(meter.name, meter.mrid), error("5.2", reason))
 
 
+def _command(request_id: str, meter: MeterId, control: Control) -> Command:
+    """The operation of its recipe, with what that has to know of it."""
+    if control.is_switch:
+        return Command(request_id, meter, contactor.NAME, control.code)
+    return Command(request_id, meter, recipes.NAME, recipes.format_body(control))
+
+
 def _one_each(
     found: dict[str, list[_Target]], request_id: str, asked: AskedNames
 ) -> tuple[tuple[Command, ...], tuple[ReplyError, ...]]:
@@ -147,8 +155,8 @@ def _one_each(
     conflicts: list[ReplyError] = []
     for targets in found.values():
         meter, control = MeterId(targets[0].meter.name, targets[0].meter.mrid), targets[0].control
-        if len(Counter((t.control.class_id, t.control.obis, t.control.method) for t in targets)) == 1:
-            commands.append(Command(request_id, meter, contactor.NAME, control.code))
+        if len(Counter((t.control.class_id, t.control.obis, t.control.member) for t in targets)) == 1:
+            commands.append(_command(request_id, meter, control))
             continue
         codes = " and ".join(sorted({target.control.code for target in targets}))
         reason = f"Nothing was sent to meter {meter.name}: the request asks it for {codes} at once."

@@ -68,7 +68,15 @@ def describe(command: Command, meter: Meter | None, outcome: Outcome) -> Mapping
     return _details(command.body, control, outcome.payload or _format_seen(None, None, None))
 
 
-OPERATION = Operation(run, describe, Lane.CONTROL, acts=True)
+def ends_as(command: Command, outcome: Outcome) -> str | None:
+    """The EndDeviceEventType of its end; a meter that is only ready for reconnection (OK with a code) has none."""
+    control = CONTROLS.get(command.body)
+    if control is None or (outcome.ok and outcome.code is not None):
+        return None
+    return control.done if outcome.ok else control.failed
+
+
+OPERATION = Operation(run, describe, Lane.CONTROL, acts=True, ends_as=ends_as)
 
 
 class _Work:

@@ -15,6 +15,13 @@ Describe = Callable[[Command, Meter | None, Outcome], Mapping[str, object]]
 The meter is None when no registry entry has its mRID any more.
 """
 
+EndsAs = Callable[[Command, Outcome], str | None]
+"""The EndDeviceEventType that the end of a command is for who wants events of it; None where it is none."""
+
+
+def _no_event(_: Command, __: Outcome) -> str | None:
+    return None
+
 
 def always_at_meter(_: CommandJob) -> bool:
     """None of its commands may be done without its meter."""
@@ -33,3 +40,6 @@ class Operation:
     """Whether it may change the meter: then each failure has to say whether it may have (docs/mapping.md, M-021)."""
     meterless: Callable[[CommandJob], bool] = always_at_meter
     """Whether a command may be done without its meter; then its recipe is tried so first, and raises MeterNeeded where it may not."""
+    switches: bool = True
+    """Whether what it may change is a switch: it only words such a failure."""
+    ends_as: EndsAs = _no_event

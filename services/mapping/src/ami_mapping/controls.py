@@ -1,10 +1,11 @@
-"""EndDeviceControlType -> COSEM method, and what the meter's state says about it afterwards (table data/end_device_controls.csv).
+"""EndDeviceControlType -> what is done to a meter for it (table data/end_device_controls.csv), and the verdict over its switch.
 
-Disconnect control is interface class 70 of the Blue Book. A control is OK only when the meter accepted the method AND
-its state, read afterwards, agrees (docs/mapping.md, M-004); what "agrees" means for a connect depends on the control
-mode (M-005). Pure functions: the caller reads the meter.
+Each row names its recipe. That of the switch is here: disconnect control, interface class 70 of the Blue Book; the others are in
+`ami_mapping.recipes` (docs/adr/0025). A control is OK only when the meter accepted it AND what it shows, read afterwards, agrees
+(docs/mapping.md, M-004); what "agrees" means for a connect depends on the control mode (M-005). Pure functions: the caller reads the meter.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
@@ -16,6 +17,8 @@ from ami_dlms.obis import Obis
 from ami_mapping.faults import Fault, explain
 from ami_mapping.tables import number, packaged, read_table
 
+SWITCH = "switch"
+"""The recipe of the rows that are judged here."""
 OUTPUT_STATE, CONTROL_STATE, CONTROL_MODE = 2, 3, 4
 DISCONNECTED, CONNECTED, READY_FOR_RECONNECTION = 0, 1, 2
 ALWAYS_CONNECTED = 0  # the control mode in which neither method does anything
@@ -44,17 +47,39 @@ class UnknownControl(CimError):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One row: the CIM code and the COSEM method that carries it out."""
+    """One row: the CIM code, and the recipe with the COSEM object that it works on."""
 
     code: str
     name: str
+    """As a command line takes it."""
+    recipe: str
     class_id: int
     obis: Obis
-    method: int
-    parameter: int
-    wanted: StateWord
+    member: str
+    """What of the object is invoked or written: "method 1" or "attribute 2"."""
+    wanted: StateWord | None
+    """Of the switch, afterwards; None for other recipes."""
+    read_back: str
+    """What the meter has to show for OK, in words."""
+    done: str | None
+    """EndDeviceEventType of its end as asked for."""
+    failed: str | None
+    """EndDeviceEventType of any other end."""
     decision: str
     source: str
+
+    @property
+    def method(self) -> int:
+        """The number of the method; ValueError where attributes are written."""
+        kind, _, which = self.member.partition(" ")
+        if kind != "method":
+            raise ValueError(f"{self.name} writes {self.member}")
+        return int(which)
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it works on the disconnect control, whose object the registry may name."""
+        return self.recipe == SWITCH
 
     @property
     def descriptor(self) -> MethodDescriptor:
@@ -62,8 +87,13 @@ class Control:
 
     @property
     def parameters(self) -> Data:
-        """The method's parameter: integer (0), M-003."""
-        return integer(self.parameter)
+        """Of the methods of the switch: integer (0), M-003."""
+        return integer(0)
+
+    @property
+    def place(self) -> str:
+        """The object and what of it, for a person."""
+        return f"class {self.class_id} {self.obis} {self.member}"
 
     def attribute(self, attribute_id: int) -> AttributeDescriptor:
         """An attribute of the same object."""
@@ -112,17 +142,30 @@ def _control(row: dict[str, str], line: int) -> Control:
     return Control(
         code=row["code"],
         name=row["name"],
+        recipe=row["recipe"],
         class_id=number(row["class_id"], "class_id"),
         obis=Obis.parse(row["obis"]),
-        method=number(row["method"], "method", highest=127),
-        parameter=number(row["parameter"], "parameter", highest=127),
-        wanted=StateWord(row["wanted"]),
+        member=_member(row["member"]),
+        wanted=StateWord(row["wanted"]) if row["wanted"] else None,
+        read_back=row["read_back"],
+        done=row["done"] or None,
+        failed=row["failed"] or None,
         decision=row["decision"],
         source=row["source"],
     )
 
 
+def _member(text: str) -> str:
+    kind, _, which = text.partition(" ")
+    if kind not in ("method", "attribute"):
+        raise ValueError(f"{text!r} is neither a method nor an attribute")
+    number(which, "member", highest=127)
+    return text
+
+
 CONTROLS = _controls()
+CODES: Mapping[str, str] = {row.name: row.code for row in reversed(CONTROLS.values())}
+"""Name of a control -> the first code of that name."""
 
 
 def control_for(code: str) -> Control:

@@ -11,10 +11,10 @@ from functools import cache
 from ami_mapping.tables import packaged, read_table
 
 TIMEOUT, NOT_ATTEMPTED, ATTEMPTED_AND_FAILED = "4.1", "5.2", "5.3"
-MAY_HAVE_SWITCHED = (
-    "The control was sent: the meter may or may not have switched, read its state before the control is sent again"
-)
-NOT_SENT = "The control was not sent and nothing was switched"
+_SENT = "The control was sent: the meter may or may not have {}, read its state before the control is sent again"
+_NOT_SENT = "The control was not sent and nothing was {}"
+MAY_HAVE_SWITCHED, NOT_SENT = _SENT.format("switched"), _NOT_SENT.format("switched")
+MAY_HAVE_CHANGED, NOTHING_CHANGED = _SENT.format("carried it out"), _NOT_SENT.format("changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,14 @@ def fault_rules() -> dict[tuple[str, str], FaultRule]:
     return {(rule.kind, rule.name): rule for rule in rules}
 
 
-def explain(kind: str, name: str, *, attempted: bool | None, where: str = "", detail: str = "") -> Fault:
+def explain(
+    kind: str, name: str, *, attempted: bool | None, where: str = "", detail: str = "", switches: bool = True
+) -> Fault:
     """The fault of a row; `where` names the step, `detail` what was seen. A name without a row falls to the row "other".
 
     `attempted` tells whether the control may have reached the meter, in this life of the process or in an earlier one
-    (M-021). None: there is no control in question, or the meter has been read since, and what was read says more.
+    (M-021). None: there is no control in question, or the meter has been read since, and what was read says more. `switches`:
+    whether it is one of the switch, or the meter is changed otherwise.
     """
     rules = fault_rules()
     rule = rules.get((kind, name)) or rules[kind, "other"]
@@ -63,7 +66,8 @@ def explain(kind: str, name: str, *, attempted: bool | None, where: str = "", de
     what = f"{where}: {rule.what}" if where else rule.what
     if detail:
         what = f"{what} ({detail})"
-    sentences = (what, _CLAIMS[attempted], rule.advice)
+    claims = _OF_SWITCH if switches else _OF_OTHERS
+    sentences = (what, "" if attempted is None else claims[attempted], rule.advice)
     return Fault(_code(rule, attempted), rule.level, " ".join(f"{one}." for one in sentences if one))
 
 
@@ -76,7 +80,8 @@ def explain_refused_reading(data_access_result: str, *, where: str = "", detail:
     return explain(kind, data_access_result, attempted=None, where=where, detail=detail)
 
 
-_CLAIMS = {None: "", False: NOT_SENT, True: MAY_HAVE_SWITCHED}
+_OF_SWITCH = {False: NOT_SENT, True: MAY_HAVE_SWITCHED}
+_OF_OTHERS = {False: NOTHING_CHANGED, True: MAY_HAVE_CHANGED}
 
 
 def _code(rule: FaultRule, attempted: bool | None) -> str:

@@ -1,0 +1,198 @@
+"""Any control but that of the switch: the steps of its recipe (`ami_mapping.recipes`) carried out over a session, and the truth about them.
+
+Nothing is written or invoked before the meter is identified and the attempt is kept, and nothing twice in one run. A read that is lost
+behind it is made up for over a new connection, once; when that is not possible either, or an answer is lost, the reply says that the
+meter may have carried it out (docs/mapping.md, M-011 and M-144; docs/adr/0025).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.data import Data
+from ami_dlms.enums import ActionResult, DataAccessResult
+from ami_hes.commands import Command, Lane, Outcome
+from ami_hes.meters import GetRefused, Meter, MeterFault, Meters, Session
+from ami_hes.operations.assignment import Assignment
+from ami_hes.operations.identity import check_identity
+from ami_hes.operations.operation import Operation
+from ami_hes.store import StoreUnavailable
+from ami_mapping.controls import CONTROLS, Control, Verdict
+from ami_mapping.faults import Fault, explain
+from ami_mapping.recipes import Invoke, Pause, Read, Recipe, Refusal, Step, Stopped, Write, recipe_row
+from ami_process.environment import real_sleep
+
+NAME = "control"
+"""The operation's name; the body of its commands is that of `format_body`."""
+LONGEST_VALUE = 120
+"""Characters of a value that was read, for people."""
+
+
+def format_body(control: Control) -> str:
+    """What the operation needs to know of a control."""
+    return json.dumps({"code": control.code})
+
+
+def parse_body(body: str) -> Control | None:
+    """The row of the control of a command; None for one that this version does not know."""
+    return CONTROLS.get(str(json.loads(body).get("code")))
+
+
+async def run(meters: Meters, assignment: Assignment) -> Outcome:
+    """Carry one command out on one meter. A MeterFault before anything has left is for who dispatches: it may be tried again."""
+    control = parse_body(assignment.command.body)
+    if control is None or control.is_switch:
+        return _not_begun(assignment, "unknown", assignment.command.body[:64])
+    row = recipe_row(control)
+    if assignment.attempt.begun and not row.repeatable:
+        return _not_begun(assignment, "not-twice")
+    work = _Work(meters, assignment, row.make(meters.environment.now))
+    verdict = await work.verdict()
+    return Outcome(
+        ok=verdict.ok,
+        code=verdict.code,
+        level=verdict.level,
+        reason=f"{assignment.meter.name}: {verdict.reason}",
+        payload=work.seen.format(),
+        attempted=assignment.attempt.begun,
+    )
+
+
+def _not_begun(assignment: Assignment, name: str, detail: str = "") -> Outcome:
+    begun = assignment.attempt.begun
+    fault = explain("control", name, attempted=begun, detail=detail, switches=False)
+    reason = f"{assignment.meter.name}: {fault.reason}"
+    return Outcome(False, fault.code, fault.level, reason, attempted=begun)
+
+
+def describe(command: Command, _: Meter | None, outcome: Outcome) -> Mapping[str, object]:
+    """The fields of `ami_hes.events.ControlDetails`."""
+    control = parse_body(command.body)
+    seen = json.loads(outcome.payload) if outcome.payload else {"steps": [], "shown": []}
+    return {
+        "code": None if control is None else control.code,
+        "control": None if control is None else control.name,
+    } | seen
+
+
+def ends_as(command: Command, outcome: Outcome) -> str | None:
+    """The EndDeviceEventType of its end."""
+    control = parse_body(command.body)
+    if control is None:
+        return None
+    return control.done if outcome.ok else control.failed
+
+
+OPERATION = Operation(run, describe, Lane.CONTROL, acts=True, switches=False, ends_as=ends_as)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was done and what the meter showed last, for people."""
+
+    steps: list[dict[str, str]] = field(default_factory=list)
+    shown: dict[str, str] = field(default_factory=dict)
+
+    def note(self, what: AttributeDescriptor | object, result: DataAccessResult | ActionResult) -> None:
+        self.steps.append({"step": str(what), "result": result.name.lower().replace("_", "-")})
+
+    def show(self, attributes: Sequence[AttributeDescriptor], values: Sequence[Data | Refusal]) -> None:
+        for where, value in zip(attributes, values, strict=True):
+            said = value.result.name.lower().replace("_", "-") if isinstance(value, Refusal) else _text(value)
+            self.shown[str(where)] = said[:LONGEST_VALUE]
+
+    def format(self) -> str:
+        shown = [{"attribute": where, "value": value} for where, value in self.shown.items()]
+        return json.dumps({"steps": self.steps, "shown": shown})
+
+
+def _failed(fault: Fault) -> Verdict:
+    return Verdict(False, fault.code, fault.level, fault.reason)
+
+
+def _text(value: Data) -> str:
+    return value.value.hex() if isinstance(value.value, bytes) else str(value.value)
+
+
+class _Work:
+    """One command on its way."""
+
+    def __init__(self, meters: Meters, assignment: Assignment, recipe: Recipe) -> None:
+        self._meters = meters
+        self._assignment = assignment
+        self._recipe = recipe
+        self._left = False
+        """Whether something has left in this run."""
+        self.seen = _Seen()
+
+    async def verdict(self) -> Verdict:
+        """How it ended."""
+        try:
+            return await self._carried_out()
+        except Stopped as stopped:
+            return self._stopped(stopped)
+        except MeterFault as fault:
+            if not self._left:
+                raise
+            return _failed(fault.explained(attempted=True, switches=False))
+
+    def _stopped(self, stopped: Stopped) -> Verdict:
+        """A refusal says itself that it was not done; what was done before it is said beside it."""
+        begun = self._assignment.attempt.begun
+        said = [stopped.detail, *(f"{one['step']}: {one['result']}" for one in self.seen.steps[:-1])]
+        attempted = begun if not stopped.answered or self.seen.steps[:-1] else None
+        detail = "; ".join(filter(None, said if stopped.answered else said[:1]))
+        return _failed(
+            explain(stopped.kind, stopped.name, attempted=attempted, where=stopped.where, detail=detail, switches=False)
+        )
+
+    async def _carried_out(self) -> Verdict:
+        """Over one connection, or where it is lost behind all that was sent over a second one."""
+        step: Step | None = next(self._recipe)
+        for is_last in (False, True):
+            async with self._meters.hold(self._assignment.meter, until=self._assignment.until) as session:
+                await check_identity(session)
+                while True:
+                    try:
+                        answer = await self._do(session, step)
+                    except MeterFault:
+                        if is_last or not (self._left and isinstance(step, Read)):
+                            raise
+                        break
+                    try:
+                        step = self._recipe.send(answer)
+                    except StopIteration as end:
+                        verdict: Verdict = end.value
+                        return verdict
+        raise AssertionError("a second connection ends the recipe or raises")
+
+    async def _do(self, session: Session, step: Step | None) -> object:
+        match step:
+            case Read(attributes):
+                values = [
+                    Refusal(DataAccessResult[one.name]) if isinstance(one, GetRefused) else one
+                    for one in await session.get_each(*attributes)
+                ]
+                self.seen.show(attributes, values)
+                return tuple(values)
+            case Write(attribute, value):
+                await self._begin()
+                written = await session.set(attribute, value)
+                self.seen.note(attribute, written)
+                return written
+            case Invoke(method, parameters):
+                invoked = (await session.action(method, parameters, before=self._begin)).result
+                self.seen.note(method, invoked)
+                return invoked
+            case Pause(seconds):
+                await real_sleep(seconds)
+        return None
+
+    async def _begin(self) -> None:
+        """Something is ready and about to leave: from here on the meter's state is unknown until it has been read."""
+        try:
+            await self._assignment.attempt.begin()
+        except StoreUnavailable as problem:
+            raise MeterFault("internal", "store", detail=str(problem)) from None
+        self._left = True
