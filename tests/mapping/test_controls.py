@@ -60,7 +60,7 @@ def test_every_control_has_a_recipe_and_two_codes() -> None:
         assert CODES[one.name] in (code, other)
 
 
-@pytest.mark.parametrize("code", ["", "3.31.0.99", "3.31.0.23 ", "3.31.0", "disconnect", "3.31.0.5", "x" * 10_000])
+@pytest.mark.parametrize("code", ["", "3.31.0.99", "3.31.0.23 ", "3.31.0", "disconnect", "3.31.0.6", "x" * 10_000])
 def test_unknown_code_is_refused(code: str) -> None:
     with pytest.raises(UnknownControl) as refused:
         control_for(code)
@@ -128,6 +128,18 @@ def test_mode_0_found_after_an_earlier_life_does_not_say_that_nothing_was_sent()
 def test_already_so_is_said() -> None:
     assert "as it was before" in judge(CONNECT, ActionResult.SUCCESS, state(ON), before=state(ON)).reason
     assert "as it was before" not in judge(CONNECT, ActionResult.SUCCESS, state(ON), before=state(OFF)).reason
+
+
+@pytest.mark.parametrize("mode", range(8))
+def test_only_a_meter_that_can_be_armed_is_armed(mode: int) -> None:
+    """M-148: where the mode would connect, or the supply is on, nothing is sent."""
+    arm = control_for("3.31.0.5")
+    assert (refusal(arm, state(OFF, mode), attempted=False) is None) == (mode in (1, 3, 5, 6))
+    assert refusal(arm, state(ON, mode), attempted=False) is not None
+    assert judge(arm, ActionResult.SUCCESS, state(READY, mode)).ok
+    for seen in (OFF, ON):
+        verdict = judge(arm, ActionResult.SUCCESS, state(seen, mode))
+        assert (verdict.ok, verdict.code) == (False, "5.3")
 
 
 @pytest.mark.parametrize("mode", range(8))

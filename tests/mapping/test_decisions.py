@@ -70,5 +70,5 @@ def test_what_is_near_an_obis_code_or_a_control() -> None:
         "1-0:1.8.t*255",
     }
     assert near_obis(readings(), Obis.parse("200-0:1.8.0")) == []
-    assert [one.code for one in near_controls("3.31.0.24")] == ["3.31.0.23", "3.31.0.18"]
+    assert [one.code for one in near_controls("3.31.0.24")] == ["3.31.0.23", "3.31.0.18", "3.31.0.5"]
     assert near_controls("1.2.3.4") == near_controls("") == []

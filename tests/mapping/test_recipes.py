@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from ami_cim.control_parameters import Day, DayPeriod, Limiter, Season, SpecialDay, TimeOfUse, Week
 from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_mapping.controls import CODES, Verdict, control_for
-from ami_mapping.recipes import Invoke, Read, Recipe, Refusal, Step, Stopped, Write, recipe_row
+from ami_mapping.recipes import Invoke, Read, Recipe, Refusal, Step, Stopped, Taken, Write, recipe_row
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 COUNTER, PROFILE = "1 1-0:0.1.0*255 2", "7 0-0:98.1.0*255 7"
@@ -69,8 +71,8 @@ def _key(one: Any) -> str:
     return f"{one.class_id} {one.instance_id} {one.attribute_id}"
 
 
-def recipe(name: str, now: datetime = NOW) -> Recipe:
-    return recipe_row(control_for(CODES[name])).make(lambda: now)
+def recipe(name: str, taken: Taken = None, now: datetime = NOW) -> Recipe:
+    return recipe_row(control_for(CODES[name])).make(taken, lambda: now)
 
 
 def one_more(key: str) -> Callable[[dict[str, Data]], None]:
@@ -158,3 +160,91 @@ def test_a_clock_without_a_deviation_is_not_set(shown: Data) -> None:
     with pytest.raises(Stopped) as stopped:
         meter.work(recipe("clock-set"))
     assert stopped.value.name == "unsuitable" and not meter.sent
+
+
+MONITORED, NORMAL, OVER, SCALER = (
+    "71 0-0:17.0.0*255 2",
+    "71 0-0:17.0.0*255 4",
+    "71 0-0:17.0.0*255 6",
+    "3 1-0:1.7.0*255 3",
+)
+POWER = data.structure(data.long_unsigned(3), data.octet_string(bytes((1, 0, 1, 7, 0, 255))), data.integer(2))
+
+
+def limiter(scaler: int = 0, **more: Any) -> TableMeter:
+    unit = data.structure(data.integer(scaler), data.enum(27))
+    return TableMeter({MONITORED: POWER, NORMAL: u32(0), OVER: u32(60), SCALER: unit}, **more)
+
+
+def test_a_threshold_is_written_in_the_steps_of_what_is_monitored() -> None:
+    meter = limiter(scaler=1)
+    assert meter.work(recipe("limit-set", Limiter(threshold=Decimal("4600"), over_s=30))).ok
+    assert (meter.shows[NORMAL], meter.shows[OVER]) == (u32(460), u32(30))
+    assert [isinstance(one, Write) and one.attribute.attribute_id for one in meter.sent] == [6, 4]
+
+
+@pytest.mark.parametrize("threshold", ["4605", "0.5", "1e12"])
+def test_a_threshold_that_cannot_be_said_in_them_is_not_written(threshold: str) -> None:
+    meter = limiter(scaler=1)
+    with pytest.raises(Stopped) as stopped:
+        meter.work(recipe("limit-set", Limiter(threshold=Decimal(threshold))))
+    assert stopped.value.name == "unsuitable" and not meter.sent
+
+
+def test_a_limit_is_cleared_by_a_threshold_that_nothing_exceeds() -> None:
+    meter = limiter()
+    assert meter.work(recipe("limit-clear")).ok
+    assert meter.shows[NORMAL] == u32(2**32 - 1)
+
+
+def test_what_reads_back_otherwise_is_not_ok() -> None:
+    verdict = limiter(keeps=False).work(recipe("limit-set", Limiter(threshold=Decimal(1))))
+    assert (verdict.ok, verdict.code) == (False, "5.3") and "0-0:17.0.0*255 attribute 4" in verdict.reason
+
+
+def calendar(**changes: Any) -> TimeOfUse:
+    days = dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"), 1)
+    whole = TimeOfUse(
+        name="NEW",
+        seasons=(Season(name="S", start="--01-01", week="W"),),
+        weeks=(Week(name="W", **days),),
+        days=(Day(day_id=1, periods=(DayPeriod(start="06:00", rate=2), DayPeriod(start="00:00", rate=1))),),
+    )
+    return replace(whole, **changes)
+
+
+PASSIVE_NAME = "20 0-0:13.0.0*255 6"
+
+
+def activate(shows: dict[str, Data]) -> None:
+    shows.update({f"20 0-0:13.0.0*255 {n}": shows[f"20 0-0:13.0.0*255 {n + 4}"] for n in (2, 3, 4, 5)})
+
+
+def test_a_calendar_is_proved_passive_and_then_active() -> None:
+    meter = TableMeter({PASSIVE_NAME: data.octet_string(b"")}, does=activate)
+    assert meter.work(recipe("tariff-change", calendar())).ok
+    assert meter.shows["20 0-0:13.0.0*255 2"] == data.octet_string(b"NEW")
+    lazy = TableMeter({PASSIVE_NAME: data.octet_string(b"")})
+    assert not lazy.work(recipe("tariff-change", calendar())).ok
+
+
+def test_a_calendar_for_later_is_not_activated_now() -> None:
+    meter = TableMeter({PASSIVE_NAME: data.octet_string(b""), TIME: clock(NOW, -60)}, does=activate)
+    assert meter.work(recipe("tariff-change", calendar(activate_at=NOW + timedelta(days=1)))).ok
+    assert not any(isinstance(one, Invoke) for one in meter.sent)
+    assert CosemDateTime.decode(meter.shows["20 0-0:13.0.0*255 10"].value).to_datetime() == NOW + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seasons": (Season(name="S", start="--01-01", week="X"),)},
+        {"days": (Day(day_id=9, periods=(DayPeriod(start="00:00", rate=1),)),)},
+        {"special_days": (SpecialDay(date="--12-25", day_id=7),)},
+    ],
+)
+def test_a_calendar_with_a_gap_is_not_written(changes: dict[str, Any]) -> None:
+    meter = TableMeter({PASSIVE_NAME: data.octet_string(b"")})
+    with pytest.raises(Stopped):
+        meter.work(recipe("tariff-change", calendar(**changes)))
+    assert not meter.sent

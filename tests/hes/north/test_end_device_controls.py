@@ -2,19 +2,24 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from north_bench import CONNECT, DISCONNECT, control, entries, mrid, registry, request
 
 from ami_cim.codes import Level
-from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint
+from ami_cim.control_parameters import Limiter
+from ami_cim.identity import EndDevice, Identified, Identifier, Name, UsagePoint
 from ami_cim.message import ReplyError, RequestMessage
+from ami_cim.payloads.control_parameters import ControlParameters
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.payloads.opaque import OpaquePayload
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns import Plan, Refused, RequestContext, Worked
 from ami_hes.nouns.end_device_controls import plan, report
+from ami_hes.operations.control import parse_body
+from ami_mapping.controls import control_for
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 REGISTRY = registry()
@@ -221,3 +226,53 @@ def test_a_sub_meter_is_not_switched_and_neither_is_the_meter_that_it_is_behind(
     assert (error.code, error.identifier) == ("5.2", Identifier(value="G1", kind="name", object_type="EndDevice"))
     assert error.related == Identifier(value=mrid(9), kind="uuid", object_type="EndDevice")
     assert "Nothing was switched: G1 is on channel 1 of M1" in (error.reason or "")
+
+
+# parameters, texts and groups
+
+
+LIMIT_SET, TEXT = "3.31.139.26", "3.13.112.77"
+LIMIT = Limiter(threshold=Decimal(4600))
+
+
+def test_what_a_control_takes_goes_with_its_command() -> None:
+    message = replace(
+        request(control(LIMIT_SET, "M1"), control(DISCONNECT, "M2")), query=ControlParameters(limiter=LIMIT)
+    )
+    limited, switched = plan(CONTEXT, message, REGISTRY).commands
+    assert (limited.operation, parse_body(limited.body)) == ("control", (control_for(LIMIT_SET), LIMIT))
+    assert (switched.operation, switched.body) == ("disconnect_control", DISCONNECT)
+    (shown,) = planned(control(TEXT, "M1", text_message="Good morning")).commands
+    assert parse_body(shown.body) == (control_for(TEXT), "Good morning")
+
+
+def test_a_control_without_what_it_takes_is_refused() -> None:
+    for code, lacking in ((LIMIT_SET, "Limiter"), (TEXT, "PanDisplay"), ("3.20.140.13", "TimeOfUse")):
+        error = refusal(request(control(code, "M1")))
+        assert error.code == "1.7" and lacking in (error.reason or "")
+
+
+def test_what_no_control_takes_is_refused() -> None:
+    message = replace(request(control(DISCONNECT, "M1")), query=ControlParameters(limiter=LIMIT))
+    assert (refusal(message).code, "Limiter" in (refusal(message).reason or "")) == ("5.2", True)
+    error = refusal(request(control(DISCONNECT, "M1", text_message="Good morning")))
+    assert error.code == "5.2" and "PanDisplay" in (error.reason or "")
+
+
+@pytest.mark.parametrize("timing", ["start_at", "end_at"])
+def test_what_is_not_supported_is_refused(timing: str) -> None:
+    later: dict[str, object] = {timing: NOW + timedelta(hours=1)}
+    error = refusal(request(control(DISCONNECT, "M1", **later)))
+    assert error.code == "5.2" and "primaryDeviceTiming" in (error.reason or "")
+
+
+def test_groups_are_their_meters() -> None:
+    tagged = Registry([one | {"tags": {"feeder": f"F{number // 2}"}} for number, one in enumerate(entries(3))])
+    group = (Identified(names=(Name(name="F0", name_type="feeder"),)),)
+    for one in (
+        EndDeviceControl(control_type=DISCONNECT, end_device_groups=group),
+        EndDeviceControl(control_type=DISCONNECT, usage_point_groups=group),
+    ):
+        assert [c.meter.name for c in plan(CONTEXT, request(one), tagged).commands] == ["M1", "M2"]
+    unknown = EndDeviceControl(control_type=DISCONNECT, end_device_groups=(Identified(names=(Name(name="F9"),)),))
+    assert [e.code for e in plan(CONTEXT, request(unknown), tagged).errors] == ["2.4"]

@@ -58,6 +58,7 @@ from ami_hes.operations import control as recipes
 from ami_hes.served import describe, run
 from ami_hes.store import CounterRange, Database, SqlCounters, SqlReceivedCounters, StoreUnavailable
 from ami_mapping.controls import Control, DisconnectState
+from ami_mapping.recipes import Taken
 from ami_process.clocks import Clock
 from ami_process.environment import REAL, Environment, real_time
 
@@ -422,13 +423,15 @@ class South:
         self.described.append(describe(command, meter, outcome) or {})
         return Switching.of(outcome)
 
-    async def control(self, control: Control, name: str = "M1001", *, attempted: bool = False) -> Outcome:
+    async def control(
+        self, control: Control, taken: Taken = None, name: str = "M1001", *, attempted: bool = False
+    ) -> Outcome:
         """One that is not of the switch."""
         assert self.meters is not None
         meter = self.meters.registry.find_by_name(name)
         assert meter is not None
         attempt = Attempt(self._keep, begun=attempted)
-        command = Command("request-1", MeterId(name, meter.mrid), recipes.NAME, recipes.format_body(control))
+        command = Command("request-1", MeterId(name, meter.mrid), recipes.NAME, recipes.format_body(control, taken))
         outcome = await run(self.meters, Assignment(meter, command, attempt, real_time() + 5.0))
         self.described.append(describe(command, meter, outcome) or {})
         return outcome

@@ -4,25 +4,33 @@ Pure functions. A request that can't be carried out as it stands is refused as a
 a device in it that is not ours is one error, and the others are still worked (docs/mapping.md).
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ami_cim.control_parameters import Parameters
 from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.nouns import tag_of
+from ami_cim.payloads.control_parameters import ControlParameters
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_hes.commands import Command, MeterId
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.nouns.asked_names import AskedNames, format_asked
-from ami_hes.nouns.devices import devices_of, meter_of_device, meter_of_usage_point
+from ami_hes.nouns.devices import (
+    devices_of,
+    meter_of_device,
+    meter_of_usage_point,
+    meters_of_group,
+    meters_of_usage_point_group,
+)
 from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner
 from ami_hes.nouns.plans import Plan, Refused, Report, RequestContext, Worked
 from ami_hes.nouns.replies import reply_of
 from ami_hes.operations import contactor
 from ami_hes.operations import control as recipes
-from ami_mapping.controls import Control, UnknownControl, control_for
+from ami_mapping.controls import CONTROLS, Control, UnknownControl, control_for
+from ami_mapping.recipes import Taken
 
 _VERBS_NOT_SERVED = {
     "change": "An accepted control is carried out as it is; there is none for later that could still be changed.",
@@ -30,15 +38,22 @@ _VERBS_NOT_SERVED = {
     "close": "A control ends by itself when its meter has answered, so there is none to close.",
     "delete": "A control is done, not kept, so there is none to delete.",
 }
+_TEXT = "PanDisplay"
 _IDENTIFYING = ("EndDevices/", "UsagePoints/")
 """Parents of elements that say more about a device that mRID and Names already identify; they change nothing."""
 
 
 def size(message: RequestMessage, partner: Partner = STANDARD) -> int:
-    """How many devices and usage points a request names, whether known or not, each as often as it does."""
+    """How many devices, usage points and groups of them a request names, whether known or not, each as often as it does."""
     payload = message.payload
     controls = payload.controls if isinstance(payload, EndDeviceControls) else ()
-    return sum(len(devices_of(control.end_devices, partner)) + len(control.usage_points) for control in controls)
+    return sum(
+        len(devices_of(one.end_devices, partner))
+        + len(one.usage_points)
+        + len(one.end_device_groups)
+        + len(one.usage_point_groups)
+        for one in controls
+    )
 
 
 def plan(context: RequestContext, message: RequestMessage, registry: Registry) -> Plan:
@@ -51,15 +66,16 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
     asked = AskedNames.parse(kept)
     found: dict[str, list[_Target]] = {}
     errors: list[ReplyError] = []
+    parameters = _parameters(message, controls)
     for control in controls:
-        what = _executable(control, now)
+        what = _executable(control, parameters, now)
         for target in _targets(control, what, registry, context.partner, asked):
             if isinstance(target, ReplyError):
                 errors.append(target)
             else:
                 found.setdefault(target.meter.name, []).append(target)
     commands, conflicts = _one_each(found, context.request_id, asked)
-    codes = " ".join(sorted({target.control.code for one in found.values() for target in one}))
+    codes = " ".join(sorted({target.what.control.code for one in found.values() for target in one}))
     return Plan(commands, tuple(dict.fromkeys(errors)) + conflicts, codes, kept)
 
 
@@ -70,13 +86,22 @@ def report(context: RequestContext, errors: Sequence[ReplyError], worked: Sequen
 
 def _asked(controls: Sequence[EndDeviceControl], partner: Partner) -> str:
     devices = [one for control in controls for one in devices_of(control.end_devices, partner)]
-    return format_asked(devices, others=any(control.usage_points for control in controls))
+    others = (one.usage_points or one.end_device_groups or one.usage_point_groups for one in controls)
+    return format_asked(devices, others=any(others))
+
+
+@dataclass(frozen=True, slots=True)
+class _Executable:
+    """A row of the table, with what it takes."""
+
+    control: Control
+    taken: Taken = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
     meter: Meter
-    control: Control
+    what: _Executable
 
 
 def _controls_of(message: RequestMessage) -> tuple[EndDeviceControl, ...]:
@@ -93,24 +118,54 @@ def _controls_of(message: RequestMessage) -> tuple[EndDeviceControl, ...]:
     return message.payload.controls
 
 
-def _executable(control: EndDeviceControl, now: datetime) -> Control:
-    """The table's row of a control that can be carried out now and wholly; raises Refused for any other."""
+def _parameters(message: RequestMessage, controls: Sequence[EndDeviceControl]) -> Mapping[str, Parameters]:
+    """By element; raises Refused for one that no control of the request takes, since it would be left undone."""
+    if not isinstance(message.query, ControlParameters):
+        return {}
+    given = message.query.by_element
+    taken = {row.takes for one in controls if (row := CONTROLS.get(one.control_type)) is not None}
+    if beyond := sorted(given.keys() - taken):
+        reason = f"Nothing was done: no control of the request takes {', '.join(beyond)} of ControlParameters."
+        raise Refused(error("5.2", reason))
+    return given
+
+
+def _executable(control: EndDeviceControl, parameters: Mapping[str, Parameters], now: datetime) -> _Executable:
+    """A control that can be carried out now and wholly; raises Refused for any other."""
     try:
         what = control_for(control.control_type)
     except UnknownControl as unknown:
         raise Refused(error(unknown.code, unknown.reason)) from None
     beyond = [name for name in control.unsupported if not name.startswith(_IDENTIFYING)]
+    if control.text_message is not None and what.takes != _TEXT:
+        beyond.append(_TEXT)
+    if control.end_at is not None:
+        beyond.append("primaryDeviceTiming/interval/end")
     if beyond:
         raise Refused(
             error("5.2", f"Nothing was switched: {', '.join(beyond)} of an EndDeviceControl is not supported.")
         )
     if control.start_at is not None and control.start_at > now:
         raise Refused(_later("primaryDeviceTiming.interval.start", control.start_at))
-    if not control.end_devices and not control.usage_points:
-        raise Refused(
-            error("1.7", f"The EndDeviceControl {control.control_type} names no EndDevices and no UsagePoints.")
+    named = (control.end_devices, control.usage_points, control.end_device_groups, control.usage_point_groups)
+    if not any(named):
+        reason = (
+            f"The EndDeviceControl {control.control_type} names no EndDevices, no UsagePoints and no groups of them."
         )
-    return what
+        raise Refused(error("1.7", reason))
+    return _Executable(what, _taken(control, what, parameters))
+
+
+def _taken(control: EndDeviceControl, what: Control, parameters: Mapping[str, Parameters]) -> Taken:
+    """What its row takes; raises Refused where it is not there."""
+    if what.takes is None:
+        return None
+    found = control.text_message if what.takes == _TEXT else parameters.get(what.takes)
+    if found is None:
+        where = "its textMessage" if what.takes == _TEXT else "Request/ControlParameters (docs/cim.md)"
+        reason = f"Nothing was done: the control {what.code} ({what.name}) needs {what.takes}, in {where}."
+        raise Refused(error("1.7", reason))
+    return found
 
 
 def _later(element: str, start_at: datetime) -> ReplyError:
@@ -119,13 +174,9 @@ def _later(element: str, start_at: datetime) -> ReplyError:
 
 
 def _targets(
-    control: EndDeviceControl, what: Control, registry: Registry, partner: Partner, asked: AskedNames
+    control: EndDeviceControl, what: _Executable, registry: Registry, partner: Partner, asked: AskedNames
 ) -> Iterator[_Target | ReplyError]:
-    found = [
-        *(meter_of_device(device, registry) for device in devices_of(control.end_devices, partner)),
-        *(meter_of_usage_point(point, registry) for point in control.usage_points),
-    ]
-    for meter in found:
+    for meter in _meters_of(control, registry, partner):
         if isinstance(meter, ReplyError):
             yield meter
         elif meter.behind:
@@ -134,17 +185,30 @@ def _targets(
             yield _Target(meter, what)
 
 
+def _meters_of(control: EndDeviceControl, registry: Registry, partner: Partner) -> Iterator[Meter | ReplyError]:
+    for device in devices_of(control.end_devices, partner):
+        yield meter_of_device(device, registry)
+    for point in control.usage_points:
+        yield meter_of_usage_point(point, registry)
+    groups = [
+        *(meters_of_group(one, registry) for one in control.end_device_groups),
+        *(meters_of_usage_point_group(one, registry) for one in control.usage_point_groups),
+    ]
+    for members in groups:
+        yield from [members] if isinstance(members, ReplyError) else members
+
+
 def _no_switch(meter: Meter, asked: AskedNames) -> ReplyError:
     """The switch of the meter that it is behind is another one, and is not meant (M-140)."""
     reason = f"Nothing was switched: {meter.name} is on {meter.place}, and valves of sub-meters are not served."
     return asked.about(MeterId(meter.name, meter.mrid), error("5.2", reason))
 
 
-def _command(request_id: str, meter: MeterId, control: Control) -> Command:
+def _command(request_id: str, meter: MeterId, what: _Executable) -> Command:
     """The operation of its recipe, with what that has to know of it."""
-    if control.is_switch:
-        return Command(request_id, meter, contactor.NAME, control.code)
-    return Command(request_id, meter, recipes.NAME, recipes.format_body(control))
+    if what.control.is_switch:
+        return Command(request_id, meter, contactor.NAME, what.control.code)
+    return Command(request_id, meter, recipes.NAME, recipes.format_body(what.control, what.taken))
 
 
 def _one_each(
@@ -154,11 +218,11 @@ def _one_each(
     commands: list[Command] = []
     conflicts: list[ReplyError] = []
     for targets in found.values():
-        meter, control = MeterId(targets[0].meter.name, targets[0].meter.mrid), targets[0].control
-        if len(Counter((t.control.class_id, t.control.obis, t.control.member) for t in targets)) == 1:
-            commands.append(_command(request_id, meter, control))
+        meter, what = MeterId(targets[0].meter.name, targets[0].meter.mrid), targets[0].what
+        if len({target.what.control.name for target in targets}) == 1:
+            commands.append(_command(request_id, meter, what))
             continue
-        codes = " and ".join(sorted({target.control.code for target in targets}))
+        codes = " and ".join(sorted({target.what.control.code for target in targets}))
         reason = f"Nothing was sent to meter {meter.name}: the request asks it for {codes} at once."
         conflicts.append(asked.about(meter, error("5.2", reason)))
     return tuple(commands), tuple(conflicts)

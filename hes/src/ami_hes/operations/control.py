@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import TypeAdapter
+
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
@@ -20,7 +22,7 @@ from ami_hes.operations.operation import Operation
 from ami_hes.store import StoreUnavailable
 from ami_mapping.controls import CONTROLS, Control, Verdict
 from ami_mapping.faults import Fault, explain
-from ami_mapping.recipes import Invoke, Pause, Read, Recipe, Refusal, Step, Stopped, Write, recipe_row
+from ami_mapping.recipes import Invoke, Pause, Read, Recipe, Refusal, Step, Stopped, Taken, Write, recipe_row
 from ami_process.environment import real_sleep
 
 NAME = "control"
@@ -29,25 +31,35 @@ LONGEST_VALUE = 120
 """Characters of a value that was read, for people."""
 
 
-def format_body(control: Control) -> str:
+def format_body(control: Control, taken: Taken = None) -> str:
     """What the operation needs to know of a control."""
-    return json.dumps({"code": control.code})
+    return _BODIES.dump_json(_Body(control.code, taken), exclude_none=True).decode()
 
 
-def parse_body(body: str) -> Control | None:
-    """The row of the control of a command; None for one that this version does not know."""
-    return CONTROLS.get(str(json.loads(body).get("code")))
+def parse_body(body: str) -> tuple[Control | None, Taken]:
+    """The row of the control of a command, None for one that this version does not know; and what it takes."""
+    found = _BODIES.validate_json(body)
+    return CONTROLS.get(found.code), found.taken
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    code: str
+    taken: Taken = None
+
+
+_BODIES: TypeAdapter[_Body] = TypeAdapter(_Body)
 
 
 async def run(meters: Meters, assignment: Assignment) -> Outcome:
     """Carry one command out on one meter. A MeterFault before anything has left is for who dispatches: it may be tried again."""
-    control = parse_body(assignment.command.body)
+    control, taken = parse_body(assignment.command.body)
     if control is None or control.is_switch:
         return _not_begun(assignment, "unknown", assignment.command.body[:64])
     row = recipe_row(control)
     if assignment.attempt.begun and not row.repeatable:
         return _not_begun(assignment, "not-twice")
-    work = _Work(meters, assignment, row.make(meters.environment.now))
+    work = _Work(meters, assignment, row.make(taken, meters.environment.now))
     verdict = await work.verdict()
     return Outcome(
         ok=verdict.ok,
@@ -66,9 +78,9 @@ def _not_begun(assignment: Assignment, name: str, detail: str = "") -> Outcome:
     return Outcome(False, fault.code, fault.level, reason, attempted=begun)
 
 
-def describe(command: Command, _: Meter | None, outcome: Outcome) -> Mapping[str, object]:
+def describe(command: Command, __: Meter | None, outcome: Outcome) -> Mapping[str, object]:
     """The fields of `ami_hes.events.ControlDetails`."""
-    control = parse_body(command.body)
+    control, _ = parse_body(command.body)
     seen = json.loads(outcome.payload) if outcome.payload else {"steps": [], "shown": []}
     return {
         "code": None if control is None else control.code,
@@ -78,7 +90,7 @@ def describe(command: Command, _: Meter | None, outcome: Outcome) -> Mapping[str
 
 def ends_as(command: Command, outcome: Outcome) -> str | None:
     """The EndDeviceEventType of its end."""
-    control = parse_body(command.body)
+    control, _ = parse_body(command.body)
     if control is None:
         return None
     return control.done if outcome.ok else control.failed

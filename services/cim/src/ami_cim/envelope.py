@@ -15,7 +15,7 @@ from ami_cim.errors import InvalidMessage, LocalError
 from ami_cim.identity import Identifier
 from ami_cim.message import EventMessage, FaultMessage, Header, Reply, RequestMessage, ResponseMessage
 from ami_cim.message_types import HEADER, IDENTIFIER, REPLY, REQUEST, demand_own_header, tag
-from ami_cim.nouns import BY_NAME, EVENT_VERBS, NOUNS, OPERATION_SETS, REQUEST_VERBS, element_of, payload_of
+from ami_cim.nouns import BY_NAME, EVENT_VERBS, EXTENSIONS, NOUNS, OPERATION_SETS, REQUEST_VERBS, element_of, payload_of
 from ami_cim.payloads import Payload
 from ami_cim.peers import OURS, Spelling
 from ami_cim.xml import SPACE, Element
@@ -280,11 +280,15 @@ def _read_payload(element: Element, wrapper: etree.QName) -> tuple[Payload | Non
 
 
 def _query(request: Element, noun: str) -> Payload | None:
-    """The query profile of this noun, beside whatever else the schema lets stand there."""
+    """The query profile of this noun, or our extension of it, beside whatever else the schema lets stand there."""
     if noun not in BY_NAME:  # any text of a stranger
         return None
-    found = request.find(f"{{{ns.payload(ns.query(noun))}}}{ns.query(noun)}")
-    return None if found is None else payload_of(found)
+    extension = EXTENSIONS.get(noun)
+    tags = [f"{{{ns.payload(ns.query(noun))}}}{ns.query(noun)}", *([] if extension is None else [extension.tag])]
+    found = [one for tag in tags for one in request.iterchildren(tag)]
+    if len(found) > 1:
+        raise InvalidMessage("1.8", f"{etree.QName(found[1]).localname} is there twice in Request")
+    return payload_of(found[0]) if found else None
 
 
 def _write_request(element: Element, wrapper: etree.QName, message: RequestMessage) -> None:

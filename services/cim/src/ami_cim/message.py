@@ -85,7 +85,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestMessage:
-    """Header, Request?, Payload?. `query` is the profile of a get (Request/Get{Noun}): which ones are asked for;
+    """Header, Request?, Payload?. `query` is the profile of a get (Request/Get{Noun}): which ones are asked for, or of another verb our extension of the noun;
     `payload_identifiers` name transactions to cancel, close or delete without a payload."""
 
     header: Header

@@ -11,7 +11,14 @@ from lxml import etree
 from ami_cim import ns
 from ami_cim.codes import Verb
 from ami_cim.errors import InvalidMessage, LocalError
-from ami_cim.payloads import Payload, end_device_controls, get_meter_readings, meter_read_schedule, meter_readings
+from ami_cim.payloads import (
+    Payload,
+    control_parameters,
+    end_device_controls,
+    get_meter_readings,
+    meter_read_schedule,
+    meter_readings,
+)
 from ami_cim.payloads.opaque import OpaquePayload
 from ami_cim.payloads.operation_set import Operation, OperationSet
 from ami_cim.xml import Element, parse, serialize
@@ -64,10 +71,12 @@ class Root:
 
     name: str
     shape: Shape[Payload]
+    own: str | None = None
+    """A namespace that is not made of the name."""
 
     @property
     def namespace(self) -> str:
-        return ns.payload(self.name)
+        return self.own or ns.payload(self.name)
 
     @property
     def tag(self) -> str:
@@ -82,8 +91,14 @@ def _roots(noun: Noun) -> list[Root]:
 
 ROOTS: tuple[Root, ...] = tuple(root for noun in NOUNS for root in _roots(noun))
 
-_CODECS = {root.tag: root.shape.bind(root.namespace) for root in ROOTS}
-_BY_CLASS: Mapping[Callable[..., Payload], Root] = {root.shape.make: root for root in ROOTS}
+EXTENSIONS: Mapping[str, Root] = {
+    end_device_controls.NOUN: Root(control_parameters.NAME, control_parameters.PARAMETERS, ns.CONTROL_PARAMETERS),
+}
+"""By noun, an element of ours that may stand in Request; it has no typed messages."""
+
+_ALL = (*ROOTS, *EXTENSIONS.values())
+_CODECS = {root.tag: root.shape.bind(root.namespace) for root in _ALL}
+_BY_CLASS: Mapping[Callable[..., Payload], Root] = {root.shape.make: root for root in _ALL}
 
 
 OPERATION_SETS: Mapping[str, str] = {ns.operation_set(noun.name): noun.name for noun in NOUNS}

@@ -13,6 +13,9 @@ WSDL = "http://schemas.xmlsoap.org/wsdl/"
 WSDL_SOAP = "http://schemas.xmlsoap.org/wsdl/soap/"
 XSD = "http://www.w3.org/2001/XMLSchema"
 
+CONTROL_PARAMETERS = "urn:ami-reference:ControlParameters:1"
+"""Ours: parameters of controls (`ami_cim.payloads.control_parameters`), in Request."""
+
 _ROOT = "http://iec.ch/TC57/2011/"
 _NOUN_MESSAGE = re.compile(re.escape(_ROOT) + r"(?:Get)?(?P<noun>[A-Z][A-Za-z]*)Message")
 

@@ -22,7 +22,7 @@ from ami_cim.dialects import ABSTRACT, expected_for
 from ami_cim.errors import InvalidMessage
 from ami_cim.explanations import explain, hint, shorten
 from ami_cim.limits import UNKNOWN_PEER, Limits
-from ami_cim.nouns import OPERATION_SETS, ROOTS
+from ami_cim.nouns import EXTENSIONS, OPERATION_SETS, ROOTS
 from ami_cim.xml import Element, parse_quickly
 
 _FILES = {ns.MESSAGE: "Message.xsd"} | {
@@ -31,6 +31,8 @@ _FILES = {ns.MESSAGE: "Message.xsd"} | {
     for namespace, kind in ((root.namespace, ""), (ns.typed_message(root.name), "Message"))
 }
 _FILES |= {ns.typed_message(name): f"{name}Message.xsd" for name in OPERATION_SETS}
+_FILES |= {root.namespace: f"{root.name}.xsd" for root in EXTENSIONS.values()}
+_EXTENSIONS = frozenset(root.namespace for root in EXTENSIONS.values())
 _AROUND = (f"{{{ns.MESSAGE}}}Request", f"{{{ns.MESSAGE}}}Payload")
 """What the envelope's schema lets hold elements of other namespaces, unseen: query profiles and payloads."""
 _OPERATIONS = {
@@ -138,12 +140,19 @@ class Schemas:
                 raise _unknown(namespace)
             element, namespace = _as_generic(element, namespace, noun), ns.MESSAGE
         yield element, namespace
+        yield from self._extensions(element)
         if (operations := _OPERATIONS.get(namespace)) is not None:
             for around in (*element.iterchildren(*_AROUND), *element.iterfind(operations)):
                 for child in around.iterchildren("*"):
                     inner = etree.QName(child).namespace or ""
-                    if inner in self._compiled and inner != ns.MESSAGE:
+                    if inner in self._compiled and inner not in (ns.MESSAGE, *_EXTENSIONS):
                         yield child, inner
+
+    def _extensions(self, element: Element) -> Iterator[tuple[Element, str]]:
+        """Elements of ours in a Request, typed or generic: its schema lets them in unseen."""
+        for request in (one for one in element.iterchildren("*") if etree.QName(one).localname == "Request"):
+            for root in EXTENSIONS.values():
+                yield from ((one, root.namespace) for one in request.iterchildren(root.tag))
 
     def _validate(self, element: Element, namespace: str) -> None:
         seen = _elements_before_error(element, self._compiled[namespace])
@@ -190,7 +199,7 @@ def _around_all(paths: Mapping[str, Path]) -> str:
 @cache
 def _deeper_than(levels: int) -> etree.XPath:
     """Whether a SOAP envelope has more levels, not counting those of payloads: their schemas let in nothing without an end."""
-    roots = {f"n{number}": root for number, root in enumerate(ROOTS)}
+    roots = {f"n{number}": root for number, root in enumerate((*ROOTS, *EXTENSIONS.values()))}
     payloads = " or ".join(f"self::{prefix}:{root.name}" for prefix, root in roots.items())
     path = f"boolean(/*/*/*/*/*[not({payloads})]{'/*' * (levels - 4)})"
     return etree.XPath(path, namespaces={prefix: root.namespace for prefix, root in roots.items()})

@@ -20,7 +20,7 @@ from ami_cim.envelope import Delivered, Received
 from ami_cim.errors import CimError, InvalidMessage, LocalError, PeerFault, UnsupportedMedia
 from ami_cim.limits import Limits
 from ami_cim.message import EventMessage, RequestMessage, ResponseMessage
-from ami_cim.nouns import ROOTS
+from ami_cim.nouns import EXTENSIONS, ROOTS
 from ami_cim.payloads import Payload
 from ami_cim.payloads.opaque import OpaquePayload
 from ami_cim.payloads.operation_set import OperationSet
@@ -72,7 +72,8 @@ class _Error:
 
 _Payload: Any = make_dataclass(
     "_Payload",
-    [(root.name, cast(Any, root.shape.make) | None, None) for root in ROOTS] + [(_OPAQUE, OpaquePayload | None, None)],
+    [(root.name, cast(Any, root.shape.make) | None, None) for root in (*ROOTS, *EXTENSIONS.values())]
+    + [(_OPAQUE, OpaquePayload | None, None)],
     frozen=True,
     slots=True,
 )
@@ -268,7 +269,9 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
-_NAMES: dict[Any, str] = {root.shape.make: root.name for root in ROOTS} | {OpaquePayload: _OPAQUE}
+_NAMES: dict[Any, str] = {root.shape.make: root.name for root in (*ROOTS, *EXTENSIONS.values())} | {
+    OpaquePayload: _OPAQUE
+}
 _ORDERS = TypeAdapter(TransferOrder)
 _ANSWERS = TypeAdapter(_Answer)
 _VALIDATOR = SchemaValidator(_hardened(_ANSWERS.core_schema))

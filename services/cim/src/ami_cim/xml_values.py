@@ -96,6 +96,11 @@ PROSE: Final = Value(read_text, lambda element, value: write_text(element, print
 MOMENT: Final = Value(_read_moment, _write_moment)
 BOOLEAN: Final = Value(lambda element: parse_boolean(element.text or ""), _write_boolean)
 INTEGER: Final = Value(_read_integer, lambda element, value: write_text(element, str(value)))
+DECIMAL: Final = Value(
+    lambda element: None if (found := read_text(element)) is None else decimal_of(found),
+    lambda element, value: write_text(element, f"{value:f}"),
+)
+"""xs:decimal."""
 SECONDS: Final = Value(_read_seconds, _write_seconds)
 """A duration; xs:float of seconds, kept to the microsecond."""
 REFERENCE: Final = Value(

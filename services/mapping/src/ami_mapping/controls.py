@@ -53,6 +53,8 @@ class Control:
     name: str
     """As a command line takes it."""
     recipe: str
+    takes: str | None
+    """What it needs beside its type: an element of ControlParameters, or PanDisplay."""
     class_id: int
     obis: Obis
     member: str
@@ -143,6 +145,7 @@ def _control(row: dict[str, str], line: int) -> Control:
         code=row["code"],
         name=row["name"],
         recipe=row["recipe"],
+        takes=row["takes"] or None,
         class_id=number(row["class_id"], "class_id"),
         obis=Obis.parse(row["obis"]),
         member=_member(row["member"]),
@@ -178,13 +181,19 @@ def control_for(code: str) -> Control:
 
 
 def refusal(control: Control, before: DisconnectState, *, attempted: bool) -> Verdict | None:
-    """Why the method is not to be invoked (again) in this state, or None (M-007).
+    """Why the method is not to be invoked (again) in this state, or None (M-007, M-148).
 
     `attempted` when an earlier life of the process may have invoked it.
     """
-    if before.control_mode != ALWAYS_CONNECTED:
+    if before.control_mode == ALWAYS_CONNECTED:
+        return _failed(explain("control", "mode-0", attempted=attempted, detail=_seen(before)), before)
+    if control.wanted is not StateWord.READY_FOR_RECONNECTION:
         return None
-    return _failed(explain("control", "mode-0", attempted=attempted, detail=_seen(before)), before)
+    if before.control_mode not in ARMING_MODES:
+        return _failed(explain("control", "would-connect", attempted=attempted, detail=_seen(before)), before)
+    if before.output_state:
+        return _failed(explain("control", "nothing-to-arm", attempted=attempted, detail=_seen(before)), before)
+    return None
 
 
 def judge(
@@ -205,6 +214,8 @@ def judge(
         return _failed(explain("action-result", action_result.name, attempted=None, detail=_seen(after)), after)
     if control.wanted is StateWord.DISCONNECTED:
         return _judge_disconnect(after, before)
+    if control.wanted is StateWord.READY_FOR_RECONNECTION:
+        return _judge_arm(after, before)
     return _judge_connect(after, before)
 
 
@@ -222,6 +233,12 @@ def _judge_disconnect(after: DisconnectState, before: DisconnectState | None) ->
     if not after.output_state and after.control_state == DISCONNECTED:
         return _done(after, before)
     return _failed(explain("control", "not-disconnected", attempted=None, detail=_seen(after)), after)
+
+
+def _judge_arm(after: DisconnectState, before: DisconnectState | None) -> Verdict:
+    if not after.output_state and after.control_state == READY_FOR_RECONNECTION:
+        return _done(after, before)
+    return _failed(explain("control", "not-armed", attempted=None, detail=_seen(after)), after)
 
 
 def _judge_connect(after: DisconnectState, before: DisconnectState | None) -> Verdict:

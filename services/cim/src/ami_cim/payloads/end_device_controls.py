@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from ami_cim import ns
-from ami_cim.identity import END_DEVICE, USAGE_POINT, EndDevice, UsagePoint
+from ami_cim.identity import END_DEVICE, IDENTIFIED, USAGE_POINT, EndDevice, Identified, UsagePoint
 from ami_cim.payloads import Payload
 from ami_cim.xml import Element
 from ami_cim.xml_fields import Shape, many, moment, prose, reference, text
@@ -29,8 +29,14 @@ class EndDeviceControl:
     issuer_tracking_id: str | None = None
     end_devices: tuple[EndDevice, ...] = ()
     usage_points: tuple[UsagePoint, ...] = ()
+    end_device_groups: tuple[Identified, ...] = ()
+    usage_point_groups: tuple[Identified, ...] = ()
+    text_message: str | None = None
+    """PanDisplay/textMessage"""
     start_at: datetime | None = None
     """primaryDeviceTiming/interval/start"""
+    end_at: datetime | None = None
+    """primaryDeviceTiming/interval/end"""
     unsupported: tuple[str, ...] = ()
     """Names of elements that came in and are not carried here, e.g. `PanDisplay`, `primaryDeviceTiming/duration`."""
 
@@ -49,9 +55,13 @@ _CONTROL = Shape(
         text("issuerID", "issuer_id"),
         text("issuerTrackingID", "issuer_tracking_id"),
         prose("reason", "reason"),
+        text("PanDisplay/textMessage", "text_message"),
         reference("EndDeviceControlType", "control_type", mandatory="1.7"),
+        many("EndDeviceGroups", "end_device_groups", IDENTIFIED),
         many("EndDevices", "end_devices", END_DEVICE),
+        moment("primaryDeviceTiming/interval/end", "end_at"),
         moment("primaryDeviceTiming/interval/start", "start_at"),
+        many("UsagePointGroups", "usage_point_groups", IDENTIFIED),
         many("UsagePoints", "usage_points", USAGE_POINT),
     ),
     left_over="unsupported",
