@@ -27,7 +27,7 @@ CIM_ROW = """\
 """
 ROWS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "ami_cim/nouns.py": (
-        ("from ami_cim.payloads import Payload, end_device_controls", ", meter_asset_reading"),
+        ("from ami_cim.payloads import (\n    Payload,\n", "    meter_asset_reading,\n"),
         ("\n        repair=end_device_controls.reorder,\n    ),\n", CIM_ROW),
     ),
     "ami_hes/served.py": (

@@ -3,7 +3,7 @@
 import pytest
 
 from ami_cim import ns, templates
-from ami_cim.nouns import NOUNS
+from ami_cim.nouns import EXTENSIONS, NOUNS
 from ami_cim.schema import schema_directory
 
 DOCUMENTS = templates.documents()
@@ -25,4 +25,5 @@ def test_no_file_belongs_to_nothing() -> None:
         for path in schema_directory().rglob("*.*")
         if path.parent.name != "samples"  # each is sent in test_samples
     }
+    payloads |= {f"xsd/{one.name}.xsd" for one in EXTENSIONS.values()}
     assert files == BY_HAND | payloads | set(DOCUMENTS)

@@ -45,7 +45,7 @@ async def test_a_control_is_seen_through(tmp_path: Path, hes: StandInHes) -> Non
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"meters": []}, "body: name at least one of meters, mrids and usage_points"),
+        ({"meters": []}, "body: name at least one of meters, mrids, usage_points, groups and usage_point_groups"),
         ({"colour": "blue"}, "colour: Extra inputs are not permitted"),
         ({"verb": "get"}, "verb: "),
         ({"code": "a\u0000b"}, "code: has to be printable text"),

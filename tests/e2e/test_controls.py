@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from asked_meters import Simulator, running
 from harness import System
 
 from ami_cis.__main__ import main
+
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,9 @@ def ask(whole: System, capsys: pytest.CaptureFixture[str], *arguments: str) -> t
     capsys.readouterr()
     url = f"http://127.0.0.1:{whole.config['cis']['port']}"
     code = main([arguments[0], "--url", url, "--json", *arguments[1:]])
-    return code, json.loads(capsys.readouterr().out)
+    written = capsys.readouterr()
+    assert written.out, written.err
+    return code, json.loads(written.out)
 
 
 def test_a_demand_reset_ends_a_billing_period(
@@ -46,3 +51,43 @@ def test_a_demand_reset_ends_a_billing_period(
     assert after == {first: before[first] + 1, second: before[second] + 1, other: before[other]}
     done = whole.hes.wait_for("meter_done", meter=first)
     assert (done["ok"], done["event_type"], done["details"]["control"]) == (True, "3.8.0.215", "demand-reset")
+
+
+def test_a_limit_for_a_group_is_what_its_meters_have(
+    whole: System, simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, other = (meter["name"] for meter in whole.config["meters"])
+    options = ("--threshold", "4600", "--over", "30", "--group", "feeder=F0")
+    code, answer = ask(whole, capsys, "control", "limit-set", *options)
+    assert (code, answer["result"], answer["code"]) == (0, "OK", "3.31.139.26")
+    found = {name: simulator.read(name, 71, "0-0:17.0.0", 4) for name in (first, second, other)}
+    assert found == {first: 4600, second: 4600, other: 0}
+    code, answer = ask(whole, capsys, "control", "limit-clear", "--meter", first)
+    assert (code, simulator.read(first, 71, "0-0:17.0.0", 4)) == (0, 2**32 - 1)
+
+
+def test_a_calendar_is_active(
+    whole: System, simulator: Simulator, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    calendar = tmp_path / "calendar.toml"
+    week = "\n".join(f"{day} = 1" for day in DAYS)
+    calendar.write_text(
+        f'name = "NEW"\n[[seasons]]\nname = "S"\nstart = "--01-01"\nweek = "W"\n[[weeks]]\nname = "W"\n{week}\n'
+        '[[days]]\nday_id = 1\nperiods = [{ start = "00:00", rate = 3 }]\n'
+    )
+    name = whole.config["meters"][1]["name"]
+    code, answer = ask(whole, capsys, "control", "tariff-change", "--calendar", str(calendar), "--meter", name)
+    assert (code, answer["errors"]) == (0, [])
+    assert simulator.read(name, 20, "0-0:13.0.0", 2) == b"NEW".hex()
+
+
+def test_what_cannot_be_done_is_said_for_each_meter(whole: System, capsys: pytest.CaptureFixture[str]) -> None:
+    name = whole.config["meters"][0]["name"]
+    code, answer = ask(whole, capsys, "control", "limit-set", "--threshold", "0.5", "--meter", name)
+    assert (code, answer["result"]) == (1, "FAILED")
+    (error,) = answer["errors"]
+    assert (error["code"], error["meter"]) == ("5.2", name) and "nothing was changed" in error["reason"]
+    code, answer = ask(whole, capsys, "control", "limit-set", "--meter", name)
+    assert (code, answer["errors"][0]["code"]) == (1, "1.7")
+    assert main(["control", "dance", "--meter", name]) == 2
+    assert "demand-reset" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ami_cim.control_names import known_controls
 from ami_dlms import data
 from ami_dlms.enums import ActionResult
 from ami_mapping.controls import (
@@ -58,6 +59,12 @@ def test_every_control_has_a_recipe_and_two_codes() -> None:
         other = ("0" if code[0] == "3" else "3") + code[1:]
         assert replace(CONTROLS[other], code=code, source=one.source) == one
         assert CODES[one.name] in (code, other)
+
+
+def test_the_names_that_everybody_uses_are_those_of_the_rows() -> None:
+    assert {(one.name, one.code, one.takes or None) for one in known_controls()} == {
+        (one.name, one.code, one.takes) for one in CONTROLS.values() if one.code == CODES[one.name]
+    }
 
 
 @pytest.mark.parametrize("code", ["", "3.31.0.99", "3.31.0.23 ", "3.31.0", "disconnect", "3.31.0.6", "x" * 10_000])

@@ -27,6 +27,12 @@ def _send() -> typer.Typer:
     return send
 
 
+def _control() -> typer.Typer:
+    from ami_cis.control_client import control
+
+    return control
+
+
 def _read() -> typer.Typer:
     from ami_cis.read_client import read
 
@@ -41,7 +47,7 @@ def _schedule() -> typer.Typer:
 
 app = typer.Typer(
     name="cis",
-    cls=lazy_group({"send": _send, "read": _read, "schedule": _schedule}),
+    cls=lazy_group({"control": _control, "send": _send, "read": _read, "schedule": _schedule}),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

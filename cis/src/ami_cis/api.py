@@ -18,6 +18,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ami_cim.control_names import named_control
+from ami_cim.control_parameters import Limiter, LimiterEmergency, TimeOfUse
+from ami_cim.payloads.control_parameters import ControlParameters
 from ami_cis.meters import Meter
 from ami_cis.readings_api import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome
 from ami_cis.schedules_api import (
@@ -37,6 +40,7 @@ PREFIX = "/api/v1"
 CONTROLS = f"{PREFIX}/controls"
 OPENAPI = f"{PREFIX}/openapi.json"
 MAX_TARGETS = 10_000
+MAX_GROUPS = 100
 
 REFUSALS = (
     HTTPStatus.UNAUTHORIZED,
@@ -59,15 +63,28 @@ Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_print
 Verb = Literal["create", "change", "cancel", "close", "delete"]
 
 
+def _code(text: str) -> str:
+    return named_control(text)
+
+
 class ControlOrder(BaseModel):
-    """One EndDeviceControl for some meters, named by Names.name, by mRID or by the name of their usage point."""
+    """One EndDeviceControl for some meters, named by Names.name, by mRID, by the name of their usage point or by groups."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    code: Text
+    code: Annotated[Text, AfterValidator(_code)]
+    """An EndDeviceControlType, or a name such as demand-reset."""
     meters: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
     mrids: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
     usage_points: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
+    groups: tuple[Text, ...] = Field(default=(), max_length=MAX_GROUPS)
+    """VALUE or TAG=VALUE of the registry of the HES."""
+    usage_point_groups: tuple[Text, ...] = Field(default=(), max_length=MAX_GROUPS)
+    limiter: Limiter | None = None
+    limiter_emergency: LimiterEmergency | None = None
+    time_of_use: TimeOfUse | None = None
+    text: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+    """For the display."""
     verb: Verb = "create"
     asynchronous: bool = False
     message_id: Text | None = None
@@ -75,9 +92,15 @@ class ControlOrder(BaseModel):
 
     @model_validator(mode="after")
     def _has_a_target(self) -> Self:
-        if not (self.meters or self.mrids or self.usage_points):
-            raise ValueError("name at least one of meters, mrids and usage_points")
+        if not (self.meters or self.mrids or self.usage_points or self.groups or self.usage_point_groups):
+            raise ValueError("name at least one of meters, mrids, usage_points, groups and usage_point_groups")
         return self
+
+    @property
+    def parameters(self) -> ControlParameters | None:
+        """What stands in Request."""
+        given = ControlParameters(self.limiter, self.limiter_emergency, self.time_of_use)
+        return given if given.by_element else None
 
     def order(self, known: Sequence[Meter]) -> Order:
         """The same for the workflow; a meter that the configuration knows is given its mRID too."""
@@ -88,8 +111,12 @@ class ControlOrder(BaseModel):
                 *(Target.meter(name, mrids.get(name)) for name in self.meters),
                 *(Target.mrid(mrid) for mrid in self.mrids),
                 *(Target.point(name) for name in self.usage_points),
+                *(Target.group_of(text) for text in self.groups),
+                *(Target.point_group_of(text) for text in self.usage_point_groups),
             ),
             verb=self.verb,
+            parameters=self.parameters,
+            text=self.text,
             asynchronous=self.asynchronous,
             message_id=self.message_id,
             correlation_id=self.correlation_id,

@@ -22,6 +22,7 @@ import zeep.transports
 from lxml import etree
 
 from ami_cim import envelope, media, reading, soap, xml
+from ami_cim.codes import Verb
 from ami_cim.errors import CimError, PeerFault
 from ami_cim.limits import UNKNOWN_PEER
 from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
@@ -192,7 +193,12 @@ class Outbox:
         except (CimError, zeep.exceptions.Error) as error:
             raise OutboxError(f"the request cannot be written: {error}") from error
         query = f"Get{request.header.noun}"
-        if request.query is not None and typed["Request"] is not None and typed["Request"][query] is None:
+        if (
+            request.header.verb == Verb.GET
+            and request.query is not None
+            and typed["Request"] is not None
+            and typed["Request"][query] is None
+        ):
             typed["Request"][query] = {}  # zeep takes an element without content for none
         parts = {part: typed[part] for part in ("Header", "Request", "Payload") if typed[part] is not None}
         return wrapper.localname, parts

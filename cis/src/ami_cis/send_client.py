@@ -76,11 +76,11 @@ def send_control(
     again = f"ask again with --message-id {order.message_id}, which switches nothing twice"
     unknown = f"it is not known what became of the control: {again}"
     outcome = outcome_of(cis, CONTROLS, order, ControlOutcome, if_lost=unknown)
-    sys.stdout.write(outcome.model_dump_json() + "\n" if as_json else _table(outcome))
+    sys.stdout.write(outcome.model_dump_json() + "\n" if as_json else format_outcome(outcome))
     raise typer.Exit(OK if outcome.confirmed else NOT_OK)
 
 
-def _table(outcome: ControlOutcome) -> str:
+def format_outcome(outcome: ControlOutcome) -> str:
     """A headline, and a line for every target and for every error that names none of them."""
     control = CONTROL_WORDS.get(outcome.code, "control")
     result = how_it_ended(outcome.result, unknown=outcome.unknown, not_sent=outcome.not_sent)

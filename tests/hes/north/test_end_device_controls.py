@@ -12,7 +12,7 @@ from ami_cim.control_parameters import Limiter
 from ami_cim.identity import EndDevice, Identified, Identifier, Name, UsagePoint
 from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.payloads.control_parameters import ControlParameters
-from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
+from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls, PanDisplay
 from ami_cim.payloads.opaque import OpaquePayload
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.meters.registry import Registry
@@ -242,7 +242,7 @@ def test_what_a_control_takes_goes_with_its_command() -> None:
     limited, switched = plan(CONTEXT, message, REGISTRY).commands
     assert (limited.operation, parse_body(limited.body)) == ("control", (control_for(LIMIT_SET), LIMIT))
     assert (switched.operation, switched.body) == ("disconnect_control", DISCONNECT)
-    (shown,) = planned(control(TEXT, "M1", text_message="Good morning")).commands
+    (shown,) = planned(control(TEXT, "M1", display=PanDisplay("Good morning"))).commands
     assert parse_body(shown.body) == (control_for(TEXT), "Good morning")
 
 
@@ -255,7 +255,7 @@ def test_a_control_without_what_it_takes_is_refused() -> None:
 def test_what_no_control_takes_is_refused() -> None:
     message = replace(request(control(DISCONNECT, "M1")), query=ControlParameters(limiter=LIMIT))
     assert (refusal(message).code, "Limiter" in (refusal(message).reason or "")) == ("5.2", True)
-    error = refusal(request(control(DISCONNECT, "M1", text_message="Good morning")))
+    error = refusal(request(control(DISCONNECT, "M1", display=PanDisplay("Good morning"))))
     assert error.code == "5.2" and "PanDisplay" in (error.reason or "")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ami_cim.identity import Name
 from ami_cim.message import Header, RequestMessage
-from ami_cim.payloads.end_device_controls import NOUN, EndDeviceControl, EndDeviceControls
+from ami_cim.payloads.end_device_controls import NOUN, EndDeviceControl, EndDeviceControls, PanDisplay
 from ami_cis import events
 from ami_cis.store import SentRequest
 from ami_cis.workflows.exchanges import Ended, Exchanges
@@ -66,8 +66,11 @@ class Controls:
             issuer_tracking_id=message_id,
             end_devices=tuple(target.device for target in order.targets if target.device),
             usage_points=tuple(target.usage_point for target in order.targets if target.usage_point),
+            end_device_groups=tuple(target.group for target in order.targets if target.group),
+            usage_point_groups=tuple(one.usage_point_group for one in order.targets if one.usage_point_group),
+            display=None if order.text is None else PanDisplay(order.text),
         )
-        return RequestMessage(header=header, payload=EndDeviceControls((control,)))
+        return RequestMessage(header=header, query=order.parameters, payload=EndDeviceControls((control,)))
 
     def _sent(self, order: Order, request: RequestMessage) -> SentRequest:
         header = request.header
@@ -89,7 +92,13 @@ def _targets(request: RequestMessage) -> tuple[Target, ...]:
     controls = payload.controls if isinstance(payload, EndDeviceControls) else ()
     devices = [Target(_name(one.names, one.mrid), device=one) for each in controls for one in each.end_devices]
     points = [Target(_name(one.names, one.mrid), usage_point=one) for each in controls for one in each.usage_points]
-    return (*devices, *points)
+    groups = [Target(_name(one.names, one.mrid), group=one) for each in controls for one in each.end_device_groups]
+    of_points = [
+        Target(_name(one.names, one.mrid), usage_point_group=one)
+        for each in controls
+        for one in each.usage_point_groups
+    ]
+    return (*devices, *points, *groups, *of_points)
 
 
 def _name(names: Sequence[Name], mrid: str | None) -> str:

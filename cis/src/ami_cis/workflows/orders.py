@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from ami_cim.control_names import known_controls
 from ami_cim.identity import EndDevice, Identified, Identifier, Name, UsagePoint, mrid_key
+from ami_cim.payloads.control_parameters import ControlParameters
 
 DISCONNECT = "3.31.0.23"
 CONNECT = "3.31.0.18"
-CONTROL_WORDS = {DISCONNECT: "disconnect", CONNECT: "connect"}
+CONTROL_WORDS = {row.code: row.name for row in known_controls()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,9 @@ class Order:
     asynchronous: bool = False
     message_id: str | None = None
     correlation_id: str | None = None
+    parameters: ControlParameters | None = None
+    text: str | None = None
+    """For the display."""
 
 
 @dataclass(frozen=True, slots=True)

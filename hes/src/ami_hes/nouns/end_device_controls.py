@@ -137,7 +137,7 @@ def _executable(control: EndDeviceControl, parameters: Mapping[str, Parameters],
     except UnknownControl as unknown:
         raise Refused(error(unknown.code, unknown.reason)) from None
     beyond = [name for name in control.unsupported if not name.startswith(_IDENTIFYING)]
-    if control.text_message is not None and what.takes != _TEXT:
+    if control.display is not None and what.takes != _TEXT:
         beyond.append(_TEXT)
     if control.end_at is not None:
         beyond.append("primaryDeviceTiming/interval/end")
@@ -160,7 +160,8 @@ def _taken(control: EndDeviceControl, what: Control, parameters: Mapping[str, Pa
     """What its row takes; raises Refused where it is not there."""
     if what.takes is None:
         return None
-    found = control.text_message if what.takes == _TEXT else parameters.get(what.takes)
+    text = None if control.display is None else control.display.text
+    found = text if what.takes == _TEXT else parameters.get(what.takes)
     if found is None:
         where = "its textMessage" if what.takes == _TEXT else "Request/ControlParameters (docs/cim.md)"
         reason = f"Nothing was done: the control {what.code} ({what.name}) needs {what.takes}, in {where}."

@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from pydantic import ConfigDict
+
+_EXACT = ConfigDict(extra="forbid")
+"""Whoever reads them from JSON or TOML lets no other field in."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limiter:
     """A limit of what the meter lets through. `threshold` is in the unit of what the meter monitors (W), without a multiplier."""
+
+    __pydantic_config__ = _EXACT
 
     threshold: Decimal
     over_s: int | None = None
@@ -22,6 +29,8 @@ class Limiter:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimiterEmergency:
     """Another limit for a while, in place of the usual one."""
+
+    __pydantic_config__ = _EXACT
 
     threshold: Decimal
     start_at: datetime | None = None
@@ -35,6 +44,8 @@ class LimiterEmergency:
 class Season:
     """From this day of each year on this week counts; `start` is --MM-DD (xs:gMonthDay)."""
 
+    __pydantic_config__ = _EXACT
+
     name: str
     start: str
     week: str
@@ -43,6 +54,8 @@ class Season:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Week:
     """The numbers of days, Monday first."""
+
+    __pydantic_config__ = _EXACT
 
     name: str
     monday: int
@@ -58,6 +71,8 @@ class Week:
 class DayPeriod:
     """From this local time on (HH:MM) this rate counts."""
 
+    __pydantic_config__ = _EXACT
+
     start: str
     rate: int
 
@@ -65,6 +80,8 @@ class DayPeriod:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
     """A day by its number."""
+
+    __pydantic_config__ = _EXACT
 
     day_id: int
     periods: tuple[DayPeriod, ...] = ()
@@ -74,6 +91,8 @@ class Day:
 class SpecialDay:
     """A day of each year that counts as the day of this number; `date` is --MM-DD (xs:gMonthDay)."""
 
+    __pydantic_config__ = _EXACT
+
     date: str
     day_id: int
 
@@ -81,6 +100,8 @@ class SpecialDay:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeOfUse:
     """A calendar of rates. Without special days those of the meter stay."""
+
+    __pydantic_config__ = _EXACT
 
     name: str
     activate_at: datetime | None = None

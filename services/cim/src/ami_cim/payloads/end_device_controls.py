@@ -12,10 +12,17 @@ from ami_cim import ns
 from ami_cim.identity import END_DEVICE, IDENTIFIED, USAGE_POINT, EndDevice, Identified, UsagePoint
 from ami_cim.payloads import Payload
 from ami_cim.xml import Element
-from ami_cim.xml_fields import Shape, many, moment, prose, reference, text
+from ami_cim.xml_fields import Shape, many, moment, one, prose, reference, text
 from ami_cim.xml_values import local
 
 NOUN = "EndDeviceControls"
+
+
+@dataclass(frozen=True, slots=True)
+class PanDisplay:
+    """What is to be shown; `text` is its textMessage."""
+
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +38,13 @@ class EndDeviceControl:
     usage_points: tuple[UsagePoint, ...] = ()
     end_device_groups: tuple[Identified, ...] = ()
     usage_point_groups: tuple[Identified, ...] = ()
-    text_message: str | None = None
-    """PanDisplay/textMessage"""
+    display: PanDisplay | None = None
     start_at: datetime | None = None
     """primaryDeviceTiming/interval/start"""
     end_at: datetime | None = None
     """primaryDeviceTiming/interval/end"""
     unsupported: tuple[str, ...] = ()
-    """Names of elements that came in and are not carried here, e.g. `PanDisplay`, `primaryDeviceTiming/duration`."""
+    """Names of elements that came in and are not carried here, e.g. `PanPricing`, `primaryDeviceTiming/duration`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class EndDeviceControls(Payload):
     controls: tuple[EndDeviceControl, ...] = ()
 
 
+_DISPLAY = Shape(PanDisplay, (text("textMessage", "text"),))
 _CONTROL = Shape(
     EndDeviceControl,
     (
@@ -55,7 +62,7 @@ _CONTROL = Shape(
         text("issuerID", "issuer_id"),
         text("issuerTrackingID", "issuer_tracking_id"),
         prose("reason", "reason"),
-        text("PanDisplay/textMessage", "text_message"),
+        one("PanDisplay", "display", _DISPLAY),
         reference("EndDeviceControlType", "control_type", mandatory="1.7"),
         many("EndDeviceGroups", "end_device_groups", IDENTIFIED),
         many("EndDevices", "end_devices", END_DEVICE),
