@@ -98,7 +98,9 @@ def client_security(keys: GlobalKeys = KEYS, **more: Any) -> Security:
 def setup(name: str = "M1001", **more: Any) -> MeterSetup:
     title = more.pop("system_title", METER_TITLE)
     identity = Identity(name, f"AMI{name}".encode(), name[1:].encode(), title)
-    return MeterSetup(**{"identity": identity, "model": RESIDENTIAL, "logical_devices": ((1, b"AMIM1001"),)} | more)
+    return MeterSetup(
+        **{"identity": identity, "model": RESIDENTIAL, "further": {}, "logical_devices": ((1, b"AMIM1001"),)} | more
+    )
 
 
 def gmac(**more: Any) -> ManagementAssociation:

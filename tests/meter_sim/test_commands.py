@@ -56,7 +56,8 @@ async def test_faults(tmp_path: Path) -> None:
         assert again["rule"] == made["rule"], "it is what `fault set` takes"
         assert json.loads(await run(url, "fault", "reset", "1")) == {"rules": 1}
         await run(url, "fault", "reset", "2")
-        await run(url, "fault", "set", "silent")
+        named = json.loads(await run(url, "fault", "set", "silent", "meters=M1001,M1002"))
+        assert named["rule"]["meters"] == ["M1001", "M1002"]
         assert json.loads(await run(url, "fault", "reset")) == {"rules": 1, "conditions": 0}
 
 

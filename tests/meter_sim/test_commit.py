@@ -47,7 +47,7 @@ def has_octets(caller: Caller) -> bool:
 async def test_one_write_for_the_answers_of_a_turn_and_before_them(wire: Wire) -> None:
     callers = await opened(wire)
     answered: list[int] = []
-    wire.fleet.commit = wire.fleet.turns._commit = Commit(lambda: answered.append(sum(map(has_octets, callers))))
+    wire.fleet.commit = Commit(lambda: answered.append(sum(map(has_octets, callers))))
     for caller in callers:
         caller.writer.write(caller.connection.send(Get(attribute(IMPORT, 2))))
     for caller in callers:
@@ -57,8 +57,7 @@ async def test_one_write_for_the_answers_of_a_turn_and_before_them(wire: Wire) -
     assert answered == [0], "one write, when nothing had left yet"
 
 
-@pytest.mark.parametrize("gathers", [True, False])
-async def test_a_fault_of_ours_behind_the_write_keeps_no_answer_of_others_back(gathers: bool) -> None:
+async def test_a_fault_of_ours_behind_the_write_keeps_no_answer_of_others_back() -> None:
     class Waiting:
         def __init__(self, number: int) -> None:
             self.number = number
@@ -76,12 +75,8 @@ async def test_a_fault_of_ours_behind_the_write_keeps_no_answer_of_others_back(g
     loop.set_exception_handler(lambda _, what: faults.append(repr(what["exception"])))
 
     def turn() -> None:
-        if gathers:
-            commit.gather()
         for number in range(5):
             commit.hold(Waiting(number))
-        if gathers:
-            commit.end_turn()
 
     loop.call_soon(turn)
     for _ in range(10):

@@ -27,23 +27,12 @@ class Commit:
     def __init__(self, write: Callable[[], None] = lambda: None) -> None:
         self._write = write
         self._waiting: list[Held] = []
-        self._gathering = False
 
     def hold(self, held: Held) -> None:
         """Call back after this turn's write."""
-        if not self._waiting and not self._gathering:
+        if not self._waiting:
             asyncio.get_running_loop().call_soon(self._end_of_turn)
         self._waiting.append(held)
-
-    def gather(self) -> None:
-        """Many connections are served from here on until `end_turn`, so the write need not wait for a turn of its own."""
-        self._gathering = True
-
-    def end_turn(self) -> None:
-        """They have been."""
-        self._gathering = False
-        if self._waiting:
-            self._end_of_turn()
 
     def _end_of_turn(self) -> None:
         waiting, self._waiting = self._waiting, []

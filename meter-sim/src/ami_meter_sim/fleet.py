@@ -25,7 +25,6 @@ from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.population.columns import NO_DUE_TIME, Array
 from ami_meter_sim.population.journal import StateUnusable
 from ami_meter_sim.population.store import Store
-from ami_meter_sim.turns import Turns
 from ami_process.environment import Environment, real_sleep
 from ami_process.events import Event
 
@@ -96,7 +95,6 @@ class Fleet:
         self.environment = environment
         self.die = die
         self.commit = Commit(self.write)
-        self.turns = Turns(self.commit)
         self.store = store
         self._firsts: list[int] = []
         self._live: WeakValueDictionary[int, Meter] = WeakValueDictionary({one.row.index: one for one in meters})

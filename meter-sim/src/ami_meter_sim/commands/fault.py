@@ -13,13 +13,18 @@ fault = typer.Typer(
 )
 
 
+METERS = "meters"
+"""The key whose value is a list of names."""
+
+
 @fault.command("set")
 def set_fault(
     name: Annotated[str, typer.Argument(metavar="FAULT", help="One of `meter-sim faults`.")],
     keys: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="KEY=VALUE ...", help="Further keys as in [[faults]]: seconds=3 when.class=7 share=0.2."
+            metavar="KEY=VALUE ...",
+            help="Further keys as in [[faults]]: seconds=3 when.class=7 share=0.2 meters=ONE,TWO.",
         ),
     ] = None,
     url: Url = DEFAULT_URL,
@@ -52,7 +57,7 @@ def reset_faults(
 
 
 def _put(rule: dict[str, Any], text: str) -> None:
-    """key=value, the value as JSON or else as text; `when.class=7` goes into the table `when`."""
+    """key=value, the value as JSON or else as text, names of meters with commas between; `when.class=7` goes into the table `when`."""
     key, equals, value = text.partition("=")
     if not equals:
         raise typer.BadParameter(f"{text!r} is not key=value")
@@ -61,7 +66,7 @@ def _put(rule: dict[str, Any], text: str) -> None:
     try:
         place[inner] = json.loads(value)
     except ValueError:
-        place[inner] = value
+        place[inner] = value.split(",") if key == METERS else value
 
 
 def _keys(rule: dict[str, Any], table: str = "") -> Iterator[str]:

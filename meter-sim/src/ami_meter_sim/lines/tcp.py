@@ -1,7 +1,5 @@
 """Connections of TCP as an asyncio BufferedProtocol: no task, no stream, and no session until the first octets come.
 
-One that was opened by a client is carried by a `Carrier`, one that a meter has opened by a transport of asyncio.
-
 Strategy: one buffer serves all connections, since what was received is taken out of it in the same turn. A Protocol is handed
 octets that were received into room for 256 kB, which the C library maps and gives back each time: 15 us a frame, and 3 us this way.
 """
@@ -10,38 +8,13 @@ import asyncio
 import socket
 import struct
 from contextlib import suppress
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from ami_meter_sim.lines.addresses import Behind
 from ami_meter_sim.lines.connection import Connection, Service
 
 AT_ONCE = struct.pack("ii", 1, 0)
 """Lingers for no time: the end of the connection is a reset."""
-
-
-class Transport(Protocol):
-    """What carries the octets: the part of `asyncio.Transport` that is used here."""
-
-    def get_extra_info(self, name: str) -> Any:
-        """Of `sockname` and `socket`."""
-
-    def is_closing(self) -> bool:
-        """Whether its end has begun."""
-
-    def write(self, octets: bytes, /) -> None:
-        """Send."""
-
-    def pause_reading(self) -> None:
-        """What comes may wait."""
-
-    def resume_reading(self) -> None:
-        """It is taken again."""
-
-    def close(self) -> None:
-        """End it when everything has left."""
-
-    def abort(self) -> None:
-        """End it now."""
 
 
 class Keeper(Protocol):
@@ -66,7 +39,7 @@ class TcpConnection(Connection, asyncio.BufferedProtocol):
 
     __slots__ = ("_does_not_read", "_keeper", "_own_host", "_paused", "transport")
 
-    transport: Transport
+    transport: asyncio.Transport
 
     def __init__(self, service: Service, keeper: Keeper) -> None:
         super().__init__(service)
@@ -86,11 +59,7 @@ class TcpConnection(Connection, asyncio.BufferedProtocol):
         return self._keeper.behind(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.carried_by(cast(asyncio.Transport, transport))
-
-    def carried_by(self, transport: Transport) -> None:
-        """It is there."""
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self._keeper.made(self)
 
     def get_buffer(self, size_hint: int) -> memoryview:

@@ -4,7 +4,7 @@ Strategy: the parameters are drawn by the same code for one seed and for arrays 
 first second of the tables; before that they would show less.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum, unique
 from typing import Any, NamedTuple
 
@@ -112,7 +112,7 @@ def _sum(parts: Sequence[Part | Charging], installed_ws: Any, seconds: "int | In
 
 def kind_of(seed: int, shares: Mapping[HouseKind, int] = MIXED) -> HouseKind:
     """Which kind of house a seed has, in a population with these shares of each kind; shares are relative, in any unit."""
-    place = draw(key(seed, Stream.PARAMETERS), 0, sum(shares.values()))
+    place = below(key(seed, Stream.PARAMETERS), 0, sum(shares.values()))
     for kind, share in shares.items():
         place -= share
         if place < 0:
@@ -123,27 +123,32 @@ def kind_of(seed: int, shares: Mapping[HouseKind, int] = MIXED) -> HouseKind:
 def weather_of(seed: int) -> tuple[int, int]:
     """Region and size of roof (a number of `tables.ROOFS`) of a seed; whole neighbourhoods may be given one region instead."""
     parameters = key(seed, Stream.PARAMETERS)
-    return draw(parameters, 1, REGIONS), draw(parameters, 2, len(tables.ROOFS))
+    return below(parameters, 1, REGIONS), below(parameters, 2, len(tables.ROOFS))
 
 
 def house(seed: "int | Keys", kind: HouseKind, region: int = 0, roof: int = 0) -> House:
     """The house that belongs to a seed, or to each seed of an array, given its kind, region and size of roof."""
     parameters = key(seed, Stream.PARAMETERS)
-    solar = kind is HouseKind.SOLAR
-    first, second = 200 + draw(parameters, 20, 400), 100 + draw(parameters, 21, 300)
-    capacitive = draw(parameters, 22, 5) == 0
-    tangent = 100 + draw(parameters, 23, 300)
+    solar, drawn = kind is HouseKind.SOLAR, _draw_for(seed)
+    first, second = 200 + drawn(parameters, 20, 400), 100 + drawn(parameters, 21, 300)
+    capacitive = drawn(parameters, 22, 5) == 0
+    tangent = 100 + drawn(parameters, 23, 300)
     return House(
         kind,
         _imports(seed, parameters, kind, region, roof),
         (_part(key(seed, Stream.EXPORT), tables.grid_export(region, roof), _annual(parameters, kind), ()),)
         if solar
         else (),
-        (1_000 + draw(parameters, 24, 8_000)) * KWH_WS,
-        (100 + draw(parameters, 25, 900)) * KWH_WS if solar else 0,
+        (1_000 + drawn(parameters, 24, 8_000)) * KWH_WS,
+        (100 + drawn(parameters, 25, 900)) * KWH_WS if solar else 0,
         (first, second, 1000 - first - second),
         tangent - 2 * tangent * capacitive,
     )
+
+
+def _draw_for(seed: "int | Keys") -> Callable[[Any, int, Any], Any]:
+    """As `draw` for one seed or for arrays, which is found out once."""
+    return below if isinstance(seed, int) else draw
 
 
 def _annual(parameters: Any, kind: HouseKind) -> Any:

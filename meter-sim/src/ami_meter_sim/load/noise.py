@@ -17,6 +17,7 @@ MASK = 0xFFFF_FFFF_FFFF_FFFF
 GOLDEN = 0x9E37_79B9_7F4A_7C15
 _FIRST = 0xBF58_476D_1CE4_E5B9
 _SECOND = 0x94D0_49BB_1331_11EB
+_FOUR = tuple([number * GOLDEN for number in range(4)])
 _U27, _U30, _U31, _U32, _U_GOLDEN, _U_FIRST, _U_SECOND = (
     np.uint64(one) for one in (27, 30, 31, 32, GOLDEN, _FIRST, _SECOND)
 )
@@ -92,8 +93,12 @@ def bell(key: Any, counter: Any, middle: int, half_width: int) -> Any:
     """A draw around a middle, or one for each: the sum of four, within +-half_width, with a standard deviation of 0.29 of it."""
     quarter = half_width // 2 + 1
     if isinstance(key, int) and isinstance(counter, int):
-        first = 4 * counter
-        drawn = below(key, first, quarter) + below(key, first + 1, quarter)
-        return middle - half_width + drawn + below(key, first + 2, quarter) + below(key, first + 3, quarter)
+        first, drawn = key + 4 * counter * GOLDEN, middle - half_width
+        for ahead in _FOUR:  # as `below`, without a call for each: a house has ten of them
+            number = (first + ahead) & MASK
+            number = (number ^ (number >> 30)) * _FIRST & MASK
+            number = (number ^ (number >> 27)) * _SECOND & MASK
+            drawn += ((number ^ (number >> 31)) >> 32) * quarter >> 32
+        return drawn
     draws = [draw(key, 4 * counter + number, quarter) for number in range(4)]
     return middle - half_width + draws[0] + draws[1] + draws[2] + draws[3]

@@ -78,6 +78,17 @@ class Counters:
         self.note(row)
         self._seen = self.send.next_value, self.receive.lowest_acceptable
 
+    def follow(self, row: Row) -> bool:
+        """Cover them, if what is on disk is ahead of the next exchange; False, and nothing is put down, where it is not. Raises StateError."""
+        seen = self.send.next_value, self.receive.lowest_acceptable
+        if seen == self._seen:
+            return True
+        if not self.settled:
+            return False
+        self.note(row)
+        self._seen = seen
+        return True
+
     @property
     def settled(self) -> bool:
         """Whether what is on disk is ahead of everything used so far, with room for the next exchange."""

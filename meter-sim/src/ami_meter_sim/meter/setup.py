@@ -1,34 +1,37 @@
 """What one meter is made of: who it is, who may talk to it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, field
 
 from ami_dlms.association import Security
 from ami_dlms.enums import Mechanism
+from ami_dlms.frozen import frozen
 from ami_meter_sim.load import Site
 from ami_meter_sim.objects.device import Identity
 from ami_packs.model import Model
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ManagementAssociation:
     """The association of the client that may do everything the model allows."""
 
+    _: KW_ONLY
     client_wport: int = 1
     mechanism: Mechanism = Mechanism.LOWEST
     secret: bytes | None = field(default=None, repr=False)
     security: Security | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FurtherAssociation:
     """What an association needs beyond what the model says of it: a secret, or keys, or both."""
 
+    _: KW_ONLY
     secret: bytes | None = field(default=None, repr=False)
     security: Security | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LockOutSetup:
     """After `allowed` wrong keys in a row, None for any number, the management client is left alone for a time that doubles."""
 
@@ -36,17 +39,18 @@ class LockOutSetup:
     first_s: float = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MeterSetup:
     """One meter. `further`: associations of the model that have keys, by name; one that is not here is not offered.
 
     `control_mode` and `time_zone_minutes` count when they differ from the last run's setup.
     """
 
+    _: KW_ONLY
     identity: Identity
     model: Model
     management: ManagementAssociation = ManagementAssociation()
-    further: Mapping[str, FurtherAssociation] = field(default_factory=dict)
+    further: Mapping[str, FurtherAssociation]
     public_client: bool = True
     server_wport: int = 1
     logical_devices: tuple[tuple[int, bytes], ...] = ()

@@ -328,12 +328,12 @@ class Meter:
     def reserve_counters(self) -> None:
         """Write the counters down if what is on disk does not cover the next exchange; in the row they are exact."""
         for one in self._associations.counters_in_use:
-            if one.moved:
+            if not one.follow(self.row):
                 self._cover_counters()
                 return
 
     def _cover_counters(self) -> None:
-        """The same, where one of them was used."""
+        """The same, where more has to be reserved for one of them."""
         moved = [one for one in self._associations.counters_in_use if one.moved]
         unsettled = [one for one in moved if not one.settled]
         if unsettled:

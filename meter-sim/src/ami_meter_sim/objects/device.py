@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult
+from ami_dlms.frozen import frozen
 from ami_dlms.obis import Obis
 from ami_dlms.security import ReceiveCounter
 from ami_meter_sim.clock import MeterClock
@@ -36,7 +37,7 @@ def measures_three_phases(model: Model) -> bool:
     return any("_l3_" in one.value for one in model.objects.values())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """Who the meter says it is."""
 

@@ -172,10 +172,11 @@ def union(one: Intervals, other: Intervals) -> Intervals:
 
 def _powered(device: "Device") -> Iterator[tuple[int, bool]]:
     """Whether there is power from a second on, at first since ever. What went and came within a second counts for nothing, in whatever order it is kept."""
-    steps: Counter[int] = Counter()
+    steps: dict[int, int] = {}
     for kind, step in ((RecordKind.POWER_DOWN, -1), (RecordKind.POWER_UP, 1)):
         for one in records_after_base(device, kind):
-            steps[second_of(one.at)] += step
+            second = second_of(one.at)
+            steps[second] = steps.get(second, 0) + step
     base = base_of(device)
     if base is not None:
         yield base.second, base.powered

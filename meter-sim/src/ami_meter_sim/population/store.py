@@ -159,7 +159,7 @@ class Store:
         """Add a record, whose `meter` and `n` are given here; its `n`."""
         row = self.row(index)
         n = row.last_record + 1
-        record = record._replace(meter=row.number, n=n)
+        record = Happened(row.number, record.kind, n, *record[3:])
         self.journal.add(record)
         row.last_record = n
         self._tail.happened[row.number].append(record)

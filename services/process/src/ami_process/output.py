@@ -16,7 +16,7 @@ NEWLINE = ord("\n")
 LAST_WORDS_S = 1.0
 """How long the end of the process waits for a reader that does not read."""
 
-PAUSE_S = 0.005
+PAUSE_S = 0.02
 """Between two writes: lines of a busy time leave together, so that the thread does not take the interpreter for each of them."""
 
 
@@ -34,14 +34,15 @@ class Output:
         self._torn = False
         self._writing = False
         self._closing = False
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._thread = threading.Thread(target=self._work, name="output", daemon=True)
         self._thread.start()
 
     def write(self, line: str) -> None:
         """Queue a line; from any thread, and without waiting."""
         octets = line.encode("utf-8", "backslashreplace") + b"\n"
-        with self._changed:
+        with self._lock:  # the same lock, without a call of Python
             idle = not self._waiting and not self._dropped
             # after the first dropped line all are dropped until the queue moves, so that the gap has one place
             if self._dropped or self._octets + len(octets) > self._max_octets:
