@@ -21,11 +21,12 @@ from ami_cim.message import RequestMessage, ResponseMessage
 from ami_cim.payloads.meter_readings import MeterReadings
 from ami_cim.payloads.operation_set import OperationSet
 from ami_hes.commands import Outcome
-from ami_hes.jobs.late_orders import parse_message
+from ami_hes.jobs import Backoff
+from ami_hes.jobs.order_messages import parse_message
 from ami_hes.operation_sets import MOST_OCTETS
 from ami_hes.outbox import format_answer
 from ami_hes.settings import PartnerSettings
-from ami_hes.store import Database, assume_the_worst
+from ami_hes.store import Database, StoredRequest, assume_the_worst
 
 
 def read(octets: bytes) -> ResponseMessage:
@@ -308,19 +309,24 @@ async def test_a_set_whose_answer_cannot_be_written_has_another_one_and_is_not_d
 async def test_a_set_that_is_a_fault_of_ours_each_time_keeps_no_other_back_and_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def parsed(octets: bytes) -> RequestMessage:
-        if b"set-1" in octets:
-            raise LocalError("It can't be read")
-        return parse_message(octets)
+    def parsed(octets: bytes, order: StoredRequest) -> RequestMessage:
+        if order.request_id == "set-1":
+            raise LookupError("a fault of ours")
+        return parse_message(octets, order)
 
     monkeypatch.setattr("ami_hes.jobs.late_orders.parse_message", parsed)
+    monkeypatch.setattr("ami_hes.jobs.late_orders._PAUSES", Backoff(0.01, 0.01, 3))
     cis, events = Cis(), list[Any]()
     async with cis.serving(), north(tmp_path, events=events) as hes:
         for number, name in ((1, "M1"), (2, "M2")):
             octets = later(cis, control(DISCONNECT, name), message_id=f"set-{number}")
             assert texts((await hes.post(octets, GENERIC)).content, "code") == ["0.3"]
-        assert texts(await asyncio.wait_for(cis.taken.get(), 30), "CorrelationID") == ["set-2"]
-        assert {one["message_id"] for one in events if one["event"] == "answer_failed"} == {"set-1"}
+        assert texts(await cis.taken.get(), "CorrelationID") == ["set-2"]
+        last = await cis.taken.get()
+        assert texts(last, "CorrelationID") == ["set-1"]
+        assert (texts(last, "Result"), texts(last, "code")) == (["FAILED"], ["5.3"])
+        assert "by a fault of its own" in texts(last, "reason")[0]
+        assert [one["message_id"] for one in events if one["event"] == "answer_failed"] == ["set-1"] * 3
         assert [one.meter.name for one in hes.meters.commands] == ["M2"]
 
 

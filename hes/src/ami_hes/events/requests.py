@@ -83,6 +83,18 @@ class RequestTooCostly(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptMessageUnusable(Event):
+    """An acknowledged message is not in the store as it was kept; its sender gets a reply that says so, and nothing more of it is done."""
+
+    severity: ClassVar[Severity | None] = "error"
+
+    message_id: str
+    """Of the request."""
+    reason: str
+    """How that is seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerInvalid(Event):
     """An answer could not be written, and its receiver got another one that says so."""
 
@@ -94,6 +106,18 @@ class AnswerInvalid(Event):
     """What is wrong with it."""
     exception: str | None = None
     """The traceback of the fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerUnusable(Event):
+    """An answer is not in the store as it was kept; who asks for it gets one that says so."""
+
+    severity: ClassVar[Severity | None] = "error"
+
+    message_id: str
+    """Of the request."""
+    reason: str
+    """How that is seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

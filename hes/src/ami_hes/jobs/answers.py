@@ -4,6 +4,7 @@ Handed on is a reply job where the answer goes to a reply address, else an event
 is large is written by a process of its own (`ami_hes.jobs.answer_writing`), some meters at a time.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -13,9 +14,8 @@ from lxml import etree
 
 from ami_cim.codes import Level, Verb
 from ami_cim.envelope import REQUEST_MESSAGE
-from ami_cim.errors import CimError
-from ami_cim.message import Reply, ReplyError
-from ami_cim.schema import Schemas
+from ami_cim.errors import CimError, InvalidMessage
+from ami_cim.message import Reply, ReplyError, ResponseMessage
 from ami_cim.spoken import Speech, spoken
 from ami_hes import events
 from ami_hes.engine import ANSWERED
@@ -33,12 +33,18 @@ from ami_hes.jobs.answer_writing import (
 )
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.rows import context_of, parse_errors, worked
-from ami_hes.outbox import format_answer
+from ami_hes.nouns import Refused, error
+from ami_hes.outbox import format_answer, parse_answer
 from ami_hes.served import OPERATIONS
 from ami_hes.store import Completed, StoredAnswer, StoredCommand, StoredRequest
 from ami_process.events import format_fault
-from ami_process.worker import Worker, WorkerBusy, WorkerLost
+from ami_process.store.columns import AlteredOctets
+from ami_process.worker import Worker, WorkerBusy, WorkerFailed, WorkerLost
 
+_ALTERED = (
+    "The request with this MessageID was accepted, and its answer is not in the head-end's store as it was kept: {}. That says nothing of "
+    "what came of the request; look at the meters."
+)
 _UNWRITTEN = "The request was worked, but its answer could not be written; look at the head-end system's events."
 LIGHT = 32_768
 """Characters of payloads that are written on the event loop; they become several times as many octets of XML, in some 30 ms."""
@@ -76,18 +82,37 @@ class Writing:
 class KeptAnswer:
     """An answer that is kept, to be given in an HTTP response."""
 
+    request_id: str
     octets: bytes
     typed: bool
     """Whether it is kept as the noun's own message."""
     writing: Writing
-    schemas: Schemas
+    context: Context
 
     async def written(self, wrapper: etree.QName, speech: Speech) -> bytes:
-        """As the response to a request in this wrapper, spelled so; what is large is not read here."""
+        """As the response to a request in this wrapper, spelled so; what is large is not read here. Raises CimError."""
         if wrapper == REQUEST_MESSAGE and not self.typed and speech.is_ours:
             return self.octets
+        try:
+            return await self._rewritten(wrapper, speech)
+        except (InvalidMessage, WorkerFailed) as problem:
+            raise self._unusable(problem) from None
+
+    async def parsed(self) -> ResponseMessage:
+        """What it says; raises CimError."""
+        try:
+            return await asyncio.to_thread(parse_answer, self.octets)
+        except InvalidMessage as problem:
+            raise self._unusable(problem) from None
+
+    def _unusable(self, problem: InvalidMessage | WorkerFailed) -> CimError:
+        why = f"it can't be read ({problem.reason})" if isinstance(problem, InvalidMessage) else "it can't be read"
+        self.context.emit(events.AnswerUnusable(message_id=self.request_id, reason=str(problem)))
+        return CimError("5.3", _ALTERED.format(why))
+
+    async def _rewritten(self, wrapper: etree.QName, speech: Speech) -> bytes:
         if len(self.octets) <= LIGHT_ANSWER:
-            return spoken(rewrite(self.octets, wrapper, self.schemas), speech)
+            return spoken(rewrite(self.octets, wrapper, self.context.schemas), speech)
         try:
             head, room = format_wrapper(wrapper, speech), GROWTH * len(self.octets)
             return await self.writing.worker.call(head, self.octets, room=room)
@@ -103,9 +128,13 @@ class AnswerMaker:
         self._context = context
         self._writing = writing
 
-    def kept(self, octets: bytes, *, typed: bool) -> KeptAnswer:
-        """A kept answer, for who waits for it."""
-        return KeptAnswer(octets, typed, self._writing, self._context.schemas)
+    def kept(self, request_id: str, octets: bytes, *, typed: bool) -> KeptAnswer:
+        """A kept answer, for who waits for it; raises Refused for one that is not there as it was kept."""
+        if isinstance(octets, AlteredOctets):
+            why = "it can't be unpacked"
+            self._context.emit(events.AnswerUnusable(message_id=request_id, reason=why))
+            raise Refused(error("5.3", _ALTERED.format(why)))
+        return KeptAnswer(request_id, octets, typed, self._writing, self._context)
 
     def is_light(self, completed: Completed) -> bool:
         """Whether its answer is written so fast that it need not leave the event loop; what was created by itself has none of the values."""

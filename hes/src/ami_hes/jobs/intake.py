@@ -14,14 +14,15 @@ from ami_hes.engine import Stopping
 from ami_hes.jobs.answers import AnswerMaker, KeptAnswer
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Lanes
-from ami_hes.jobs.late_orders import LateOrders, format_message
+from ami_hes.jobs.late_orders import LateOrders
+from ami_hes.jobs.order_messages import format_message
 from ami_hes.jobs.redelivery import owe_again
 from ami_hes.jobs.rows import context_of, digest, format_errors, nonce_digest
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns import Partner, Plan, Refused, Report, RequestContext, check, error, partner_of
 from ami_hes.nouns.kept_partners import format_partner, parse_partner
 from ami_hes.operation_sets import Ask
-from ami_hes.outbox import format_answer, parse_answer
+from ami_hes.outbox import format_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
 from ami_hes.served import NOUNS, OPERATIONS, Parts, check_of, noun_of, orders_of
 from ami_hes.store import NonceUsed, SpentId, StoredAnswer, StoredRequest, StoreUnavailable
@@ -35,11 +36,6 @@ _SPENT = (
 _FINISHED = "The request is kept and will be finished, but its answer can't be given now."
 _CARRIED_OUT_AGAIN = (
     "The request is kept; whether it was carried out is not known, and it is carried out when it comes again."
-)
-
-_IN_QUESTION = (
-    "The head-end's store was restored from a copy that was made after this message was acknowledged. All of it, some of it or none may have "
-    "been done since; nothing more of it is done. Look at the meters, and ask for what is still to be done by other messages."
 )
 
 MOST_SHOWN = 20
@@ -103,7 +99,7 @@ class Intake:
         answer = await self.handle(message)
         if not isinstance(answer, KeptAnswer):
             return answer, 0
-        return await asyncio.to_thread(parse_answer, answer.octets), len(answer.octets)
+        return await answer.parsed(), len(answer.octets)
 
     async def _handle(self, message: RequestMessage) -> KeptAnswer:
         header = message.header
@@ -144,11 +140,11 @@ class Intake:
         self, message: RequestMessage, asked: str, kept: StoredRequest | None, check: Callable[[RequestMessage], object]
     ) -> KeptAnswer:
         """Kept and acknowledged, to be carried out by itself; one after the other, so that they are counted."""
-        octets = await asyncio.to_thread(format_message, message, self._context.now())
+        octets = await asyncio.to_thread(format_message, message, message.header.message_id or "")
         async with self.late.entrance:
             if kept is None:
                 check(message)
-                self.late.check_room(octets)
+                self.late.check_room(message.header.source, octets)
                 kept = await self._keep_order(message, asked)
             if kept.digest != asked or kept.answer is not None:
                 return await self._same_again(kept, asked)
@@ -171,11 +167,12 @@ class Intake:
     async def _carried_out(self, request: StoredRequest, message: RequestMessage) -> KeptAnswer:
         return await self._answer(await self._order(request, message))
 
-    async def _order(self, request: StoredRequest, message: RequestMessage | None) -> StoredRequest:
-        """Carry it out and keep its answer; None: it may have been carried out already, and is not again."""
+    async def _order(self, request: StoredRequest, message: RequestMessage | ReplyError) -> StoredRequest:
+        """Carry it out and keep its answer; an error in place of its message is the answer."""
         context = self._context
-        reply, payload = Reply(result="FAILED", errors=(error("5.3", _IN_QUESTION),)), None
-        if message is not None:
+        if isinstance(message, ReplyError):
+            reply, payload = Reply(result="FAILED", errors=(message,)), None
+        else:
             reply, payload = await self._reported(request, message)
         late = request.reply_address is not None
         typed = late and parse_partner(request.partner).typed_reply
@@ -229,7 +226,7 @@ class Intake:
         """The answer to a request that is kept: from here on nothing may say that it was refused. `without` is said where there is none."""
         try:
             return await answer
-        except CimError:
+        except (CimError, Refused):
             raise
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
             failed = CimError("5.1", f"{without} Ask again with the same MessageID.")
@@ -252,11 +249,11 @@ class Intake:
     async def _answer(self, request: StoredRequest) -> KeptAnswer:
         typed = request.reply_address is not None and parse_partner(request.partner).typed_reply
         if request.acknowledgement is not None and not await self._is_dead_letter(request):
-            return self._answers.kept(request.acknowledgement, typed=typed)
+            return self._answers.kept(request.request_id, request.acknowledgement, typed=typed)
         if request.acknowledgement is not None and await self._is_posted_again(request):
-            return self._answers.kept(request.acknowledgement, typed=typed)
+            return self._answers.kept(request.request_id, request.acknowledgement, typed=typed)
         if request.answer is not None:
-            return self._answers.kept(request.answer, typed=typed)
+            return self._answers.kept(request.request_id, request.answer, typed=typed)
         return await self._wait(request)
 
     async def _wait(self, request: StoredRequest) -> KeptAnswer:
@@ -264,7 +261,7 @@ class Intake:
         within_s = max(0.0, context.environment.real_seconds_until(request.deadline_at)) + ANSWER_GRACE_S
         try:
             octets = await context.engine.answers.wait(request.request_id, within_s)
-            return self._answers.kept(octets, typed=False)
+            return self._answers.kept(request.request_id, octets, typed=False)
         except Stopping:
             raise _stopping(accepted=True) from None
 

@@ -1,23 +1,23 @@
 """Orders that take as long as meters do and were acknowledged: carried out from their kept messages, in this life of the process or the next.
 
 Those of one sender (Header.Source) are carried out one after the other, in the order in which they were accepted; different senders don't
-wait for each other. One that can't go on now, because the store does not take it, is tried again until it is answered. What it had done by
-then is known by the requests that it has made, so none of that is done twice.
+wait for each other, and none may have so many waiting that no other gets in. One that can't go on now, because the store does not take it,
+is tried again until it is answered. What it had done by then is known by the requests that it has made, so none of that is done twice. One
+that fails by a fault of ours is set aside, so that the next go on, and is tried a few times. One whose message is not there as it was
+kept is answered at once, and so is at its end every one that can't be carried out: its sender gets a reply in any case.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass
 
-from ami_cim import envelope, soap
 from ami_cim.errors import CimError
-from ami_cim.limits import Limits
-from ami_cim.message import RequestMessage
+from ami_cim.message import ReplyError, RequestMessage
 from ami_hes import events
 from ami_hes.jobs.backoff import Backoff
 from ami_hes.jobs.context import Context
+from ami_hes.jobs.order_messages import Altered, parse_message
 from ami_hes.nouns import Refused, error
 from ami_hes.store import StoredRequest, StoreUnavailable
 from ami_process.environment import real_sleep
@@ -27,27 +27,33 @@ MOST = 100
 """Orders that wait or are carried out."""
 MOST_OCTETS = 100_000_000
 """Of all their messages."""
-_PAUSES = Backoff(0.5, 60.0, 1)
+_PAUSES = Backoff(0.5, 60.0, 5)
+"""As many attempts has an order that fails by a fault of ours."""
 
-CarryOut = Callable[[StoredRequest, RequestMessage | None], Awaitable[object]]
-"""Carries an order out and keeps its answer; None in place of one of which nothing may be done, since it may be done already.
+_RESTORED = (
+    "The head-end's store was restored from a copy that was made after this message was acknowledged. All of it, some of it or none may have "
+    "been done since; nothing more of it is done. Look at the meters, and ask for what is still to be done by other messages."
+)
+_UNUSABLE = (
+    "This message was acknowledged, and the head-end has not kept it as it came: {}. All of it, some of it or none may have been done before "
+    "that was seen; nothing more of it is done. Look at the meters, and ask for what is still to be done by other messages."
+)
+_FAULTY = (
+    "This message was acknowledged, and the head-end fails to carry it out by a fault of its own; look at its events. All of it, some of it or "
+    "none may have been done. Look at the meters, and ask for what is still to be done by other messages."
+)
+
+CarryOut = Callable[[StoredRequest, RequestMessage | ReplyError], Awaitable[object]]
+"""Carries an order out and keeps its answer; of one that has an error in place of its message nothing is done, and the error is the answer.
 
 Raises CimError and StoreUnavailable where it has to be carried out again."""
 
 
-def format_message(message: RequestMessage, accepted_at: datetime) -> bytes:
-    """A message as it is kept. It was valid as it came, so it is not validated again; what we always write in a header and a sender need
-    not is filled in."""
-    header = message.header
-    filled = replace(
-        header, timestamp=header.timestamp or accepted_at, correlation_id=header.correlation_id or header.message_id
-    )
-    return soap.wrap(envelope.format_request(replace(message, header=filled), envelope.REQUEST_MESSAGE))
-
-
-def parse_message(octets: bytes) -> RequestMessage:
-    """What `format_message` wrote."""
-    return envelope.parse_request(soap.unwrap(octets, Limits(octets=len(octets), nodes=len(octets)))).message
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    source: str
+    octets: int
+    """Of its message."""
 
 
 class LateOrders:
@@ -57,8 +63,10 @@ class LateOrders:
         self._context = context
         self._carry_out = carry_out
         self._lines: dict[str, deque[str]] = {}
-        self._octets: dict[str, int] = {}
-        """By request, what its message has; those that wait and those that are carried out."""
+        self._orders: dict[str, _Waiting] = {}
+        """By request, those that wait, are carried out or are set aside."""
+        self._faults: Counter[str] = Counter()
+        """By request, how often it has failed by a fault of ours."""
         self._group: asyncio.TaskGroup | None = None
         """None until work begins."""
         self.entrance = asyncio.Lock()
@@ -67,7 +75,7 @@ class LateOrders:
     async def open(self) -> None:
         """What an earlier life has left; before any request is taken."""
         for one in await self._context.messages.waiting():
-            self._add(one.request_id, one.source, one.octets)
+            self._add(one.request_id, one.source or "", one.octets)
 
     async def work(self) -> None:
         """Until cancelled."""
@@ -77,56 +85,94 @@ class LateOrders:
                 group.create_task(self._work_off(source))
             await asyncio.Event().wait()
 
-    def check_room(self, octets: bytes) -> None:
-        """Raises Refused where one more would be too many."""
-        if len(self._octets) >= MOST or sum(self._octets.values()) + len(octets) > MOST_OCTETS:
-            reason = f"{len(self._octets)} acknowledged messages are still carried out; nothing was accepted. Try again later."
-            raise Refused(error("3.2", reason))
+    def check_room(self, source: str | None, octets: bytes) -> None:
+        """Raises Refused where one more would be too many: a sender may have as many as there are still places, so that one is left for others."""
+        theirs = [one.octets for one in self._orders.values() if one.source == (source or "")]
+        places = MOST - len(self._orders)
+        room = MOST_OCTETS - sum(one.octets for one in self._orders.values())
+        if places <= 0 or len(octets) > room:
+            who = f"{len(self._orders)} acknowledged messages are"
+        elif len(theirs) >= places or sum(theirs) + len(octets) > room:
+            who = f"{len(theirs)} acknowledged messages of this sender, as many as it may have beside others, are"
+        else:
+            return
+        raise Refused(error("3.2", f"{who} still carried out; nothing was accepted. Try again later."))
 
     async def put(self, request: StoredRequest, octets: bytes) -> None:
         """Keep the message of an accepted request, and have it carried out; the same one again changes nothing."""
         await self._context.messages.keep(request.request_id, octets)
-        if request.request_id not in self._octets:
-            self._add(request.request_id, request.source, len(octets))
+        if request.request_id not in self._orders:
+            self._add(request.request_id, request.source or "", len(octets))
 
-    def _add(self, request_id: str, source: str | None, octets: int) -> None:
-        self._octets[request_id] = octets
-        line = self._lines.get(source or "")
+    def _add(self, request_id: str, source: str, octets: int) -> None:
+        self._orders[request_id] = _Waiting(source, octets)
+        self._line_up(request_id, source)
+
+    def _line_up(self, request_id: str, source: str) -> None:
+        line = self._lines.get(source)
         if line is not None:
             line.append(request_id)
             return
-        self._lines[source or ""] = deque([request_id])
+        self._lines[source] = deque([request_id])
         if self._group is not None:
-            self._group.create_task(self._work_off(source or ""))
+            self._group.create_task(self._work_off(source))
 
     async def _work_off(self, source: str) -> None:
-        """All of one sender; one that fails by a fault of ours keeps the others back no longer than one attempt."""
+        """All of one sender."""
         line, failures = self._lines[source], 0
         while line:
-            try:
-                await self._carried_out(line[0])
-            except Exception as problem:  # noqa: BLE001  # reported, with its traceback
-                failures += 1
-                if not _is_for_now(problem):
-                    self._context.emit(events.AnswerFailed(message_id=line[0], exception=format_fault(problem)))
-                    line.rotate(-1)
-            else:
+            if await self._is_over(line[0]):
+                line.popleft()
                 failures = 0
-                del self._octets[line.popleft()]
-            if failures:
+            else:
+                failures += 1
                 await real_sleep(_PAUSES.pause_s(failures))
         del self._lines[source]
+
+    async def _is_over(self, request_id: str) -> bool:
+        """Whether the next of its sender may be carried out: this one is answered, or set aside after a fault of ours."""
+        try:
+            await self._carried_out(request_id)
+        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+            if _is_for_now(problem):
+                return False
+            self._context.emit(events.AnswerFailed(message_id=request_id, exception=format_fault(problem)))
+            self._set_aside(request_id)
+        else:
+            del self._orders[request_id]
+            del self._faults[request_id]
+        return True
+
+    def _set_aside(self, request_id: str) -> None:
+        self._faults[request_id] += 1
+        if self._group is not None:
+            self._group.create_task(self._again(request_id, _PAUSES.pause_s(self._faults[request_id])))
+
+    async def _again(self, request_id: str, after_s: float) -> None:
+        await real_sleep(after_s)
+        self._line_up(request_id, self._orders[request_id].source)
 
     async def _carried_out(self, request_id: str) -> None:
         context = self._context
         request = await context.results.find(request_id)
         if request is not None and request.answer is None:
-            kept = await context.messages.read(request_id)
-            if kept is None:
-                raise LookupError(f"the message of {request_id} is not kept")
-            message = None if kept.in_question else await asyncio.to_thread(parse_message, kept.octets)
-            await self._carry_out(request, message)
+            await self._carry_out(request, await self._message_of(request))
         await context.messages.drop(request_id)
+
+    async def _message_of(self, request: StoredRequest) -> RequestMessage | ReplyError:
+        """Its kept message, or the answer to one that may not be carried out."""
+        kept = await self._context.messages.read(request.request_id)
+        if self._faults[request.request_id] >= _PAUSES.attempts:
+            return error("5.3", _FAULTY)
+        if kept is not None and kept.in_question:
+            return error("5.3", _RESTORED)
+        try:
+            if kept is None:
+                raise Altered("it is not there any more")
+            return await asyncio.to_thread(parse_message, kept.octets, request)
+        except Altered as problem:
+            self._context.emit(events.KeptMessageUnusable(message_id=request.request_id, reason=str(problem)))
+            return error("5.3", _UNUSABLE.format(problem))
 
 
 def _is_for_now(problem: Exception) -> bool:

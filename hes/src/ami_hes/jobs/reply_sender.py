@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
 
+from ami_cim.errors import InvalidMessage
 from ami_cim.spoken import Speech, late, spoken
 from ami_hes import events
 from ami_hes.engine import Delivery, ReplyJob
@@ -23,6 +24,7 @@ from ami_hes.reply_hosts import NoAnswer, NotAllowed, NotAnAddress, NotTaken, or
 from ami_hes.store import StoredRequest
 from ami_process.environment import real_sleep
 from ami_process.events import Event
+from ami_process.store.columns import AlteredOctets
 
 ROOM = 100
 """Replies that are posted at once."""
@@ -86,6 +88,10 @@ class ReplySender:
         except NoAnswer as problem:
             await self._no_answer(post, str(problem))
             return
+        except Unusable as problem:
+            self._destinations.answered(post)
+            await self._give_up(post.item, f"what was to be posted is not in the store as it was kept: {problem}")
+            return
         except (NotTaken, NotAllowed) as problem:
             self._destinations.answered(post)
             await self._refused(post.item, problem)
@@ -103,8 +109,7 @@ class ReplySender:
         """Post the parts in order, each after the one before it was taken; a restarted process goes on where the last one ended."""
         request_id, results = post.item.job.request_id, self._context.results
         while (part := await results.next_part(request_id)) is not None:
-            octets = part.octets if speech.is_ours else await asyncio.to_thread(spoken, part.octets, speech)
-            await self._post(post, way(octets))
+            await self._post(post, way(await _spoken(part.octets, speech)))
             if part.last:
                 return
             await results.part_taken(request_id, part.number)
@@ -183,6 +188,22 @@ class ReplySender:
                 message_id=job.request_id, address=job.address, reason=reason, attempts=attempts, after_s=after_s
             )
         )
+
+
+class Unusable(Exception):
+    """What is kept can't be posted, now or later; the text says why."""
+
+
+async def _spoken(octets: bytes, speech: Speech) -> bytes:
+    """A kept message as its receiver has it."""
+    if isinstance(octets, AlteredOctets):
+        raise Unusable("it can't be unpacked")
+    if speech.is_ours:
+        return octets
+    try:
+        return await asyncio.to_thread(spoken, octets, speech)
+    except InvalidMessage as problem:
+        raise Unusable(f"it can't be read: {problem}") from None
 
 
 def _destination(address: str) -> str:

@@ -26,8 +26,15 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class AlteredOctets(bytes):
+    """In place of octets that are not kept any more as they were: none."""
+
+
 class PackedOctets(TypeDecorator[bytes]):
-    """The octets of a text, kept with zlib (RFC 1950) where they are many. What an earlier version has kept as it is, is read as it is."""
+    """The octets of a text, kept with zlib (RFC 1950) where they are many. What an earlier version has kept as it is, is read as it is.
+
+    Where they can't be unpacked, AlteredOctets come: the rest of their row can be read still.
+    """
 
     impl = LargeBinary
     cache_ok = True
@@ -38,9 +45,16 @@ class PackedOctets(TypeDecorator[bytes]):
         return _PACKED + zlib.compress(value, _LEVEL)
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> bytes | None:
-        if value is None or not value.startswith(_PACKED):
+        if value is None:
+            return None
+        if not isinstance(value, bytes):  # SQLite keeps in a column whatever it is given
+            return AlteredOctets()
+        if not value.startswith(_PACKED):
             return value
-        return zlib.decompress(value[len(_PACKED) :])
+        try:
+            return zlib.decompress(value[len(_PACKED) :])
+        except zlib.error:
+            return AlteredOctets()
 
 
 def _in_utc(moment: datetime) -> datetime:
