@@ -288,7 +288,7 @@ def test_columns_share_their_qualities_and_have_no_empty_column() -> None:
     assert IntervalColumns(values=("1",)).qualities(0) == ()
 
 
-LITERAL = "<IntervalReadings/>"
+LITERAL = "<MeterReading/>"
 
 
 def parsed_and_validated(payload: MeterReadings) -> bytes:
@@ -301,19 +301,32 @@ def parsed_and_validated(payload: MeterReadings) -> bytes:
 
 @FEW
 @given(READINGS)
-def test_rows_beside_the_tree_are_the_same_as_in_it_which_is_valid(payload: MeterReadings) -> None:
+def test_readings_beside_the_tree_are_the_same_as_in_it_which_is_valid(payload: MeterReadings) -> None:
     assert written(payload) == parsed_and_validated(payload)
 
 
 @FEW
 @given(READINGS)
-def test_rows_that_are_taken_out_of_octets_are_put_back(payload: MeterReadings) -> None:
+def test_readings_that_are_taken_out_of_octets_are_put_back(payload: MeterReadings) -> None:
     octets = written(payload)
-    without, rows = take_out(octets)
-    assert len(rows) == sum(len(one.columns) > 0 for each in payload.meter_readings for one in each.blocks)
-    assert put_back(without, rows) == octets
-    left = [one.columns for each in readings_of(without).meter_readings for one in each.blocks]
-    assert {len(one) for one in left} <= {0, 1} and {value for one in left for value in one.values} <= {None}
+    without, readings = take_out(octets)
+    assert bool(readings) == bool(payload.meter_readings)
+    assert put_back(without, readings) == octets
+    left = (MeterReading(),) if payload.meter_readings else ()
+    assert readings_of(without) == replace(payload, meter_readings=left)
+
+
+def test_a_reading_with_a_reason_or_an_element_that_there_is_not_is_not_written() -> None:
+    wrong = (
+        MeterReading(readings=(Reading(reading_type=ENERGY, reason="curiosity"),)),
+        MeterReading(unsupported=("EndDeviceEvents",)),
+        MeterReading(meter=EndDevice(names=(Name(name="n", authority="a"),))),
+        MeterReading(readings=(Reading(reading_type=ENERGY, taken_at=NOW.replace(tzinfo=None)),)),
+        MeterReading(readings=(Reading(reading_type="\x01"),)),
+    )
+    for one in wrong:
+        with pytest.raises(LocalError):
+            written(MeterReadings((one,)))
 
 
 def test_an_answer_in_another_wrapper_is_what_is_read_and_written_whole() -> None:
@@ -321,9 +334,7 @@ def test_an_answer_in_another_wrapper_is_what_is_read_and_written_whole() -> Non
         reading_type=PROFILE,
         columns=IntervalColumns(values=("1", None), quality_sets=((Quality(code=LITERAL),),), quality_of=(0, 0)),
     )
-    meter = MeterReading(
-        meter=EndDevice(LITERAL, (Name(name="<IntervalBlocks><ReadingType ref"),)), blocks=(block, block)
-    )
+    meter = MeterReading(meter=EndDevice(LITERAL, (Name(name="<MeterReading>"),)), blocks=(block, block))
     payload = MeterReadings((meter, MeterReading(readings=(Reading(reading_type=ENERGY, value="1"),))))
     message = ResponseMessage(header=replace(HEADER, verb="reply"), reply=Reply(result="OK"), payload=payload)
     octets = wire.write_response(message, envelope.RESPONSE_MESSAGE, SCHEMAS)

@@ -162,9 +162,9 @@ def format_worked(worked: Sequence[Worked]) -> bytes:
 
 
 def rewrite(octets: bytes, wrapper: etree.QName, schemas: Schemas) -> bytes:
-    """A kept answer as the response to a request in this wrapper; the rows of its blocks are not read."""
-    octets, rows = take_out(octets)
-    return put_back(wire.write_response(parse_answer(octets), wrapper, schemas), rows)
+    """A kept answer as the response to a request in this wrapper; what was read of meters is taken as it is."""
+    octets, readings = take_out(octets)
+    return put_back(wire.write_response(parse_answer(octets), wrapper, schemas), readings)
 
 
 def format_wrapper(wrapper: etree.QName, speech: Speech) -> bytes:

@@ -1,7 +1,7 @@
 """From octets to messages and back: the entry point for both ends of the wire.
 
-Inwards: bounded parsing, SOAP, the leniencies below, XSD validation, message. Outwards: message, XSD validation, SOAP; the rows of interval
-blocks stay beside the tree (`payloads/rows_apart.py`).
+Inwards: bounded parsing, SOAP, the leniencies below, XSD validation, message. Outwards: message, XSD validation, SOAP; what was read
+of meters stays beside the tree (`payloads/rows_apart.py`).
 Lenient towards verbs with capitals or white space around them (met in the field, the schema would refuse them), towards the
 older order inside the Pan elements of a control, and towards a gzipped payload, which is unpacked before validation; strict in
 all that is sent. `limits` is what the endpoint takes from the peer, `charset` what came with the octets."""
@@ -77,28 +77,28 @@ def write_request(message: RequestMessage, wrapper: etree.QName, schemas: Schema
 
 def write_response(message: ResponseMessage, wrapper: etree.QName, schemas: Schemas) -> bytes:
     """A response in a SOAP envelope; `wrapper` is the request's."""
-    payload, rows = set_apart(message.payload)
-    element = envelope.format_response(replace(message, payload=payload) if rows else message, wrapper)
-    return put_back(_write(element, schemas), rows)
+    payload, readings = set_apart(message.payload)
+    element = envelope.format_response(replace(message, payload=payload) if readings else message, wrapper)
+    return put_back(_write(element, schemas), readings)
 
 
 def write_event(message: EventMessage, wrapper: etree.QName, schemas: Schemas) -> bytes:
     """An event in a SOAP envelope."""
-    element, rows = _format_event(message, wrapper)
-    return put_back(_write(element, schemas), rows)
+    element, readings = _format_event(message, wrapper)
+    return put_back(_write(element, schemas), readings)
 
 
 def write_event_document(message: EventMessage, wrapper: etree.QName, schemas: Schemas) -> bytes:
     """An event as a document of its own, without a SOAP envelope: what goes into a file."""
-    element, rows = _format_event(message, wrapper)
+    element, readings = _format_event(message, wrapper)
     schemas.validate_own(element)
-    return put_back(etree.tostring(element, xml_declaration=True, encoding="UTF-8"), rows)
+    return put_back(etree.tostring(element, xml_declaration=True, encoding="UTF-8"), readings)
 
 
 def _format_event(message: EventMessage, wrapper: etree.QName) -> tuple[Element, list[bytes]]:
-    """Its element, and the rows of its blocks beside it."""
-    payload, rows = set_apart(message.payload)
-    return envelope.format_event(replace(message, payload=payload) if rows else message, wrapper), rows
+    """Its element, and the MeterReadings beside it."""
+    payload, readings = set_apart(message.payload)
+    return envelope.format_event(replace(message, payload=payload) if readings else message, wrapper), readings
 
 
 def write_fault(error: CimError) -> bytes:

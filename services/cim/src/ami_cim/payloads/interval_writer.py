@@ -15,10 +15,9 @@ from lxml import etree
 from ami_cim.errors import LocalError
 from ami_cim.payloads.interval_columns import IntervalColumns
 from ami_cim.quality import Quality
-from ami_cim.xml import Element, format_datetime, is_printable, printable
+from ami_cim.xml import Element, printable
+from ami_cim.xml_text import BEYOND, demand_printable, moment_text, quoted, text_of
 
-_BEYOND = {"\r": "&#13;"}
-"""What a parser would make another character of, beside & < >."""
 _TIMES_KEPT, _QUALITIES_KEPT = 8, 256
 """Columns of times (a year of quarter hours takes some megabytes), and qualities, whose text is remembered: all meters of a reading have the same."""
 _END = "</IntervalReadings>"
@@ -28,20 +27,15 @@ EMPTY_ROW = "<IntervalReadings/>"
 
 def block_of(namespace: str, reading_type: str, columns: IntervalColumns) -> Element:
     """The element IntervalBlocks; LocalError for text that XML cannot carry and for moments without zone."""
-    text = f"<IntervalBlocks xmlns={quoteattr(namespace)}>{_rows(columns)}<ReadingType ref={_quoted(reading_type)}/></IntervalBlocks>"
+    text = f"<IntervalBlocks xmlns={quoteattr(namespace)}>{rows_of(columns)}<ReadingType ref={quoted(reading_type)}/></IntervalBlocks>"
     try:
         return etree.fromstring(text, etree.XMLParser(resolve_entities=False, no_network=True))
     except (ValueError, etree.XMLSyntaxError) as error:
         raise LocalError("IntervalBlocks cannot carry this text", str(error)[:200]) from None
 
 
-def rows_of(columns: IntervalColumns) -> bytes:
-    """The elements IntervalReadings without a prefix, as a serializer writes them; LocalError as of `block_of`."""
-    return _rows(columns).encode()
-
-
-def _rows(columns: IntervalColumns) -> str:
-    """The elements of a row come in the schema's order."""
+def rows_of(columns: IntervalColumns) -> str:
+    """The elements IntervalReadings without a prefix, as a serializer writes them, in the schema's order; LocalError as of `block_of`."""
     return _plain_rows(columns) if _is_plain(columns) else _any_rows(columns)
 
 
@@ -61,7 +55,7 @@ def _is_plain(columns: IntervalColumns) -> bool:
 
 def _plain_rows(columns: IntervalColumns) -> str:
     """As `_any_rows` writes them."""
-    after = f"</value>{''.join(_quality(quality) for said in columns.quality_sets for quality in said)}{_END}"
+    after = f"</value>{''.join(quality_text(quality) for said in columns.quality_sets for quality in said)}{_END}"
     return after.join(map(add, _before_values(columns.times), _texts(columns.values))) + after
 
 
@@ -94,21 +88,14 @@ def _cells(name: str, column: Sequence[Any], texts: Callable[[Sequence[Any]], It
 
 def _texts(column: Sequence[Any]) -> Iterable[Any]:
     joined = "".join(filter(None, column))
-    _demand_printable(joined)
+    demand_printable(joined)
     if any(character in joined for character in "&<>\r"):
-        return [text and escape(text, _BEYOND) for text in column]
+        return [text and escape(text, BEYOND) for text in column]
     return column
 
 
 def _moments(column: Sequence[datetime | None]) -> Iterable[str | None]:
-    try:
-        return [None if one is None else _moment(one) for one in column]
-    except ValueError as error:
-        raise LocalError("IntervalReadings need moments", str(error)) from None
-
-
-def _moment(one: datetime) -> str:
-    return f"{one.isoformat()[:-6]}Z" if one.tzinfo is UTC else format_datetime(one)
+    return [None if one is None else moment_text(one) for one in column]
 
 
 def _periods(columns: IntervalColumns) -> list[str]:
@@ -119,24 +106,15 @@ def _periods(columns: IntervalColumns) -> list[str]:
 
 
 def _quality_cells(columns: IntervalColumns) -> list[str]:
-    written = ["".join(map(_quality, one)) for one in columns.quality_sets]
+    written = ["".join(map(quality_text, one)) for one in columns.quality_sets]
     return [written[place] for place in columns.quality_of]
 
 
 @lru_cache(_QUALITIES_KEPT)
-def _quality(quality: Quality) -> str:
-    comment = () if quality.comment is None else _cells("comment", (printable(quality.comment),), _texts)
-    source = () if quality.source is None else _cells("source", (quality.source,), _texts)
-    time = () if quality.assessed_at is None else _cells("timeStamp", (quality.assessed_at,), _moments)
-    inside = "".join((*comment, *source, *time))
-    return f"<ReadingQualities>{inside}<ReadingQualityType ref={_quoted(quality.code)}/></ReadingQualities>"
-
-
-def _demand_printable(text: str) -> None:
-    if not is_printable(text):
-        raise LocalError("IntervalBlocks cannot carry this text", "a character that XML has not")
-
-
-def _quoted(text: str) -> str:
-    _demand_printable(text)
-    return quoteattr(text, {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"})
+def quality_text(quality: Quality) -> str:
+    """The element ReadingQualities."""
+    comment = "" if quality.comment is None else f"<comment>{text_of(printable(quality.comment))}</comment>"
+    source = "" if quality.source is None else f"<source>{text_of(quality.source)}</source>"
+    time = "" if quality.assessed_at is None else f"<timeStamp>{moment_text(quality.assessed_at)}</timeStamp>"
+    inside = comment + source + time
+    return f"<ReadingQualities>{inside}<ReadingQualityType ref={quoted(quality.code)}/></ReadingQualities>"

@@ -1,7 +1,7 @@
-"""The rows of interval blocks beside the tree of their message: nearly all of its octets, and valid by the way they are written.
+"""What was read of meters beside the tree of its message: nearly all of its octets, and valid by the way they are written.
 
-In the tree a block has one empty row in place of its rows, so that a schema sees everything but them. No text becomes such an
-element, whatever is in it, and no other element of MeterReadings has that name, so that the empty rows of the octets are the blocks.
+In the tree there is one empty MeterReading in place of all of them, so that a schema sees everything else. No text becomes such an
+element, whatever is in it, and no other element has that name.
 """
 
 from collections.abc import Sequence
@@ -9,58 +9,39 @@ from dataclasses import replace
 
 from ami_cim.errors import LocalError
 from ami_cim.payloads import Payload
-from ami_cim.payloads.interval_blocks import IntervalBlock
-from ami_cim.payloads.interval_columns import IntervalColumns
-from ami_cim.payloads.interval_writer import EMPTY_ROW, rows_of
+from ami_cim.payloads.meter_reading_text import EMPTY, meter_reading_text
 from ami_cim.payloads.meter_readings import MeterReading, MeterReadings
 
-_EMPTY = EMPTY_ROW.encode()
-_BLOCK, _BEHIND_ROWS = b"<IntervalBlocks>", b"<ReadingType "
-_ONE = IntervalColumns(values=(None,))
+_EMPTY = EMPTY.encode()
+_BEGIN, _END = b"<MeterReading>", b"</MeterReading>"
+_ONE = (MeterReading(),)
 
 
 def set_apart(payload: Payload | None) -> tuple[Payload | None, list[bytes]]:
-    """The payload with an empty row in each block that has rows, and the rows of these blocks, in their order.
+    """The payload with one empty MeterReading, and those that it has as octets.
 
-    Raises LocalError for rows that can't be written.
+    Raises LocalError for what can't be written.
     """
-    rows: list[bytes] = []
-    if not isinstance(payload, MeterReadings) or not any(one.blocks for one in payload.meter_readings):
-        return payload, rows
-
-    def without(block: IntervalBlock) -> IntervalBlock:
-        if not len(block.columns):
-            return block
-        rows.append(rows_of(block.columns))
-        return replace(block, columns=_ONE)
-
-    def of_meter(one: MeterReading) -> MeterReading:
-        return replace(one, blocks=tuple(map(without, one.blocks))) if one.blocks else one
-
-    return replace(payload, meter_readings=tuple(map(of_meter, payload.meter_readings))), rows
+    if not isinstance(payload, MeterReadings) or not payload.meter_readings:
+        return payload, []
+    return replace(payload, meter_readings=_ONE), [meter_reading_text(one).encode() for one in payload.meter_readings]
 
 
 def take_out(octets: bytes) -> tuple[bytes, list[bytes]]:
-    """The inverse of `put_back`, of octets that were written here: the rows of blocks come first in them, and are none of another element."""
-    first, *blocks = octets.split(_BLOCK)
-    parts, rows = [first], list[bytes]()
-    for block in blocks:
-        end = block.find(_BEHIND_ROWS)
-        if end > 0:
-            rows.append(block[:end])
-            block = _EMPTY + block[end:]
-        parts += _BLOCK, block
-    return b"".join(parts), rows
+    """The inverse of `put_back`, of octets that were written here: they have all MeterReadings in one place."""
+    starts = [at for at in (octets.find(_BEGIN), octets.find(_EMPTY)) if at >= 0]
+    if not starts:
+        return octets, []
+    end = max(octets.rfind(one) + len(one) for one in (_END, _EMPTY) if one in octets)
+    start = min(starts)
+    return octets[:start] + _EMPTY + octets[end:], [octets[start:end]]
 
 
-def put_back(octets: bytes, rows: Sequence[bytes]) -> bytes:
-    """The rows in place of the empty ones."""
-    if not rows:
+def put_back(octets: bytes, readings: Sequence[bytes]) -> bytes:
+    """The MeterReadings in place of the empty one."""
+    if not readings:
         return octets
-    first, *others = octets.split(_EMPTY)
-    if len(others) != len(rows):
-        raise LocalError("IntervalBlocks are not where they were written", f"{len(others)} of {len(rows)}")
-    parts = [first]
-    for row, other in zip(rows, others, strict=True):
-        parts += row, other
-    return b"".join(parts)
+    before, found, behind = octets.partition(_EMPTY)
+    if not found:
+        raise LocalError("The MeterReadings are not where they were written")
+    return b"".join((before, *readings, behind))
