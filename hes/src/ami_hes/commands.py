@@ -4,7 +4,7 @@ They name no noun and no kind of meter object: an operation is a word, its body 
 operation of that name (`ami_hes.served.OPERATIONS`) and the noun that asked for it can read.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -73,3 +73,5 @@ class Outcome:
     attempted: bool = False
     again: bool = False
     """Whether another attempt may end better and cannot do harm; not kept."""
+    values: int | None = field(default=None, compare=False)
+    """How many values the payload has, where that was counted when it was written; not kept."""

@@ -11,10 +11,11 @@ from functools import partial
 from typing import TypeVar
 
 from ami_hes import events
-from ami_hes.commands import Command, CommandJob, Outcome
+from ami_hes.commands import Command, CommandJob, Lane, Outcome
 from ami_hes.engine import CommandDelivery
 from ami_hes.jobs.alone import alone
 from ami_hes.jobs.answers import AnswerMaker
+from ami_hes.jobs.batches import Batches
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Groups, Lanes
 from ami_hes.jobs.places import FreePlaces, LanePlaces
@@ -24,7 +25,7 @@ from ami_hes.meters.trace import tracing
 from ami_hes.operations import Assignment, Attempt, MeterNeeded
 from ami_hes.served import describe, event_type_of, failed
 from ami_hes.store import Completed, StoredCommand, StoredResult
-from ami_process.environment import real_sleep, real_time
+from ami_process.environment import real_time
 from ami_process.events import Event, format_fault
 
 GRACE_S = 1.0
@@ -35,8 +36,8 @@ METERLESS = 32
 """Commands that need no meter and are worked at once; beside all others, since they wait for nothing but the store."""
 AGAIN_S = 5.0
 """When a command comes again that could not be looked up."""
-GATHER_S = 0.025
-"""How long results wait for those of further meters when several end at once: a transaction costs as much CPU time as a session."""
+GATHER_S, GATHER_CONTROL_S = 0.1, 0.025
+"""How long results wait for those of further meters when several end at once, and when a control is among them."""
 STOP_S = 3.0
 """How long the last results may take to be committed when the process stops."""
 
@@ -75,7 +76,7 @@ class CommandWorker:
         self._lanes = limits.lanes
         self._groups = limits.groups
         self._places = LanePlaces({lane: one.sessions for lane, one in limits.lanes.items()}, limits.groups)
-        self._finished: asyncio.Queue[_Finished] = asyncio.Queue(BATCH)
+        self._finished: Batches[_Finished] = Batches(BATCH, gather_s=GATHER_S, urgent_s=GATHER_CONTROL_S)
         self._group: asyncio.TaskGroup | None = None
         """For answers that take a while; None once the process stops."""
 
@@ -107,7 +108,7 @@ class CommandWorker:
         for delivery in cancelled:
             finished = await self._alone(delivery, self._cancelled(delivery))
             if finished is not None:
-                await self._finished.put(finished)
+                await self._put(finished)
         return len(cancelled)
 
     async def _taken(self, opening: FreePlaces) -> Sequence[CommandDelivery]:
@@ -129,9 +130,12 @@ class CommandWorker:
         try:
             finished = await self._alone(delivery, self._finish(delivery))
             if finished is not None:
-                await self._finished.put(finished)
+                await self._put(finished)
         finally:
             leave()
+
+    async def _put(self, finished: _Finished) -> None:
+        await self._finished.put(finished, urgent=finished.delivery.job.lane is Lane.CONTROL)
 
     async def _alone(self, delivery: CommandDelivery, work: Awaitable[T]) -> T | None:
         def failed(fault: str) -> Event:
@@ -224,20 +228,12 @@ class CommandWorker:
         await self._context.results.attempt(command.request_id, command.meter.name, self._context.now())
 
     async def _keep_results(self) -> None:
-        batch: list[_Finished] = []
-        several = False
         try:
             while True:
-                batch = [await self._finished.get()]
-                if several or not self._finished.empty():
-                    await real_sleep(GATHER_S)
-                batch += self._drain(BATCH - 1)
-                several = len(batch) > 1
-                await self._keep(batch)
-                batch = []
+                await self._keep(await self._finished.next())
         finally:  # what a meter has done is kept even if we are about to stop
             self._group = None
-            await self._keep_at_last(batch + self._drain(self._finished.qsize()))
+            await self._keep_at_last(self._finished.rest())
 
     async def _keep_at_last(self, batch: list[_Finished]) -> None:
         """The process stops; what a store does not take in time is worked again by the next life, as attempted."""
@@ -246,9 +242,6 @@ class CommandWorker:
                 await self._keep(batch)
         except TimeoutError:
             self._context.emit(events.ResultsNotKept(commands=len(batch)))
-
-    def _drain(self, most: int) -> list[_Finished]:
-        return [self._finished.get_nowait() for _ in range(min(most, self._finished.qsize()))]
 
     async def _keep(self, batch: Sequence[_Finished]) -> None:
         """Save, report, answer, hand on, and only then done; what completes no request waits for no answer."""

@@ -21,7 +21,7 @@ AT_ONCE = 10_000
 ROWS_AT_ONCE, FEW_ROWS = 128, 8
 """Rows of one series that are one step at most; fewer than the other are a step each, since each number of rows is a statement."""
 SERIES_AT_ONCE = 100
-GATHER_S = 0.025
+GATHER_S = 0.05
 """How long a transaction waits for the values of further meters, when many are read: a meter is free already when its values wait."""
 _Value = tuple[int, str | None, str, int, bool]
 _Kept = tuple[str, Sequence[StoredSeries]]
