@@ -24,8 +24,10 @@ OK = Reply(result="OK")
 MORE = Reply(result="OK", errors=(ReplyError(code="0.1"),))
 
 
-def register(value: str, at: datetime | None = NOON, device: EndDevice | None = M1, **more: Any) -> MeterReading:
-    return MeterReading(meter=device, readings=(Reading(reading_type=IMPORT, value=value, taken_at=at, **more),))
+def register(
+    value: str, at: datetime | None = NOON, device: EndDevice | None = M1, code: str = IMPORT, **more: Any
+) -> MeterReading:
+    return MeterReading(meter=device, readings=(Reading(reading_type=code, value=value, taken_at=at, **more),))
 
 
 def quarters(values: Sequence[str | None], first_ends: datetime = NOON, device: EndDevice = M1) -> MeterReading:

@@ -100,6 +100,30 @@ async def test_json_and_what_is_kept(
     assert len(hes.requests) == 1
 
 
+async def test_a_name_has_one_unit_and_a_clock_its_time(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without --type the HES gives Wh and the time of the clock, and kWh to who names import: it is kept, found and shown as one series."""
+    wh, clock = IMPORT.replace(".3.72.0", ".0.72.0"), "0.0.0.12.0.0.7.0.0.0.0.0.0.0.0.0.108.0"
+    hes.behaviour = giving(
+        register("1500", code=wh), register("2026-03-01T12:00:00.5Z", code=clock), register("yesterday", code=clock)
+    )
+    assert await read(tmp_path, hes, ["--meter", "M1001"], ["--kept", "--type", "import"], ["--kept", "--json"]) == [
+        0,
+        0,
+        0,
+    ]
+    shown = capsys.readouterr().out.splitlines()
+    named = [line.split() for line in shown if " import " in line]
+    assert [(one[-2], one[-1]) for one in named] == [("1.500", "kWh")] * 2
+    assert any("clock" in line and "2026-03-01T13:00:00.500000+01:00" in line for line in shown)
+    kept = json.loads(shown[-1])["readings"]
+    assert sorted((one["reading_type"], one["value"]) for one in kept) == [
+        (wh, "1500"),
+        (clock, "2026-03-01T13:00:00.500000+01:00"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -309,9 +333,15 @@ async def test_errors_are_of_the_meters_as_they_were_asked_for(
 
 def test_a_table_fits_the_terminal_and_has_no_column_without_text() -> None:
     said = "meter, time of the head-end system"
-    one = day(2026, 3, 28)[0].model_copy(update={"reading_type": IMPORT, "start": None, "source": said})
-    head, line = table([one], 80).splitlines()
-    assert head.split() == ["meter", "reading", "type", "at", "value", "source"] and len(line) == 70 + 10
-    assert line.endswith("…") and said.startswith(line[head.index("source") : -1])
-    assert table([one], 120).splitlines()[1].endswith(said)
-    assert table([one], 10).splitlines()[1].endswith(f"{said[:7]}…"), "a value is never cut"
+    other = "0.0.0.12.0.1.43.0.0.0.0.0.0.0.0.0.99.0"
+    one, two = (
+        day(2026, 3, 28)[0].model_copy(update={"reading_type": code, "start": None, "source": said})
+        for code in (IMPORT, other)
+    )
+    head, line = table([one], 120).splitlines()
+    assert head.split() == ["meter", "reading", "type", "at", "value", "unit", "source"] and line.endswith(said)
+    once, head, *lines = table([one, two], 80).splitlines()
+    assert once == f"source: {said}" and "at (+01:00)" in head and len(lines) >= 2
+    for width in (80, 60, 40):
+        shown = table([one, two], width)
+        assert max(map(len, shown.splitlines())) <= max(width, 2 + len(other)) and other in shown

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import typer
 
-from ami_cim.reading_type_names import help_of_types, name_of
+from ami_cim.reading_type_names import help_of_types, in_unit_of_name, name_of
 from ami_cis.client import (
     DEFAULT_URL,
     Asynchronous,
@@ -25,6 +25,7 @@ from ami_cis.client import (
 from ami_cis.outcome_words import how_it_ended
 from ami_cis.reading_plot import plot
 from ami_cis.reading_tables import as_csv, table
+from ami_cis.reading_types import unit_of
 from ami_cis.readings_api import READINGS, KeptReadings, ReadingError, ReadingsOrder, ReadingsOutcome, ReadingValue
 from ami_process.asking import NOT_OK, OK, RunningProcess
 from ami_process.commands import AsJson
@@ -100,6 +101,8 @@ def read_meters(
 ) -> None:
     """Have the running CIS read meters by way of the HES, and show the values: now, or those of a period.
 
+    A value is in the unit of its name, import in kWh, with whichever multiplier the HES gives it; --json is as it came.
+
     Exit code 0: OK. 1: anything else. 2: refused as it was asked. 3: the CIS cannot be reached.
     """
     cis = RunningProcess("cis", url, token_file, "read")
@@ -159,7 +162,8 @@ def _show_kept(cis: RunningProcess, query: Sequence[tuple[str, str]], form: Form
 
 
 def _show(readings: Sequence[ReadingValue], form: Form, head: Sequence[str]) -> None:
-    """Of CSV the head goes to standard error: what reads it wants rows alone."""
+    """In the units of the names. Of CSV the head goes to standard error: what reads it wants rows alone."""
+    readings = sorted(map(_in_unit_of_name, readings), key=lambda one: (one.meter, one.reading_type, one.at))
     lines = "".join(f"{line}\n" for line in head)
     if form is Form.CSV:
         sys.stderr.write(lines)
@@ -167,6 +171,15 @@ def _show(readings: Sequence[ReadingValue], form: Form, head: Sequence[str]) -> 
     else:
         sys.stdout.write(lines + ("\n" if lines and readings else ""))
         sys.stdout.write(_drawn(readings, form) if readings else "")
+
+
+def _in_unit_of_name(one: ReadingValue) -> ReadingValue:
+    code, value = in_unit_of_name(one.reading_type, one.value)
+    return (
+        one
+        if code == one.reading_type
+        else one.model_copy(update={"reading_type": code, "value": value, "unit": unit_of(code)})
+    )
 
 
 def _drawn(readings: Sequence[ReadingValue], form: Form) -> str:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import groupby
 
 from ami_cim.reading_type_names import name_of
-from ami_cis.reading_types import interval_of, is_register
+from ami_cis.reading_types import interval_of, is_register, is_time
 from ami_cis.readings_api import ReadingValue
 from ami_process.terminal_text import printable
 
@@ -31,7 +31,8 @@ _APART = 4
 def plot(readings: Sequence[ReadingValue], width: int) -> str:
     """A series per meter and ReadingType, all bars of a series on one scale; a dot is a missing value. `width` in columns."""
     parts = []
-    for (meter, reading_type), group in groupby(readings, lambda one: (one.meter, one.reading_type)):
+    numbers = [one for one in readings if not is_time(one.reading_type)]
+    for (meter, reading_type), group in groupby(numbers, lambda one: (one.meter, one.reading_type)):
         series = list(group)
         if len(series) > 1:
             parts.append("\n".join([_head(meter, reading_type, series), *_lines(reading_type, series, width)]) + "\n")

@@ -8,48 +8,34 @@ from datetime import datetime
 from ami_cim.reading_type_names import name_of
 from ami_cis.readings_api import ReadingValue
 from ami_process.spreadsheet_cells import as_cell
-from ami_process.terminal_text import printable
+from ami_process.terminal_tables import Rows
 
 COLUMNS = ("meter", "reading_type", "start", "at", "value", "unit", "qualities", "source")
 
 
-LEAST = 8
-"""Columns that the last cell has, however narrow the terminal is."""
-
-
 def table(readings: Sequence[ReadingValue], width: int) -> str:
-    """A heading, and a line per value of at most `width` columns if what stands last may be cut; a column without any text is left out."""
-    headings = ("meter", "reading type", "from", "at", "value", "", "quality", "source")
+    """A heading and the values, in `width` columns; a column without any text is left out."""
+    headings = ("meter", "reading type", "from", "at", "value", "unit", "quality", "source")
     rows = [
         (
-            printable(one.meter),
-            printable(name_of(one.reading_type)),
+            one.meter,
+            name_of(one.reading_type),
             _from(one),
             _shown(one.at),
             "missing" if one.value is None else one.value,
             one.unit,
-            printable(" ".join(one.qualities)),
-            printable(one.source or ""),
+            " ".join(one.qualities),
+            one.source or "",
         )
         for one in readings
     ]
-    shown = [column for column in range(len(headings)) if any(row[column] for row in rows)]
-    lines = [[row[column] for column in shown] for row in (headings, *rows)]
-    value = shown.index(COLUMNS.index("value"))
-    widths = [max(len(line[place]) for line in lines) for place in range(len(shown))]
-    return "".join(_line(line, widths, value, width) + "\n" for line in lines)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], value: int, width: int) -> str:
-    """Numbers end below one another."""
-    *all_but_last, last = (
-        cell.rjust(size) if place == value else cell.ljust(size)
-        for place, (cell, size) in enumerate(zip(cells, widths, strict=True))
-    )
-    before = "".join(f"{cell}  " for cell in all_but_last)
-    last = last.rstrip()
-    room = max(width - len(before), LEAST)
-    return (before + (last if len(last) <= room else f"{last[: room - 1]}…")).rstrip()
+    shown = [at for at in range(len(headings)) if any(row[at] for row in rows)]
+    places = {headings[at]: place for place, at in enumerate(shown)}
+    times = {places[name] for name in ("from", "at") if name in places}
+    drawn = Rows(*(headings[at] for at in shown), numbers={places["value"]}, whole=times)
+    for row in rows:
+        drawn.add_row(*(row[at] for at in shown))
+    return "".join(f"{line}\n" for line in drawn.lines(width))
 
 
 def as_csv(readings: Sequence[ReadingValue]) -> str:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from ami_cim.reading_type_names import fields_of
 
 _MEASURING_PERIOD, _ACCUMULATION, _MULTIPLIER, _UNIT = 2, 3, 15, 16
+_TIME_STAMP = 108
 _MINUTES = {1: 10, 2: 15, 3: 1, 5: 30, 6: 5, 7: 60, 10: 2, 14: 3, 31: 20}
 """Numbers of MeasuringPeriodKind, and how long they are."""
 _REGISTERS = frozenset({1, 2, 3, 9})
@@ -50,6 +51,13 @@ def interval_of(reading_type: str) -> timedelta:
     """How long the intervals of a code are; zero where it says no minutes."""
     fields = fields_of(reading_type)
     return timedelta(minutes=_MINUTES.get(fields[_MEASURING_PERIOD], 0) if fields else 0)
+
+
+@lru_cache(1_000)
+def is_time(reading_type: str) -> bool:
+    """Whether values of a code are moments, as those of a clock, and no numbers."""
+    fields = fields_of(reading_type)
+    return bool(fields) and fields[_UNIT] == _TIME_STAMP
 
 
 def is_register(reading_type: str) -> bool:

@@ -19,9 +19,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ami_cim.reading_type_names import reading_type_of
+from ami_cim.reading_type_names import known_type, reading_type_of, with_any_multiplier
 from ami_cis.meters import Meter
-from ami_cis.reading_types import unit_of
+from ami_cis.reading_types import is_time, unit_of
 from ami_cis.store import KeptReading, ReadingQuery, Store, StoreUnavailable
 from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Readings, ReadOrder, ReadOutcome, Target
@@ -149,7 +149,7 @@ class ReadingError(BaseModel):
 
 
 class ReadingValue(BaseModel):
-    """One value; `at` is the end of an interval, `value` an exact decimal, None where it is known to be missing."""
+    """One value; `at` is the end of an interval, `value` an exact decimal, of a clock a moment, None where it is known to be missing."""
 
     meter: str
     reading_type: str
@@ -168,11 +168,17 @@ class ReadingValue(BaseModel):
             reading_type=kept.reading_type,
             at=kept.at.astimezone(zone),
             start=None if kept.start is None else kept.start.astimezone(zone),
-            value=kept.value,
+            value=_value_of(kept, zone),
             unit=unit_of(kept.reading_type),
             qualities=kept.qualities,
             source=kept.source,
         )
+
+
+def _value_of(kept: KeptReading, zone: ZoneInfo) -> str | None:
+    if kept.value is None or not is_time(kept.reading_type):
+        return kept.value
+    return datetime.fromisoformat(kept.value).astimezone(zone).isoformat()
 
 
 class ReadingsOutcome(BaseModel):
@@ -250,7 +256,7 @@ def _wanted(request: Request, zone: ZoneInfo) -> ReadingQuery:
     given = {name: query[name] for name in ("from", "to") if name in query}
     try:
         period = PeriodQuery.model_validate(given)
-        types = tuple(reading_type_of(one) for one in asked)
+        types = tuple(code for one in asked for code in _codes_of(one))
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_input=False, include_context=False)[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
@@ -259,6 +265,12 @@ def _wanted(request: Request, zone: ZoneInfo) -> ReadingQuery:
         raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, f"type: {problem}") from None
     start, end = period.in_zone(zone)
     return ReadingQuery(meters=tuple(meters), reading_types=types, after=start, until=end)
+
+
+def _codes_of(text: str) -> tuple[str, ...]:
+    """What a name or OBIS code means is kept with whichever multiplier it came; a code is itself. Raises UnknownType."""
+    code = reading_type_of(text)
+    return (code,) if known_type(text) is None else with_any_multiplier(code)
 
 
 def _json(document: BaseModel) -> Response:

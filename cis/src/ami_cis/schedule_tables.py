@@ -1,22 +1,22 @@
 """What `cis schedule` shows of the answers of a CIS."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-
-from rich.console import Console
-from rich.table import Table
 
 from ami_cim.reading_type_names import name_of
 from ami_cis.outcome_words import how_it_ended
 from ami_cis.readings_api import ReadingError
 from ami_cis.schedules_api import ScheduleDetails, ScheduleEnded, ScheduleLine, ScheduleList, ScheduleOrdered
-from ami_process.terminal_text import printable
+from ami_process.terminal_tables import Rows
+from ami_process.terminal_text import printable, wrapped
 
 WIDE = 200
 """Columns of a table that goes to no terminal."""
 MOST_NAMED = 5
 """Meters and ReadingTypes of a schedule in a list."""
+_LABEL = len("reading types  ")
 _MINUTE = len("2026-11-28 00:30")
 """A moment without its offset, beside its zone."""
 Shown = ScheduleOrdered | ScheduleEnded | ScheduleList | ScheduleDetails
@@ -38,7 +38,7 @@ def show(answer: Shown) -> None:
             _write([f"and {answer.further:,} more: name meters or a group"] if answer.further else [])
         case ScheduleDetails():
             _write(_how(answer, "get MeterReadSchedule") if answer.schedule is None else [])
-            _draw(None if answer.schedule is None else _card(answer.schedule))
+            sys.stdout.write("".join(f"{line}\n" for line in _card(answer.schedule)) if answer.schedule else "")
             _draw(_kept(answer) if answer.kept else None)
             if answer.schedule is not None and not answer.kept:
                 _write([_why_none(answer.schedule)])
@@ -54,10 +54,8 @@ def _error(error: ReadingError) -> str:
     return " ".join(filter(None, (error.meter, error.code, error.level, error.reason)))
 
 
-def _list_of(schedules: Sequence[ScheduleLine]) -> Table:
-    lines = _table("schedule", "every", "zone", "next due", "meters", "reading types")
-    for column in (lines.columns[place] for place in (1, 2, 3)):
-        column.no_wrap = True
+def _list_of(schedules: Sequence[ScheduleLine]) -> Rows:
+    lines = Rows("schedule", "every", "zone", "next due", "meters", "reading types", whole={1, 3})
     for one in schedules:
         row = (
             one.name,
@@ -67,14 +65,11 @@ def _list_of(schedules: Sequence[ScheduleLine]) -> Table:
             _whose(one),
             _types(one),
         )
-        lines.add_row(*map(printable, row))
+        lines.add_row(*row)
     return lines
 
 
-def _card(one: ScheduleLine) -> Table:
-    lines = Table(box=None, pad_edge=False, show_header=False)
-    lines.add_column(style="bold")
-    lines.add_column(overflow="fold")
+def _card(one: ScheduleLine) -> list[str]:
     what = (
         ("schedule", one.name),
         ("every", f"{one.every} at {one.at or '?'}, {one.time_zone}"),
@@ -82,17 +77,14 @@ def _card(one: ScheduleLine) -> Table:
         ("meters", f"group {one.group}" if one.group else ", ".join(one.meters)),
         ("reading types", ", ".join(map(name_of, one.reading_types))),
     )
-    for name, value in what:
-        lines.add_row(name, printable(value))
-    return lines
+    return [wrapped(printable(value), name.ljust(_LABEL)) for name, value in what]
 
 
-def _kept(answer: ScheduleDetails) -> Table:
-    lines = _table("meter", "reading type", "values", "first", "last")
-    lines.columns[2].justify = "right"
+def _kept(answer: ScheduleDetails) -> Rows:
+    lines = Rows("meter", "reading type", "values", "first", "last", numbers={2}, whole={3, 4})
     for one in answer.kept:
         texts = (one.meter, name_of(one.reading_type), f"{one.values:,}", _moment(one.first_at), _moment(one.last_at))
-        lines.add_row(*map(printable, texts))
+        lines.add_row(*texts)
     return lines
 
 
@@ -125,23 +117,11 @@ def _moment(moment: datetime) -> str:
     return moment.isoformat(sep=" ", timespec="minutes")
 
 
-def _table(*columns: str) -> Table:
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        made.add_column(column, overflow="fold")
-    return made
-
-
 def _write(lines: Sequence[str]) -> None:
     sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
 
 
-def _draw(table: Table | None) -> None:
-    """Nothing that came from elsewhere is read as markup."""
-    if table is None:
-        return
-    sys.stdout.flush()
-    console = Console(markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
-        console = Console(markup=False, highlight=False, emoji=False, width=WIDE)
-    console.print(table)
+def _draw(table: Rows | None) -> None:
+    if table is not None:
+        width = shutil.get_terminal_size((WIDE, 0)).columns
+        sys.stdout.write("".join(f"{line}\n" for line in table.lines(width)))

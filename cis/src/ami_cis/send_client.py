@@ -1,5 +1,6 @@
 """`cis send`: a control for some meters, sent by a running CIS, and what came of it."""
 
+import shutil
 import sys
 from enum import StrEnum
 from typing import Annotated
@@ -24,7 +25,11 @@ from ami_cis.outcome_words import how_it_ended
 from ami_cis.workflows import CONTROL_WORDS
 from ami_process.asking import NOT_OK, OK, RunningProcess
 from ami_process.commands import AsJson
-from ami_process.terminal_text import in_columns, printable
+from ami_process.terminal_tables import Rows
+from ami_process.terminal_text import printable
+
+WIDE = 200
+"""Columns of a table that goes to no terminal."""
 
 send = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -88,12 +93,15 @@ def format_outcome(outcome: ControlOutcome) -> str:
     lines = [head, f"MessageID {outcome.message_id}"]
     if outcome.reason is not None:
         return "\n".join((*lines, printable(outcome.reason), ""))
-    rows = [("meter", "result", "code", "reason")]
+    drawn = Rows("meter", "result", "code", "reason")
+    rows: list[tuple[str, str, str, str]] = []
     for label in outcome.meters:
         about = [error for error in outcome.errors if error.meter == label]
         rows += [_row(error) for error in about] or [(label, _word_without_error(outcome), "", "")]
     rows += [_row(error) for error in outcome.errors if error.meter not in outcome.meters]
-    return "\n".join((*lines, "", in_columns(rows)))
+    for row in rows:
+        drawn.add_row(*row)
+    return "\n".join((*lines, "", *drawn.lines(shutil.get_terminal_size((WIDE, 0)).columns), ""))
 
 
 def _row(error: ControlError) -> tuple[str, str, str, str]:

@@ -19,12 +19,13 @@ from ami_cim.payloads.interval_blocks import IntervalBlock
 from ami_cim.payloads.meter_readings import MeterReading, MeterReadings, Reading
 from ami_cim.periods import Period
 from ami_cis.meters import Meter
+from ami_cis.reading_types import is_time
 from ami_cis.store import KeptReading
 
 
 @dataclass(frozen=True, slots=True)
 class TakenReadings:
-    """The rows of a message, and how many of its values can't be one: of no meter, at no moment or one to come, or no number."""
+    """The rows of a message, and how many of its values can't be one: of no meter, at no moment or one to come, or neither a number nor, of a clock, a time."""
 
     readings: tuple[KeptReading, ...] = ()
     unusable: int = 0
@@ -35,6 +36,8 @@ AHEAD = timedelta(days=1)
 """How far the clock of a meter may be ahead of ours; a value of a later moment would outlive all others in the store."""
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """No value has an earlier moment; those of the year 1 can't even be shown in every time zone."""
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+"""A clock may be wrong by far; its time can still be shown in every zone."""
 _OPEN: Final = Period()
 _PLAIN = re.compile(r"-?(?:0|[1-9]\d{0,40})(?:\.\d{1,30})?", re.ASCII)
 _Row = tuple[datetime | None, datetime | None, str | None, tuple[str, ...], str | None]
@@ -111,10 +114,18 @@ class _Said:
         if start is not None and not EARLIEST <= start <= moment:
             return None
         try:
-            value = None if text is None else _plain(text)
-        except InvalidMessage:
+            value = None if text is None else _time(text) if is_time(reading_type) else _plain(text)
+        except (InvalidMessage, ValueError):
             return None
         return KeptReading(self.meter, reading_type, moment, start, value, qualities, source, self.at, self.message_id)
+
+
+def _time(text: str) -> str:
+    """A moment that is a value, as of a clock, in UTC; raises ValueError for what is none, or has no offset."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or not EARLIEST < moment < LATEST:
+        raise ValueError("no moment")
+    return moment.astimezone(UTC).isoformat()
 
 
 def _plain(text: str) -> str:

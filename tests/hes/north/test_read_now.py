@@ -45,8 +45,8 @@ async def test_what_is_read_is_shown_and_why_the_rest_is_not(
         assert rows[0] == ["meter", "reading", "type", "at", "value", "unit", "quality", "source"]
         assert [(row[0], row[1], *row[3:]) for row in rows[1:]] == [
             ("M1", "import", "12.345", "kWh", *HEAD_END_TIME.split()),
-            ("M1", "load-profile", "7", "Wh", "1.0.0"),
-            ("M1", "load-profile", "missing", "Wh", "2.5.259"),
+            ("M1", "load-profile", "0.007", "kWh", "1.0.0"),
+            ("M1", "load-profile", "missing", "kWh", "2.5.259"),
         ]
         assert all(row[2].endswith("+02:00") for row in rows[1:])
         wanted = WantedReadings.parse(stand_in.commands[0].body)

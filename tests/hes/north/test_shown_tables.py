@@ -29,7 +29,7 @@ def test_a_word_is_not_broken_on_a_narrow_terminal(capsys: pytest.CaptureFixture
     lines.add_row(*words)
     show(lines)
     written = capsys.readouterr().out.split()
-    assert {word for cell in words for word in cell.split()} <= set(written)
+    assert {word for cell in (AT.removesuffix("+01:00"), *words[1:]) for word in cell.split()} <= set(written)
 
 
 def test_text_that_is_longer_than_a_terminal_goes_on_below_in_whole_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ MOST_COUNTED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class KeptReading:
-    """One row. `value` is an exact decimal as text, None for one that is known to be missing; `at` is the end of an interval.
+    """One row. `value` is an exact decimal as text, of a clock a moment in UTC, None for one that is known to be missing; `at` is the end of an interval.
 
     `said_at` is when the message was made that says so, `message_id` that of the request that it answers, or of an event its own."""
 

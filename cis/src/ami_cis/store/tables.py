@@ -79,7 +79,7 @@ READINGS = Table(
     Column("said_at", UtcDateTime, nullable=False),
     Column("message_id", String, nullable=False, index=True),
 )
-"""A value of a ReadingType at a moment, once; `value` is an exact decimal as text, `qualities` codes with spaces between them."""
+"""A value of a ReadingType at a moment, once; `value` is an exact decimal as text (of a clock a moment in UTC), `qualities` codes with spaces between them."""
 
 HEARTBEAT = Table("heartbeat", METADATA, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""

@@ -119,7 +119,10 @@ def list_groups(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: Tok
     if as_json:
         show_json(found)
         return
-    lines = table("group", "meters")
+    if not any(found.groups.values()):
+        show("No meter has a tag: `tags` of its entry, or a column tags.NAME of an import, make its groups.")
+        return
+    lines = table("group", "meters", numbers=(1,))
     for tag, of in sorted(found.groups.items()):
         for value, number in sorted(of.items()):
             lines.add_row(f"{tag}={value}", str(number))

@@ -83,9 +83,7 @@ def list_subscribers(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file
     if not found.subscribers:
         show("There are no subscribers; hes.subscribers of the configuration names them.")
         return
-    lines = table("subscriber", "target", "events", "taken", "owed", "dead", "last taken")
-    for column in lines.columns[2:]:
-        column.no_wrap, column.justify = True, "right"
+    lines = table("subscriber", "target", "events", "taken", "owed", "dead", "last taken", numbers=range(2, 6))
     for one in found.subscribers:
         owed = one.events - one.taken - one.dead_letters
         counts = (f"{number:,}" for number in (one.events, one.taken, owed, one.dead_letters))

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 
-from ami_cim.reading_type_names import help_of_types, name_of
+from ami_cim.reading_type_names import help_of_types, in_unit_of_name, name_of
 from ami_hes.api import paths
 from ami_hes.api.on_demand import ReadAnswer, ReadOrder, ReadProblem, ReadValueEntry
 from ami_hes.client.asking import (
@@ -28,6 +27,7 @@ from ami_hes.client.asking import (
 )
 from ami_mapping.reading_types import ReadingType
 from ami_process.asking import NOT_OK, OK
+from ami_process.terminal_tables import Rows
 from ami_process.terminal_text import printable
 
 COLUMNS = ("meter", "reading type", "at", "value", "unit", "quality", "source")
@@ -90,6 +90,8 @@ def read_meters(
 ) -> None:
     """Have the running HES read meters, and show the values: as they are now, or those of a time.
 
+    A value is in the unit of its name, import in kWh, with whichever multiplier it was read; --json is as it came.
+
     Exit code 0: all was read. 1: some or all was not, or it is not known. 2: refused as it was asked. 3: the HES cannot be reached.
     """
     hes = head_end(url, token_file)
@@ -139,25 +141,19 @@ def _reason(error: ReadProblem, order: ReadOrder) -> str | None:
     return f"{asked} is a value over a time: say from when by --from, and until when by --to"
 
 
-def _table(readings: Sequence[ReadValueEntry]) -> Table:
-    """A column without any text is left out."""
-    rows = [
-        (
-            one.meter,
-            name_of(one.reading_type),
-            _moment(one.at),
-            "missing" if one.value is None else one.value,
-            _unit(one.reading_type),
-            " ".join(one.qualities),
-            one.source or "",
-        )
-        for one in readings
-    ]
+def _table(readings: Sequence[ReadValueEntry]) -> Rows:
+    """In the units of the names; a column without any text is left out."""
+    rows = [_row(one, *in_unit_of_name(one.reading_type, one.value)) for one in readings]
     shown = [column for column in range(len(COLUMNS)) if any(row[column] for row in rows)]
-    lines = table(*(COLUMNS[column] for column in shown))
+    lines = table(*(COLUMNS[column] for column in shown), numbers={shown.index(COLUMNS.index("value"))})
     for row in rows:
         lines.add_row(*(row[column] for column in shown))
     return lines
+
+
+def _row(one: ReadValueEntry, code: str, value: str | None) -> tuple[str, ...]:
+    shown = "missing" if value is None else value
+    return one.meter, name_of(code), _moment(one.at), shown, _unit(code), " ".join(one.qualities), one.source or ""
 
 
 def _unit(code: str) -> str:

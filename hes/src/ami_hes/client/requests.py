@@ -32,7 +32,7 @@ def list_requests(
     if as_json:
         show_json(found)
         return
-    lines = table("accepted", "MessageID", "request", "from", "meters", "done", "ok", "result")
+    lines = table("accepted", "MessageID", "request", "from", "meters", "done", "ok", "result", numbers=(4, 5, 6))
     for one in found.requests:
         counts = (str(number) for number in (one.meters, one.done, one.ok))
         asked = f"{one.verb} {one.noun}"
@@ -63,7 +63,7 @@ def show_request(
         given_up = found.delivery.given_up_at
         state = "not taken so far" if given_up is None else f"given up {_moment(given_up)}"
         head.append(f"{state}, {found.delivery.attempts} attempts: {found.delivery.last_reason}")
-    lines = table("meter", "operation", "lane", "result", "code", "ms", "reason")
+    lines = table("meter", "operation", "lane", "result", "code", "ms", "reason", numbers=(5,))
     for command in found.commands:
         lines.add_row(command.meter, command.operation, command.lane, _state(command), *_end(command))
     show(*head, lines)
@@ -86,7 +86,7 @@ def show_jobs(
     if as_json:
         show_json(found)
         return
-    lines = table("what", "number")
+    lines = table("what", "number", numbers=(1,))
     for lane, number in sorted(found.commands.items()):
         lines.add_row(f"commands without a result, lane {lane}", str(number))
     lines.add_row("requests without an answer", str(found.requests))

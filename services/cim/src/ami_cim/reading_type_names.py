@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from ami_cim.decimals import decimal_of, decimal_text
+
 _CODE = re.compile(r"(?:-?\d{1,6}\.){17}-?\d{1,6}", re.ASCII)
 _MULTIPLIER = 15
+_POWERS = (-6, -3, 0, 3, 6, 9)
+"""Those of prefixes from micro to giga."""
 _OBIS = re.compile(
     r"(?:(?P<a>\d{1,3})-(?P<b>\d{1,3}):)?(?P<c>\d{1,3})\.(?P<d>\d{1,3})\.(?P<e>\d{1,3})(?:\*(?P<f>\d{1,3}))?", re.ASCII
 )
@@ -92,7 +96,25 @@ def reading_type_of(text: str) -> str:
 def name_of(reading_type: str) -> str:
     """The name of a code, whatever its multiplier (the unit says it), or the code."""
     fields = fields_of(reading_type)
-    return _names_by_type().get(_without_multiplier(fields), reading_type) if fields else reading_type
+    row = _rows_by_type().get(_without_multiplier(fields)) if fields else None
+    return reading_type if row is None else row.alias
+
+
+def in_unit_of_name(reading_type: str, value: str | None) -> tuple[str, str | None]:
+    """The same value by the ReadingType of its name, so that one name has one unit: import is in kWh, with whichever multiplier it came."""
+    fields = fields_of(reading_type)
+    row = _rows_by_type().get(_without_multiplier(fields)) if fields else None
+    if row is None or row.reading_type == reading_type:
+        return reading_type, value
+    power = fields[_MULTIPLIER] - fields_of(row.reading_type)[_MULTIPLIER]
+    return row.reading_type, None if value is None else decimal_text(decimal_of(value).scaleb(power))
+
+
+def with_any_multiplier(reading_type: str) -> tuple[str, ...]:
+    """The code with each multiplier that values of it may have come with."""
+    fields = fields_of(reading_type)
+    powers = {fields[_MULTIPLIER], *_POWERS}
+    return tuple(".".join(map(str, (*fields[:_MULTIPLIER], one, *fields[_MULTIPLIER + 1 :]))) for one in sorted(powers))
 
 
 def fields_of(reading_type: str) -> list[int]:
@@ -101,8 +123,8 @@ def fields_of(reading_type: str) -> list[int]:
 
 
 @cache
-def _names_by_type() -> Mapping[tuple[int, ...], str]:
-    return {_without_multiplier(fields_of(row.reading_type)): row.alias for row in known_types()}
+def _rows_by_type() -> Mapping[tuple[int, ...], KnownType]:
+    return {_without_multiplier(fields_of(row.reading_type)): row for row in known_types()}
 
 
 def _without_multiplier(fields: Sequence[int]) -> tuple[int, ...]:
