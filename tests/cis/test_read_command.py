@@ -108,7 +108,7 @@ async def test_a_name_has_one_unit_and_a_clock_its_time(
     hes.behaviour = giving(
         register("1500", code=wh), register("2026-03-01T12:00:00.5Z", code=clock), register("yesterday", code=clock)
     )
-    assert await read(tmp_path, hes, ["--meter", "M1001"], ["--kept", "--type", "import"], ["--kept", "--json"]) == [
+    assert await read(tmp_path, hes, ["M1001"], ["--kept", "M1001", "--type", "import"], ["--kept", "--json"]) == [
         0,
         0,
         0,
@@ -127,11 +127,11 @@ async def test_a_name_has_one_unit_and_a_clock_its_time(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--type", "import"], "cis: read: name at least one of --meter"),
+        (["--type", "import"], "cis: read: name at least one METER"),
         (["--meter", "M1", "--quality", "valid"], "cis: read: --quality: 'valid' is no ReadingQuality"),
-        (["--kept", "--quality", "1.0.0"], "is found by --meter"),
+        (["--kept", "--quality", "1.0.0"], "is found by METER"),
         (["--meter", "M1", "--csv", "--plot"], "--csv, --json and --plot exclude each other"),
-        (["--kept", "--usage-point", "UP-1"], "is found by --meter"),
+        (["--kept", "--usage-point", "UP-1"], "is found by METER"),
         (["--meter", "M1", "--type", "imports"], "cis: read: --type: 'imports' is no ReadingType"),
         (["--meter", "M1", "--from", "2026-03-29T02:30"], "never show"),
         (["--kept", "--type", "imports"], "is no ReadingType"),

@@ -75,8 +75,9 @@ CREATE = ["create", "--name", "daily", "--type", "load-profile", "--meter", "M10
 
 
 async def test_a_schedule_is_ordered_listed_shown_cancelled_and_deleted(
-    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     hes.behaviour = there = Schedules()
     commands = [[*CREATE, "--at", "01:15"], ["list"], ["show", "daily"], ["cancel", "daily"], ["delete", "daily"]]
     assert await schedule(tmp_path, hes, *commands, ["list"]) == [0] * 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 import typer
@@ -51,3 +52,18 @@ def test_a_process_that_is_not_there_was_asked_nothing(capsys: pytest.CaptureFix
         RunningProcess("hes", "http://127.0.0.1:1").get("/things", Thing)
     assert ended.value.exit_code == NOT_REACHED
     assert "nothing was sent. `hes serve` is the process, --url says where it is\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "token_file", "said"),
+    [
+        ("127.0.0.1:8081", None, "hes: 127.0.0.1:8081 is no URL: write http://HOST:PORT; nothing was sent."),
+        ("http://127.0.0.1:1", "nowhere", "nothing was sent. --token-file names it\n"),
+    ],
+)
+def test_what_names_no_process_or_no_token_is_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, url: str, token_file: str | None, said: str
+) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        RunningProcess("hes", url, None if token_file is None else tmp_path / token_file).get("/things", Thing)
+    assert ended.value.exit_code == NOT_REACHED and said in capsys.readouterr().err

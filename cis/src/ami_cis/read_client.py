@@ -58,6 +58,9 @@ class SourceOption(StrEnum):
 
 @read.command("read")
 def read_meters(
+    name: Annotated[
+        list[str] | None, typer.Argument(metavar="[METER...]", help="Names of meters, as with --meter.")
+    ] = None,
     meter: Meters = None,
     mrid: Mrids = None,
     usage_point: UsagePoints = None,
@@ -106,17 +109,18 @@ def read_meters(
     Exit code 0: OK. 1: anything else. 2: refused as it was asked. 3: the CIS cannot be reached.
     """
     cis = RunningProcess("cis", url, token_file, "read")
+    meter = [*(name or []), *(meter or [])]
     form = _form_of(cis, as_csv=as_csv, as_json=as_json, as_plot=as_plot)
     if kept:
         if mrid or usage_point or group or usage_point_group or source or quality:
-            raise cis.refused("what is kept is found by --meter, --type, --from and --to alone")
-        query = [("meter", name) for name in meter or []] + [("type", one) for one in reading_type or []]
+            raise cis.refused("what is kept is found by METER, --type, --from and --to alone")
+        query = [("meter", name) for name in meter] + [("type", one) for one in reading_type or []]
         _show_kept(cis, query + [(name, text) for name, text in (("from", start), ("to", end)) if text], form)
         return
     if not (meter or mrid or usage_point or group or usage_point_group):
-        raise cis.refused("name at least one of --meter, --mrid, --usage-point, --group and --usage-point-group")
+        raise cis.refused("name at least one METER, --mrid, --usage-point, --group and --usage-point-group")
     wanted = {
-        "meters": meter or [],
+        "meters": meter,
         "mrids": mrid or [],
         "usage_points": usage_point or [],
         "groups": group or [],

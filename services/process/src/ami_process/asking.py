@@ -14,7 +14,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from ami_process import rest_client
-from ami_process.rest_client import AnswerLost, NotReached, ProcessRefused
+from ami_process.rest_client import AnswerLost, NotReached, ProcessRefused, TokenUnusable
 
 OK = 0
 NOT_OK = 1
@@ -48,6 +48,8 @@ class RunningProcess:
         """Any failure of `ami_process.rest_client` inside ends the command."""
         try:
             yield
+        except TokenUnusable as problem:
+            raise self.ended(f"{problem}; nothing was sent. --token-file names it", NOT_REACHED) from None
         except NotReached as problem:
             hint = f"`{self.program} serve` is the process, --url says where it is"
             raise self.ended(f"{problem}; nothing was sent. {hint}", NOT_REACHED) from None

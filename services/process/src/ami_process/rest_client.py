@@ -21,6 +21,10 @@ class NotReached(Exception):
     """Nothing was asked; the text says why."""
 
 
+class TokenUnusable(NotReached):
+    """The same, for the file with the token."""
+
+
 class AnswerLost(Exception):
     """The request may have been taken, and there is no answer to it; the text says why."""
 
@@ -61,7 +65,9 @@ def ask(url: str, method: str, path: str, content: str | None = None, token_file
 def _problems_of(url: str) -> Iterator[None]:
     try:
         yield
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as problem:
+    except httpx.UnsupportedProtocol:
+        raise NotReached(f"{url} is no URL: write http://HOST:PORT") from None
+    except (httpx.ConnectError, httpx.ConnectTimeout) as problem:
         raise NotReached(f"{url} cannot be reached: {problem}") from None
     except httpx.HTTPError as problem:
         raise AnswerLost(f"{url} gave no answer: {problem or type(problem).__name__}") from None
@@ -82,12 +88,12 @@ def _authorization(token_file: Path | None) -> dict[str, str]:
         with token_file.open("rb") as opened:
             lines = [line.strip() for line in opened.read(MAX_TOKEN_FILE).decode("ascii").splitlines()]
     except OSError as problem:
-        raise NotReached(f"the token file {token_file} cannot be read: {problem.strerror}") from None
+        raise TokenUnusable(f"the token file {token_file} cannot be read: {problem.strerror}") from None
     except UnicodeDecodeError:
-        raise NotReached(f"the token file {token_file} is no text") from None
+        raise TokenUnusable(f"the token file {token_file} is no text") from None
     tokens = [line for line in lines if line and not line.startswith("#")]
     if not tokens:
-        raise NotReached(f"the token file {token_file} holds no token")
+        raise TokenUnusable(f"the token file {token_file} holds no token")
     return {"Authorization": f"Bearer {tokens[0]}"}
 
 
