@@ -32,7 +32,7 @@ ROWS: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "ami_hes/served.py": (
         ("from ami_hes.nouns import NounModule, Order, end_device_controls", ", meter_asset_reading"),
-        ("from ami_hes.operations import Assignment, Attempt, Operation, contactor", ", read_register"),
+        ("from ami_hes.operations import Assignment, Attempt, Operation, change_key, contactor", ", read_register"),
         (
             '    "EndDeviceControls": OnMeters(end_device_controls),\n',
             '    "MeterAssetReading": OnMeters(meter_asset_reading),\n',

@@ -55,6 +55,18 @@ def _schedules() -> typer.Typer:
     return schedules
 
 
+def _keys() -> typer.Typer:
+    from ami_hes.client.campaigns import keys
+
+    return keys
+
+
+def _campaigns() -> typer.Typer:
+    from ami_hes.client.campaigns import campaigns
+
+    return campaigns
+
+
 def _dead_letters() -> typer.Typer:
     from ami_hes.client.outgoing import dead_letters
 
@@ -84,6 +96,8 @@ app = typer.Typer(
             "readings": _readings,
             "requests": _requests,
             "schedules": _schedules,
+            "keys": _keys,
+            "campaigns": _campaigns,
             "subscribers": _subscribers,
             "dead-letters": _dead_letters,
             "jobs": _jobs,

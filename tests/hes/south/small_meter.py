@@ -35,6 +35,7 @@ from ami_dlms.association import (
     Requested,
     Security,
     ServerConnection,
+    Set,
     lookup_among,
 )
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
@@ -69,6 +70,12 @@ INVOCATION_COUNTER = Obis.parse("0-0:43.1.1*255")
 DEVICE_ID = Obis.parse("0-0:96.1.0*255")
 HES_TITLE = bytes.fromhex("414D490000000001")
 PATIENCE_S = 60.0
+MECHANISMS = {
+    "none": Mechanism.LOWEST,
+    "lls": Mechanism.LOW,
+    "hls-sha256": Mechanism.SHA256,
+    "hls-gmac": Mechanism.GMAC,
+}
 
 
 async def eventually(condition: Callable[[], Any]) -> Any:
@@ -83,7 +90,7 @@ class Everything:
     """Access rights that deny nothing; unknown objects are refused by the meter itself."""
 
     def attribute(self, descriptor: AttributeDescriptor) -> AttributeAccess:
-        return AttributeAccess.READ
+        return AttributeAccess.READ | AttributeAccess.WRITE
 
     def method(self, descriptor: MethodDescriptor) -> bool:
         return True
@@ -189,7 +196,7 @@ class SmallMeter:
         security = None
         if self.authentication != "none":
             security = Security(keys=GlobalKeys(self.encryption_key, self.authentication_key), system_title=self.title)
-        mechanism = {"none": Mechanism.LOWEST, "lls": Mechanism.LOW, "hls-gmac": Mechanism.GMAC}[self.authentication]
+        mechanism = MECHANISMS[self.authentication]
         management = AssociationProfile(
             client_wport=1,
             server_wport=self.server_wport,
@@ -266,8 +273,7 @@ class SmallMeter:
                     await self._write(writer, connection.send(Answer(key, (self._get(descriptor),))))
                 case Requested(key, items=(Action(descriptor, parameters),)):
                     self.asked.append("ACTION")
-                    assert parameters == data.integer(0)
-                    result = self._act(descriptor)
+                    result = self._act(descriptor, parameters)
                     if self.dies_after_action:
                         self.dies_after_action = False
                         return False
@@ -277,6 +283,9 @@ class SmallMeter:
                     if self.dies_after_answer:
                         self.dies_after_answer = False
                         return False
+                case Requested(key, items=(Set(descriptor, value),)):
+                    self.asked.append("SET")
+                    await self._write(writer, connection.send(Answer(key, (self._set(descriptor, value),))))
                 case AssociationOpened(profile):
                     self.asked.append(f"open {profile.client_wport}")
                 case AssociationReleased():
@@ -317,6 +326,9 @@ class SmallMeter:
             return data.double_long_unsigned(truth if self.claims is None else self.claims)
         return self.values.get((descriptor.instance_id, descriptor.attribute_id), DataAccessResult.OBJECT_UNDEFINED)
 
+    def _set(self, descriptor: AttributeDescriptor, value: Data) -> DataAccessResult:
+        return DataAccessResult.READ_WRITE_DENIED
+
     def _disconnect_control(self, attribute: int) -> Data:
         output = self.output
         if attribute == 2 and self.slow_switch and "ACTION" in self.asked:
@@ -324,7 +336,8 @@ class SmallMeter:
             output = not output
         return {2: data.boolean(output), 3: data.enum(self.state), 4: data.enum(self.mode)}[attribute]
 
-    def _act(self, descriptor: MethodDescriptor) -> ActionResult:
+    def _act(self, descriptor: MethodDescriptor, parameters: Data | None) -> ActionResult:
+        assert parameters == data.integer(0)
         if descriptor.instance_id != self.disconnect_object:
             return ActionResult.OBJECT_UNDEFINED
         if self.result is not ActionResult.SUCCESS or self.lies or self.mode == 0:

@@ -1,5 +1,6 @@
-"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers and readings, requests, jobs, schedules, dead letters, subscribers, metrics."""
+"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers and readings, requests, jobs, campaigns, schedules, dead letters, subscribers, metrics."""
 
+from ami_hes.api.campaigns import campaign_routes
 from ami_hes.api.meters import meter_routes
 from ami_hes.api.metrics import Measured, Metrics, metrics_routes
 from ami_hes.api.on_demand import reading_routes
@@ -14,6 +15,7 @@ __all__ = [
     "Cancel",
     "Measured",
     "Metrics",
+    "campaign_routes",
     "kept_readings_routes",
     "meter_routes",
     "metrics_routes",

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ami_hes.api import paths
+from ami_hes.api.campaigns import Campaign, CampaignList, KeyRoll
 from ami_hes.api.on_demand import ReadAnswer, ReadOrder
 from ami_hes.api.outgoing import Again, Chosen, DeadLetterList, Dropped, Replay, SubscriberList
 from ami_hes.api.scalers import ForgottenScalers
@@ -65,6 +66,12 @@ OPERATIONS = (
     _Operation(paths.SCHEDULES, "get", "Schedules, each with its latest runs", ScheduleList),
     _Operation(paths.SCHEDULE, "put", "Order a schedule, or another version of it", ScheduleEntry, ScheduleOrder),
     _Operation(paths.SCHEDULE, "delete", "Remove a schedule and its runs", Removed),
+    _Operation(paths.CAMPAIGNS, "get", "Campaigns, the latest first", CampaignList, parameters=("limit",)),
+    _Operation(paths.CAMPAIGN, "get", "One campaign by its id, with the meters at which it failed", Campaign),
+    _Operation(paths.KEY_ROLLS, "post", "Change a key of meters, as a campaign", Campaign, KeyRoll),
+    _Operation(paths.CAMPAIGN_PAUSE, "post", "Begin no more meters of a campaign", Campaign),
+    _Operation(paths.CAMPAIGN_RESUME, "post", "Go on with a paused campaign", Campaign),
+    _Operation(paths.CAMPAIGN_CANCEL, "post", "End a campaign", Campaign),
     _Operation(paths.DEAD_LETTERS, "get", "Dead letters, the latest first", DeadLetterList, parameters=("limit",)),
     _Operation(paths.DEAD_LETTERS, "post", "Deliver dead letters again", Again, Chosen),
     _Operation(paths.DEAD_LETTERS, "delete", "Keep dead letters no more", Dropped, Chosen),

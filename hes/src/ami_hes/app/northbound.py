@@ -13,6 +13,7 @@ from ami_cim import reading
 from ami_hes import configured
 from ami_hes.api import (
     Measured,
+    campaign_routes,
     kept_readings_routes,
     meter_routes,
     metrics_routes,
@@ -82,6 +83,7 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         *request_routes(stores.history, work.commands.cancel, zone),
         *metrics_routes(setup.metrics, measured),
         *openapi_routes(),
+        *campaign_routes(work.campaigns, south.registry, stores.history, zone),
         *schedule_routes(work.book, south.registry, zone),
         *kept_readings_routes(south.meters.readings, south.registry, zone),
         *reading_routes(work.intake.handle, south.registry.name_of, setup.schemas, setup.environment, zone),

@@ -68,6 +68,7 @@ async def opened(setup: Setup, stores: Stores, known: Known) -> AsyncIterator[So
         environment,
         SqlReadings(database) if hes.keep_readings_days else None,
         SqlScalerUnits(database),
+        kept.keys,
     )
     with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
         await meters.start()

@@ -11,6 +11,7 @@ from ami_hes import configured, events, served
 from ami_hes.app.setup import Setup
 from ami_hes.app.southbound import South
 from ami_hes.app.storage import Stores
+from ami_hes.campaigns import CampaignBook
 from ami_hes.engine import MakeEngine
 from ami_hes.file_drop import FileDrop
 from ami_hes.jobs import (
@@ -31,7 +32,7 @@ from ami_hes.jobs import (
 from ami_hes.operation_sets import Ask
 from ami_hes.outbox import Outbox
 from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook
-from ami_hes.store import SqlSchedules, StoreUnavailable
+from ami_hes.store import SqlCampaigns, SqlSchedules, StoreUnavailable
 from ami_process.environment import Environment
 
 FORGET_EVERY_S = 3600.0
@@ -45,6 +46,7 @@ class Work:
     lanes: Lanes
     commands: CommandWorker
     book: ScheduleBook
+    campaigns: CampaignBook
     intake: Intake
     redelivery: Redelivery
 
@@ -73,7 +75,8 @@ async def opened(
         hosts = configured.reply_hosts(settings)
         outbox = await stack.enter_async_context(Outbox.opened(hosts, setup.schemas, timeout_s=hes.reply_timeout_s))
         answers = AnswerMaker(context, await stack.enter_async_context(Writing.opened(hes.max_answer_octets)))
-        recipes = partial(served.run, south.meters) if run is None else run
+        campaigns = _campaigns(setup, stores, context)
+        recipes = campaigns.guarded(partial(served.run, south.meters) if run is None else run)
         commands = CommandWorker(context, answers, south.registry, recipes, WorkerLimits(lanes, groups))
         backoff = Backoff(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
         drop = stack.enter_context(closing(FileDrop(configured.directories(settings), hes.reply_timeout_s)))
@@ -84,14 +87,22 @@ async def opened(
         limits = IntakeLimits(lanes, hes.max_meters_per_request)
         parts = _parts(book, hes.time_zone)
         intake = Intake(context, answers, south.registry, hosts, limits, parts, setup.partners.partners)
-        await context.engine.open(await collector.under_way())
+        await context.engine.open(await collector.under_way() | await campaigns.under_way())
         await intake.late.open()
         drops, looked = _what_gets_too_old(setup, context, south), partial(_report_unusable, drop, context)
-        works = commands.work, replies.work, collector.work, intake.late.work, looked
+        works = commands.work, replies.work, collector.work, campaigns.work, intake.late.work, looked
         await stack.enter_async_context(_at_work(*works, *drops))
         addresses = {one.name: one.address for one in configured.subscribers(settings, setup.partners.partners)}
         redelivery = Redelivery(context, addresses, hes.keep_message_ids)
-        yield Work(context=context, lanes=lanes, commands=commands, book=book, intake=intake, redelivery=redelivery)
+        yield Work(
+            context=context,
+            lanes=lanes,
+            commands=commands,
+            book=book,
+            campaigns=campaigns,
+            intake=intake,
+            redelivery=redelivery,
+        )
 
 
 def _context(setup: Setup, stores: Stores, groups: Groups, make_engine: MakeEngine) -> Context:
@@ -140,6 +151,16 @@ def _collector(setup: Setup, stores: Stores, south: South, context: Context, wri
         engine=context.engine,
         registry=south.registry,
         publisher=publisher,
+        environment=context.environment,
+        pending=setup.settings.hes.lanes.campaign.max_pending,
+    )
+
+
+def _campaigns(setup: Setup, stores: Stores, context: Context) -> CampaignBook:
+    return CampaignBook(
+        store=SqlCampaigns(stores.database),
+        results=context.results,
+        engine=context.engine,
         environment=context.environment,
         pending=setup.settings.hes.lanes.campaign.max_pending,
     )

@@ -108,8 +108,8 @@ class MemoryCommands:
         self._offered = asyncio.Event()
         self._put_meterless = asyncio.Event()
 
-    async def put(self, jobs: Sequence[CommandJob]) -> None:
-        self._add(jobs, redelivered=False)
+    async def put(self, jobs: Sequence[CommandJob], *, again: bool = False) -> None:
+        self._add(jobs, redelivered=again)
 
     def restore(self, jobs: Sequence[CommandJob]) -> None:
         """Put what an earlier life of the process may have had in hand."""

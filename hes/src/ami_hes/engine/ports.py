@@ -125,7 +125,8 @@ class Commands(Protocol):
     once. What needs no meter waits for none, and keeps none back: it is taken by `take_meterless`.
     """
 
-    async def put(self, jobs: Sequence[CommandJob]) -> None: ...
+    async def put(self, jobs: Sequence[CommandJob], *, again: bool = False) -> None:
+        """`again`: a worker may have had them in hand before (`Delivery.redelivered`)."""
 
     async def take(self, lanes: Collection[Lane], limit: int, full: Collection[str] = ()) -> Sequence[CommandDelivery]:
         """At least one and at most `limit` of these lanes, those of higher lanes first; waits for the first.

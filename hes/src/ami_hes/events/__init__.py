@@ -1,5 +1,6 @@
 """The events of the head-end system, one line each on standard output; each has a `level`. A module per subject."""
 
+from ami_hes.events.campaigns import CampaignBegun, CampaignFailed
 from ami_hes.events.meters import (
     Apdu,
     DialledIn,
@@ -59,6 +60,8 @@ __all__ = [
     "AnswerNotHandedOn",
     "AnswerUnusable",
     "Apdu",
+    "CampaignBegun",
+    "CampaignFailed",
     "CommandFailed",
     "CommandPostponed",
     "DeadLetters",

@@ -86,10 +86,19 @@ class ControlDetails:
     """What was read, for the last time each."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeKeyDetails:
+    """The `details` of the operation `change_key`."""
+
+    key: str
+    """Which one: a field of the meter's entry, as encryption_key."""
+
+
 DETAILS: Mapping[str, type[Any]] = {
     "disconnect_control": DisconnectDetails,
     "control": ControlDetails,
     "read_meter": ReadDetails,
+    "change_key": ChangeKeyDetails,
 }
 """Name of an operation -> the dataclass of its details, where it is declared."""
 

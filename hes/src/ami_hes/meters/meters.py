@@ -16,6 +16,7 @@ from ami_hes.meters.counters import InvocationCounters
 from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.kept import KeptSessions
+from ami_hes.meters.key_changes import KeyChanges, NothingChanges
 from ami_hes.meters.known_objects import KnownObjects
 from ami_hes.meters.known_scalers import KnownScalers
 from ami_hes.meters.link import Link, Traffic, connect
@@ -36,6 +37,8 @@ from ami_registry import Transport
 
 LINGER_S = 60.0  # how long a late answer is awaited after its command has failed
 RELEASE_S = 1.0  # how long a meter may take to say goodbye
+_NOT_OF_KEYS = {("transport", "unreachable"), ("transport", "not-dialled-in"), ("deadline", "no-connection")}
+"""Rows of the fault table that no other key would mend."""
 MAX_TRIES = 8  # connections of a meter that dials in over which one session is tried
 
 
@@ -71,9 +74,11 @@ class Meters:
         environment: Environment,
         readings: Readings | None = None,
         scalers: ScalerUnits | None = None,
+        keys: KeyChanges | None = None,
     ) -> None:
-        """`readings` is where what is read of meters is kept; nothing is without it. Without `scalers` they are known in this life alone."""
+        """`keys` says which keys a meter may have while they change; without it those of its entry. `readings` is where what is read of meters is kept; nothing is without it. Without `scalers` they are known in this life alone."""
         self.registry = registry
+        self.keys = keys or NothingChanges()
         self.settings = settings
         self.environment = environment
         self.objects = KnownObjects()
@@ -152,7 +157,8 @@ class Meters:
             raise MeterFault("identity", "no-address", detail=meter.place)
         async with self._slots.slot(meter, until):
             timeouts = Timeouts(self.settings.apdu_timeout_s, until)
-            session = await self._resumed(meter, timeouts) or await self._opened(meter, timeouts)
+            candidates = self.keys.candidates(meter)
+            session = await self._resumed(candidates, timeouts) or await self._opened_by(candidates, timeouts)
             try:
                 yield session
             except BaseException as error:
@@ -161,16 +167,37 @@ class Meters:
             finally:
                 await self._leave(session)
 
-    async def _resumed(self, meter: Meter, timeouts: Timeouts) -> Session | None:
+    async def _resumed(self, candidates: Sequence[Meter], timeouts: Timeouts) -> Session | None:
         """The session that the last holder has left open, unless the registry has another entry for the meter since."""
-        session = await self._kept.take(meter)
-        if session is not None and session.meter != meter:
+        session = await self._kept.take(meter := candidates[0])
+        if session is not None and session.meter not in candidates:
             await self._release(session)
             return None
         if session is not None:
             began = real_time()
             session.resume(timeouts, lambda: self._link(meter, timeouts, began))
             self.sessions["resumed"] += 1
+        return session
+
+    async def _opened_by(self, candidates: Sequence[Meter], timeouts: Timeouts) -> Session:
+        """A session under the first of these keys that opens one; which it was is committed. Any key but the right one ends as any fault."""
+        for meter in candidates[:-1]:
+            try:
+                session = await self._opened(meter, timeouts)
+            except MeterFault as fault:
+                if (fault.kind, fault.name) in _NOT_OF_KEYS or fault.kind == "identity":
+                    raise
+            else:
+                return await self._proved(session)
+        session = await self._opened(candidates[-1], timeouts)
+        return session if len(candidates) == 1 else await self._proved(session)
+
+    async def _proved(self, session: Session) -> Session:
+        try:
+            await self.keys.proved(session.meter)
+        except BaseException:
+            session.link.close()
+            raise
         return session
 
     async def _opened(self, meter: Meter, timeouts: Timeouts) -> Session:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ami_cim.identity import mrid_key
 from ami_hes.meters.meter_index import MeterIndex, Table, names_of
 from ami_hes.meters.registry import Meter, Registry, read_entry, taken
+from ami_hes.registry.key_book import KeyBook
 from ami_hes.registry.packed_meters import PackedMeters, names_are_the_same, table_of
 from ami_hes.store import RegistryChange, RegistryStore, StoredMeter
 from ami_registry import MAX_CHARACTERS, EntryError, FormattedMeter, ShipmentError, format_meter, parse_row
@@ -104,6 +105,7 @@ class KeptRegistry:
     ) -> None:
         """`transport_key` unwraps the keys of imported rows."""
         self.registry = registry
+        self.keys = KeyBook(registry, meters, store)
         self._meters = meters
         self._store = store
         self._transport_key = transport_key

@@ -132,7 +132,7 @@ class _Opening:
     _digests: Mapping[str, Sealed] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.meters = PackedMeters(self.sealer)
+        self.meters = PackedMeters(self.sealer, changed_keys=self.stored.changed_keys)
         self.registry = Registry(meters=self.meters)
         self._kept = {meter.mrid: meter for meter in self.stored.meters}
         for meter in self.stored.meters:

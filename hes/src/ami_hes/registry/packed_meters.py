@@ -5,12 +5,13 @@ So 100,000 meters take some hundred megabytes and not a gigabyte, and the keys o
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ami_hes.meters.meter_index import INDEXED, Table
 from ami_hes.meters.registry import Meter
+from ami_hes.registry.changed_keys import ChangedKey, in_force
 from ami_hes.registry.sealing import CannotOpen, Sealer
-from ami_hes.store import StoredMeter
+from ami_hes.store import Sealed, StoredMeter
 from ami_registry import REMOVED, FormattedMeter, parse_meter
 
 UNPACKED = 10_000
@@ -20,11 +21,15 @@ UNPACKED = 10_000
 class PackedMeters(Mapping[str, Meter]):
     """The meters by mRID, as mRIDs are compared."""
 
-    def __init__(self, sealer: Sealer, unpacked: int = UNPACKED) -> None:
+    def __init__(
+        self, sealer: Sealer, unpacked: int = UNPACKED, changed_keys: Mapping[str, Sequence[Sealed]] | None = None
+    ) -> None:
+        """`changed_keys`: by mRID those that were changed at the meter (`ami_hes.registry.changed_keys`)."""
         self._sealer = sealer
         self._most = unpacked
         self._packed: dict[str, StoredMeter] = {}
         self._unpacked: OrderedDict[str, Meter] = OrderedDict()
+        self._changed_keys = dict(changed_keys or {})
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -60,6 +65,27 @@ class PackedMeters(Mapping[str, Meter]):
         self._unpacked.pop(mrid, None)
         del self._packed[mrid]
 
+    def changed_keys(self, mrid: str) -> Sequence[Sealed]:
+        """What was changed at the meter."""
+        return self._changed_keys.get(mrid, ())
+
+    def change_keys(self, mrid: str, rows: Sequence[Sealed]) -> None:
+        """These are all of them from now on."""
+        self._changed_keys[mrid] = rows
+        self._unpacked.pop(mrid, None)
+
+    def secrets_of_entry(self, mrid: str) -> dict[str, bytes]:
+        """By field, whatever was changed since. Raises CannotOpen."""
+        return {key.purpose: self._sealer.open(key, mrid) for key in self._packed[mrid].keys}
+
+    def seal(self, key: ChangedKey, mrid: str, purpose: str) -> Sealed:
+        """A row of a changed key. Raises SettingsError without a master key."""
+        return self._sealer.seal(key.format(), mrid, purpose)
+
+    def opened(self, row: Sealed, mrid: str) -> ChangedKey:
+        """What is in such a row. Raises CannotOpen."""
+        return ChangedKey.parse(self._sealer.open(row, mrid))
+
     def pack(self, mrid: str, meter: FormattedMeter, source: str, kept: StoredMeter | None) -> StoredMeter:
         """As it is to be kept; `kept` itself where nothing is different. Raises SettingsError without a master key."""
         entry = json.dumps(meter.table, ensure_ascii=False, separators=(",", ":"))
@@ -75,8 +101,12 @@ class PackedMeters(Mapping[str, Meter]):
             return False
 
     def _unpack(self, kept: StoredMeter) -> Meter:
-        secrets = {key.purpose: f"hex:{self._sealer.open(key, kept.mrid).hex()}" for key in kept.keys}
-        return parse_meter(f"the stored meter {kept.mrid}", table_of(kept) | secrets, _no_references)
+        secrets = self.secrets_of_entry(kept.mrid)
+        if kept.mrid in self._changed_keys:
+            rows = self._changed_keys[kept.mrid]
+            secrets = in_force(secrets, rows, lambda row: self.opened(row, kept.mrid))
+        fields = {field: f"hex:{octets.hex()}" for field, octets in secrets.items()}
+        return parse_meter(f"the stored meter {kept.mrid}", table_of(kept) | fields, _no_references)
 
 
 def table_of(kept: StoredMeter) -> dict[str, object]:

@@ -1,0 +1,179 @@
+"""The campaigns as they are ordered, paused, resumed and cancelled, and their commands put into the lane of campaigns.
+
+A campaign is a request whose commands are its meters, so that its results, its restart and its limits are those of any request. What
+is its own is a row with what was ordered last, which says whether its open commands are in the lane.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar
+
+from ami_cim.codes import Verb
+from ami_hes import events
+from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
+from ami_hes.engine import Engine
+from ami_hes.meters.registry import Meter
+from ami_hes.operations import Assignment
+from ami_hes.served import failed
+from ami_hes.store import (
+    CampaignLine,
+    Campaigns,
+    CampaignState,
+    Results,
+    StoredCampaign,
+    StoredRequest,
+    StoreUnavailable,
+)
+from ami_process.environment import Environment, real_sleep
+from ami_process.events import format_fault
+
+MOST_METERS = 10_000
+"""Of one campaign."""
+MOST_UNDER_WAY = 1_000
+UNAVAILABLE_S = 1.0
+ROOM_S = 0.1
+"""When a full lane is looked at again."""
+T = TypeVar("T")
+Run = Callable[[Assignment], Awaitable[Outcome]]
+
+
+class NotPossible(Exception):
+    """What is ordered can't be done; the text says why."""
+
+
+@dataclass(slots=True)
+class CampaignBook:
+    """All campaigns."""
+
+    store: Campaigns
+    results: Results
+    engine: Engine
+    environment: Environment
+    pending: int
+    """Commands that may wait or be worked in the lane of campaigns."""
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _put: set[str] = field(default_factory=set)
+    """Campaigns whose open commands are in the lane."""
+    _held_back: set[str] = field(default_factory=set)
+    """Campaigns of which no command may be put."""
+    _cancelled: set[str] = field(default_factory=set)
+
+    async def order(self, operation: str, body: str, summary: str, meters: Sequence[Meter], within: timedelta) -> str:
+        """Begin a campaign; its id. First its row and then its request, since a row alone counts for nothing. Raises StoreUnavailable."""
+        campaign_id, now = str(self.environment.new_uuid()), self.environment.now()
+        deadline_at = self.environment.after_real(within)
+        row = StoredCampaign(
+            campaign_id=campaign_id, kind=operation, summary=summary, state=CampaignState.RUNNING, created_at=now
+        )
+        await self.store.put(row)
+        request = StoredRequest(
+            request_id=campaign_id,
+            digest="",
+            verb=Verb.CREATED,
+            noun="EndDeviceControls",
+            source="campaign",
+            correlation_id=campaign_id,
+            reply_address=None,
+            accepted_at=now,
+            deadline_at=deadline_at,
+            errors="[]",
+        )
+        commands = [Command(campaign_id, MeterId(one.name, one.mrid), operation, body) for one in meters]
+        await self.results.accept(request, [CommandJob(one, Lane.CAMPAIGN, deadline_at) for one in commands])
+        self.environment.emit(events.CampaignBegun(campaign=campaign_id, summary=summary, meters=len(meters)))
+        self._changed.set()
+        return campaign_id
+
+    async def pause(self, campaign_id: str) -> None:
+        """Begin no more of its meters; what is in hand goes on to its end. Raises NotPossible, StoreUnavailable."""
+        await self._move(campaign_id, CampaignState.PAUSED, CampaignState.RUNNING)
+        self._held_back.add(campaign_id)
+        for delivery in await self.engine.commands.cancel(campaign_id):
+            await delivery.done()  # it is open in the store, and is put again
+        self._put.discard(campaign_id)
+
+    async def resume(self, campaign_id: str) -> None:
+        """Go on with a paused one. Raises NotPossible, StoreUnavailable."""
+        await self._move(campaign_id, CampaignState.RUNNING, CampaignState.PAUSED)
+        self._held_back.discard(campaign_id)
+        self._changed.set()
+
+    async def cancel(self, campaign_id: str) -> None:
+        """End it: a meter at which nothing was begun ends as cancelled. Raises NotPossible, StoreUnavailable."""
+        await self._move(campaign_id, CampaignState.CANCELLED, CampaignState.RUNNING, CampaignState.PAUSED)
+        self._cancelled.add(campaign_id)
+        self._held_back.discard(campaign_id)
+        self._changed.set()
+
+    def guarded(self, run: Run) -> Run:
+        """The same, but a command of a cancelled campaign is not begun; one whose change may have left is brought to its end."""
+
+        async def guarded(assignment: Assignment) -> Outcome:
+            command, attempt = assignment.command, assignment.attempt
+            if command.request_id in self._cancelled and not attempt.begun:
+                return failed(command, attempt, "deadline", "cancelled")
+            return await run(assignment)
+
+        return guarded
+
+    async def under_way(self) -> frozenset[str]:
+        """Those that an earlier life has left: `work` puts what is open of them. Raises StoreUnavailable."""
+        await self.store.forget()
+        left = await self.store.lines(MOST_UNDER_WAY, under_way=True)
+        for one in left:
+            self._note(one)
+        return frozenset(one.campaign.campaign_id for one in left)
+
+    async def work(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._changed.clear()
+            for one in await _patiently(lambda: self.store.lines(MOST_UNDER_WAY, under_way=True)):
+                campaign_id = one.campaign.campaign_id
+                if campaign_id not in self._put | self._held_back:
+                    try:
+                        await self._dispatch(campaign_id)
+                    except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+                        fault = format_fault(problem)
+                        self.environment.emit(events.CampaignFailed(campaign=campaign_id, exception=fault))
+            await self._changed.wait()
+
+    async def _dispatch(self, campaign_id: str) -> None:
+        """Put its open commands as the lane has room; one place is left, so that it is not full for others."""
+        self._put.add(campaign_id)
+        commands, most = self.engine.commands, max(1, self.pending - 1)
+        left = [one.job for one in await _patiently(lambda: self.results.open_commands(campaign_id))]
+        while left:
+            room = max(0, most - await commands.pending(Lane.CAMPAIGN))
+            if campaign_id in self._held_back:
+                return
+            await commands.put(left[:room], again=True)
+            left = left[room:]
+            if left:
+                await real_sleep(ROOM_S)
+
+    async def _move(self, campaign_id: str, state: CampaignState, *among: CampaignState) -> None:
+        if await self.store.move(campaign_id, state, among):
+            return
+        found = await self.store.find(campaign_id)
+        if found is None:
+            raise LookupError(campaign_id)
+        now = "at its end" if found.done == found.meters else str(found.campaign.state)
+        raise NotPossible(f"the campaign is {now}")
+
+    def _note(self, line: CampaignLine) -> None:
+        if line.campaign.state is CampaignState.PAUSED:
+            self._held_back.add(line.campaign.campaign_id)
+        elif line.campaign.state is CampaignState.CANCELLED:
+            self._cancelled.add(line.campaign.campaign_id)
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """A store that is unavailable for a while is waited for."""
+    while True:
+        try:
+            return await ask()
+        except StoreUnavailable:
+            await real_sleep(UNAVAILABLE_S)

@@ -1,0 +1,162 @@
+"""`hes keys` and `hes campaigns`: keys of meters changed, and what has come of each campaign so far."""
+
+import asyncio
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ami_hes.api import paths
+from ami_hes.api.campaigns import Campaign, CampaignList, KeyRoll, WhichKey
+from ami_hes.client.asking import (
+    DEFAULT_URL,
+    AsJson,
+    TokenFile,
+    Url,
+    first_problem,
+    format_moment,
+    head_end,
+    show,
+    show_json,
+    table,
+)
+from ami_process.asking import RunningProcess
+from ami_process.environment import real_sleep
+
+keys = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Keys of meters, changed by a running HES."
+)
+campaigns = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="What a running HES does with many meters: how far it is, and where it fails.",
+)
+Id = Annotated[str, typer.Argument(metavar="ID", help="Of the campaign.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Show the progress until every meter has an end.")]
+LOOK_EVERY_S = 0.5
+FAILED = 1
+"""The exit code of a campaign that was waited for and in which a meter failed."""
+_OPTIONS = {"meters": "--meter", "group": "--group", "within_hours": "--within-hours", "key": "--key"}
+
+
+@keys.callback()
+def of_meters() -> None:
+    """A group, although it has one command."""
+
+
+@keys.command("roll")
+def roll(
+    key: Annotated[
+        WhichKey, typer.Option(help="The unicast encryption key (GUEK), the authentication key (GAK), or the secret.")
+    ] = WhichKey.ENCRYPTION,
+    meter: Annotated[list[str] | None, typer.Option(metavar="METER", help="A name or mRID; several times.")] = None,
+    group: Annotated[str | None, typer.Option(metavar="TAG=VALUE", help="All meters that have it now.")] = None,
+    within_hours: Annotated[float, typer.Option(metavar="HOURS", help="By when each meter has to have an end.")] = 168,
+    wait: Wait = False,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Change a key of meters: each is seen in force by a new association before the former one is forgotten."""
+    order = {"key": key, "meters": meter or [], "group": group, "within_hours": within_hours}
+    hes = head_end(url, token_file)
+    try:
+        content = KeyRoll.model_validate(order).model_dump_json()
+    except ValidationError as problem:
+        raise hes.refused(first_problem(problem, _OPTIONS)) from None
+    begun = hes.get(paths.KEY_ROLLS, Campaign, "POST", content)
+    _show_begun(hes, begun, wait=wait, as_json=as_json)
+
+
+@campaigns.command("list")
+def list_campaigns(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
+    """List campaigns, the latest first."""
+    found = head_end(url, token_file).get(paths.CAMPAIGNS, CampaignList)
+    if as_json:
+        show_json(found)
+        return
+    if not found.campaigns:
+        show("There are no campaigns.")
+        return
+    lines = table("id", "what", "state", "meters", "done", "failed", "created")
+    for one in found.campaigns:
+        counts = (str(one.meters), f"{one.percent:g} %", str(one.failed))
+        lines.add_row(one.id, one.summary, one.state, *counts, format_moment(one.created_at))
+    show(lines)
+
+
+@campaigns.command("show")
+def show_campaign(
+    campaign_id: Id, wait: Wait = False, as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: TokenFile = None
+) -> None:
+    """Show how far a campaign is, and each meter at which it failed, with the reason."""
+    hes = head_end(url, token_file)
+    _show_begun(hes, hes.get(_path(campaign_id), Campaign), wait=wait, as_json=as_json)
+
+
+@campaigns.command("pause")
+def pause(campaign_id: Id, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
+    """Begin no more of its meters; what is under way at a meter goes on to its end."""
+    _move(campaign_id, "pause", url, token_file)
+
+
+@campaigns.command("resume")
+def resume(campaign_id: Id, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
+    """Go on with a campaign that is paused."""
+    _move(campaign_id, "resume", url, token_file)
+
+
+@campaigns.command("cancel")
+def cancel(campaign_id: Id, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
+    """End a campaign; what may have left for a meter is brought to its end first."""
+    _move(campaign_id, "cancel", url, token_file)
+
+
+def _move(campaign_id: str, how: str, url: str, token_file: TokenFile) -> None:
+    _show(head_end(url, token_file).get(f"{_path(campaign_id)}/{how}", Campaign, "POST", "{}"))
+
+
+def _show_begun(hes: RunningProcess, one: Campaign, *, wait: bool, as_json: bool) -> None:
+    if wait:
+        one = _waited_for(hes, one)
+    if as_json:
+        show_json(one)
+    else:
+        _show(one)
+    if wait and one.failed:
+        raise typer.Exit(FAILED)
+
+
+def _waited_for(hes: RunningProcess, one: Campaign) -> Campaign:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} meters, {task.fields[failed]} failed"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(one.summary, total=one.meters, failed=0)
+        while True:
+            progress.update(task, completed=one.done, failed=one.failed)
+            if one.done == one.meters or one.state == "paused":
+                return one
+            asyncio.run(real_sleep(LOOK_EVERY_S))
+            one = hes.get(_path(one.id), Campaign)
+
+
+def _show(one: Campaign) -> None:
+    counts = f"{one.done} of {one.meters} meters have an end ({one.percent:g} %): {one.ok} done, {one.failed} failed"
+    show(f"campaign {one.id}: {one.summary}, {one.state}", counts)
+    if one.failures:
+        lines = table("meter", "code", "reason")
+        for failure in one.failures:
+            lines.add_row(failure.meter, failure.reply_code or "", failure.reason or "")
+        show(lines)
+
+
+def _path(campaign_id: str) -> str:
+    return f"{paths.CAMPAIGNS}/{quote(campaign_id, safe='')}"

@@ -1,0 +1,84 @@
+"""The keys that were changed at meters, sealed in the store: the KeyChanges port. Which rows there are is said in `changed_keys`.
+
+A key that was sent goes only when an association was opened under it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ami_cim.identity import mrid_key
+from ami_hes.meters.registry import Meter, Registry
+from ami_hes.registry.changed_keys import IN_FORCE, OF_ENTRY, SENT, ChangedKey
+from ami_hes.registry.packed_meters import PackedMeters
+from ami_hes.store import RegistryChange, RegistryStore
+
+PROVED = ("encryption_key", "authentication_key", "secret")
+"""What an association that opens has proved."""
+
+
+class KeyBook:
+    """The KeyChanges port."""
+
+    def __init__(self, registry: Registry, meters: PackedMeters, store: RegistryStore) -> None:
+        self._registry = registry
+        self._meters = meters
+        self._store = store
+        self._former: set[str] = set()
+        """Meters that have opened an association with the former key since the new one was sent: it is tried first."""
+
+    def candidates(self, meter: Meter) -> Sequence[Meter]:
+        mrid = mrid_key(meter.mrid)
+        if not self._meters.changed_keys(mrid):
+            return (meter,)
+        now = self._registry.find_by_mrid(mrid) or meter
+        sent = [(field, self._changed(mrid, SENT + field)) for field in PROVED]
+        new = [_with(now, field, one.key) for field, one in sent if one is not None]
+        return (now, *new) if mrid in self._former else (*new, now)
+
+    def sent(self, meter: Meter, field: str) -> bytes | None:
+        found = self._changed(mrid_key(meter.mrid), SENT + field)
+        return None if found is None else found.key
+
+    def changed_by(self, meter: Meter, field: str) -> str | None:
+        found = self._changed(mrid_key(meter.mrid), IN_FORCE + field)
+        return None if found is None else found.request_id
+
+    async def keep(self, meter: Meter, field: str, key: bytes, request_id: str) -> None:
+        mrid = mrid_key(meter.mrid)
+        await self._change(mrid, {SENT + field: ChangedKey(key, request_id)})
+        self._former.discard(mrid)
+
+    async def proved(self, meter: Meter) -> None:
+        mrid = mrid_key(meter.mrid)
+        if mrid not in self._meters:  # it was taken out meanwhile; should it come back, both keys are tried again
+            return
+        of_entry = self._meters.secrets_of_entry(mrid)
+        changes: dict[str, ChangedKey | None] = {}
+        for field in PROVED:
+            new = self._changed(mrid, SENT + field)
+            if new is not None and new.key == getattr(meter, field):
+                former = ChangedKey(of_entry.get(field, b""))
+                changes |= {SENT + field: None, IN_FORCE + field: new, OF_ENTRY + field: former}
+        if not changes:
+            self._former.add(mrid)
+            return
+        await self._change(mrid, changes)
+        self._former.discard(mrid)
+
+    def _changed(self, mrid: str, purpose: str) -> ChangedKey | None:
+        found = next((one for one in self._meters.changed_keys(mrid) if one.purpose == purpose), None)
+        return None if found is None else self._meters.opened(found, mrid)
+
+    async def _change(self, mrid: str, changes: Mapping[str, ChangedKey | None]) -> None:
+        """Committed before it counts; None: there is no key of this purpose any more."""
+        rows = [one for one in self._meters.changed_keys(mrid) if one.purpose not in changes]
+        rows += [self._meters.seal(one, mrid, purpose) for purpose, one in changes.items() if one is not None]
+        await self._store.change(RegistryChange(changed_keys={mrid: rows}))
+        self._meters.change_keys(mrid, rows)
+        self._registry.touch()
+
+
+def _with(meter: Meter, field: str, key: bytes) -> Meter:
+    changed: dict[str, Any] = {field: key}
+    return replace(meter, **changed)

@@ -1,0 +1,138 @@
+"""Campaigns over the REST API: ordered by group, counted, paused, resumed, cancelled, and gone on with in the next life."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from north_bench import North, StandIn, entries, mrid, north
+
+from ami_hes.commands import Outcome
+
+KEYS = "/api/v1/campaigns/keys"
+GROUP = "feeder=F12"
+PATIENCE_S = 30.0
+
+
+def registry(meters: int = 6) -> list[dict[str, Any]]:
+    return [one | {"tags": {"feeder": "F12" if number else "F13"}} for number, one in enumerate(entries(meters))]
+
+
+async def order(hes: North, **order: Any) -> dict[str, Any]:
+    answer = await hes.client.post(hes.url + KEYS, json=order or {"group": GROUP})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def campaign(hes: North, campaign_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await hes.client.get(f"{hes.url}/api/v1/campaigns/{campaign_id}")).json()
+    return found
+
+
+async def move(hes: North, campaign_id: str, how: str) -> tuple[int, dict[str, Any]]:
+    answer = await hes.client.post(f"{hes.url}/api/v1/campaigns/{campaign_id}/{how}", json={})
+    return answer.status_code, answer.json()
+
+
+async def ended(hes: North, campaign_id: str, done: int) -> dict[str, Any]:
+    async with asyncio.timeout(PATIENCE_S):
+        while (found := await campaign(hes, campaign_id))["done"] < done:
+            await asyncio.sleep(0)
+    return found
+
+
+async def begun(meters: StandIn, count: int) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while len(meters.commands) < count:
+            await asyncio.sleep(0)
+
+
+async def test_a_group_is_worked_and_each_failure_has_its_reason(tmp_path: Path, events: list[Any]) -> None:
+    meters = StandIn({"M3": Outcome(False, "5.3", "FATAL", "M3: the meter has refused the new key")})
+    async with north(tmp_path, meters, registry=registry(), events=events) as hes:
+        one = await order(hes, group=GROUP, key="authentication")
+        assert (one["meters"], one["summary"]) == (5, "roll authentication of feeder=F12")
+        found = await ended(hes, one["id"], 5)
+        assert (found["state"], found["ok"], found["failed"], found["percent"]) == ("ended", 4, 1, 100.0)
+        assert found["failures"] == [
+            {"meter": "M3", "reply_code": "5.3", "reason": "M3: the meter has refused the new key"}
+        ]
+        assert {(one.operation, one.body) for one in meters.commands} == {("change_key", "authentication_key")}
+        listed = (await hes.client.get(f"{hes.url}/api/v1/campaigns")).json()["campaigns"]
+        assert [line["id"] for line in listed] == [one["id"]]
+        assert (await move(hes, one["id"], "pause")) == (409, {"error": "the campaign is at its end"})
+
+
+async def test_a_paused_campaign_begins_no_meter_also_in_the_next_life(tmp_path: Path) -> None:
+    meters = StandIn()
+    meters.open.clear()
+    async with north(tmp_path, meters, registry=registry(), max_sessions=4) as hes:
+        one = await order(hes)
+        await begun(meters, 2)
+        status, paused = await move(hes, one["id"], "pause")
+        assert (status, paused["state"]) == (200, "paused")
+        meters.open.set()
+        found = await ended(hes, one["id"], len(meters.commands))
+        assert found["done"] == len(meters.commands) < 5
+        assert (await move(hes, one["id"], "pause"))[0] == 409
+    left = 5 - len(meters.commands)
+    async with north(tmp_path, next_life := StandIn(), registry=registry()) as hes:
+        assert (await campaign(hes, one["id"]))["state"] == "paused"
+        other = await order(hes, meters=["M1"])
+        await ended(hes, other["id"], 1)
+        assert [command.meter.name for command in next_life.commands] == ["M1"], "the paused one waits"
+        assert (await move(hes, one["id"], "resume"))[0] == 200
+        found = await ended(hes, one["id"], 5)
+        assert (found["state"], found["ok"]) == ("ended", 5)
+        assert len(next_life.commands) == left + 1
+
+
+async def test_a_cancelled_campaign_ends_what_is_not_begun(tmp_path: Path) -> None:
+    meters = StandIn()
+    meters.open.clear()
+    async with north(tmp_path, meters, registry=registry(), max_sessions=4) as hes:
+        one = await order(hes)
+        await begun(meters, 2)
+        assert (await move(hes, one["id"], "pause"))[0] == 200
+        worked = len(meters.commands)
+        assert (await move(hes, one["id"], "cancel"))[1]["state"] == "cancelled"
+        meters.open.set()
+        found = await ended(hes, one["id"], 5)
+        assert (found["state"], found["ok"], found["failed"]) == ("cancelled", worked, 5 - worked)
+        assert len(meters.commands) == worked
+        assert all("cancelled" in failure["reason"] for failure in found["failures"])
+
+
+async def test_what_a_killed_life_has_left_goes_on(tmp_path: Path) -> None:
+    meters = StandIn()
+    meters.open.clear()
+    async with north(tmp_path, meters, registry=registry(), max_sessions=4) as hes:
+        one = await order(hes)
+        await begun(meters, 2)
+    async with north(tmp_path, next_life := StandIn(), registry=registry()) as hes:
+        found = await ended(hes, one["id"], 5)
+        assert (found["state"], found["ok"]) == ("ended", 5)
+        attempted = [name for name, _, begun_before in next_life.told() if begun_before]
+        assert set(attempted) <= {command.meter.name for command in meters.commands} and attempted
+
+
+WRONG: tuple[tuple[dict[str, Any], str], ...] = (
+    ({}, "name meters or a group of them"),
+    ({"meters": ["M1"], "group": GROUP}, "name meters or a group of them"),
+    ({"meters": ["M99"]}, "there is no meter with the name or mRID M99"),
+    ({"group": "feeder=F99"}, "no meter is in the group feeder=F99"),
+    ({"group": "feeder"}, "TAG=VALUE"),
+    ({"group": GROUP, "key": "broadcast"}, "key"),
+    ({"group": GROUP, "within_hours": 0}, "within_hours"),
+)
+
+
+async def test_what_can_not_be_ordered_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    async with north(tmp_path, registry=registry()) as hes:
+        for wrong, reason in WRONG:
+            answer = await hes.client.post(hes.url + KEYS, json=wrong)
+            assert answer.status_code == 422 and reason in answer.json()["error"], answer.text
+        assert (await hes.client.get(f"{hes.url}/api/v1/campaigns")).json() == {"campaigns": []}
+        assert (await move(hes, mrid(9), "pause"))[0] == (await move(hes, mrid(9), "cancel"))[0] == 404
