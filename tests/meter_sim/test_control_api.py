@@ -362,6 +362,7 @@ async def test_metrics_count_what_was_carried(api: Served) -> None:
     assert found["meter_sim_meters"] == "3.0"
     assert (found["meter_sim_sessions_total"], found["meter_sim_sessions_open"]) == ("1.0", "1.0")
     assert found["meter_sim_frames_sent_total"] == "2.0"
+    assert [found[f'meter_sim_apdus_total{{direction="{way}"}}'] for way in ("received", "sent")] == ["2.0", "2.0"]
     assert found['meter_sim_associations_total{what="opened"}'] == "1.0"
     assert found['meter_sim_faults_total{fault="busy"}'] == "1.0"
     assert found['meter_sim_fault_rules{fault="busy"}'] == "1.0"

@@ -11,9 +11,10 @@ import os
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
+from ami_dlms.association import ApduCounts
 from ami_meter_sim import events
 from ami_meter_sim.commit import Commit
 from ami_meter_sim.faults import Faults
@@ -67,6 +68,8 @@ class Traffic:
     frames_sent: int = 0
     octets_sent: int = 0
     octets_received: int = 0
+    apdus: ApduCounts = field(default_factory=ApduCounts)
+    """Whole ones, whatever carries them; what faults make of those that leave shows in the frames."""
 
 
 def _born(meter: Meter) -> None:

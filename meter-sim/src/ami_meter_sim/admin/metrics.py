@@ -27,6 +27,10 @@ class _Collector(Collector):
         yield GaugeMetricFamily("meter_sim_sessions_open", "Connections that are served now", traffic.open)
         yield CounterMetricFamily("meter_sim_sessions", "Connections that were served", traffic.sessions)
         yield CounterMetricFamily("meter_sim_frames_sent", "Frames that were sent to clients", traffic.frames_sent)
+        apdus = CounterMetricFamily("meter_sim_apdus", "APDUs of connections", labels=["direction"])
+        apdus.add_metric(["received"], traffic.apdus.received)
+        apdus.add_metric(["sent"], traffic.apdus.sent)
+        yield apdus
         octets = CounterMetricFamily("meter_sim_octets", "Octets of connections", labels=["direction"])
         octets.add_metric(["received"], traffic.octets_received)
         octets.add_metric(["sent"], traffic.octets_sent)

@@ -133,6 +133,7 @@ class Connection(ABC):
                 random_bytes=environment.random_bytes,
                 communication=self._service.communication,
                 faults=self._service.fleet.faults,
+                counts=traffic.apdus,
             )
         return self._session
 

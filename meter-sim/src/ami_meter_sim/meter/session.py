@@ -14,6 +14,7 @@ from ami_dlms.association import (
     Action,
     ActionOutcome,
     Answer,
+    ApduCounts,
     AssociationOpened,
     AssociationProfile,
     AssociationRefused,
@@ -59,6 +60,7 @@ class Session:
         random_bytes: Callable[[int], bytes],
         communication: CommunicationProfile = WRAPPER,
         faults: Faults | None = None,
+        counts: ApduCounts | None = None,
     ) -> None:
         self._meters = meters
         self._alone = len(meters) == 1
@@ -74,7 +76,7 @@ class Session:
         self._power_cycles: dict[str, int] = {}
         self._titles: dict[tuple[int, int], bytes | None] = {}
         self._line = communication.line(meters)
-        self._connection = ServerConnection(_asking(self), random_bytes=random_bytes, framing=self._line)
+        self._connection = ServerConnection(_asking(self), random_bytes=random_bytes, framing=self._line, counts=counts)
         self._talking: set[int] = set()
         self._open: set[tuple[int, int]] = set()
         self._restarts: dict[int, tuple[Meter, int]] = {}

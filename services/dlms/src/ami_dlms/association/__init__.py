@@ -68,7 +68,7 @@ from ami_dlms.association.protection.notification import (
     unprotect_notification,
     unprotect_unsolicited,
 )
-from ami_dlms.association.server.connection import ProfileLookup, ServerConnection, lookup_among
+from ami_dlms.association.server.connection import ApduCounts, ProfileLookup, ServerConnection, lookup_among
 from ami_dlms.association.settings import (
     CLIENT_CONFORMANCE,
     LN_CONFORMANCE,
@@ -97,6 +97,7 @@ __all__ = [
     "ActionListOutcome",
     "ActionOutcome",
     "Answer",
+    "ApduCounts",
     "AssociationOpened",
     "AssociationProfile",
     "AssociationRefused",

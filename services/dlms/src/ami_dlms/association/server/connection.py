@@ -11,6 +11,7 @@ read any more ends the connection.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ami_dlms import apdu
 from ami_dlms.apdu.acse import Aare, Aarq, Rlre
@@ -40,13 +41,27 @@ def lookup_among(*profiles: AssociationProfile) -> ProfileLookup:
     return lambda client_wport, server_wport: by_wports.get((client_wport, server_wport))
 
 
+@dataclass(slots=True)
+class ApduCounts:
+    """APDUs of any number of connections that count here: those that came whole, and those that were given to leave."""
+
+    received: int = 0
+    sent: int = 0
+
+
 class ServerConnection(Connection):
     """All associations of one connection; each is made when its first APDU comes, whatever else is behind the address."""
 
     def __init__(
-        self, profile_of: ProfileLookup, *, random_bytes: Callable[[int], bytes], framing: Framing | None = None
+        self,
+        profile_of: ProfileLookup,
+        *,
+        random_bytes: Callable[[int], bytes],
+        framing: Framing | None = None,
+        counts: ApduCounts | None = None,
     ) -> None:
         super().__init__(framing)
+        self.counts = ApduCounts() if counts is None else counts
         self._closed = False
         self._profile_of = profile_of
         self._random_bytes = random_bytes
@@ -67,14 +82,14 @@ class ServerConnection(Connection):
         association = self._associations.get((server_wport, client_wport))
         if association is None:
             raise LocalError("no such association")
-        return self._framing.encode(server_wport, client_wport, *association.answer(answer))
+        return self._framed(server_wport, client_wport, association.answer(answer))
 
     def notify(self, server_wport: int, client_wport: int, notification: Unsolicited) -> bytes:
         """Framed octets of a notification inside an open association; LocalError when it was not negotiated."""
         association = self._association(server_wport, client_wport)
         if association is None:
             raise LocalError("no such association")
-        return self._framing.encode(server_wport, client_wport, *association.notify(notification))
+        return self._framed(server_wport, client_wport, association.notify(notification))
 
     def renew(self, server_wport: int, client_wport: int) -> None:
         """Let an open association go on under what is offered now: for a server whose new keys count from the next APDU on.
@@ -89,12 +104,16 @@ class ServerConnection(Connection):
     def timeout(self, server_wport: int, client_wport: int) -> bytes:
         """Framed octets to send when nothing came from a client for too long: what a general block transfer repeats."""
         association = self._associations.get((server_wport, client_wport))
-        return b"" if association is None else self._framing.encode(server_wport, client_wport, *association.timeout())
+        return b"" if association is None else self._framed(server_wport, client_wport, association.timeout())
 
     def abort(self, server_wport: int, client_wport: int) -> bytes:
         """Give up the general block transfer with a client; framed octets that tell it so, none when there is none."""
         association = self._associations.get((server_wport, client_wport))
-        return b"" if association is None else self._framing.encode(server_wport, client_wport, *association.abort())
+        return b"" if association is None else self._framed(server_wport, client_wport, association.abort())
+
+    def _framed(self, server_wport: int, client_wport: int, apdus: tuple[bytes, ...]) -> bytes:
+        self.counts.sent += len(apdus)
+        return self._framing.encode(server_wport, client_wport, *apdus)
 
     def next_event(self) -> ServerOutput | None:
         """What the octets so far mean; None: more octets are needed."""
@@ -111,7 +130,9 @@ class ServerConnection(Connection):
                 return reply
             octets, event, blocks = reply
             if octets or blocks:
-                self._post(pdu.destination, pdu.source, *((octets, *blocks) if octets else blocks))
+                answers = (octets, *blocks) if octets else blocks
+                self.counts.sent += len(answers)
+                self._post(pdu.destination, pdu.source, *answers)
             elif event is None or isinstance(event, Discarded):
                 self._framing.pass_turn(pdu.source, pdu.destination)
             if event is not None:
@@ -122,6 +143,7 @@ class ServerConnection(Connection):
         if isinstance(pdu, LinkLost):
             lost = self._associations.get((pdu.destination, pdu.source))
             return Reply() if lost is None else lost.lost()
+        self.counts.received += 1
         association = self._associations.get((pdu.destination, pdu.source))
         known = association is not None
         if association is None:
