@@ -5,6 +5,7 @@ Beside the tables is what is the same for all operations: dispatch, the end with
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ami_cim.message import RequestMessage
@@ -30,10 +31,22 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
+class Timed:
+    """How a noun's requests for later are told."""
+
+    begins_at: Callable[[RequestMessage], datetime | None]
+    """None: at once. Raises Refused."""
+    begun: Callable[[RequestMessage], RequestMessage]
+    """The request, once its time has come."""
+
+
+@dataclass(frozen=True, slots=True)
 class OnMeters:
     """A noun whose requests become commands for meters."""
 
     noun: NounModule
+    timed: Timed | None = None
+    """Of one whose requests may be for later, and may be cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,7 @@ class OnHeadEnd:
 
 
 NOUNS: dict[str, OnMeters | OnHeadEnd] = {
-    "EndDeviceControls": OnMeters(end_device_controls),
+    "EndDeviceControls": OnMeters(end_device_controls, Timed(end_device_controls.begins_at, end_device_controls.begun)),
     "MeterReadings": OnMeters(meter_readings),
     "MeterReadSchedule": OnHeadEnd(lambda parts: ScheduleOrders(parts.schedules, parts.time_zone)),
     operation_sets.NOUN: OnHeadEnd(
@@ -74,6 +87,12 @@ def noun_of(name: str) -> NounModule:
     if not isinstance(row, OnMeters):
         raise LookupError(f"{name} is carried out on the head-end, not on meters")
     return row.noun
+
+
+def timed_of(name: str) -> Timed | None:
+    """Of a noun that is carried out on meters, how its requests for later are told."""
+    row = NOUNS.get(name)
+    return row.timed if isinstance(row, OnMeters) else None
 
 
 def orders_of(parts: Parts) -> dict[str, Order]:

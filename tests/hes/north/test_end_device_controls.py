@@ -17,7 +17,7 @@ from ami_cim.payloads.opaque import OpaquePayload
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns import Plan, Refused, RequestContext, Worked
-from ami_hes.nouns.end_device_controls import plan, report
+from ami_hes.nouns.end_device_controls import begins_at, begun, plan, report
 from ami_hes.operations.control import parse_body
 from ami_mapping.controls import control_for
 
@@ -136,7 +136,7 @@ def test_an_unknown_code_refuses_everything(code: str) -> None:
     assert code in (error.reason or "")
 
 
-@pytest.mark.parametrize("verb", ["change", "cancel", "close", "delete", "get", "execute"])
+@pytest.mark.parametrize("verb", ["change", "get", "execute"])
 def test_other_verbs_are_refused_with_their_reason(verb: str) -> None:
     error = refusal(request(control(DISCONNECT, "M1"), verb=verb))
     assert error.code == "2.9"
@@ -150,11 +150,14 @@ def test_nothing_to_do_is_refused() -> None:
     assert refusal(replace(request(), payload=OpaquePayload("{x}MeterReadings"))).code == "1.7"
 
 
-def test_a_control_for_later_is_refused_and_one_for_now_is_not() -> None:
-    later = refusal(request(control(DISCONNECT, "M1", start_at=NOW + timedelta(seconds=1))))
-    assert later.code == "5.2" and "2026-11-20T12:00:01" in (later.reason or "")
-    assert refusal(replace(request(control(DISCONNECT, "M1")), start_at=NOW + timedelta(hours=1))).code == "5.2"
-    assert commands(control(DISCONNECT, "M1", start_at=NOW)) == [("M1", DISCONNECT)]
+def test_when_the_controls_of_a_message_begin() -> None:
+    at = NOW + timedelta(hours=1)
+    one, other = control(DISCONNECT, "M1", start_at=at), control(CONNECT, "M2")
+    assert begins_at(request(one)) == begins_at(replace(request(other), start_at=at)) == at
+    assert begins_at(request(other)) is None
+    with pytest.raises(Refused):
+        begins_at(request(one, other))
+    assert begun(request(one, message_id="m")).payload == EndDeviceControls((replace(one, start_at=None),))
 
 
 def test_what_would_be_done_by_half_is_refused() -> None:
@@ -259,11 +262,12 @@ def test_what_no_control_takes_is_refused() -> None:
     assert error.code == "5.2" and "PanDisplay" in (error.reason or "")
 
 
-@pytest.mark.parametrize("timing", ["start_at", "end_at"])
-def test_what_is_not_supported_is_refused(timing: str) -> None:
-    later: dict[str, object] = {timing: NOW + timedelta(hours=1)}
-    error = refusal(request(control(DISCONNECT, "M1", **later)))
-    assert error.code == "5.2" and "primaryDeviceTiming" in (error.reason or "")
+def test_what_has_an_end_is_done_until_then_or_not_at_all() -> None:
+    end_at = NOW + timedelta(seconds=5)
+    assert planned(control(DISCONNECT, "M1", end_at=end_at), control(CONNECT, "M2")).until == end_at
+    assert planned(control(DISCONNECT, "M1")).until is None
+    error = refusal(request(control(DISCONNECT, "M1", end_at=NOW)))
+    assert error.code == "5.2" and "is past" in (error.reason or "")
 
 
 def test_groups_are_their_meters() -> None:

@@ -86,7 +86,8 @@ async def opened(
         book = ScheduleBook(collector.store, south.registry, setup.environment, collector.look)
         limits = IntakeLimits(lanes, hes.max_meters_per_request)
         parts = _parts(book, hes.time_zone)
-        intake = Intake(context, answers, south.registry, hosts, limits, parts, setup.partners.partners)
+        partners = setup.partners.partners
+        intake = Intake(context, answers, south.registry, hosts, limits, parts, partners, cancel=commands.cancel)
         await context.engine.open(await collector.under_way() | await campaigns.under_way())
         await intake.late.open()
         drops, looked = _what_gets_too_old(setup, context, south), partial(_report_unusable, drop, context)

@@ -38,7 +38,10 @@ class ReplyJob:
     @classmethod
     def of(cls, request: StoredRequest, age: timedelta, since: datetime | None = None) -> Self:
         """For a request whose answer is owed; `age`: how long after the request, or since it was owed again, it is still posted."""
-        return cls(request.request_id, request.reply_address or "", (since or request.accepted_at) + age)
+        asked_at = (
+            max(request.accepted_at, request.deadline_at) if request.query.startswith("later ") else request.accepted_at
+        )
+        return cls(request.request_id, request.reply_address or "", (since or asked_at) + age)
 
     @property
     def subject(self) -> str:

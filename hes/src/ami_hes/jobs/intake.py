@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from ami_cim.codes import Level
 from ami_cim.errors import CimError
@@ -14,17 +15,18 @@ from ami_hes.engine import Stopping
 from ami_hes.jobs.answers import AnswerMaker, KeptAnswer
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Lanes
-from ami_hes.jobs.late_orders import LateOrders
+from ami_hes.jobs.late_orders import LateOrders, format_later, parse_later
 from ami_hes.jobs.order_messages import format_message
 from ami_hes.jobs.redelivery import owe_again
 from ami_hes.jobs.rows import context_of, digest, format_errors, nonce_digest
+from ami_hes.jobs.timed_requests import Cancel, TimedRequests, no_cancel
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns import Partner, Plan, Refused, Report, RequestContext, check, error, partner_of
 from ami_hes.nouns.kept_partners import format_partner, parse_partner
 from ami_hes.operation_sets import Ask
 from ami_hes.outbox import format_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
-from ami_hes.served import NOUNS, OPERATIONS, Parts, check_of, noun_of, orders_of
+from ami_hes.served import NOUNS, OPERATIONS, Parts, check_of, noun_of, orders_of, timed_of
 from ami_hes.store import NonceUsed, SpentId, StoredAnswer, StoredRequest, StoreUnavailable
 from ami_process.events import format_fault
 
@@ -66,7 +68,10 @@ class Intake:
         limits: IntakeLimits,
         parts: Callable[[Ask], Parts],
         partners: Sequence[Partner] = (),
+        *,
+        cancel: Cancel = no_cancel,
     ) -> None:
+        """`cancel` ends the commands of a request that are not begun."""
         self._context = context
         self._answers = answers
         self._registry = registry
@@ -75,6 +80,7 @@ class Intake:
         self._partners = partners
         self._orders = orders_of(parts(self.ask))
         self.late = LateOrders(context, self._order)
+        self._controls = TimedRequests(context, self.late, self.ask, cancel)
         self._stopping = False
 
     def stop(self) -> None:
@@ -107,9 +113,15 @@ class Intake:
         kept = await self._context.results.find(header.message_id or "")
         if header.noun in self._orders:
             return await self._ordered(message, asked, kept)
-        if kept is not None:
+        if self._controls.takes(header):
+            return await self._ordered(message, asked, kept)
+        if kept is not None and (kept.answer is not None or parse_later(kept.query) is None):
             return await self._same_again(kept, asked)
         self._check_reply_address(header)
+        timed = timed_of(header.noun)
+        begins_at = None if timed is None else timed.begins_at(message)
+        if begins_at is not None and (kept is not None or begins_at > self._context.now()):
+            return await self._taken_for_later(message, asked, begins_at)
         context, plan = self._planned(message)
         if not plan.commands:
             raise Refused(*plan.errors)
@@ -146,6 +158,32 @@ class Intake:
                 check(message)
                 self.late.check_room(message.header.source, octets)
                 kept = await self._keep_order(message, asked)
+            if kept.digest != asked or kept.answer is not None:
+                return await self._same_again(kept, asked)
+            return await self._accepted(kept.request_id, self._acknowledged(kept, octets), _CARRIED_OUT_AGAIN)
+
+    async def _taken_for_later(self, message: RequestMessage, asked: str, begins_at: datetime) -> KeptAnswer:
+        """Looked at as if it were to be done at once, then kept and acknowledged, to be carried out at its time."""
+        header = message.header
+        if not header.async_reply_flag:
+            reason = f"It begins at {begins_at.isoformat()}, so its reply is late: AsyncReplyFlag and ReplyAddress are needed."
+            raise Refused(error("1.5", reason))
+        context, plan = self._planned(self._controls.begun(message))
+        if not plan.commands:
+            raise Refused(*plan.errors)
+        octets = await asyncio.to_thread(format_message, message, header.message_id or "")
+        longest = max(limits.deadline for limits in self._limits.lanes.values())
+        async with self.late.entrance:
+            self.late.check_room(header.source, octets)
+            if self._stopping:
+                raise _stopping(accepted=False)
+            new = replace(
+                self._request(header, context, ()),
+                digest=asked,
+                query=format_later(begins_at),
+                deadline_at=begins_at + longest,
+            )
+            kept = await self._keep(new, (), header) or new
             if kept.digest != asked or kept.answer is not None:
                 return await self._same_again(kept, asked)
             return await self._accepted(kept.request_id, self._acknowledged(kept, octets), _CARRIED_OUT_AGAIN)
@@ -189,7 +227,8 @@ class Intake:
 
     async def _reported(self, request: StoredRequest, message: RequestMessage) -> Report:
         try:
-            return await self._orders[request.noun](context_of(request), message)
+            work = self._orders.get(request.noun, self._controls)
+            return await work(context_of(request), message)
         except Refused as refused:
             self._refuse(message.header, [_described(one) for one in refused.errors[:MOST_SHOWN]])
             return Reply(result="FAILED", errors=refused.errors), None
@@ -305,6 +344,8 @@ class Intake:
         """Each command with its lane and its deadline, which are kept with it."""
         after = self._context.environment.after_real
         deadlines = {lane: after(limits.deadline) for lane, limits in self._limits.lanes.items()}
+        if plan.until is not None:
+            deadlines = {lane: min(deadline, plan.until) for lane, deadline in deadlines.items()}
         lanes = [(one, plan.lane or OPERATIONS[one.operation].lane) for one in plan.commands]
         return [CommandJob(one, lane, deadlines[lane]) for one, lane in lanes]
 

@@ -10,7 +10,8 @@ kept is answered at once, and so is at its end every one that can't be carried o
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from ami_cim.errors import CimError
 from ami_cim.message import ReplyError, RequestMessage
@@ -49,6 +50,32 @@ CarryOut = Callable[[StoredRequest, RequestMessage | ReplyError], Awaitable[obje
 Raises CimError and StoreUnavailable where it has to be carried out again."""
 
 
+LONGEST_REST_S = 300.0
+"""After which the clock is looked at again, since it may have been set."""
+_FOR_LATER = "later "
+_TAKEN_BACK = "Cancelled before it was begun: nothing was sent to any meter."
+
+
+def format_later(begins_at: datetime) -> str:
+    """The `query` of a request that is carried out at a time."""
+    return _FOR_LATER + begins_at.isoformat()
+
+
+def parse_later(query: str) -> datetime | None:
+    """When a request with this `query` is to begin; None for one that is not for later."""
+    return datetime.fromisoformat(query.removeprefix(_FOR_LATER)) if query.startswith(_FOR_LATER) else None
+
+
+@dataclass(slots=True)
+class _Later:
+    """A request that waits for its time."""
+
+    begins_at: datetime
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    waits: bool = True
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     source: str
@@ -67,6 +94,7 @@ class LateOrders:
         """By request, those that wait, are carried out or are set aside."""
         self._faults: Counter[str] = Counter()
         """By request, how often it has failed by a fault of ours."""
+        self._later: dict[str, _Later] = {}
         self._group: asyncio.TaskGroup | None = None
         """None until work begins."""
         self.entrance = asyncio.Lock()
@@ -75,7 +103,9 @@ class LateOrders:
     async def open(self) -> None:
         """What an earlier life has left; before any request is taken."""
         for one in await self._context.messages.waiting():
-            self._add(one.request_id, one.source or "", one.octets)
+            request = await self._context.results.find(one.request_id)
+            begins_at = None if request is None else parse_later(request.query)
+            self._add(one.request_id, one.source or "", one.octets, begins_at)
 
     async def work(self) -> None:
         """Until cancelled."""
@@ -102,11 +132,23 @@ class LateOrders:
         """Keep the message of an accepted request, and have it carried out; the same one again changes nothing."""
         await self._context.messages.keep(request.request_id, octets)
         if request.request_id not in self._orders:
-            self._add(request.request_id, request.source or "", len(octets))
+            self._add(request.request_id, request.source or "", len(octets), parse_later(request.query))
 
-    def _add(self, request_id: str, source: str, octets: int) -> None:
+    async def cancel(self, request_id: str) -> bool:
+        """Take back a request that waits for its time; False for one that does not. When it returns its answer says so."""
+        later = self._later.get(request_id)
+        if later is None or not later.waits:
+            return False
+        later.cancelled.set()
+        await later.ended.wait()
+        return True
+
+    def _add(self, request_id: str, source: str, octets: int, begins_at: datetime | None) -> None:
+        """One that is for later waits in a line of its own, and keeps no other of its sender back."""
         self._orders[request_id] = _Waiting(source, octets)
-        self._line_up(request_id, source)
+        if begins_at is not None:
+            self._later[request_id] = _Later(begins_at)
+        self._line_up(request_id, source if begins_at is None else f"{_FOR_LATER}{request_id}")
 
     def _line_up(self, request_id: str, source: str) -> None:
         line = self._lines.get(source)
@@ -141,6 +183,8 @@ class LateOrders:
         else:
             del self._orders[request_id]
             del self._faults[request_id]
+            if (later := self._later.pop(request_id, None)) is not None:
+                later.ended.set()
         return True
 
     def _set_aside(self, request_id: str) -> None:
@@ -152,8 +196,25 @@ class LateOrders:
         await real_sleep(after_s)
         self._line_up(request_id, self._orders[request_id].source)
 
+    async def _time_of(self, later: _Later) -> None:
+        """Until it is time, or it is taken back."""
+        environment = self._context.environment
+        while not later.cancelled.is_set() and (left_s := (later.begins_at - environment.now()).total_seconds()) > 0:
+            waits = [
+                asyncio.ensure_future(environment.sleep(min(left_s, LONGEST_REST_S))),
+                asyncio.ensure_future(later.cancelled.wait()),
+            ]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for one in waits:
+                    one.cancel()
+        later.waits = False
+
     async def _carried_out(self, request_id: str) -> None:
         context = self._context
+        if (later := self._later.get(request_id)) is not None:
+            await self._time_of(later)
         request = await context.results.find(request_id)
         if request is not None and request.answer is None:
             await self._carry_out(request, await self._message_of(request))
@@ -161,6 +222,9 @@ class LateOrders:
 
     async def _message_of(self, request: StoredRequest) -> RequestMessage | ReplyError:
         """Its kept message, or the answer to one that may not be carried out."""
+        later = self._later.get(request.request_id)
+        if later is not None and later.cancelled.is_set():
+            return error("6.5", _TAKEN_BACK)
         kept = await self._context.messages.read(request.request_id)
         if self._faults[request.request_id] >= _PAUSES.attempts:
             return error("5.3", _FAULTY)

@@ -5,7 +5,7 @@ a device in it that is not ours is one error, and the others are still worked (d
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ami_cim.control_parameters import Parameters
@@ -32,12 +32,7 @@ from ami_hes.operations import control as recipes
 from ami_mapping.controls import CONTROLS, Control, UnknownControl, control_for
 from ami_mapping.recipes import Taken
 
-_VERBS_NOT_SERVED = {
-    "change": "An accepted control is carried out as it is; there is none for later that could still be changed.",
-    "cancel": "An accepted control can't be taken back; send the opposite control once it has been answered.",
-    "close": "A control ends by itself when its meter has answered, so there is none to close.",
-    "delete": "A control is done, not kept, so there is none to delete.",
-}
+_NOT_SERVED = "Served are: create, cancel, close, delete; to reschedule a control cancel it and create it again."
 _TEXT = "PanDisplay"
 _IDENTIFYING = ("EndDevices/", "UsagePoints/")
 """Parents of elements that say more about a device that mRID and Names already identify; they change nothing."""
@@ -60,8 +55,6 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
     """The commands and the errors of a request; raises Refused if nothing of it may be done."""
     controls = _controls_of(message)
     now = context.accepted_at
-    if message.start_at is not None and message.start_at > now:
-        raise Refused(_later("Request.StartTime", message.start_at))
     kept = _asked(controls, context.partner)
     asked = AskedNames.parse(kept)
     found: dict[str, list[_Target]] = {}
@@ -76,7 +69,27 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
                 found.setdefault(target.meter.name, []).append(target)
     commands, conflicts = _one_each(found, context.request_id, asked)
     codes = " ".join(sorted({target.what.control.code for one in found.values() for target in one}))
-    return Plan(commands, tuple(dict.fromkeys(errors)) + conflicts, codes, kept)
+    until = min((one.end_at for one in controls if one.end_at is not None), default=None)
+    return Plan(commands, tuple(dict.fromkeys(errors)) + conflicts, codes, kept, until=until)
+
+
+def begins_at(message: RequestMessage) -> datetime | None:
+    """When the controls of a message are to begin; None: at once. Raises Refused where they begin at several times."""
+    controls = message.payload.controls if isinstance(message.payload, EndDeviceControls) else ()
+    if message.header.verb != "create":
+        return None
+    found = {one.start_at or message.start_at for one in controls}
+    if len(found) > 1:
+        reason = "Nothing was done: the controls of a message begin at one time (primaryDeviceTiming.interval.start)."
+        raise Refused(error("5.2", reason))
+    return next(iter(found), None)
+
+
+def begun(message: RequestMessage) -> RequestMessage:
+    """A message whose time has come, as one that asks for the same at once."""
+    controls = message.payload.controls if isinstance(message.payload, EndDeviceControls) else ()
+    at_once = EndDeviceControls(tuple(replace(one, start_at=None) for one in controls))
+    return replace(message, start_at=None, payload=at_once)
 
 
 def report(context: RequestContext, errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report:
@@ -107,8 +120,7 @@ class _Target:
 def _controls_of(message: RequestMessage) -> tuple[EndDeviceControl, ...]:
     verb = message.header.verb
     if verb != "create":
-        reason = _VERBS_NOT_SERVED.get(verb, "Served is: create.")
-        raise Refused(error("2.9", f"The verb {verb} is not served for EndDeviceControls. {reason}"))
+        raise Refused(error("2.9", f"The verb {verb} is not served for EndDeviceControls. {_NOT_SERVED}"))
     if message.payload is None:
         raise Refused(error("1.7", "The request has no EndDeviceControls in its Payload."))
     if not isinstance(message.payload, EndDeviceControls):
@@ -139,14 +151,13 @@ def _executable(control: EndDeviceControl, parameters: Mapping[str, Parameters],
     beyond = [name for name in control.unsupported if not name.startswith(_IDENTIFYING)]
     if control.display is not None and what.takes != _TEXT:
         beyond.append(_TEXT)
-    if control.end_at is not None:
-        beyond.append("primaryDeviceTiming/interval/end")
     if beyond:
         raise Refused(
             error("5.2", f"Nothing was switched: {', '.join(beyond)} of an EndDeviceControl is not supported.")
         )
-    if control.start_at is not None and control.start_at > now:
-        raise Refused(_later("primaryDeviceTiming.interval.start", control.start_at))
+    if control.end_at is not None and control.end_at <= now:
+        reason = f"Nothing was done: primaryDeviceTiming.interval.end, {control.end_at.isoformat()}, is past."
+        raise Refused(error("5.2", reason))
     named = (control.end_devices, control.usage_points, control.end_device_groups, control.usage_point_groups)
     if not any(named):
         reason = (
@@ -167,11 +178,6 @@ def _taken(control: EndDeviceControl, what: Control, parameters: Mapping[str, Pa
         reason = f"Nothing was done: the control {what.code} ({what.name}) needs {what.takes}, in {where}."
         raise Refused(error("1.7", reason))
     return found
-
-
-def _later(element: str, start_at: datetime) -> ReplyError:
-    reason = f"Nothing was switched: {element} is {start_at.isoformat()}, and controls for later are not supported."
-    return error("5.2", reason)
 
 
 def _targets(

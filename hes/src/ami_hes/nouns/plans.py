@@ -59,6 +59,8 @@ class Plan:
     """What reporting will have to know of the body, in the noun's own form; short, since it is kept."""
     lane: Lane | None = None
     """In place of that of the operation, as for what is collected by schedule."""
+    until: datetime | None = None
+    """Nothing of it may be done afterwards; None: the deadline of the lane alone counts."""
 
 
 @dataclass(frozen=True, slots=True)

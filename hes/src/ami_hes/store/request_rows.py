@@ -23,7 +23,7 @@ def command_of(row: Row[*tuple[object, ...]]) -> StoredCommand:
     command = Command(request_id, MeterId(meter_name, values["mrid"]), values["operation"], values["body"])
     job = CommandJob(command, Lane(values["lane"]), values["deadline_at"])
     if values["finished_at"] is None:
-        return StoredCommand(job, attempted=bool(values["begun"]))
+        return StoredCommand(job, attempted=bool(values.get("begun")))
     outcome = Outcome(*(values[name] for name in OUTCOME))
     result = StoredResult(
         request_id=request_id,

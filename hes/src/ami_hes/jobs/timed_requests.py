@@ -1,0 +1,137 @@
+"""Requests for later: what is done when their time has come, and how they, or what of a request is not begun, are cancelled.
+
+A request whose time has come is carried out as a request of its own, whose MessageID follows from it; so after a restart it goes on where it
+was, and nothing of it is done twice. What is in hand can't be taken back: the reply says how far it is.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID, uuid5
+
+from ami_cim.identity import Identifier
+from ami_cim.message import Header, Reply, ReplyError, RequestMessage
+from ami_hes.jobs.context import Context
+from ami_hes.jobs.late_orders import LateOrders, parse_later
+from ami_hes.nouns import Refused, Report, RequestContext, error
+from ami_hes.operation_sets import Ask
+from ami_hes.served import timed_of
+from ami_hes.store import StoredCommand, StoredRequest
+from ami_process.environment import real_sleep
+
+_NAMESPACE = UUID("c3d1d0a8-5f0a-4c58-a6f3-0d1b6f5a2e77")
+"""Of the MessageIDs of requests whose time has come; another one would have them done twice after a restart."""
+CANCELLING = frozenset({"cancel", "close", "delete"})
+MOST_SAID = 20
+"""Commands that are named in an answer."""
+CANCELLED = "6.5"
+LOOK_EVERY_S, LOOKS = 0.02, 100
+"""For results of cancelled commands to be kept."""
+_UNKNOWN = "Request/ID: no request for controls is known by this transaction: the MessageID of its create."
+
+Cancel = Callable[[str], Awaitable[int]]
+
+
+async def no_cancel(_: str) -> int:
+    """Where no commands are dispatched."""
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class TimedRequests:
+    """Carries out what is asked about requests of nouns that may be for later."""
+
+    context: Context
+    late: LateOrders
+    ask: Ask
+    cancel: Cancel
+
+    def takes(self, header: Header) -> bool:
+        """Whether it is a request to cancel another one."""
+        return header.verb in CANCELLING and timed_of(header.noun) is not None
+
+    def begun(self, message: RequestMessage) -> RequestMessage:
+        """A request for later, as one for now."""
+        timed = timed_of(message.header.noun)
+        return message if timed is None else timed.begun(message)
+
+    async def __call__(self, context: RequestContext, message: RequestMessage) -> Report:
+        """The Reply to a request whose time has come, or to one that cancels another; raises Refused and CimError."""
+        if self.takes(message.header):
+            return await self._cancelled(await self._named(message)), None
+        header = replace(
+            message.header,
+            message_id=_begun_id(context.request_id),
+            correlation_id=message.header.correlation_id or context.request_id,
+            async_reply_flag=None,
+            reply_address=None,
+            replay_detection=None,
+        )
+        answer, _ = await self.ask(replace(self.begun(message), header=header))
+        return answer.reply, answer.payload
+
+    async def _named(self, message: RequestMessage) -> StoredRequest:
+        """The request that is meant: by the ID of its transaction."""
+        names = {one.value for one in (*message.request_identifiers, *message.payload_identifiers)}
+        if len(names) != 1:
+            reason = (
+                f"One ID of a transaction is expected in Request, the MessageID of the create, and {len(names)} came."
+            )
+            raise Refused(error("1.7", reason))
+        (name,) = names
+        found = await self.context.results.find(name)
+        if found is None or (found.noun, found.verb) != (message.header.noun, "create"):
+            identifier = Identifier(value=name[:200], kind="transaction", object_type=message.header.noun)
+            raise Refused(replace(error("2.15", _UNKNOWN), identifier=identifier))
+        return found
+
+    async def _cancelled(self, request: StoredRequest) -> Reply:
+        transaction = (Identifier(value=request.request_id, kind="transaction", object_type=request.noun),)
+        if await self.late.cancel(request.request_id):
+            return Reply(result="OK", identifiers=transaction)
+        is_later = parse_later(request.query) is not None
+        worked = _begun_id(request.request_id) if is_later else request.request_id
+        taken_back = await self.cancel(worked)
+        commands = await self._looked_at(worked, taken_back)
+        if is_later and not commands and request.answer is not None:
+            return Reply(result="OK", identifiers=transaction)  # cancelled before, by this request
+        left = [one for one in commands if one.result is None or one.result.outcome.code != CANCELLED]
+        if not left:
+            return Reply(result="OK", identifiers=transaction)
+        errors = tuple(_said(one) for one in left[:MOST_SAID])
+        if len(left) > MOST_SAID:
+            errors = (*errors, error("5.2", f"{len(left) - MOST_SAID} more could not be taken back."))
+        return Reply(
+            result="PARTIAL" if len(left) < len(commands) else "FAILED", errors=errors, identifiers=transaction
+        )
+
+    async def _looked_at(self, request_id: str, taken_back: int) -> Sequence[StoredCommand]:
+        """Its commands, once the results of those that were taken back are kept."""
+        for _ in range(LOOKS):
+            under_way = {one.command.meter.name: one for one in await self.context.results.open_commands(request_id)}
+            commands = [
+                under_way.get(one.command.meter.name, one)
+                for one in await self.context.results.commands(request_id, 0, 1_000_000)
+            ]
+            ended = sum(one.result is not None and one.result.outcome.code == CANCELLED for one in commands)
+            if ended >= taken_back:
+                break
+            await real_sleep(LOOK_EVERY_S)
+        return commands
+
+
+def _begun_id(request_id: str) -> str:
+    return str(uuid5(_NAMESPACE, request_id))
+
+
+def _said(command: StoredCommand) -> ReplyError:
+    """How far one is that could not be taken back."""
+    meter = command.command.meter
+    if command.result is not None:
+        outcome = "OK" if command.result.outcome.ok else f"not OK ({command.result.outcome.code})"
+        how = f"it had ended, {outcome}, at {command.result.finished_at.isoformat(timespec='seconds')}"
+    elif command.attempted:
+        how = "it is under way, and has been sent to the meter"
+    else:
+        how = "it is under way, and has not been sent to the meter yet"
+    identifier = Identifier(value=meter.mrid, kind="uuid", object_type="EndDevice")
+    return replace(error("5.2", f"{meter.name}: not taken back, {how}."), identifier=identifier)

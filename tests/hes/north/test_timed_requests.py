@@ -1,0 +1,136 @@
+"""Controls for later: kept and acknowledged, begun at their time also after a restart, and taken back as long as they are not begun."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from north_bench import CONNECT, DISCONNECT, GENERIC, Cis, StandIn, control, mrid, north, octets, request, texts
+
+from ami_cim.identity import Identifier
+from ami_cim.message import RequestMessage
+from ami_cim.payloads.end_device_controls import EndDeviceControl
+from ami_process.clocks import SteppedClock
+from ami_process.environment import Environment
+
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LATER = START + timedelta(hours=6)
+
+
+def environment(clock: SteppedClock) -> Environment:
+    return Environment(emit=lambda _: None).by(clock)
+
+
+def later(cis: Cis, *controls: EndDeviceControl, message_id: str = "later") -> RequestMessage:
+    head = {"async_reply_flag": True, "reply_address": cis.url}
+    return request(*controls, message_id=message_id, **head)
+
+
+def at(code: str, *names: str, start_at: datetime | None = LATER, **more: object) -> EndDeviceControl:
+    return replace(control(code, *names), start_at=start_at, **more)  # type: ignore[arg-type]
+
+
+def cancel(transaction: str, verb: str = "cancel") -> RequestMessage:
+    return replace(request(verb=verb), request_identifiers=(Identifier(value=transaction, kind="transaction"),))
+
+
+async def test_it_is_begun_at_its_time_and_not_before(tmp_path: Path) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
+        message = octets(later(cis, at(DISCONNECT, "M1", "M2")), GENERIC)
+        acknowledged = (await hes.post(message, GENERIC)).content
+        assert texts(acknowledged, "code") == ["0.3"]
+        await clock.advance_to(LATER - timedelta(seconds=1))
+        assert (await hes.post(message, GENERIC)).content == acknowledged and not hes.meters.commands
+        await clock.advance_to(LATER)
+        reply = await cis.taken.get()
+        assert (texts(reply, "Result"), texts(reply, "CorrelationID")) == (["OK"], ["later"])
+        assert [one.meter.name for one in hes.meters.commands] == ["M1", "M2"]
+
+
+@pytest.mark.parametrize("slept", [timedelta(hours=1), timedelta(days=2)], ids=["before its time", "behind it"])
+async def test_it_waits_in_the_store_over_a_restart(tmp_path: Path, slept: timedelta) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving():
+        async with north(tmp_path, environment=environment(clock)) as hes:
+            await hes.post(octets(later(cis, at(DISCONNECT, "M1")), GENERIC), GENERIC)
+            assert not hes.meters.commands
+        clock = SteppedClock(START + slept)
+        async with north(tmp_path, environment=environment(clock)) as hes:
+            await clock.advance_to(max(LATER, START + slept))
+            assert texts(await cis.taken.get(), "Result") == ["OK"]
+            assert hes.meters.told() == [("M1", DISCONNECT, False)]
+
+
+async def test_it_keeps_no_other_back(tmp_path: Path) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
+        await hes.post(octets(later(cis, at(DISCONNECT, "M1")), GENERIC), GENERIC)
+        assert (await hes.ask(request(control(CONNECT, "M1")))).reply.result == "OK"
+        assert [one.body for one in hes.meters.commands] == [CONNECT]
+
+
+async def test_what_has_expired_is_not_begun(tmp_path: Path) -> None:
+    """The head-end was away from before its start until behind its end."""
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving():
+        async with north(tmp_path, environment=environment(clock)) as hes:
+            one = at(DISCONNECT, "M1", end_at=LATER + timedelta(hours=1))
+            await hes.post(octets(later(cis, one), GENERIC), GENERIC)
+        async with north(tmp_path, environment=environment(SteppedClock(LATER + timedelta(hours=2)))) as hes:
+            reply = await cis.taken.get()
+            assert (texts(reply, "Result"), texts(reply, "code")) == (["FAILED"], ["5.2"])
+            assert "is past" in texts(reply, "reason")[0] and not hes.meters.commands
+
+
+@pytest.mark.parametrize("verb", ["cancel", "close", "delete"])
+async def test_one_that_waits_is_taken_back(tmp_path: Path, verb: str) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
+        await hes.post(octets(later(cis, at(DISCONNECT, "M1")), GENERIC), GENERIC)
+        answer = (await hes.ask(cancel("later", verb))).reply
+        assert (answer.result, [one.value for one in answer.identifiers]) == ("OK", ["later"])
+        reply = await cis.taken.get()
+        assert (texts(reply, "Result"), texts(reply, "code")) == (["FAILED"], ["6.5"])
+        await clock.advance_to(LATER)
+        assert not hes.meters.commands
+        assert (await hes.ask(cancel("later", verb))).reply.result == "OK", "once more is no other thing"
+
+
+async def test_what_is_under_way_is_not_taken_back_and_what_waits_for_it_is(tmp_path: Path) -> None:
+    cis, stand_in = Cis(), StandIn()
+    stand_in.open.clear()
+    async with cis.serving(), north(tmp_path, stand_in, max_sessions=1) as hes:
+        await hes.post(octets(later(cis, control(DISCONNECT, "M1", "M2")), GENERIC), GENERIC)
+        while not stand_in.at_work:
+            await asyncio.sleep(0)
+        answer = (await hes.ask(cancel("later"))).reply
+        assert answer.result == "PARTIAL"
+        (error,) = answer.errors
+        assert error.code == "5.2" and "has been sent to the meter" in (error.reason or "")
+        assert error.identifier is not None and error.identifier.value == mrid(1)
+        stand_in.open.set()
+        reply = await cis.taken.get()
+        assert (texts(reply, "Result"), texts(reply, "code")) == (["PARTIAL"], ["6.5"])
+        (ended,) = (await hes.ask(cancel("later"))).reply.errors
+        assert "had ended, OK" in (ended.reason or "")
+    assert [one.meter.name for one in stand_in.commands] == ["M1"]
+
+
+async def test_what_is_not_known_or_not_named_is_refused(tmp_path: Path) -> None:
+    async with north(tmp_path) as hes:
+        assert [one.code for one in (await hes.ask(cancel("never"))).reply.errors] == ["2.15"]
+        assert [one.code for one in (await hes.ask(request(verb="cancel"))).reply.errors] == ["1.7"]
+
+
+async def test_one_for_later_needs_an_address_and_meters(tmp_path: Path) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
+        assert [e.code for e in (await hes.ask(request(at(DISCONNECT, "M1")))).reply.errors] == ["1.5"]
+        assert [e.code for e in (await hes.ask(later(cis, at(DISCONNECT, "M9")))).reply.errors] == ["2.4"]
+        two = later(cis, at(DISCONNECT, "M1"), at(CONNECT, "M2", start_at=None), message_id="two")
+        assert [e.code for e in (await hes.ask(two)).reply.errors] == ["5.2"]
+    assert not cis.requests
