@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from asked_meters import Simulator, running
+from asked_meters import START, Simulator, running
 from harness import System
 
 from ami_cis.__main__ import main
@@ -91,3 +93,38 @@ def test_what_cannot_be_done_is_said_for_each_meter(whole: System, capsys: pytes
     assert (code, answer["errors"][0]["code"]) == (1, "1.7")
     assert main(["control", "dance", "--meter", name]) == 2
     assert "demand-reset" in capsys.readouterr().err
+
+
+def test_a_control_for_later_waits_and_is_taken_back(whole: System, capsys: pytest.CaptureFixture[str]) -> None:
+    name = whole.config["meters"][2]["name"]
+    code, answer = ask(whole, capsys, "control", "demand-reset", "--meter", name, "--at", "2026-12-24T12:00:00")
+    assert (code, answer["accepted"], answer["confirmed"]) == (0, True, False)
+    assert not [done for done in whole.hes.seen("meter_done") if done["meter"] == name]
+    code, cancelled = ask(whole, capsys, "control", "--cancel", answer["message_id"])
+    assert (code, cancelled["result"], cancelled["errors"]) == (0, "OK", [])
+    code, unknown = ask(whole, capsys, "control", "--cancel", "never")
+    assert (code, [one["code"] for one in unknown["errors"]]) == (1, ["2.15"])
+
+
+def test_a_control_for_later_is_done_at_its_time(
+    whole: System, simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last test of this module: it moves the clock."""
+    name = whole.config["meters"][2]["name"]
+    before = simulator.read(name, 71, "0-0:17.0.0", 4)
+    at = START + timedelta(hours=2)
+    local = at.astimezone().strftime("%Y-%m-%dT%H:%M:%S")
+    options = ("limit-set", "--threshold", "3000", "--meter", name, "--at", local)
+    code, answer = ask(whole, capsys, "control", *options)
+    assert (code, answer["accepted"]) == (0, True)
+    assert simulator.read(name, 71, "0-0:17.0.0", 4) == before
+    token = (whole.directory / "hes.tokens").read_text().strip()
+    moved = httpx.post(
+        f"{whole.hes_url}/api/v1/clock",
+        json={"to": at.isoformat()},
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+    )
+    assert moved.status_code == 200, moved.text
+    assert whole.hes.wait_for("meter_done", meter=name)["ok"]
+    assert simulator.read(name, 71, "0-0:17.0.0", 4) == 3000

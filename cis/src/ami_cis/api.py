@@ -13,7 +13,7 @@ from importlib.metadata import version
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -35,9 +35,12 @@ from ami_cis.schedules_api import (
 from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Controls, Order, OrderOutcome, Target
 from ami_process.api import read_body
+from ami_process.query_parameters import check_known
 
 PREFIX = "/api/v1"
 CONTROLS = f"{PREFIX}/controls"
+CONTROL = f"{CONTROLS}/{{name:path}}"
+"""By its MessageID."""
 OPENAPI = f"{PREFIX}/openapi.json"
 MAX_TARGETS = 10_000
 MAX_GROUPS = 100
@@ -85,6 +88,10 @@ class ControlOrder(BaseModel):
     time_of_use: TimeOfUse | None = None
     text: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
     """For the display."""
+    start_at: AwareDatetime | None = None
+    """When it is to begin: then the HES acknowledges it, and what comes of it comes later."""
+    end_at: AwareDatetime | None = None
+    """Until when it may be done."""
     verb: Verb = "create"
     asynchronous: bool = False
     message_id: Text | None = None
@@ -94,6 +101,8 @@ class ControlOrder(BaseModel):
     def _has_a_target(self) -> Self:
         if not (self.meters or self.mrids or self.usage_points or self.groups or self.usage_point_groups):
             raise ValueError("name at least one of meters, mrids, usage_points, groups and usage_point_groups")
+        if self.start_at is not None and not self.asynchronous:
+            raise ValueError("a control for later is asynchronous")
         return self
 
     @property
@@ -116,6 +125,8 @@ class ControlOrder(BaseModel):
             ),
             verb=self.verb,
             parameters=self.parameters,
+            start_at=self.start_at,
+            end_at=self.end_at,
             text=self.text,
             asynchronous=self.asynchronous,
             message_id=self.message_id,
@@ -149,6 +160,8 @@ class ControlOutcome(BaseModel):
     reason: str | None
     unknown: bool
     not_sent: bool = False
+    accepted: bool = False
+    """Only acknowledged: it is for later."""
     ms: float
     confirmed: bool
 
@@ -160,7 +173,7 @@ class ControlOutcome(BaseModel):
 
 
 def control_routes(controls: Controls, asking: Asking) -> list[Route]:
-    """POST sends a control."""
+    """POST sends a control, DELETE cancels what of one is not begun."""
     under_way = UnderWay("control", asking.stopping)
 
     async def send(request: Request) -> Response:
@@ -170,10 +183,21 @@ def control_routes(controls: Controls, asking: Asking) -> list[Route]:
         outcome = await under_way.end_of(order.message_id, partial(controls.run, order))
         return Response(ControlOutcome.of(order, outcome).model_dump_json(), media_type="application/json")
 
+    async def cancel(request: Request) -> Response:
+        check_known(request, ())
+        name = request.path_params["name"]
+        outcome = await under_way.end_of(None, partial(controls.cancel, name))
+        ended = ControlOutcome.of(Order(code=name, targets=(), verb="cancel"), outcome)
+        return Response(ended.model_dump_json(), media_type="application/json")
+
     async def describe(_: Request) -> Response:
         return JSONResponse(openapi())
 
-    return [Route(CONTROLS, send, methods=["POST"]), Route(OPENAPI, describe, methods=["GET"])]
+    return [
+        Route(CONTROLS, send, methods=["POST"]),
+        Route(CONTROL, cancel, methods=["DELETE"]),
+        Route(OPENAPI, describe, methods=["GET"]),
+    ]
 
 
 class _Operation(NamedTuple):
@@ -194,6 +218,13 @@ _OPERATIONS = (
         "How it ended",
         ControlOutcome,
         ControlOrder,
+    ),
+    _Operation(
+        CONTROL,
+        "delete",
+        "Cancel what of a control is not begun, by its MessageID",
+        "How it ended: an error for each meter of which it could not be taken back",
+        ControlOutcome,
     ),
     _Operation(
         READINGS,

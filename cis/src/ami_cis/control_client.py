@@ -4,12 +4,13 @@ import sys
 import tomllib
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
+from urllib.parse import quote
 
 import typer
 
 from ami_cim.control_names import known_controls, name_of
-from ami_cis.api import CONTROLS, ControlOrder, ControlOutcome
+from ami_cis.api import CONTROL, CONTROLS, ControlOrder, ControlOutcome
 from ami_cis.client import (
     DEFAULT_URL,
     Asynchronous,
@@ -60,6 +61,16 @@ def send_control(
         Path | None, typer.Option(metavar="FILE", help="Of tariff-change: a calendar of rates in TOML.")
     ] = None,
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="Of display-text.")] = None,
+    at: Annotated[
+        datetime | None, typer.Option(metavar="TIME", help="When to begin with it, local time; without: at once.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(metavar="TIME", help="Until when it may be done, local time.")
+    ] = None,
+    cancel: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Take back the control of this MessageID, as far as it is not begun."),
+    ] = None,
     message_id: MessageId = None,
     asynchronous: Asynchronous = False,
     as_json: AsJson = False,
@@ -68,14 +79,16 @@ def send_control(
 ) -> None:
     """Have the running CIS send one control, and show the result.
 
-    Exit code 0: OK. 1: anything else. 2: refused as it was asked. 3: the CIS cannot be reached, so nothing was sent.
+    Exit code 0: OK, or accepted for later. 1: anything else. 2: refused as it was asked. 3: the CIS cannot be reached, so nothing was sent.
     """
+    cis = RunningProcess("cis", url, token_file, "control")
+    if cancel is not None:
+        _cancel(cis, cancel, as_json=as_json)
     if name is None:
         sys.stdout.write(_names())
         raise typer.Exit(OK)
-    cis = RunningProcess("cis", url, token_file, "control")
     limit = {"threshold": threshold, "over_s": over, "under_s": under, "duration_s": duration}
-    limit["start_at"] = None if start is None else start.astimezone().isoformat()
+    limit["start_at"] = _moment(start)
     wanted = {
         "code": name,
         "meters": meter or [],
@@ -84,7 +97,9 @@ def send_control(
         "groups": group or [],
         "usage_point_groups": usage_point_group or [],
         "text": text,
-        "asynchronous": asynchronous,
+        "start_at": _moment(at),
+        "end_at": _moment(until),
+        "asynchronous": asynchronous or at is not None,
         "message_id": message_id,
         **_limit(cis, name_of(name) or name, limit),
     }
@@ -94,8 +109,22 @@ def send_control(
     again = f"ask again with --message-id {order.message_id}, which does nothing twice"
     unknown = f"it is not known what became of the control: {again}"
     outcome = outcome_of(cis, CONTROLS, order, ControlOutcome, if_lost=unknown)
+    _show(outcome, as_json=as_json)
+
+
+def _cancel(cis: RunningProcess, message_id: str, *, as_json: bool) -> NoReturn:
+    path = CONTROL.replace("{name:path}", quote(message_id, safe=""))
+    unknown = "it is not known what became of it: ask again, which cancels nothing twice"
+    _show(cis.get(path, ControlOutcome, "DELETE", if_lost=unknown), as_json=as_json)
+
+
+def _show(outcome: ControlOutcome, *, as_json: bool) -> NoReturn:
     sys.stdout.write(outcome.model_dump_json() + "\n" if as_json else format_outcome(outcome))
-    raise typer.Exit(OK if outcome.confirmed else NOT_OK)
+    raise typer.Exit(OK if outcome.confirmed or outcome.accepted else NOT_OK)
+
+
+def _moment(local: datetime | None) -> str | None:
+    return None if local is None else local.astimezone().isoformat()
 
 
 def _names() -> str:

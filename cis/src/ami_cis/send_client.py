@@ -89,8 +89,11 @@ def format_outcome(outcome: ControlOutcome) -> str:
     """A headline, and a line for every target and for every error that names none of them."""
     control = CONTROL_WORDS.get(outcome.code, "control")
     result = how_it_ended(outcome.result, unknown=outcome.unknown, not_sent=outcome.not_sent)
+    result = "ACCEPTED for later" if outcome.accepted else result
     head = f"{outcome.verb} EndDeviceControls {outcome.code} ({control}): {result}, {outcome.ms:.0f} ms"
     lines = [head, f"MessageID {outcome.message_id}"]
+    if outcome.accepted:
+        return "\n".join((*lines, f"cis control --cancel {outcome.message_id}   takes it back", ""))
     if outcome.reason is not None:
         return "\n".join((*lines, printable(outcome.reason), ""))
     drawn = Rows("meter", "result", "code", "reason")

@@ -5,8 +5,9 @@ comes to its end is the same for every noun (`ami_cis.workflows.exchanges`).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from ami_cim.identity import Name
+from ami_cim.identity import Identifier, Name
 from ami_cim.message import Header, RequestMessage
 from ami_cim.payloads.end_device_controls import NOUN, EndDeviceControl, EndDeviceControls, PanDisplay
 from ami_cis import events
@@ -28,8 +29,18 @@ class Controls:
     async def run(self, order: Order) -> OrderOutcome:
         """Send an order and wait for its end; never raises for what the HES or the network does."""
         request = self._request(order)
-        ended = await self._exchanges.run(request, self._sent(order, request), _sent_event(order, request))
+        sent, sending = self._sent(order, request), _sent_event(order, request)
+        is_later = order.start_at is not None
+        ended = await self._exchanges.run(request, sent, sending, until_acknowledged=is_later)
         return self._concluded(request, order.targets, ended)
+
+    async def cancel(self, message_id: str) -> OrderOutcome:
+        """Cancel the control that was ordered under this MessageID, as far as it is not begun."""
+        order = Order(code=message_id, targets=(), verb="cancel")
+        named = (Identifier(value=message_id, kind="transaction", object_type=NOUN),)
+        request = replace(self._request(order), payload=None, request_identifiers=named)
+        ended = await self._exchanges.run(request, self._sent(order, request), _sent_event(order, request))
+        return self._concluded(request, (), ended)
 
     async def resume(self) -> None:
         """Take up what a former life of the process has left without an end; what is too old for that is unknown."""
@@ -38,7 +49,7 @@ class Controls:
     def _concluded(self, request: RequestMessage, targets: Sequence[Target], ended: Ended) -> OrderOutcome:
         message_id = request.header.message_id or ""
         outcome = outcome_of(targets, message_id, ended)
-        if ended.response is None:
+        if ended.response is None or ended.accepted:
             return outcome
         errors = [events.ReplyProblem(e.code, e.reason, e.meter) for e in outcome.errors if e.is_failure]
         self._environment.emit(
@@ -69,6 +80,8 @@ class Controls:
             end_device_groups=tuple(target.group for target in order.targets if target.group),
             usage_point_groups=tuple(one.usage_point_group for one in order.targets if one.usage_point_group),
             display=None if order.text is None else PanDisplay(order.text),
+            start_at=order.start_at,
+            end_at=order.end_at,
         )
         return RequestMessage(header=header, query=order.parameters, payload=EndDeviceControls((control,)))
 

@@ -47,6 +47,8 @@ class Ended:
     reason: str | None = None
     unknown: bool = False
     not_sent: bool = False
+    accepted: bool = False
+    """It is only acknowledged: what comes of it comes later."""
     ms: float
 
 
@@ -73,15 +75,20 @@ class Exchanges:
         self._timeout_s = timeout_s
         self._ask_again_s = ask_again_s
 
-    async def run(self, request: RequestMessage, sent: SentRequest, sending: Event) -> Ended:
-        """Keep a request, report `sending`, send it and wait for its end; never raises for what the HES or the network does."""
+    async def run(
+        self, request: RequestMessage, sent: SentRequest, sending: Event, *, until_acknowledged: bool = False
+    ) -> Ended:
+        """Keep a request, report `sending`, send it and wait for its end; never raises for what the HES or the network does.
+
+        `until_acknowledged`: what comes of it is far away, so an acknowledgement is the end for who waits here; its reply is taken by the inbox.
+        """
         try:
             octets = wire.write_request(request, envelope.REQUEST_MESSAGE, self._schemas)
             await self._pending.add(sent, octets)
         except (CimError, MessageIdUsed, StoreUnavailable) as problem:
             return self._not_sent(request, problem)
         self._environment.emit(sending)
-        return await self._see_through(request, self._ask_again_s)
+        return await self._see_through(request, self._ask_again_s, until_acknowledged=until_acknowledged)
 
     async def resume(self, ended: Callable[[RequestMessage, Ended], object]) -> None:
         """Take up what a former life of the process has left without an end; what is too old for that is unknown.
@@ -116,7 +123,14 @@ class Exchanges:
         except (StoreUnavailable, CimError) as problem:
             self._environment.emit(events.NotResumed(message_id=sent.message_id, reason=str(problem)))
 
-    async def _see_through(self, request: RequestMessage, patience_s: float, *, sent_before: bool = False) -> Ended:
+    async def _see_through(
+        self,
+        request: RequestMessage,
+        patience_s: float,
+        *,
+        sent_before: bool = False,
+        until_acknowledged: bool = False,
+    ) -> Ended:
         """Send it, again if need be, until it has an end."""
         message_id = request.header.message_id or ""
         started, pause_s = self._environment.perf_counter(), FIRST_PAUSE_S
@@ -124,7 +138,7 @@ class Exchanges:
         with self._pending.expect(message_id) as reply:
             while True:
                 try:
-                    response = await self._exchange(request, reply)
+                    response = await self._exchange(request, reply, until_acknowledged=until_acknowledged)
                     _demand_known(response, sent_before)
                     return await self._ended(response, reply, started)
                 except (OutboxError, NoReplyError) as error:
@@ -142,7 +156,9 @@ class Exchanges:
         """Until it is time to ask again, or the reply has come by itself."""
         await asyncio.wait([reply], timeout=seconds)
 
-    async def _exchange(self, request: RequestMessage, reply: asyncio.Future[ResponseMessage]) -> ResponseMessage:
+    async def _exchange(
+        self, request: RequestMessage, reply: asyncio.Future[ResponseMessage], *, until_acknowledged: bool
+    ) -> ResponseMessage:
         """The final reply: the HTTP response's, or what the inbox has taken meanwhile."""
         if reply.done():
             return reply.result()
@@ -160,7 +176,7 @@ class Exchanges:
             raise NoReplyError("the HES has only acknowledged a request that asked for the result at once")
         await self._recorded(partial(self._pending.acknowledge, request.header.message_id or ""))
         self._environment.emit(events.Acknowledged(message_id=request.header.message_id or ""))
-        return await self._awaited(reply)
+        return response if until_acknowledged else await self._awaited(reply)
 
     async def _awaited(self, reply: asyncio.Future[ResponseMessage]) -> ResponseMessage:
         try:
@@ -171,6 +187,8 @@ class Exchanges:
 
     async def _ended(self, response: ResponseMessage, reply: asyncio.Future[ResponseMessage], started: float) -> Ended:
         ms = self._ms_since(started)
+        if any(error.code == ACKNOWLEDGEMENT for error in response.reply.errors):
+            return Ended(response=response, ms=ms, accepted=True)
         if not (reply.done() and reply.result() is response):  # else the inbox has kept it already
             await self._take(response)
         return Ended(response=response, ms=ms)

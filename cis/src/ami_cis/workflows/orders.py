@@ -1,6 +1,7 @@
 """An order and how it ended: one IEC 61968-9 EndDeviceControl for some meters, and what was said about each of them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from ami_cim.control_names import known_controls
 from ami_cim.identity import EndDevice, Identified, Identifier, Name, UsagePoint, mrid_key
@@ -82,6 +83,10 @@ class Order:
     parameters: ControlParameters | None = None
     text: str | None = None
     """For the display."""
+    start_at: datetime | None = None
+    """When it is to begin; None: at once."""
+    end_at: datetime | None = None
+    """Until when it may be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +117,11 @@ class OrderOutcome:
     reason: str | None = None
     unknown: bool = False
     not_sent: bool = False
+    accepted: bool = False
+    """Only acknowledged: what comes of it comes later."""
     ms: float
 
     @property
     def confirmed(self) -> bool:
         """Only a final OK is a success."""
-        return self.result == "OK"
+        return self.result == "OK" and not self.accepted

@@ -23,7 +23,8 @@ def outcome_of(targets: Sequence[Target], message_id: str, ended: Ended) -> Orde
         MeterReplyError(error.code, error.reason, _label(targets, error.identifier), error.level)
         for error in reply.errors
     )
-    return OrderOutcome(message_id=message_id, result=reply.result, errors=errors, ms=ended.ms)
+    accepted = ended.accepted
+    return OrderOutcome(message_id=message_id, result=reply.result, errors=errors, accepted=accepted, ms=ended.ms)
 
 
 def _label(targets: Sequence[Target], identifier: Identifier | None) -> str | None:
