@@ -34,7 +34,7 @@ ROWS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("from ami_hes.nouns import NounModule, Order, end_device_controls", ", meter_asset_reading"),
         ("from ami_hes.operations import Assignment, Attempt, Operation, change_key, contactor", ", read_register"),
         (
-            "        end_device_controls, Timed(end_device_controls.begins_at, end_device_controls.begun)\n    ),\n",
+            '    "EndDeviceControls": OnMeters(end_device_controls, Timed(end_device_controls.begins_at, end_device_controls.begun)),\n',
             '    "MeterAssetReading": OnMeters(meter_asset_reading),\n',
         ),
         ("    contactor.NAME: contactor.OPERATION,\n", "    read_register.NAME: read_register.OPERATION,\n"),
