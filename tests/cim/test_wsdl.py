@@ -61,13 +61,31 @@ OPERATIONS = {
         "CreatedMeterReadSchedule",
         "DeletedMeterReadSchedule",
     ],
+    "GetEndDeviceEvents": ["GetEndDeviceEvents"],
+    "ReceiveEndDeviceEvents": [
+        "CanceledEndDeviceEvents",
+        "ChangedEndDeviceEvents",
+        "ClosedEndDeviceEvents",
+        "CreatedEndDeviceEvents",
+        "DeletedEndDeviceEvents",
+    ],
+    "ReplyEndDeviceEvents": [
+        "CanceledEndDeviceEvents",
+        "ChangedEndDeviceEvents",
+        "ClosedEndDeviceEvents",
+        "CreatedEndDeviceEvents",
+        "DeletedEndDeviceEvents",
+    ],
+    "ExecuteEndDeviceEventsOperationSet": ["ExecuteEndDeviceEventsOperationSet"],
     "ExecuteEndDeviceControlsOperationSet": ["ExecuteEndDeviceControlsOperationSet"],
     "ExecuteMeterReadingsOperationSet": ["ExecuteMeterReadingsOperationSet"],
     "ExecuteMeterReadScheduleOperationSet": ["ExecuteMeterReadScheduleOperationSet"],
     "Generic": ["PublishEvent", "Request", "Response"],
 }
 ROOTS = {
-    name: name if name.startswith("Get") or name == "Generic" else name.removeprefix("Execute").removeprefix("Reply")
+    name: name
+    if name.startswith("Get") or name == "Generic"
+    else name.removeprefix("Execute").removeprefix("Reply").removeprefix("Receive")
     for name in OPERATIONS
 }
 """After what the port and the binding of each are named."""

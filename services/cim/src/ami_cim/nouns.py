@@ -15,6 +15,7 @@ from ami_cim.payloads import (
     Payload,
     control_parameters,
     end_device_controls,
+    end_device_events,
     get_meter_readings,
     meter_read_schedule,
     meter_readings,
@@ -39,6 +40,8 @@ class Noun:
     verbs: tuple[Verb, ...] = REQUEST_VERBS
     """Of requests with a typed operation, beside get."""
     events: tuple[Verb, ...] = EVENT_VERBS
+    received: bool = False
+    """Whether it is events by itself, so that who takes them offers `Receive{name}` beside `Reply{name}`."""
     repair: Callable[[Element], None] | None = None
     """A leniency: changes a body in place, before it is validated."""
 
@@ -59,6 +62,13 @@ NOUNS: tuple[Noun, ...] = (
         name="MeterReadSchedule",
         payload=meter_read_schedule.PAYLOAD,
         query=meter_read_schedule.QUERY,
+    ),
+    Noun(
+        name="EndDeviceEvents",
+        payload=end_device_events.PAYLOAD,
+        query=end_device_events.QUERY,
+        verbs=(),
+        received=True,
     ),
 )
 

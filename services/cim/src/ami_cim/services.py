@@ -1,7 +1,7 @@
 """The typed services of the nouns: their operations, names and addresses follow from the rows of `NOUNS`.
 
 A head-end offers `Execute{Noun}` (transactions), `Get{Noun}` (a query) and `Execute{Noun}OperationSet` (several of them in one message);
-who has sent a request hosts `Reply{Noun}`. Beside them is the generic service, which takes any verb and noun."""
+who has sent a request hosts `Reply{Noun}`, and who takes events by themselves `Receive{Noun}`. Beside them is the generic service, which takes any verb and noun."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,10 +58,14 @@ def _offered(noun: Noun) -> list[Service]:
 OFFERED: tuple[Service, ...] = tuple(service for noun in NOUNS for service in _offered(noun))
 """By a head-end."""
 
-HOSTED: tuple[Service, ...] = tuple(
-    Service(f"Reply{noun.name}", noun.name, noun.name, noun.events, "Event") for noun in NOUNS if noun.events
-)
-"""At a ReplyAddress."""
+
+def _hosted(noun: Noun) -> list[Service]:
+    names = ["Reply", *(["Receive"] if noun.received else [])] if noun.events else []
+    return [Service(f"{name}{noun.name}", noun.name, noun.name, noun.events, "Event") for name in names]
+
+
+HOSTED: tuple[Service, ...] = tuple(service for noun in NOUNS for service in _hosted(noun))
+"""At a ReplyAddress, and by a subscriber."""
 
 
 def offered(verb: str, noun: str) -> Service:

@@ -16,6 +16,8 @@ _ABOUT = {
     "Get": "What a head-end offers: the query of {noun} (IEC 61968-100 ed. 1).",
     "Reply": "What a requester hosts at its ReplyAddress: the asynchronous results of Execute{noun}, reported as events "
     "(IEC 61968-100 ed. 1).",
+    "Receive": "What a subscriber offers: the receiver's view of {noun}, which a head-end sends by itself "
+    "(IEC 61968-100 ed. 1).",
 }
 
 _OLDER_GET = """\
