@@ -155,6 +155,7 @@ def test_a_content_type_has_an_end() -> None:
 
 
 LARGE = Limits(octets=1_000, peers=(Peer(source="MDM", octets=10_000), Peer(source="CIS")))
+ZIPPED = {"content-encoding": "gzip"}
 PADDING = b"<p>" + b" " * 1_000 + b"</p>"
 
 
@@ -179,6 +180,9 @@ def test_a_sender_that_is_configured_so_may_send_more(octets: bytes) -> None:
     assert (limits.octets, limits.unpacked, limits.nodes) == (10_000, 10_000, for_peer(10_000).nodes)
     assert limits.peers == LARGE.peers
     assert of_sender(octets[:900], LARGE) is LARGE, "one that is small is read like any other's"
+    assert media.content(gzip.compress(octets), ZIPPED, LARGE) == (octets, None)
+    with pytest.raises(InvalidMessage, match="more than 10000 octets"):
+        media.content(gzip.compress(octets + b" " * 10_000), ZIPPED, LARGE)
 
 
 @pytest.mark.parametrize(
@@ -197,3 +201,5 @@ def test_a_sender_that_is_configured_so_may_send_more(octets: bytes) -> None:
 )
 def test_any_other_sender_may_not(octets: bytes) -> None:
     assert of_sender(octets, LARGE) is LARGE
+    with pytest.raises(InvalidMessage, match="more than 1000 octets"):
+        media.content(gzip.compress(octets), ZIPPED, LARGE)

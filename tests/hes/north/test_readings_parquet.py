@@ -57,6 +57,8 @@ async def hes(running: North, *arguments: str) -> int:
         ("2026-03-01T12:00:00Z", None),
         ("=1+1", None),
         ("", None),
+        ("0.10", Decimal("0.10")),
+        *((text, None) for text in ("1_000", " 7", "7\n", "+7", "1E3", ".5", "5.", "007", "-0", "-0.00", "\u0663")),
     ],
 )
 def test_a_decimal_is_exact_or_it_is_none(text: str, value: Decimal | None) -> None:

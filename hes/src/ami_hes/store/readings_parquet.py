@@ -6,8 +6,9 @@ state, a time), is in `value_text` alone. Both are empty where a value is known 
 
 import asyncio
 import importlib.util
+import re
 from collections.abc import AsyncIterator, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, BinaryIO
 
 from ami_hes.store.readings_csv import HEAD_END, METER
@@ -15,6 +16,7 @@ from ami_hes.store.readings_port import Extract, Readings, StoredReading
 
 PLACES, DIGITS = 12, 38
 """Of a value: behind the point, and at all."""
+_NUMBER = re.compile(r"-?(?P<whole>0|[1-9][0-9]*)(?:\.(?P<places>[0-9]+))?")
 ROWS_OF_A_GROUP = 50_000
 NEEDS_PYARROW = (
     "Parquet needs pyarrow, which is not installed where the head-end runs: install the extra ami-hes[parquet]"
@@ -142,11 +144,14 @@ class _Sink:
 
 
 def exact(text: str) -> Decimal | None:
-    """The same number with its places; None for what is no number, or none that fits without loss."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
+    """The same number with its places; None for what is no number as one is written here, or none that fits without loss.
+
+    Decimal takes more: `1_000`, `1E3`, ` 7`, digits of other scripts. Of `007`, an identification rather than a number, and of `-0` it
+    would not be the same text that came back.
+    """
+    if (found := _NUMBER.fullmatch(text)) is None:
         return None
-    if not value.is_finite() or int(value.as_tuple().exponent) < -PLACES:
+    whole, places = found["whole"], found["places"] or ""
+    if len(whole) > DIGITS - PLACES or len(places) > PLACES or (text[0] == "-" and not text.strip("-0.")):
         return None
-    return value if not value or value.adjusted() < DIGITS - PLACES else None
+    return Decimal(text)

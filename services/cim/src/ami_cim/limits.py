@@ -54,7 +54,7 @@ HEAD_END = for_peer(UNKNOWN_PEER.octets)
 
 
 _CHUNK = 262_144
-_HEAD = 65_536
+HEAD = 65_536
 """Octets in which the Header of a message is looked for."""
 _LEVELS = 3
 """Elements around the Header of a message, which that of SOAP has not: Envelope, Body, message."""
@@ -68,6 +68,11 @@ def of_sender(octets: bytes, limits: Limits) -> Limits:
         return limits
     if len(octets) <= limits.octets and surely_within(octets, limits) and b"Compressed" not in octets:
         return limits
+    return of_header(octets, limits)
+
+
+def of_header(octets: bytes, limits: Limits) -> Limits:
+    """The same by the Header, which is among these first octets of the message, whether the sender needs more or not."""
     source, reply_address = _sender(octets)
     peer = next((one for one in limits.peers if one.sends(source, reply_address)), None)
     if peer is None or peer.octets is None:
@@ -83,7 +88,7 @@ def _sender(octets: bytes) -> tuple[str | None, str | None]:
     parser.CharacterDataHandler = head.text
     parser.StartDoctypeDeclHandler = _refuse_doctype
     with suppress(expat.ExpatError, InvalidMessage, _HeadIsOver):  # what is wrong with it is said where it is read
-        parser.Parse(octets[:_HEAD])
+        parser.Parse(octets[:HEAD])
     return head.said("Source"), head.said("ReplyAddress")
 
 

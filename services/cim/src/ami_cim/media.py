@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from email.message import Message
 
 from ami_cim.errors import InvalidMessage, UnsupportedMedia
-from ami_cim.limits import Limits
+from ami_cim.limits import HEAD, Limits, of_header
 
 ACCEPTED_CODINGS = "gzip, identity"
 """For Accept-Encoding beside a 415 (RFC 9110, clause 12.5.3)."""
@@ -28,7 +28,7 @@ def content(octets: bytes, headers: Mapping[str, str], limits: Limits) -> tuple[
         )
     coding = headers.get("content-encoding", "").strip().lower()
     if coding in ("gzip", "x-gzip"):
-        octets = gunzip(octets, limits.octets, "The message")
+        octets = gunzip(octets, _most_unpacked(octets, limits), "The message")
     elif coding not in ("", "identity"):
         reason = f"Content-Encoding {coding[:80]} is not read here; read are {ACCEPTED_CODINGS}"
         raise UnsupportedMedia("1.8", reason)
@@ -47,6 +47,17 @@ def _content_type(headers: Mapping[str, str]) -> str:
     if len(given) > MAX_CONTENT_TYPE:
         raise UnsupportedMedia("1.8", f"The Content-Type is longer than {MAX_CONTENT_TYPE} characters")
     return given
+
+
+def _most_unpacked(packed: bytes, limits: Limits) -> int:
+    """Octets that a body in gzip may have unpacked: as many as its sender may send, by the Header of what it unpacks to."""
+    if limits.largest <= limits.octets:
+        return limits.octets
+    try:
+        head = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(packed, HEAD)
+    except zlib.error:  # what is wrong with it is said where it is unpacked
+        return limits.octets
+    return of_header(head, limits).octets
 
 
 def gunzip(octets: bytes, most: int, what: str) -> bytes:
