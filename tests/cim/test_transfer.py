@@ -147,7 +147,7 @@ def test_messages_of_other_products_are_read_as_in_this_process(path: Path, kind
         '<obj:EndDeviceControls><obj:EndDeviceControl><obj:EndDeviceControlType ref="3.31.0.23"/><obj:EndDevices/>'
         "<obj:primaryDeviceTiming><obj:interval><obj:start>-0044-03-15T00:00:00+14:00</obj:start></obj:interval>"
         "</obj:primaryDeviceTiming></obj:EndDeviceControl></obj:EndDeviceControls>",
-        '<UsagePointConfig xmlns="http://iec.ch/TC57/2011/UsagePointConfig#"><UsagePoint a="&quot;\u00e4"/></UsagePointConfig>',
+        '<CustomerConfig xmlns="http://iec.ch/TC57/2011/CustomerConfig#"><Customer a="&quot;\u00e4"/></CustomerConfig>',
         "<msg:ID>t-1</msg:ID>",
     ],
 )

@@ -49,7 +49,7 @@ def test_other_verbs_are_not(create: Build, schemas: Schemas, verb: str) -> None
 
 def test_the_wrapper_has_to_fit_the_header(create: Build, schemas: Schemas) -> None:
     assert refusal(create(header=HEADER.format("delete", NOUN)), schemas).code == "2.9"
-    assert refusal(create(header=HEADER.format("create", "UsagePointConfig")), schemas).code == "2.5"
+    assert refusal(create(header=HEADER.format("create", "CustomerConfig")), schemas).code == "2.5"
     assert wire.read_request(create(header=HEADER.format("cancel", NOUN), wrapper=f"Cancel{NOUN}"), schemas)
 
 
@@ -118,11 +118,11 @@ def test_half_a_control_is_not_written(request_message: RequestMessage, schemas:
 
 
 def test_generic_requests_of_any_noun_arrive(generic: Build, schemas: Schemas) -> None:
-    readings = '<r:UsagePointConfig xmlns:r="http://iec.ch/TC57/2011/UsagePointConfig#"/>'
-    octets = generic(header=HEADER.format("create", "UsagePointConfig"), rest=f"<msg:Payload>{readings}</msg:Payload>")
+    readings = '<r:CustomerConfig xmlns:r="http://iec.ch/TC57/2011/CustomerConfig#"/>'
+    octets = generic(header=HEADER.format("create", "CustomerConfig"), rest=f"<msg:Payload>{readings}</msg:Payload>")
     message = wire.read_request(octets, schemas).message
     assert isinstance(message.payload, OpaquePayload)
-    assert message.payload.tag == "{http://iec.ch/TC57/2011/UsagePointConfig#}UsagePointConfig"
+    assert message.payload.tag == "{http://iec.ch/TC57/2011/CustomerConfig#}CustomerConfig"
     assert message.header.message_id == "m"
 
 
@@ -241,7 +241,7 @@ def test_wrappers_that_do_not_fit(request_message: RequestMessage, schemas: Sche
     with pytest.raises(LocalError):
         envelope.typed_wrapper("get", NOUN)
     with pytest.raises(LocalError):
-        envelope.typed_wrapper("create", "UsagePointConfig")
+        envelope.typed_wrapper("create", "CustomerConfig")
     with pytest.raises(LocalError):
         wire.write_event(EventMessage(header=request_message.header), envelope.typed_wrapper("changed", NOUN), schemas)
     both = replace(request_message, payload_identifiers=(Identifier(value="1"),))

@@ -82,6 +82,13 @@ OPERATIONS = {
     "ExecuteMeterReadScheduleOperationSet": ["ExecuteMeterReadScheduleOperationSet"],
     "Generic": ["PublishEvent", "Request", "Response"],
 }
+for _noun in ("MeterConfig", "EndDeviceConfig", "UsagePointConfig", "MasterDataLinkageConfig"):
+    OPERATIONS |= {
+        f"Execute{_noun}": [f"{verb}{_noun}" for verb in ("Cancel", "Change", "Close", "Create", "Delete")],
+        f"Get{_noun}": [f"Get{_noun}"],
+        f"Reply{_noun}": [f"{verb}{_noun}" for verb in ("Canceled", "Changed", "Closed", "Created", "Deleted")],
+        f"Execute{_noun}OperationSet": [f"Execute{_noun}OperationSet"],
+    }
 ROOTS = {
     name: name
     if name.startswith("Get") or name == "Generic"

@@ -359,17 +359,17 @@ async def test_what_the_http_header_says_of_the_body_is_honoured_or_named(cis: A
 
 
 async def test_a_typed_event_of_a_noun_that_is_not_taken_is_answered(cis: ACis) -> None:
-    typed = "http://iec.ch/TC57/2011/UsagePointConfigMessage"
+    typed = "http://iec.ch/TC57/2011/CustomerConfigMessage"
     event = (
-        f'<s:Envelope xmlns:s="{ns.SOAP}"><s:Body><e:CreatedUsagePointConfig xmlns:e="{typed}" xmlns:m="{ns.MESSAGE}">'
-        "<e:Header><m:Verb>created</m:Verb><m:Noun>UsagePointConfig</m:Noun><m:MessageID>e-1</m:MessageID></e:Header>"
-        '<e:Payload><r:UsagePointConfig xmlns:r="http://iec.ch/TC57/2011/UsagePointConfig#"/></e:Payload>'
-        "</e:CreatedUsagePointConfig></s:Body></s:Envelope>"
+        f'<s:Envelope xmlns:s="{ns.SOAP}"><s:Body><e:CreatedCustomerConfig xmlns:e="{typed}" xmlns:m="{ns.MESSAGE}">'
+        "<e:Header><m:Verb>created</m:Verb><m:Noun>CustomerConfig</m:Noun><m:MessageID>e-1</m:MessageID></e:Header>"
+        '<e:Payload><r:CustomerConfig xmlns:r="http://iec.ch/TC57/2011/CustomerConfig#"/></e:Payload>'
+        "</e:CreatedCustomerConfig></s:Body></s:Envelope>"
     )
     answer = await post(f"{cis.url}/cim", event.encode())
     assert answer.status_code == 200
     body = soap.unwrap(answer.content)
-    assert body.tag == f"{{{typed}}}UsagePointConfigResponseMessage"
+    assert body.tag == f"{{{typed}}}CustomerConfigResponseMessage"
     assert [code.text for code in body.iter(f"{{{ns.MESSAGE}}}code")] == ["2.5"]
 
 

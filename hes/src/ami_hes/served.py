@@ -11,10 +11,12 @@ from typing import Any
 from ami_cim.message import RequestMessage
 from ami_hes import operation_sets
 from ami_hes.commands import Command, CommandJob, Outcome
+from ami_hes.master_data import DeviceOrders, LinkageOrders, OpenCommands
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.nouns import NounModule, Order, end_device_controls, meter_readings
 from ami_hes.operation_sets import Ask, OperationSets
 from ami_hes.operations import Assignment, Attempt, Operation, change_key, contactor, control, read_meter, retries
+from ami_hes.registry import KeptRegistry
 from ami_hes.schedules import ScheduleBook, ScheduleOrders
 from ami_mapping.faults import explain
 
@@ -24,6 +26,8 @@ class Parts:
     """What of this head-end a noun may look at or change that is carried out on the head-end itself."""
 
     schedules: ScheduleBook
+    kept: KeptRegistry
+    open_commands: OpenCommands
     time_zone: str
     """`hes.time_zone`."""
     ask: Ask
@@ -63,6 +67,9 @@ NOUNS: dict[str, OnMeters | OnHeadEnd] = {
     "EndDeviceControls": OnMeters(end_device_controls, Timed(end_device_controls.begins_at, end_device_controls.begun)),
     "MeterReadings": OnMeters(meter_readings),
     "MeterReadSchedule": OnHeadEnd(lambda parts: ScheduleOrders(parts.schedules, parts.time_zone)),
+    "MeterConfig": OnHeadEnd(lambda parts: DeviceOrders("MeterConfig", parts.kept, parts.open_commands)),
+    "EndDeviceConfig": OnHeadEnd(lambda parts: DeviceOrders("EndDeviceConfig", parts.kept, parts.open_commands)),
+    "MasterDataLinkageConfig": OnHeadEnd(lambda parts: LinkageOrders(parts.kept)),
     operation_sets.NOUN: OnHeadEnd(
         lambda parts: OperationSets(parts.ask, _of_operations()),
         check=lambda message: operation_sets.checked(message, _of_operations()),

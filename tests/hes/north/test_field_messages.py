@@ -148,8 +148,8 @@ TYPED_OF_OTHERS = """<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelo
     [
         (
             "get",
-            "UsagePointConfig",
-            '<e:Request><x:GetUsagePointConfig xmlns:x="http://iec.ch/TC57/2011/GetUsagePointConfig#"/></e:Request>',
+            "CustomerConfig",
+            '<e:Request><x:GetCustomerConfig xmlns:x="http://iec.ch/TC57/2011/GetCustomerConfig#"/></e:Request>',
         ),
         (
             "create",
@@ -157,8 +157,8 @@ TYPED_OF_OTHERS = """<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelo
             '<e:Payload><x:EndDeviceEvents xmlns:x="http://iec.ch/TC57/2011/EndDeviceEvents#"/></e:Payload>',
         ),
         ("execute", "EndDeviceFirmware", ""),
-        ("create", "EndDeviceConfig", ""),
-        ("change", "MeterConfig", "<e:Payload/>"),
+        ("create", "PricingStructureConfig", ""),
+        ("change", "ComModuleConfig", "<e:Payload/>"),
     ],
 )
 async def test_a_typed_message_of_a_noun_that_is_not_served_is_answered(
@@ -180,10 +180,10 @@ async def test_a_typed_message_of_a_noun_that_is_not_served_is_answered(
 @pytest.mark.parametrize(
     ("wrapper", "verb", "noun", "status", "code"),
     [
-        ("CreateUsagePointConfig", "get", "UsagePointConfig", 500, "2.9"),
-        ("UsagePointConfigResponseMessage", "reply", "UsagePointConfig", 500, "1.8"),
-        ("Meter", "get", "UsagePointConfig", 500, "1.8"),
-        ("GetUsagePointConfig", "got", "UsagePointConfig", 500, "1.8"),
+        ("CreateCustomerConfig", "get", "CustomerConfig", 500, "2.9"),
+        ("CustomerConfigResponseMessage", "reply", "CustomerConfig", 500, "1.8"),
+        ("Meter", "get", "CustomerConfig", 500, "1.8"),
+        ("GetCustomerConfig", "got", "CustomerConfig", 500, "1.8"),
     ],
 )
 async def test_a_typed_message_of_others_that_makes_no_sense_is_a_fault(

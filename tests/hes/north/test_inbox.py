@@ -94,7 +94,7 @@ async def test_the_other_verbs_are_answered_honestly(tmp_path: Path, verb: str, 
 async def test_what_is_understood_and_not_served_is_a_response(tmp_path: Path) -> None:
     async with north(tmp_path) as hes:
         for message, code in (
-            (request(control(DISCONNECT, "M1"), noun="UsagePointConfig"), "2.5"),
+            (request(control(DISCONNECT, "M1"), noun="CustomerConfig"), "2.5"),
             (request(control(DISCONNECT, "M1"), verb="get"), "2.9"),
             (request(control(DISCONNECT, "M1"), verb="created"), "2.9"),
             (request(control("3.31.0.99", "M1")), "5.2"),

@@ -107,7 +107,7 @@ async def test_what_follows_in_an_enforced_sequence_is_not_begun_behind_a_failur
 
 async def test_integrity_that_cannot_be_kept_is_refused_before_anything_is_done(tmp_path: Path) -> None:
     async with north(tmp_path, reads(1, 1)) as hes:
-        octets = a_set(control(DISCONNECT, "M1"), config("MeterConfig"), flags=INTEGRITY)
+        octets = a_set(control(DISCONNECT, "M1"), config("CustomerConfig"), flags=INTEGRITY)
         answer = (await hes.post(octets, GENERIC)).content
         assert said(answer) == ("FAILED", [(1, "5.9"), (2, "2.5")])
         assert hes.meters.commands == []
@@ -402,7 +402,7 @@ async def test_the_set_of_an_erp_in_its_dialect(tmp_path: Path) -> None:
         nouns = "UsagePointLocationConfig", "UsagePointConfig", "MeterConfig", "MasterDataLinkageConfig"
         master_data = a_set(*map(config, nouns), flags=INTEGRITY, extra=extra, message_id="set-2")
         refused = (await hes.post(master_data, GENERIC)).content
-        assert (texts(refused, "Result"), texts(refused, "code")) == (["FAILED"], ["2.5"] * 4)
+        assert (texts(refused, "Result"), texts(refused, "code")) == (["FAILED"], ["2.5", "5.9", "5.9", "5.9"])
         assert texts(refused, "operationId") == ["1", "2", "3", "4"]
 
 

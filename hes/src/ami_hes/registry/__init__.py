@@ -1,6 +1,15 @@
 """The registry of meters as it is kept: imported from files or row by row, its keys sealed by a master key."""
 
-from ami_hes.registry.kept import IMPORTED, ImportRow, KeptRegistry, OfConfiguration, RowOutcome, RowReport
+from ami_hes.registry.kept import (
+    IMPORTED,
+    Amendment,
+    ImportRow,
+    KeptRegistry,
+    NotAmended,
+    OfConfiguration,
+    RowOutcome,
+    RowReport,
+)
 from ami_hes.registry.master_keys import MasterKey, MasterKeys, master_keys_of
 from ami_hes.registry.opening import ConfiguredMeters, configured_meters, open_registry
 from ami_hes.registry.rotation import rotate
@@ -8,12 +17,14 @@ from ami_hes.registry.sealing import CannotOpen, Sealer
 
 __all__ = [
     "IMPORTED",
+    "Amendment",
     "CannotOpen",
     "ConfiguredMeters",
     "ImportRow",
     "KeptRegistry",
     "MasterKey",
     "MasterKeys",
+    "NotAmended",
     "OfConfiguration",
     "RowOutcome",
     "RowReport",

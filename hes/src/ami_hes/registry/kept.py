@@ -5,7 +5,7 @@ nothing of a refused one is. A meter of a file of the configuration is that file
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from heapq import nsmallest
 from typing import NamedTuple
@@ -25,6 +25,21 @@ MAX_METERS = 1_000_000
 
 class OfConfiguration(Exception):
     """A file of the configuration has the say over the meter; the text says which."""
+
+
+class NotAmended(Exception):
+    """The registry stays as it is for this meter; the text says why. `field`: of the entry, where one is at fault."""
+
+    def __init__(self, reason: str, field: str = "") -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+class Amendment(NamedTuple):
+    """A meter, by its mRID, and what makes its new entry without secrets of the one that is there (None: none); it may raise NotAmended."""
+
+    mrid: str
+    change: Callable[[Table | None], Table]
 
 
 class ImportRow(NamedTuple):
@@ -124,6 +139,16 @@ class KeptRegistry:
                 self._apply(draft)
             return report
 
+    async def amend(self, amendments: Sequence[Amendment]) -> list[RowOutcome | NotAmended]:
+        """Change entries, each for itself and what is changed in one transaction; their secrets stay. Raises StoreUnavailable: nothing is kept."""
+        async with self._one_at_a_time:
+            draft = _Draft(self.registry, self._meters)
+            report = [self._amended(one, draft) for one in amendments]
+            if draft.changed:
+                await self._store.change(RegistryChange(meters=[meter for meter, _ in draft.changed.values()]))
+                self._apply(draft)
+            return report
+
     async def remove(self, name: str) -> StoredMeter | None:
         """Take an imported meter out, by its name or mRID; None where there is none. Raises OfConfiguration, StoreUnavailable."""
         async with self._one_at_a_time:
@@ -162,19 +187,39 @@ class KeptRegistry:
         kept = self._meters.stored(mrid_key(meter.mrid))
         return IMPORTED if kept is None else kept.source
 
+    def _amended(self, amendment: Amendment, draft: _Draft) -> RowOutcome | NotAmended:
+        mrid = mrid_key(amendment.mrid)
+        kept = draft.kept(mrid)
+        secrets = {} if kept is None else self._meters.secrets_of(kept)
+        try:
+            before = None if kept is None else table_of(kept)
+            after = amendment.change(before)
+            if after == before:
+                return RowOutcome.UNCHANGED
+            meter = read_entry("The meter", {**after, **secrets}, _no_references)
+            self._check_place(meter, kept, draft)
+            return draft.put("The meter", mrid, format_meter(meter))
+        except NotAmended as problem:
+            return problem
+        except EntryError as problem:
+            return NotAmended(str(problem), problem.field)
+
+    def _check_place(self, meter: Meter, kept: StoredMeter | None, draft: _Draft, place: str = "The meter") -> None:
+        """Raises EntryError for a meter that may not be here or not be changed here."""
+        if isinstance(meter.address, str):
+            raise EntryError(place, meter.name, "address", "a device of this machine is for the configuration")
+        if kept is not None and kept.source != IMPORTED:
+            raise EntryError(place, meter.name, "mrid", f"is that of a meter of {kept.source}: change it there")
+        if kept is None and len(self._meters) + len(draft.changed) >= MAX_METERS:
+            raise EntryError(place, meter.name, "mrid", f"the registry has {MAX_METERS} meters, which is all")
+
     def _plan(self, row: ImportRow, draft: _Draft) -> RowReport:
         name = row.columns.get("name")
         shown = name[:MAX_CHARACTERS] if isinstance(name, str) and name.isprintable() else None
         try:
             meter = read_entry(row.place, parse_row(row.place, row.columns, self._transport_key), _no_references)
-            if isinstance(meter.address, str):
-                raise EntryError(row.place, meter.name, "address", "a device of this machine is for the configuration")
             mrid = mrid_key(meter.mrid)
-            kept = draft.kept(mrid)
-            if kept is not None and kept.source != IMPORTED:
-                raise EntryError(row.place, meter.name, "mrid", f"is that of a meter of {kept.source}: change it there")
-            if kept is None and len(self._meters) + len(draft.changed) >= MAX_METERS:
-                raise EntryError(row.place, meter.name, "mrid", f"the registry has {MAX_METERS} meters, which is all")
+            self._check_place(meter, draft.kept(mrid), draft, row.place)
             return RowReport(row.place, meter.name, draft.put(row.place, mrid, format_meter(meter)))
         except (EntryError, ShipmentError) as problem:
             return RowReport(row.place, shown, RowOutcome.REFUSED, str(problem))

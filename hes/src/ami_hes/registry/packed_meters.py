@@ -100,6 +100,10 @@ class PackedMeters(Mapping[str, Meter]):
         except CannotOpen:
             return False
 
+    def secrets_of(self, kept: StoredMeter) -> dict[str, str]:
+        """Its secrets as the fields of an entry; CannotOpen as above."""
+        return {key.purpose: f"hex:{self._sealer.open(key, kept.mrid).hex()}" for key in kept.keys}
+
     def _unpack(self, kept: StoredMeter) -> Meter:
         secrets = self.secrets_of_entry(kept.mrid)
         if kept.mrid in self._changed_keys:

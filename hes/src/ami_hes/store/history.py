@@ -117,6 +117,12 @@ class SqlHistory:
         """Those of a request, in their order."""
         return await self._database.transaction(lambda connection: _commands(connection, message_id))
 
+    async def open_commands_of(self, mrid: str) -> int:
+        """How many commands of the meter with this mRID (as mRIDs are compared) are not at their end."""
+        this = func.lower(commands.c.mrid) == mrid, commands.c.finished_at.is_(None)
+        query = select(func.count()).select_from(commands).where(*this)
+        return await self._database.transaction(lambda connection: connection.execute(query).scalar_one())
+
     async def undelivered(self, limit: int) -> list[DeliveryLine]:
         """Replies whose delivery failed so far, the latest first."""
         return await self._database.transaction(lambda connection: _undelivered(connection, limit))

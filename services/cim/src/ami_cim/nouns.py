@@ -14,11 +14,15 @@ from ami_cim.errors import InvalidMessage, LocalError
 from ami_cim.payloads import (
     Payload,
     control_parameters,
+    end_device_config,
     end_device_controls,
     end_device_events,
     get_meter_readings,
+    master_data_linkage_config,
+    meter_config,
     meter_read_schedule,
     meter_readings,
+    usage_point_config,
 )
 from ami_cim.payloads.opaque import OpaquePayload
 from ami_cim.payloads.operation_set import Operation, OperationSet
@@ -69,6 +73,24 @@ NOUNS: tuple[Noun, ...] = (
         query=end_device_events.QUERY,
         verbs=(),
         received=True,
+        name="MeterConfig",
+        payload=meter_config.PAYLOAD,
+        query=meter_config.QUERY,
+    ),
+    Noun(
+        name="EndDeviceConfig",
+        payload=end_device_config.PAYLOAD,
+        query=end_device_config.QUERY,
+    ),
+    Noun(
+        name="UsagePointConfig",
+        payload=usage_point_config.PAYLOAD,
+        query=usage_point_config.QUERY,
+    ),
+    Noun(
+        name="MasterDataLinkageConfig",
+        payload=master_data_linkage_config.PAYLOAD,
+        query=master_data_linkage_config.QUERY,
     ),
 )
 

@@ -1,0 +1,360 @@
+"""MeterConfig, EndDeviceConfig and MasterDataLinkageConfig over real sockets: what the registry then has, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from north_bench import (
+    CONNECT,
+    DISCONNECT,
+    GENERIC,
+    SCHEMAS,
+    Cis,
+    North,
+    StandIn,
+    control,
+    mrid,
+    north,
+    octets,
+    request,
+    texts,
+)
+
+from ami_cim import envelope, soap, wire
+from ami_cim.identity import Identified, Name, UsagePoint
+from ami_cim.message import Header, Property, RequestMessage, ResponseMessage
+from ami_cim.payloads import Payload
+from ami_cim.payloads.device_assets import DeviceAsset
+from ami_cim.payloads.end_device_config import EndDeviceConfig, GetEndDeviceConfig
+from ami_cim.payloads.master_data_linkage_config import GetMasterDataLinkageConfig, MasterDataLinkageConfig
+from ami_cim.payloads.meter_config import GetMeterConfig, MeterConfig
+from ami_cim.payloads.operation_set import Operation, OperationSet
+
+NOW = datetime(2026, 1, 15, tzinfo=UTC)
+KEY, OTHER = "00112233445566778899aabbccddeeff", "ff" * 16
+NEW = DeviceAsset(
+    mrid=mrid(77),
+    serial_number="77",
+    lan="127.0.0.1:77",
+    names=(Name(name="M77"), Name(name="LDN77", name_type="logicalDeviceName")),
+)
+
+
+def row(number: int, **more: Any) -> dict[str, Any]:
+    """Of a shipment, with keys."""
+    columns = {
+        "name": f"M{number}",
+        "mrid": mrid(number),
+        "address": f"127.0.0.1:{number}",
+        "logical_device_name": f"LDN{number}",
+        "device_id": str(number),
+        "encryption_key": KEY,
+        "authentication_key": OTHER,
+        "system_title": f"414d4900000000{number:02x}",
+    }
+    return {"place": f"row {number}", "columns": columns | more}
+
+
+def group(tag: str, value: str) -> Name:
+    return Name(name=value, name_type=tag, authority="EndDeviceGroup")
+
+
+@pytest.fixture
+async def hes(tmp_path: Path) -> AsyncIterator[North]:
+    """With M1 to M3 of the configuration, and M11 and M12 of a shipment."""
+    async with north(tmp_path) as site:
+        answer = await site.client.post(f"{site.url}/api/v1/meters", json={"rows": [row(11), row(12)]})
+        assert answer.status_code == 200, answer.text
+        yield site
+
+
+class Numbers:
+    """MessageIDs, each another one."""
+
+    count = 0
+
+    @classmethod
+    def next(cls) -> str:
+        cls.count += 1
+        return f"master-{cls.count}"
+
+
+def message(verb: str, content: Payload, *options: Property, message_id: str = "") -> RequestMessage:
+    """A payload, or a query profile."""
+    noun = type(content).__name__.removeprefix("Get")
+    number = message_id or Numbers.next()
+    header = Header(verb=verb, noun=noun, timestamp=NOW, source="CIS", message_id=number, correlation_id=number)
+    if verb == "get":
+        return RequestMessage(header=header, query=content, options=options)
+    return RequestMessage(header=header, payload=content)
+
+
+async def ask(hes: North, verb: str, content: Payload, *options: Property) -> ResponseMessage:
+    return await hes.ask(message(verb, content, *options), GENERIC)
+
+
+def said(answer: ResponseMessage) -> tuple[str, list[str]]:
+    return answer.reply.result, [one.code for one in answer.reply.errors]
+
+
+def reason(answer: ResponseMessage) -> str:
+    return " ".join(one.reason or "" for one in answer.reply.errors)
+
+
+def meters(*assets: DeviceAsset) -> MeterConfig:
+    return MeterConfig(devices=assets)
+
+
+async def entry(hes: North, name: str) -> dict[str, Any] | None:
+    answer = await hes.client.get(f"{hes.url}/api/v1/meters/{name}")
+    found: dict[str, Any] = answer.json()
+    return found if answer.status_code == 200 else None
+
+
+def link(meter: str, *point: str, **more: Any) -> MasterDataLinkageConfig:
+    names = tuple(Name(name=one) for one in point[1:])
+    usage_point = Identified(mrid=point[0] or None, names=names)
+    return MasterDataLinkageConfig(meters=(Identified(names=(Name(name=meter),)),), usage_points=(usage_point,), **more)
+
+
+async def switched(hes: North, *points: str) -> list[str]:
+    """The meters that a control of these usage points is for."""
+    before = len(hes.meters.commands)
+    answer = await hes.post(octets(request(control(DISCONNECT, points=points)), GENERIC), GENERIC)
+    assert answer.status_code == 200
+    return [one.meter.name for one in hes.meters.commands[before:]]
+
+
+async def test_a_meter_that_a_shipment_has_brought_is_made_known_and_keeps_its_keys(hes: North) -> None:
+    asset = DeviceAsset(mrid=mrid(11), serial_number="11", names=(Name(name="M11"), group("feeder", "F12")))
+    answer = await ask(hes, "create", meters(asset))
+    assert said(answer) == ("OK", [])
+    assert [(one.value, one.object_type) for one in answer.reply.identifiers] == [(mrid(11), "Meter")]
+    found = await entry(hes, "M11")
+    assert found is not None and found["entry"]["tags"] == {"feeder": "F12"}
+    assert set(found["secrets"]) == {"encryption_key", "authentication_key"}
+    kept = await hes.client.post(f"{hes.url}/api/v1/meters", json={"rows": [row(11, tag_feeder="F12")], "check": True})
+    assert [one["outcome"] for one in kept.json()["rows"]] == ["unchanged"], "with the keys of the shipment"
+
+
+async def test_a_create_says_what_is_there_or_what_is_not_said_yet_and_contradicts_nothing(hes: North) -> None:
+    whole = DeviceAsset(mrid=mrid(11), lan="127.0.0.1:11", model="residential", names=(Name(name="M11"),))
+    for _ in range(2):
+        assert said(await ask(hes, "create", meters(whole))) == ("OK", [])
+    for other in (
+        replace(whole, names=(Name(name="M99"),)),
+        replace(whole, lan="127.0.0.1:99"),
+        replace(whole, model="industrial"),
+        replace(whole, serial_number="99"),
+    ):
+        answer = await ask(hes, "create", meters(other))
+        assert said(answer) == ("FAILED", ["2.4"])
+        assert "the verb change is for that" in reason(answer)
+    found = await entry(hes, "M11")
+    assert found is not None and found["entry"]["tags"] == {"model": "residential"}
+
+
+async def test_a_meter_of_no_shipment_is_made_known_by_its_address_and_has_no_keys(hes: North) -> None:
+    answer = await ask(hes, "create", meters(replace(NEW, lan=None)))
+    assert said(answer) == ("FAILED", ["2.4"]) and "electronicAddress/lan" in reason(answer)
+    assert "hes meters import" in reason(answer) and await entry(hes, "M77") is None
+    assert said(await ask(hes, "create", meters(NEW))) == ("OK", [])
+    found = await entry(hes, "M77")
+    assert found is not None
+    assert (found["secrets"], found["entry"]["authentication"], found["source"]) == ([], "none", "import")
+    got = await ask(hes, "get", GetMeterConfig(devices=(Identified(mrid=mrid(77)),)))
+    assert got.payload == meters(NEW)
+    with_keys = await hes.client.post(f"{hes.url}/api/v1/meters", json={"rows": [row(77)]})
+    assert [one["outcome"] for one in with_keys.json()["rows"]] == ["changed"], "the shipment comes later"
+
+
+async def test_a_change_replaces_what_it_says_and_leaves_the_rest(hes: North) -> None:
+    first = DeviceAsset(mrid=mrid(11), names=(group("feeder", "F12"), group("phase", "L1")))
+    second = DeviceAsset(
+        mrid=mrid(11), lan="127.0.0.1:9011", names=(Name(name="M11b"), group("feeder", "F13"), group("phase", ""))
+    )
+    assert said(await ask(hes, "change", meters(first))) == ("OK", [])
+    assert said(await ask(hes, "change", meters(second))) == ("OK", [])
+    found = await entry(hes, "M11b")
+    assert found is not None and await entry(hes, "M11") is None
+    assert (found["mrid"], found["entry"]["address"]) == (mrid(11), "127.0.0.1:9011")
+    assert found["entry"]["tags"] == {"feeder": "F13"} and len(found["secrets"]) == 2
+    taken = DeviceAsset(mrid=mrid(12), names=(Name(name="M11b"),))
+    answer = await ask(hes, "change", meters(taken))
+    assert said(answer) == ("FAILED", ["2.4"]) and "already belongs" in reason(answer)
+    other_meter = DeviceAsset(mrid=mrid(12), serial_number="13")
+    assert said(await ask(hes, "change", meters(other_meter))) == ("FAILED", ["2.4"])
+
+
+async def test_each_device_of_a_message_is_for_itself(hes: North) -> None:
+    assets = (
+        DeviceAsset(mrid=mrid(11), names=(group("feeder", "F1"),)),
+        DeviceAsset(mrid=mrid(99), names=(Name(name="M99"),)),
+        replace(NEW, mrid=mrid(78), lan="nowhere"),
+        DeviceAsset(mrid=mrid(1), names=(group("feeder", "F1"),)),
+        DeviceAsset(),
+        NEW,
+    )
+    answer = await ask(hes, "create", meters(*assets))
+    assert said(answer) == ("PARTIAL", ["2.4", "2.4", "5.2", "2.4"])
+    assert [one.value for one in answer.reply.identifiers] == [mrid(11), mrid(77)]
+    named = [one.identifier.value if one.identifier else None for one in answer.reply.errors]
+    assert named == [mrid(99), mrid(78), mrid(1), None]
+    assert "change it there" in reason(answer) and "host:port" in reason(answer)
+
+
+async def test_what_has_no_place_here_is_said_beside_the_ok(hes: North) -> None:
+    asset = DeviceAsset(mrid=mrid(11), kind="3-phase", installed_on="2026-01-15")
+    answer = await ask(hes, "create", meters(asset))
+    assert said(answer) == ("OK", ["0.0"]) and reason(answer).endswith("without an effect here: lifecycle, type.")
+
+
+async def test_a_meter_is_deleted_when_it_is_nowhere_and_idle(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.open.clear()
+    async with Cis().serving() as cis, north(tmp_path, stand_in) as hes:
+        await hes.client.post(f"{hes.url}/api/v1/meters", json={"rows": [row(11, usage_points=["UP-11"])]})
+        delete = meters(DeviceAsset(mrid=mrid(11)))
+        answer = await ask(hes, "delete", delete)
+        assert said(answer) == ("FAILED", ["2.29"]) and "UP-11" in reason(answer)
+        assert said(await ask(hes, "delete", link("M11", "", "UP-11"))) == ("OK", [])
+        late = request(control(CONNECT, "M11"), async_reply_flag=True, reply_address=cis.url)
+        assert texts((await hes.post(octets(late, GENERIC), GENERIC)).content, "code") == ["0.3"]
+        answer = await ask(hes, "delete", delete)
+        assert said(answer) == ("FAILED", ["5.2"]) and "1 commands" in reason(answer)
+        stand_in.open.set()
+        await cis.taken.get()
+        assert said(await ask(hes, "delete", delete)) == ("OK", [])
+        assert await entry(hes, "M11") is None
+        assert said(await ask(hes, "delete", delete)) == ("FAILED", ["2.4"])
+        assert said(await ask(hes, "delete", meters(DeviceAsset(mrid=mrid(1))))) == ("FAILED", ["2.29"])
+
+
+async def test_meters_are_asked_for_by_whatever_points_at_them(hes: North) -> None:
+    for number in (11, 12):
+        await ask(hes, "change", meters(DeviceAsset(mrid=mrid(number), names=(group("feeder", "F12"),))))
+
+    async def names(query: Payload, *options: Property) -> tuple[list[str], tuple[str, list[str]]]:
+        answer = await ask(hes, "get", query, *options)
+        assert answer.payload is None or isinstance(answer.payload, MeterConfig | EndDeviceConfig)
+        found = [] if answer.payload is None else [one.names[0].name for one in answer.payload.devices]
+        return found, said(answer)
+
+    feeder = (Identified(names=(Name(name="F12"),)),)
+    point = (UsagePoint(names=(Name(name="UP-2"),)),)
+    unknown = (Identified(names=(Name(name="M9"),)),)
+    assert await names(GetMeterConfig(end_device_groups=feeder)) == (["M11", "M12"], ("OK", []))
+    assert await names(GetEndDeviceConfig(end_device_groups=feeder)) == (["M11", "M12"], ("OK", []))
+    assert await names(GetMeterConfig(usage_points=point)) == (["M2"], ("OK", []))
+    assert await names(GetMeterConfig(usage_points=point, devices=unknown)) == (["M2"], ("PARTIAL", ["2.4"]))
+    assert await names(GetMeterConfig()) == (["M1", "M11", "M12", "M2", "M3"], ("OK", []))
+    page = Property(name="limit", value="2"), Property(name="offset", value="1")
+    assert await names(GetMeterConfig(), *page) == (["M11", "M12"], ("OK", []))
+
+
+async def test_a_link_says_which_meter_a_usage_point_has(hes: North) -> None:
+    assert said(await ask(hes, "create", link("M11", mrid(500), "UP-500"))) == ("OK", [])
+    assert await switched(hes, "UP-500") == ["M11"]
+    for again in (link("M11", mrid(500), "UP-500"), link("M11", mrid(500)), link("M11", "", "UP-500")):
+        assert said(await ask(hes, "create", again)) == ("OK", [])
+    for taken in (
+        link("M12", mrid(500)),
+        link("M12", "", "UP-500"),
+        link("M11", "", "UP-501"),
+        link("M12", "", "UP-1"),
+    ):
+        assert said(await ask(hes, "create", taken)) == ("FAILED", ["2.13"])
+    got = await ask(hes, "get", GetMasterDataLinkageConfig(usage_points=(Identified(mrid=mrid(500)),)))
+    assert isinstance(got.payload, MasterDataLinkageConfig)
+    assert [one.mrid for one in got.payload.meters] == [mrid(11)]
+    assert got.payload.usage_points == (Identified(mrid=mrid(500), names=(Name(name="UP-500"),)),)
+
+
+async def test_an_exchange_is_the_end_of_one_link_and_the_begin_of_another(hes: North) -> None:
+    """In one set whose second operation is begun when the first one is done; no name of the usage point stays behind."""
+    await ask(hes, "create", link("M11", mrid(500), "UP-500"))
+    operations = (
+        Operation(operation_id=1, noun="MasterDataLinkageConfig", verb="close", payload=link("M11", "", "UP-500")),
+        Operation(
+            operation_id=2, noun="MasterDataLinkageConfig", verb="create", payload=link("M12", mrid(500), "UP-500")
+        ),
+    )
+    for content, result in (
+        (tuple(reversed(operations)), "FAILED"),
+        (operations, "OK"),
+    ):
+        whole = OperationSet(enforce_sequence=True, operations=content)
+        number = Numbers.next()
+        header = Header(
+            verb="execute", noun="OperationSet", timestamp=NOW, message_id=number, correlation_id=number, source="CIS"
+        )
+        answer = await hes.ask(RequestMessage(header=header, payload=whole), GENERIC)
+        assert answer.reply.result == result, answer.reply
+    assert await switched(hes, "UP-500") == ["M12"]
+    old = await entry(hes, "M11")
+    assert old is not None and "usage_points" not in old["entry"]
+    assert said(await ask(hes, "close", link("M11", "", "UP-500"))) == ("FAILED", ["2.13"])
+    assert said(await ask(hes, "get", GetMasterDataLinkageConfig(meters=(Identified(mrid=mrid(11)),)))) == (
+        "FAILED",
+        ["2.13"],
+    )
+
+
+async def test_a_link_that_is_no_pair_or_not_yet_due_is_refused(hes: North) -> None:
+    pair = link("M11", "", "UP-500")
+    both = replace(pair, end_devices=(Identified(mrid=mrid(12)),))
+    assert said(await ask(hes, "create", both)) == ("FAILED", ["1.7"])
+    later = replace(pair, effective_at=datetime.now(UTC) + timedelta(days=1))
+    answer = await ask(hes, "create", later)
+    assert said(answer) == ("FAILED", ["5.2"]) and "effectiveDateTime" in reason(answer)
+    unknown = link("M99", "", "UP-500")
+    assert said(await ask(hes, "create", unknown)) == ("FAILED", ["2.4"])
+    assert said(await ask(hes, "change", pair)) == ("FAILED", ["2.9"])
+    assert await switched(hes, "UP-500") == []
+
+
+async def test_what_is_linked_with_others_than_meters_is_said(hes: North) -> None:
+    asked = message("create", link("M11", "", "UP-500"))
+    with_others = octets(asked, GENERIC).replace(
+        b"<Meter>", b"<CustomerAgreement><mRID>a</mRID></CustomerAgreement><Meter>"
+    )
+    answer = (await hes.post(with_others, GENERIC)).content
+    assert (texts(answer, "Result"), texts(answer, "code")) == (["PARTIAL"], ["5.2"])
+    assert "CustomerAgreement" in texts(answer, "reason")[0] and await switched(hes, "UP-500") == ["M11"]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+async def test_meters_of_the_configuration_are_changed_there(hes: North, number: int) -> None:
+    change = meters(DeviceAsset(mrid=mrid(number), lan="127.0.0.1:9"))
+    answer = await ask(hes, "change", change)
+    assert said(answer) == ("FAILED", ["5.2"]) and "[[meters]]" in reason(answer)
+    assert said(await ask(hes, "delete", link(f"M{number}", "", f"UP-{number}"))) == ("FAILED", ["5.2"])
+    same = meters(DeviceAsset(mrid=mrid(number), names=(Name(name=f"M{number}"),)))
+    assert said(await ask(hes, "create", same)) == ("OK", []), "it is there, and nothing is changed"
+
+
+async def test_it_is_all_there_after_a_restart(tmp_path: Path) -> None:
+    for life in range(2):
+        async with north(tmp_path) as hes:
+            if life == 0:
+                assert said(await ask(hes, "create", meters(NEW))) == ("OK", [])
+                assert said(await ask(hes, "create", link("M77", "", "UP-77"))) == ("OK", [])
+            got = await ask(hes, "get", GetMeterConfig(usage_points=(UsagePoint(names=(Name(name="UP-77"),)),)))
+            assert got.payload == meters(NEW)
+
+
+@pytest.mark.parametrize("verb", ["cancel", "close"])
+async def test_verbs_that_have_no_meaning_for_a_meter(hes: North, verb: str) -> None:
+    assert said(await ask(hes, verb, meters(DeviceAsset(mrid=mrid(11))))) == ("FAILED", ["2.9"])
+
+
+async def test_a_typed_message_is_answered_in_its_own_words(hes: North) -> None:
+    asked = wire.write_request(message("create", meters(NEW)), envelope.typed_wrapper("create", "MeterConfig"), SCHEMAS)
+    answer = await hes.post(asked, "/cim/ExecuteMeterConfig")
+    assert texts(answer.content, "Result") == ["OK"]
+    assert soap.unwrap(answer.content).tag == "{http://iec.ch/TC57/2011/MeterConfigMessage}MeterConfigResponseMessage"
