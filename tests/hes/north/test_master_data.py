@@ -34,6 +34,7 @@ from ami_cim.payloads.end_device_config import EndDeviceConfig, GetEndDeviceConf
 from ami_cim.payloads.master_data_linkage_config import GetMasterDataLinkageConfig, MasterDataLinkageConfig
 from ami_cim.payloads.meter_config import GetMeterConfig, MeterConfig
 from ami_cim.payloads.operation_set import Operation, OperationSet
+from ami_hes.master_data import finding
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
 KEY, OTHER = "00112233445566778899aabbccddeeff", "ff" * 16
@@ -218,7 +219,7 @@ async def test_a_meter_is_deleted_when_it_is_nowhere_and_idle(tmp_path: Path) ->
     stand_in = StandIn()
     stand_in.open.clear()
     async with Cis().serving() as cis, north(tmp_path, stand_in) as hes:
-        await hes.client.post(f"{hes.url}/api/v1/meters", json={"rows": [row(11, usage_points=["UP-11"])]})
+        await hes.client.post(f"{hes.url}/api/v1/meters", json={"rows": [row(11, mrid=mrid(11).upper(), usage_points=["UP-11"])]})
         delete = meters(DeviceAsset(mrid=mrid(11)))
         answer = await ask(hes, "delete", delete)
         assert said(answer) == ("FAILED", ["2.29"]) and "UP-11" in reason(answer)
@@ -255,6 +256,15 @@ async def test_meters_are_asked_for_by_whatever_points_at_them(hes: North) -> No
     assert await names(GetMeterConfig()) == (["M1", "M11", "M12", "M2", "M3"], ("OK", []))
     page = Property(name="limit", value="2"), Property(name="offset", value="1")
     assert await names(GetMeterConfig(), *page) == (["M11", "M12"], ("OK", []))
+
+
+async def test_a_question_is_answered_in_pages_and_bounded(hes: North, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "MOST_SHOWN", 2)
+    answer = await ask(hes, "get", GetMeterConfig())
+    assert said(answer) == ("PARTIAL", ["0.2"]) and "offset 2" in reason(answer)
+    monkeypatch.setattr(finding, "MOST_NAMED", 2)
+    many = tuple(Identified(mrid=mrid(number)) for number in (1, 2, 3))
+    assert said(await ask(hes, "get", GetMeterConfig(devices=many))) == ("FAILED", ["3.1"])
 
 
 async def test_a_link_says_which_meter_a_usage_point_has(hes: North) -> None:

@@ -109,10 +109,12 @@ class DeviceOrders:
         if isinstance(mrid, ReplyError):
             raise Problem(mrid.code, mrid.reason or "")
         found = self.kept.show(mrid)
-        if found is not None and (points := found[1].get("usage_points")):
+        if found is None:  # it was taken out meanwhile
+            raise Problem("2.4", "The meter is not known here any more.")
+        if points := found[1].get("usage_points"):
             reason = f"The meter is at the usage point {points[0]}: unlink it first (MasterDataLinkageConfig, delete)."
             raise Problem("2.29", reason)
-        if waiting := await self.open_commands(mrid):
+        if waiting := await self.open_commands(found[1]["mrid"]):
             raise Problem(
                 "5.2", f"The meter is at work: {waiting} commands of it are not at their end. Delete it later."
             )

@@ -100,9 +100,10 @@ class Registry:
         """The meters whose tag has this value."""
         return (self._meters[mrid] for mrid in self._index.members(tag, value))
 
-    def member_ids(self, tag: str, value: str) -> tuple[str, ...]:
+    def member_ids(self, tag: str, value: str, *, at_usage_points: bool = False) -> tuple[str, ...]:
         """The same by their mRIDs, as these are compared; no meter is unpacked for it."""
-        return tuple(self._index.members(tag, value))
+        members = self._index.members(tag, value)
+        return tuple(self._index.at_usage_points().intersection(members) if at_usage_points else members)
 
     def number_of(self, tag: str, value: str, *, at_usage_points: bool = False) -> int:
         """How many meters are in the group; no meter is unpacked for it."""

@@ -5,7 +5,7 @@ nothing of a refused one is. A meter of a file of the configuration is that file
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from heapq import nsmallest
 from typing import NamedTuple
@@ -171,6 +171,20 @@ class KeptRegistry:
         ids = tuple(self._meters) if group is None else self.registry.member_ids(*group)
         first = await asyncio.to_thread(self._first_behind, after, limit + 1, ids)
         return Listing([(meter, table_of(meter)) for meter in first[:limit]], len(ids), len(first) > limit)
+
+    async def page(self, mrids: Collection[str], offset: int, limit: int) -> Listing:
+        """Some of these meters by name, behind the first `offset`; they are sorted beside the event loop."""
+        found = await asyncio.to_thread(self._sorted, mrids)
+        shown = found[offset : offset + limit]
+        return Listing([(one, table_of(one)) for one in shown], len(found), len(found) > offset + limit)
+
+    def _sorted(self, mrids: Iterable[str]) -> list[StoredMeter]:
+        known = [meter for meter in map(self._meters.stored, mrids) if meter is not None]
+        return sorted(known, key=lambda meter: meter.name)
+
+    def all_mrids(self) -> tuple[str, ...]:
+        """As they are compared."""
+        return tuple(self._meters)
 
     def _first_behind(self, after: str, number: int, ids: Iterable[str]) -> list[StoredMeter]:
         behind = (meter for meter in map(self._meters.stored, ids) if meter is not None and meter.name > after)

@@ -118,8 +118,8 @@ class SqlHistory:
         return await self._database.transaction(lambda connection: _commands(connection, message_id))
 
     async def open_commands_of(self, mrid: str) -> int:
-        """How many commands of the meter with this mRID (as mRIDs are compared) are not at their end."""
-        this = func.lower(commands.c.mrid) == mrid, commands.c.finished_at.is_(None)
+        """How many commands of the meter with this mRID, as its entry spells it, are not at their end."""
+        this = commands.c.mrid == mrid, commands.c.finished_at.is_(None)
         query = select(func.count()).select_from(commands).where(*this)
         return await self._database.transaction(lambda connection: connection.execute(query).scalar_one())
 
