@@ -26,7 +26,8 @@ def get(*meters: int, namespace: str = OURS.format("GetMeterReadings")) -> tuple
 
 
 def config(noun: str) -> tuple[str, str, str]:
-    return "create", noun, f'<{noun} xmlns="{C4E}"><Names><name>x</name></Names></{noun}>'
+    one = "Meter" if noun == "MasterDataLinkageConfig" else noun.removesuffix("Config")
+    return "create", noun, f'<{noun} xmlns="{C4E}"><{one}><Names><name>x</name></Names></{one}></{noun}>'
 
 
 def a_set(

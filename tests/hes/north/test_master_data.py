@@ -219,7 +219,9 @@ async def test_a_meter_is_deleted_when_it_is_nowhere_and_idle(tmp_path: Path) ->
     stand_in = StandIn()
     stand_in.open.clear()
     async with Cis().serving() as cis, north(tmp_path, stand_in) as hes:
-        await hes.client.post(f"{hes.url}/api/v1/meters", json={"rows": [row(11, mrid=mrid(11).upper(), usage_points=["UP-11"])]})
+        await hes.client.post(
+            f"{hes.url}/api/v1/meters", json={"rows": [row(11, mrid=mrid(11).upper(), usage_points=["UP-11"])]}
+        )
         delete = meters(DeviceAsset(mrid=mrid(11)))
         answer = await ask(hes, "delete", delete)
         assert said(answer) == ("FAILED", ["2.29"]) and "UP-11" in reason(answer)
