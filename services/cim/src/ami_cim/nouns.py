@@ -73,6 +73,8 @@ NOUNS: tuple[Noun, ...] = (
         query=end_device_events.QUERY,
         verbs=(),
         received=True,
+    ),
+    Noun(
         name="MeterConfig",
         payload=meter_config.PAYLOAD,
         query=meter_config.QUERY,
