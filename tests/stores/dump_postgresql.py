@@ -35,7 +35,12 @@ def dump(postgresql: Cluster, schema: Schema) -> str:
         for table in schema.tables.sorted_tables:
             if rows := [dict(row._mapping) for row in source.execute(select(table))]:
                 target.execute(table.insert(), rows)
-        for name, number in (("spent_ids", "number"), ("replies", "number"), ("reading_series", "series_id")):
+        for name, number in (
+            ("spent_ids", "number"),
+            ("replies", "number"),
+            ("reading_series", "series_id"),
+            ("device_event_changes", "number"),
+        ):
             if number in getattr(schema.tables.tables.get(name), "columns", ()):
                 target.exec_driver_sql(
                     f"SELECT setval(pg_get_serial_sequence('{name}', '{number}'), (SELECT max({number}) FROM {name}))"

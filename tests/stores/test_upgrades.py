@@ -24,11 +24,13 @@ from ami_cis.store.tables import SCHEMA as CIS
 from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
 from ami_hes.store import (
     Database,
+    EventQuery,
     Extract,
     SpentId,
     SqlCampaigns,
     SqlCounters,
     SqlDeliveries,
+    SqlDeviceEvents,
     SqlKeptMessages,
     SqlOutgoing,
     SqlReadings,
@@ -65,8 +67,9 @@ VERSIONS = {
         "0011",
         "0012",
         "0013",
+        "0014",
     ),
-    "cis": ("0001", "0002-unversioned", "0002", "0003", "0004"),
+    "cis": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005"),
 }
 DATABASES = {
     "hes": (
@@ -81,8 +84,9 @@ DATABASES = {
         "0011.sql",
         "0012.sql",
         "0013.sql",
+        "0014.sql",
     ),
-    "cis": ("0003.sql", "0004.sql"),
+    "cis": ("0003.sql", "0004.sql", "0005.sql"),
 }
 """Dumps; those before 0003 have been on files alone."""
 EACH = [(role, version) for role, versions in VERSIONS.items() for version in versions]
@@ -194,6 +198,10 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         assert changed == ([("sent encryption_key", 44)] if version >= "0013" else [])
         campaigns = [(one.campaign.state, one.meters, one.done) for one in await SqlCampaigns(database).lines(9)]
         assert campaigns == ([("paused", 2, 1)] if version >= "0013" else [])
+        happened = [(one.code, one.reason) for one in await SqlDeviceEvents(database).find(EventQuery())]
+        assert happened == ([("0.12.0.257", "fraud attempt")] if version >= "0014" else [])
+        waiting_changes = [(one.verb, one.event.alarm) for one in await SqlDeviceEvents(database).changes(9)]
+        assert waiting_changes == ([("created", "0-0:97.98.0*255/13")] if version >= "0014" else [])
 
 
 @pytest.mark.parametrize("version", and_databases("cis"))

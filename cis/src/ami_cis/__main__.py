@@ -45,9 +45,15 @@ def _schedule() -> typer.Typer:
     return schedule
 
 
+def _events() -> typer.Typer:
+    from ami_cis.events_client import events
+
+    return events
+
+
 app = typer.Typer(
     name="cis",
-    cls=lazy_group({"control": _control, "send": _send, "read": _read, "schedule": _schedule}),
+    cls=lazy_group({"control": _control, "send": _send, "read": _read, "schedule": _schedule, "events": _events}),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

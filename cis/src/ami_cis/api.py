@@ -21,6 +21,7 @@ from starlette.routing import Route
 from ami_cim.control_names import named_control
 from ami_cim.control_parameters import Limiter, LimiterEmergency, TimeOfUse
 from ami_cim.payloads.control_parameters import ControlParameters
+from ami_cis.device_events_api import DEVICE_EVENTS, DeviceEventList
 from ami_cis.meters import Meter
 from ami_cis.readings_api import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome
 from ami_cis.schedules_api import (
@@ -245,6 +246,19 @@ _OPERATIONS = (
             "type": "a ReadingType by code, OBIS code or alias; may be repeated",
             "from": "values of moments after this one",
             "to": "values of moments up to this one",
+        },
+    ),
+    _Operation(
+        DEVICE_EVENTS,
+        "get",
+        "What has happened to meters",
+        "The latest first",
+        DeviceEventList,
+        query={
+            "meter": "the name of a meter; may be repeated",
+            "type": "an EndDeviceEventType; may be repeated",
+            "from": "events of this moment and after it",
+            "to": "events before this moment",
         },
     ),
     _Operation(SCHEDULES, "post", "Order a schedule of the HES", "How it ended", ScheduleOrdered, ScheduleOrder),

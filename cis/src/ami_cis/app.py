@@ -19,6 +19,7 @@ from ami_cim.reading_type_names import reading_type_of
 from ami_cim.schema import Schemas
 from ami_cis import events
 from ami_cis.api import PREFIX, control_routes
+from ami_cis.device_events_api import device_event_routes
 from ami_cis.inbox import Inbox
 from ami_cis.outbox import Outbox, OutboxError
 from ami_cis.pending import Pending
@@ -95,6 +96,7 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
                 *clock_routes(environment.clock),
                 *control_routes(controls, asking),
                 *reading_routes(readings, store, asking),
+                *device_event_routes(store, zone),
                 *schedule_routes(ReadSchedules(exchanges, environment), store, asking),
             ],
             Tokens.of(cis.token_file, "cis.token_file", bound_to=listener.getsockname()[0]),

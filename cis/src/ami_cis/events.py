@@ -172,6 +172,18 @@ class ReadingsKept(Event):
     """How many more can't be kept: of no meter, at no moment or one to come, or no number."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceEventsKept(Event):
+    """What has happened to meters was taken from a message and kept."""
+
+    message_id: str
+    """Of the event that they came with."""
+    events: int
+    """How many, those that were known already included."""
+    unusable: int
+    """How many more can't be kept: of no meter, without an mRID, or of no moment since 1970."""
+
+
 @dataclass(frozen=True, slots=True)
 class RegisterValue:
     """A value of a meter."""

@@ -25,6 +25,7 @@ from ami_cim.services import HOSTED, addresses
 from ami_cis import events
 from ami_cis.pending import Disposition, Pending, ReplyVerdict
 from ami_cis.store import Store, StoreUnavailable, TakenEvent
+from ami_cis.taken_events import TakenDeviceEvents, device_events_of
 from ami_cis.taken_readings import NOTHING, Names, readings_of
 from ami_process.environment import Environment
 from ami_process.events import Event
@@ -141,14 +142,23 @@ class Inbox:
         is_new_value = header.verb in (Verb.CREATED, Verb.CHANGED)
         said = (message.payload, header, message_id, self._names, now)
         taken = await asyncio.to_thread(readings_of, *said) if is_new_value else NOTHING
+        happened = device_events_of(*said)
         event = TakenEvent(message_id, header.verb, header.noun, octets, now)
-        new = await self._store.add_event(event, taken.readings)
+        new = await self._store.add_event(event, taken.readings, happened.events)
         kind = events.EventReceived if new else events.EventRepeated
         about = {"message_id": message_id, "verb": header.verb, "noun": header.noun}
         self._environment.emit(kind(correlation_id=header.correlation_id, **about))
         if new:
             self._report_readings(message_id, len(taken.readings), taken.unusable)
+            self._report_device_events(message_id, happened)
         return Reply(result="OK")
+
+    def _report_device_events(self, message_id: str, taken: TakenDeviceEvents) -> None:
+        count = len(taken.events)
+        if count or taken.unusable:
+            self._environment.emit(
+                events.DeviceEventsKept(message_id=message_id, events=count, unusable=taken.unusable)
+            )
 
     def _report_readings(self, message_id: str, values: int, unusable: int) -> None:
         if values or unusable:

@@ -12,7 +12,7 @@ from typing import Final
 
 from ami_cim.decimals import decimal_of, decimal_text
 from ami_cim.errors import InvalidMessage
-from ami_cim.identity import mrid_key
+from ami_cim.identity import EndDevice, UsagePoint, mrid_key
 from ami_cim.message import Header
 from ami_cim.payloads import Payload
 from ami_cim.payloads.interval_blocks import IntervalBlock
@@ -54,7 +54,10 @@ class Names:
 
     def of(self, reading: MeterReading) -> str | None:
         """The label of the meter that a MeterReading is of; None where it says none."""
-        device, point = reading.meter, reading.usage_point
+        return self.of_device(reading.meter, reading.usage_point)
+
+    def of_device(self, device: EndDevice | None, point: UsagePoint | None) -> str | None:
+        """The same of a device and a usage point."""
         names = [] if device is None else [name.name for name in device.names]
         points = [] if point is None else [name.name for name in point.names]
         mrid = None if device is None else device.mrid

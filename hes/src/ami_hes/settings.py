@@ -101,7 +101,7 @@ class GroupSettings(Section):
 
 
 class SubscriberSettings(Section):
-    """`[[hes.subscribers]]`: who gets what is collected by schedule, as created events."""
+    """`[[hes.subscribers]]`: who gets what is collected by schedule, or what has happened to meters."""
 
     name: str = Field(min_length=1, max_length=100)
     """MessageIDs of its events follow from it, so a name is kept for as long as the subscriber is the same."""
@@ -112,7 +112,7 @@ class SubscriberSettings(Section):
     file_format: Literal["xml", "csv"] = "xml"
     """Of files: the message without a SOAP envelope, or a line for each value."""
     meters_per_file: int = Field(default=100, ge=1, le=100, description="meters in one file, at most")
-    nouns: tuple[Literal["MeterReadings"], ...] = ("MeterReadings",)
+    nouns: tuple[Literal["MeterReadings", "EndDeviceEvents"], ...] = ("MeterReadings",)
     """Events of these nouns are for it."""
     groups: tuple[MeterGroup, ...] = Field(
         default=(), description='meters that have one of these tags of the registry, as "feeder=F12"; unset: all meters'
@@ -307,6 +307,9 @@ class HesSettings(Section):
     )
     keep_readings_days: float = Field(
         default=400.0, ge=0, description="how long what was read of meters is kept; 0: it is not kept"
+    )
+    keep_device_events_days: float = Field(
+        default=400.0, gt=0, description="how long what has happened to meters is kept; open alarms stay"
     )
     keep_answers_days: float = Field(default=30.0, gt=0, description="how long a request and its answer are kept")
     keep_message_ids: int = Field(

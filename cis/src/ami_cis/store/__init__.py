@@ -1,5 +1,6 @@
 """What the CIS remembers across a restart; the only place with SQL."""
 
+from ami_cis.store.device_events import DeviceEventQuery, KeptDeviceEvent
 from ami_cis.store.readings import CountedReadings, KeptReading, ReadingQuery
 from ami_cis.store.store import KEEP, MessageIdUsed, Retention, SentRequest, State, Store, TakenEvent, TakenReply
 from ami_cis.store.tables import SCHEMA
@@ -9,6 +10,8 @@ __all__ = [
     "KEEP",
     "SCHEMA",
     "CountedReadings",
+    "DeviceEventQuery",
+    "KeptDeviceEvent",
     "KeptReading",
     "MessageIdUsed",
     "ReadingQuery",

@@ -14,6 +14,13 @@ from typing import Self
 
 from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, or_, select, update
 
+from ami_cis.store.device_events import (
+    DeviceEventQuery,
+    KeptDeviceEvent,
+    add_device_events,
+    find_device_events,
+    forget_device_events,
+)
 from ami_cis.store.readings import (
     CountedReadings,
     KeptReading,
@@ -139,7 +146,11 @@ class Store:
     async def forget(self, now: datetime) -> int:
         """Drop requests with their replies, events, and readings that are older than the retention says; how many."""
         before, readings_before = now - self._retention.age, now - self._retention.readings_age
-        return await self._database.transaction(lambda c: _forget(c, before) + forget_readings(c, readings_before))
+        return await self._database.transaction(
+            lambda c: (
+                _forget(c, before) + forget_device_events(c, readings_before) + forget_readings(c, readings_before)
+            )
+        )
 
     async def add_request(self, request: SentRequest, octets: bytes | None = None) -> None:
         """Remember before sending, with the message itself where it may have to be sent again.
@@ -181,9 +192,18 @@ class Store:
         query = select(REPLIES).where(REPLIES.c.request == message_id).order_by(REPLIES.c.number)
         return [_reply(row) for row in await self._rows(query)]
 
-    async def add_event(self, taken: TakenEvent, readings: Sequence[KeptReading] = ()) -> bool:
-        """Keep an event and its readings; False if one with this MessageID was kept before."""
-        return await self._database.transaction(lambda c: self._add_event(c, taken, readings))
+    async def add_event(
+        self,
+        taken: TakenEvent,
+        readings: Sequence[KeptReading] = (),
+        device_events: Sequence[KeptDeviceEvent] = (),
+    ) -> bool:
+        """Keep an event with its readings or events of meters; False if one with this MessageID was kept before."""
+        return await self._database.transaction(lambda c: self._add_event(c, taken, readings, device_events))
+
+    async def device_events(self, wanted: DeviceEventQuery) -> list[KeptDeviceEvent]:
+        """The latest first."""
+        return await self._database.transaction(lambda c: find_device_events(c, wanted))
 
     async def readings(self, wanted: ReadingQuery) -> list[KeptReading]:
         """By meter, ReadingType and time."""
@@ -196,12 +216,19 @@ class Store:
     async def _rows(self, query: Select[*tuple[object, ...]]) -> Sequence[RowMapping]:
         return await self._database.transaction(lambda c: c.execute(query).mappings().all())
 
-    def _add_event(self, connection: Connection, taken: TakenEvent, readings: Sequence[KeptReading]) -> bool:
+    def _add_event(
+        self,
+        connection: Connection,
+        taken: TakenEvent,
+        readings: Sequence[KeptReading],
+        device_events: Sequence[KeptDeviceEvent],
+    ) -> bool:
         same = select(EVENTS.c.message_id).where(EVENTS.c.message_id == taken.message_id)
         if connection.execute(same).first() is not None:
             return False
         connection.execute(insert(EVENTS).values(asdict(taken)))
         self._add_readings(connection, readings)
+        add_device_events(connection, device_events)
         self._make_room(connection, len(taken.octets))
         return True
 

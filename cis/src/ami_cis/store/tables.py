@@ -81,13 +81,29 @@ READINGS = Table(
 )
 """A value of a ReadingType at a moment, once; `value` is an exact decimal as text (of a clock a moment in UTC), `qualities` codes with spaces between them."""
 
+DEVICE_EVENTS = Table(
+    "device_events",
+    METADATA,
+    Column("event_id", String, primary_key=True),
+    Column("meter", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("reason", String),
+    Column("issuer_tracking_id", String),
+    Column("details", JSON, nullable=False),
+    Column("closed_at", UtcDateTime),
+    Column("said_at", UtcDateTime, nullable=False),
+    Column("message_id", String, nullable=False),
+)
+"""What has happened to meters, each event once, by the mRID that the HES gives it."""
+
 HEARTBEAT = Table("heartbeat", METADATA, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
 
 SCHEMA = Schema(
     role="cis",
     owner="customer information system",
-    revision="0004",
+    revision="0005",
     tables=METADATA,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ami_hes import configured
 from ami_hes.app.setup import Setup
 from ami_hes.app.storage import Stores
+from ami_hes.end_device_events import EventTaker
 from ami_hes.meters import Meters, Registry
 from ami_hes.meters.shipments import transport_key_of
 from ami_hes.registry import (
@@ -18,7 +19,7 @@ from ami_hes.registry import (
     master_keys_of,
     open_registry,
 )
-from ami_hes.store import SqlCounters, SqlReadings, SqlReceivedCounters, SqlRegistry, SqlScalerUnits
+from ami_hes.store import SqlCounters, SqlDeviceEvents, SqlReadings, SqlReceivedCounters, SqlRegistry, SqlScalerUnits
 from ami_process.sockets import naming
 
 
@@ -33,10 +34,11 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class South:
-    """The registry and the meters in it."""
+    """The registry and the meters in it, and what keeps their events."""
 
     kept: KeptRegistry
     meters: Meters
+    taker: EventTaker
 
     @property
     def registry(self) -> Registry:
@@ -60,6 +62,7 @@ async def opened(setup: Setup, stores: Stores, known: Known) -> AsyncIterator[So
     kept = await open_registry(
         SqlRegistry(database), known.sealer, known.configured, environment.emit, known.transport_key
     )
+    taker = EventTaker(SqlDeviceEvents(database), environment)
     meters = Meters(
         kept.registry,
         SqlCounters(database),
@@ -69,10 +72,11 @@ async def opened(setup: Setup, stores: Stores, known: Known) -> AsyncIterator[So
         SqlReadings(database) if hes.keep_readings_days else None,
         SqlScalerUnits(database),
         kept.keys,
+        taker,
     )
     with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
         await meters.start()
     try:
-        yield South(kept, meters)
+        yield South(kept, meters, taker)
     finally:
         await meters.stop()

@@ -12,6 +12,7 @@ from ami_hes.app.setup import Setup
 from ami_hes.app.southbound import South
 from ami_hes.app.storage import Stores
 from ami_hes.campaigns import CampaignBook
+from ami_hes.end_device_events import EventPublisher
 from ami_hes.engine import MakeEngine
 from ami_hes.file_drop import FileDrop
 from ami_hes.jobs import (
@@ -92,8 +93,17 @@ async def opened(
         intake = Intake(context, answers, south.registry, hosts, limits, parts, partners, cancel=commands.cancel)
         await context.engine.open(await collector.under_way() | await campaigns.under_way())
         await intake.late.open()
+        event_publisher = _event_publisher(setup, south, context)
         drops, looked = _what_gets_too_old(setup, context, south), partial(_report_unusable, drop, context)
-        works = commands.work, replies.work, collector.work, campaigns.work, intake.late.work, looked
+        works = (
+            commands.work,
+            replies.work,
+            collector.work,
+            campaigns.work,
+            event_publisher.work,
+            intake.late.work,
+            looked,
+        )
         await stack.enter_async_context(_at_work(*works, *drops))
         addresses = {one.name: one.address for one in configured.subscribers(settings, setup.partners.partners)}
         redelivery = Redelivery(context, addresses, hes.keep_message_ids)
@@ -173,6 +183,20 @@ def _campaigns(setup: Setup, stores: Stores, context: Context) -> CampaignBook:
     )
 
 
+def _event_publisher(setup: Setup, south: South, context: Context) -> EventPublisher:
+    return EventPublisher(
+        taker=south.taker,
+        subscribers=configured.subscribers(setup.settings, setup.partners.partners),
+        outgoing=context.outgoing,
+        engine=context.engine,
+        registry=south.registry,
+        schemas=context.schemas,
+        source=context.source,
+        environment=context.environment,
+        reply_age=context.reply_age,
+    )
+
+
 Task = Callable[[], Coroutine[None, None, None]]
 
 
@@ -197,7 +221,7 @@ async def _report_unusable(drop: FileDrop, context: Context) -> None:
 
 
 def _what_gets_too_old(setup: Setup, context: Context, south: South) -> list[Task]:
-    """Drop answers that can't be asked for again, and readings that are older than they are kept."""
+    """Drop answers that can't be asked for again, and readings and events of meters that are older than they are kept."""
     hes, readings, now = setup.settings.hes, south.meters.readings, setup.environment.now
 
     async def answers() -> None:
@@ -210,7 +234,10 @@ def _what_gets_too_old(setup: Setup, context: Context, south: South) -> list[Tas
         if readings is not None:
             await readings.forget(int((now() - timedelta(days=hes.keep_readings_days)).timestamp() * 1000))
 
-    return [partial(_every_hour, drop, setup.environment) for drop in (answers, values)]
+    async def device_events() -> None:
+        await south.taker.store.forget(now() - timedelta(days=hes.keep_device_events_days))
+
+    return [partial(_every_hour, drop, setup.environment) for drop in (answers, values, device_events)]
 
 
 async def _every_hour(drop: Callable[[], Awaitable[None]], environment: Environment) -> None:

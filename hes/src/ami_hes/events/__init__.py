@@ -1,6 +1,7 @@
 """The events of the head-end system, one line each on standard output; each has a `level`. A module per subject."""
 
 from ami_hes.events.campaigns import CampaignBegun, CampaignFailed
+from ami_hes.events.device_events import DeviceEventsNotWritten
 from ami_hes.events.meters import (
     Apdu,
     DialledIn,
@@ -66,6 +67,7 @@ __all__ = [
     "CommandPostponed",
     "DeadLetters",
     "DetailsFailed",
+    "DeviceEventsNotWritten",
     "DialledIn",
     "DirectoryUnusable",
     "DisconnectDetails",

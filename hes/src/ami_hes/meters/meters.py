@@ -21,7 +21,7 @@ from ami_hes.meters.known_objects import KnownObjects
 from ami_hes.meters.known_scalers import KnownScalers
 from ami_hes.meters.link import Link, Traffic, connect
 from ami_hes.meters.listener import Listener
-from ami_hes.meters.push import Notifications
+from ami_hes.meters.push import Notifications, TakesPushes
 from ami_hes.meters.received import ReceiveCounters
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.serial_port import connect_serial
@@ -75,8 +75,9 @@ class Meters:
         readings: Readings | None = None,
         scalers: ScalerUnits | None = None,
         keys: KeyChanges | None = None,
+        taker: TakesPushes | None = None,
     ) -> None:
-        """`keys` says which keys a meter may have while they change; without it those of its entry. `readings` is where what is read of meters is kept; nothing is without it. Without `scalers` they are known in this life alone."""
+        """`keys` says which keys a meter may have while they change; without it those of its entry. `readings` is where what is read of meters is kept, `taker` what keeps the events that they push; nothing is without them. Without `scalers` they are known in this life alone."""
         self.registry = registry
         self.keys = keys or NothingChanges()
         self.settings = settings
@@ -94,7 +95,7 @@ class Meters:
         confirmations = Confirmations(
             settings.system_title, own, self._slots, settings.apdu_timeout_s, environment.emit
         )
-        self._notifications = Notifications(registry, self._received, confirmations, environment.emit)
+        self._notifications = Notifications(registry, self._received, confirmations, environment.emit, taker)
         self._dialled_in = DialledInConnections(self._notifications, environment.emit)
         self._kept = KeptSessions(settings.keep_open_s, settings.max_kept_open, self._release)
         self._listener = self._new_listener()

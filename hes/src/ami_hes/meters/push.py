@@ -3,7 +3,7 @@ EventNotification and InformationReport.
 
 Each is decoded and reported as one event; a long one may come in blocks of a general block transfer, which wait here
 for the last of them. What can't be decoded or trusted is dropped with one event that says why and what it looks like.
-A protected one is published when its counter is in the store, and never again (docs/mapping.md, M-024 and M-043). What asks to be
+A protected one is published when its counter and its events are in the store, and never again (docs/mapping.md, M-024, M-043, M-154). What asks to be
 confirmed is, once it is published (`ami_hes.meters.confirming`).
 """
 
@@ -30,6 +30,7 @@ from ami_hes.meters.received import FrameOrigin, ReceiveCounters
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.strangers import guess
 from ami_hes.meters.trace import traced_message_id
+from ami_hes.store import StoreUnavailable
 from ami_process.environment import real_sleep, real_time
 from ami_process.events import Emit
 from ami_registry.agreement import global_keys
@@ -42,6 +43,13 @@ MAX_SENDERS = 64  # whose blocks are kept until the last one comes
 
 
 _GENERAL_GLO = bytes((ApduTag.GENERAL_GLO_CIPHERING,))
+
+
+class TakesPushes(Protocol):
+    """What keeps the events that a push says (`ami_hes.end_device_events`)."""
+
+    async def take_push(self, notification: Unsolicited, meter: Meter) -> None:
+        """Kept when it returns; raises StoreUnavailable."""
 
 
 class Sender(Protocol):
@@ -67,8 +75,17 @@ class _Came:
 class Notifications:
     """Decodes and reports notifications; knows the keys of the registry's meters by their system titles."""
 
-    def __init__(self, registry: Registry, received: ReceiveCounters, confirmations: Confirmations, emit: Emit) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        received: ReceiveCounters,
+        confirmations: Confirmations,
+        emit: Emit,
+        taker: TakesPushes | None = None,
+    ) -> None:
+        """Without `taker` pushes are reported and nothing is kept of them."""
         self._registry = registry
+        self._taker = taker
         self._received = received
         self.confirmations = confirmations
         self._emit = emit
@@ -146,7 +163,7 @@ class Notifications:
         await self.confirmations.close()  # the last one, since what is published may begin one
 
     def _publish(self, sender: Meter, came: "_Came", *, confirming: bool = False) -> asyncio.Task[bool] | None:
-        """Report it once its counter is kept."""
+        """Report it once its counter and its events are kept."""
         if len(self._waiting) >= MAX_WAITING:
             self.drop(came.way.peer, came.way.transport, f"{MAX_WAITING} notifications wait for the store already")
             return None
@@ -159,7 +176,9 @@ class Notifications:
     async def _keep_and_report(self, sender: Meter, came: "_Came", *, confirming: bool) -> bool:
         try:
             await self._received.keep(sender, FrameOrigin.PUSH)
-        except MeterFault as fault:
+            if self._taker is not None:
+                await self._taker.take_push(came.notification, sender)
+        except (MeterFault, StoreUnavailable) as fault:
             self.drop(came.way.peer, came.way.transport, str(fault))
             return False
         self._report(came)

@@ -5,6 +5,8 @@ from ami_hes.store.campaigns_port import CampaignLine, Campaigns, CampaignState,
 from ami_hes.store.counters import SqlCounters, SqlReceivedCounters
 from ami_hes.store.database import Database
 from ami_hes.store.deliveries import SqlDeliveries
+from ami_hes.store.device_events import SqlDeviceEvents
+from ami_hes.store.device_events_port import DeviceEvents, EventChange, EventQuery, Happened, StoredDeviceEvent
 from ami_hes.store.history import SqlHistory
 from ami_hes.store.kept_messages import SqlKeptMessages
 from ami_hes.store.kept_messages_port import KeptMessage, KeptMessages, WaitingMessage
@@ -66,8 +68,12 @@ __all__ = [
     "CountersExhausted",
     "Database",
     "Deliveries",
+    "DeviceEvents",
+    "EventChange",
+    "EventQuery",
     "Extract",
     "FailedDelivery",
+    "Happened",
     "KeptMessage",
     "KeptMessages",
     "NameTaken",
@@ -87,6 +93,7 @@ __all__ = [
     "SqlCampaigns",
     "SqlCounters",
     "SqlDeliveries",
+    "SqlDeviceEvents",
     "SqlHistory",
     "SqlKeptMessages",
     "SqlOutgoing",
@@ -101,6 +108,7 @@ __all__ = [
     "StoredAnswer",
     "StoredCampaign",
     "StoredCommand",
+    "StoredDeviceEvent",
     "StoredMeter",
     "StoredReading",
     "StoredRegistry",

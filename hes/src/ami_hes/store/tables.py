@@ -303,13 +303,48 @@ meter_scalers = Table(
 )
 """By logical device name the scaler_units that were read first; meters of one model have the same text."""
 
+device_events = Table(
+    "device_events",
+    metadata,
+    Column("event_id", String, primary_key=True),
+    Column("mrid", String, nullable=False),
+    Column("meter_name", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("code_tail", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("by_meter", Boolean, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("secured", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("issuer_id", String),
+    Column("issuer_tracking_id", String),
+    Column("alarm", String),
+    Column("closed_at", UtcDateTime),
+    Index("device_events_by_meter", "mrid", "created_at"),
+    Index("device_events_by_time", "created_at", "event_id"),
+    Index("device_events_by_received_at", "received_at"),
+)
+"""What has happened to meters; the meter may have left the registry meanwhile."""
+
+device_event_changes = Table(
+    "device_event_changes",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("verb", String, nullable=False),
+    Column("event_id", String, nullable=False),
+    ForeignKeyConstraint(["event_id"], ["device_events.event_id"], ondelete="CASCADE"),
+)
+"""Events that are new, or have ended, and were not handed on to subscribers yet."""
+
 heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
 
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0013",
+    revision="0014",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

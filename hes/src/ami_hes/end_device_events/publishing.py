@@ -1,0 +1,106 @@
+"""What is new and what has ended goes to the subscribers of EndDeviceEvents, by the road of late replies (docs/adr/0023, docs/adr/0027).
+
+Changes wait in the store until their messages are kept there as well, so none is lost when the process ends; one whose message was kept
+and that was not struck off yet may come in another message again, under its own mRID.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+
+from ami_cim.errors import CimError
+from ami_cim.schema import Schemas
+from ami_hes import events
+from ami_hes.end_device_events.taking import EventTaker
+from ami_hes.end_device_events.writing import NOUN, message_id_of, payload_of, write_message
+from ami_hes.engine import Engine, ReplyJob
+from ami_hes.meters.registry import Registry
+from ami_hes.nouns.kept_partners import format_partner
+from ami_hes.outbox import ACK_REQUIRED
+from ami_hes.schedules import Subscriber
+from ami_hes.store import EventChange, Outgoing, StoredDeviceEvent, StoredRequest, StoreUnavailable
+from ami_process.environment import Environment, real_sleep
+
+DONE = "OK"
+"""As result of an event: it has no Reply that could say otherwise."""
+EVENTS_PER_MESSAGE = 100
+CHANGES_AT_ONCE = 500
+"""That are handed on before others have their turn."""
+AGAIN_S = 2.0
+"""When it is tried again after the store was away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPublisher:
+    """Hands them on."""
+
+    taker: EventTaker
+    subscribers: Sequence[Subscriber]
+    outgoing: Outgoing
+    engine: Engine
+    registry: Registry
+    schemas: Schemas
+    source: str
+    environment: Environment
+    reply_age: timedelta
+
+    async def work(self) -> None:
+        """Until cancelled; begins with what an earlier life has left."""
+        while True:
+            self.taker.kept.clear()
+            try:
+                while await self._hand_on():
+                    pass
+            except StoreUnavailable:
+                await real_sleep(AGAIN_S)
+                continue
+            await self.taker.kept.wait()
+
+    async def _hand_on(self) -> int:
+        changes = await self.taker.store.changes(CHANGES_AT_ONCE)
+        for verb, some in groupby(changes, key=lambda one: one.verb):
+            same = list(some)
+            for subscriber in self.subscribers:
+                theirs = [one.event for one in same if self._wants(subscriber, one)]
+                for piece in _pieces(theirs):
+                    await self._publish(subscriber, verb, piece)
+            await self.taker.store.handed_on([one.number for one in same])
+        return len(changes)
+
+    def _wants(self, subscriber: Subscriber, change: EventChange) -> bool:
+        """A meter that has left the registry has no tags any more."""
+        meter = self.registry.find_by_mrid(change.event.mrid)
+        return subscriber.wants(NOUN, {} if meter is None else meter.tags)
+
+    async def _publish(self, subscriber: Subscriber, verb: str, piece: Sequence[StoredDeviceEvent]) -> None:
+        message_id, now = message_id_of(subscriber.name, verb, piece), self.environment.now()
+        payload = payload_of(piece, self.registry)
+        try:
+            octets = write_message(subscriber, verb, payload, message_id, self.source, now, self.schemas)
+        except CimError as problem:  # what a meter is called may not be fit for XML
+            self.environment.emit(
+                events.DeviceEventsNotWritten(subscriber=subscriber.name, events=len(piece), reason=str(problem))
+            )
+            return
+        request = StoredRequest(
+            request_id=message_id,
+            digest="",
+            verb=verb,
+            noun=NOUN,
+            query=ACK_REQUIRED if subscriber.ack_required else "",
+            partner=format_partner(subscriber.partner),
+            correlation_id=message_id,
+            reply_address=subscriber.address,
+            accepted_at=now,
+            deadline_at=now + self.reply_age,
+            errors="[]",
+            answer=octets,
+            result=DONE,
+        )
+        if await self.outgoing.publish(request, subscriber.name):
+            await self.engine.replies.put([ReplyJob.of(request, self.reply_age)])
+
+
+def _pieces(found: Sequence[StoredDeviceEvent]) -> Iterator[Sequence[StoredDeviceEvent]]:
+    return (found[start : start + EVENTS_PER_MESSAGE] for start in range(0, len(found), EVENTS_PER_MESSAGE))

@@ -1,0 +1,31 @@
+"""The one place that every event of a meter passes, whichever way it comes: into the store, where it is kept once."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from ami_dlms.association import Unsolicited
+from ami_hes.end_device_events.pushes import happened_in
+from ami_hes.meters import Meter
+from ami_hes.store import DeviceEvents, Happened
+from ami_process.environment import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class EventTaker:
+    """Keeps events. Those that come at once share a transaction; who brings them waits for it, and so bounds how many there are."""
+
+    store: DeviceEvents
+    environment: Environment
+    kept: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when something was kept."""
+
+    async def take(self, happened: Happened) -> None:
+        """Committed when it returns; raises StoreUnavailable."""
+        await self.store.keep(happened)
+        self.kept.set()
+
+    async def take_push(self, notification: Unsolicited, meter: Meter) -> None:
+        """What a protected push says; raises StoreUnavailable."""
+        happened = happened_in(notification, meter, self.environment.now())
+        if happened is not None:
+            await self.take(happened)

@@ -1,0 +1,20 @@
+"""What has happened to meters, on its way to subscribers."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ami_process.events import Event, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceEventsNotWritten(Event):
+    """A message of EndDeviceEvents would not have been valid, and is not sent; `hes events` has the events."""
+
+    severity: ClassVar[Severity | None] = "error"
+
+    subscriber: str
+    """Who would have got it."""
+    events: int
+    """How many were in it."""
+    reason: str
+    """What was wrong."""

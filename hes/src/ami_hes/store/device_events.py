@@ -1,0 +1,131 @@
+"""EndDeviceEvents in the database: the DeviceEvents port. What comes at once from many meters shares a transaction."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+
+from ami_hes.store.database import Database
+from ami_hes.store.device_events_port import ChangeVerb, EventChange, EventQuery, Happened, StoredDeviceEvent
+from ami_hes.store.tables import device_event_changes, device_events
+from ami_process.store.group_commit import GroupCommit
+
+GATHER_S = 0.025
+"""How long a transaction waits for the events of further meters, when many come."""
+AT_ONCE = 500
+"""Ids of one statement."""
+_COLUMNS = tuple(StoredDeviceEvent.__slots__)
+
+
+class SqlDeviceEvents:
+    """The DeviceEvents port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._keeping: GroupCommit[Happened] = GroupCommit(database, _keep, gather_s=GATHER_S)
+
+    async def keep(self, happened: Happened) -> None:
+        await self._keeping.add(happened)
+
+    async def changes(self, most: int) -> list[EventChange]:
+        joined = device_event_changes.join(device_events)
+        query = select(device_event_changes.c.number, device_event_changes.c.verb, device_events).select_from(joined)
+        ordered = query.order_by(device_event_changes.c.number).limit(most)
+        return await self._database.transaction(
+            lambda c: [EventChange(row.number, row.verb, _event(row)) for row in c.execute(ordered)]
+        )
+
+    async def handed_on(self, numbers: Sequence[int]) -> None:
+        these = delete(device_event_changes).where(device_event_changes.c.number.in_(numbers))
+        await self._database.transaction(lambda c: c.execute(these).close())
+
+    async def find(self, query: EventQuery) -> list[StoredDeviceEvent]:
+        return await self._database.transaction(lambda c: [_event(row) for row in c.execute(_found(query))])
+
+    async def forget(self, before: datetime) -> int:
+        open_alarm = device_events.c.alarm.is_not(None) & device_events.c.closed_at.is_(None)
+        old = delete(device_events).where(device_events.c.received_at < before, ~open_alarm)
+        return await self._database.transaction(lambda c: c.execute(old).rowcount)
+
+
+def _found(query: EventQuery) -> Select[*tuple[object, ...]]:
+    times = (device_events.c.created_at, device_events.c.event_id)
+    found = select(device_events).order_by(*((one.desc() for one in times) if query.newest_first else times))
+    for column, wanted in (
+        (device_events.c.mrid, query.mrids),
+        (device_events.c.event_id, query.event_ids),
+        (device_events.c.code_tail, query.code_tails),
+    ):
+        if wanted:
+            found = found.where(column.in_(wanted))
+    if query.since is not None:
+        found = found.where(device_events.c.created_at >= query.since)
+    if query.until is not None:
+        found = found.where(device_events.c.created_at < query.until)
+    if query.open_alarms:
+        found = found.where(device_events.c.alarm.is_not(None), device_events.c.closed_at.is_(None))
+    return found.limit(query.most).offset(query.offset)
+
+
+def _keep(connection: Connection, batch: Sequence[Happened]) -> None:
+    """In their order, since an alarm may begin and end in one transaction."""
+    for happened in batch:
+        _close(connection, happened)
+        standing = _open_alarms(connection, happened)
+        new = [one for one in happened.events if one.alarm is None or one.alarm not in standing]
+        known = _known(connection, [one.event_id for one in new])
+        unique = {one.event_id: one for one in new if one.event_id not in known}
+        if unique:
+            connection.execute(insert(device_events), [_row(one) for one in unique.values()])
+            _change(connection, "created", list(unique))
+
+
+def _close(connection: Connection, happened: Happened) -> None:
+    if not happened.cleared:
+        return
+    ended = (
+        device_events.c.mrid == happened.mrid,
+        device_events.c.alarm.in_(happened.cleared),
+        device_events.c.closed_at.is_(None),
+    )
+    ids = list(connection.execute(select(device_events.c.event_id).where(*ended)).scalars())
+    if ids:
+        these = update(device_events).where(device_events.c.event_id.in_(ids))
+        connection.execute(these.values(closed_at=happened.at))
+        _change(connection, "closed", ids)
+
+
+def _open_alarms(connection: Connection, happened: Happened) -> set[str | None]:
+    if not any(one.alarm for one in happened.events):
+        return set()
+    this = (device_events.c.mrid == happened.mrid, device_events.c.alarm.is_not(None))
+    query = select(device_events.c.alarm).where(*this, device_events.c.closed_at.is_(None))
+    return set(connection.execute(query).scalars())
+
+
+def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
+    return {
+        one
+        for some in _parts(ids)
+        for one in connection.execute(
+            select(device_events.c.event_id).where(device_events.c.event_id.in_(some))
+        ).scalars()
+    }
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
+
+
+def _change(connection: Connection, verb: ChangeVerb, ids: Sequence[str]) -> None:
+    connection.execute(insert(device_event_changes), [{"verb": verb, "event_id": one} for one in ids])
+
+
+def _row(one: StoredDeviceEvent) -> dict[str, object]:
+    return asdict(one) | {"code_tail": one.code.partition(".")[2]}
+
+
+def _event(row: Row[*tuple[object, ...]]) -> StoredDeviceEvent:
+    values = row._mapping
+    return StoredDeviceEvent(**{name: values[name] for name in _COLUMNS})

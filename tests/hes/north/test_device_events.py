@@ -1,0 +1,175 @@
+"""What meters push becomes EndDeviceEvents, kept once and sent to the subscribers of that noun: over real sockets, into a store."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from free_ports import free_port
+from north_bench import SCHEMAS, Cis, North, mrid, north
+from pushing_meter import INTERVAL, NOON, ON_CONNECTIVITY, PushingMeter, ciphered
+from scheduled import reported
+
+from ami_cim import wire
+from ami_cim.message import EventMessage
+from ami_cim.payloads.end_device_events import EndDeviceEvent, EndDeviceEvents
+from ami_dlms import data
+from ami_hes.store import Database, EventQuery, Happened, SqlDeviceEvents, StoredDeviceEvent
+
+FRAUD, CLOCK = 1 << 13, 1 << 0
+POWER_DOWN = 1 << 0
+
+
+@asynccontextmanager
+async def head_end(
+    directory: Path, url: str, events: list[Any], **subscriber: Any
+) -> AsyncIterator[tuple[North, PushingMeter]]:
+    port = free_port()
+    named = {"name": "oms", "url": url, "nouns": ["EndDeviceEvents"]} | subscriber
+    async with north(
+        directory, events=events, registry=[ciphered(1), ciphered(2)], dlms_port=port, subscribers=[named]
+    ) as hes:
+        yield hes, PushingMeter(ciphered(1), port)
+
+
+def message_of(body: bytes) -> EventMessage:
+    """As the subscriber reads it, which is valid."""
+    message = wire.read_delivery(body, SCHEMAS).message
+    assert isinstance(message, EventMessage)
+    return message
+
+
+def events_of(body: bytes) -> list[EndDeviceEvent]:
+    payload = message_of(body).payload
+    assert isinstance(payload, EndDeviceEvents)
+    return list(payload.events)
+
+
+def said(event: EndDeviceEvent) -> dict[str, str | None]:
+    return {one.name: one.value for one in event.details}
+
+
+async def kept(directory: Path) -> list[StoredDeviceEvent]:
+    """In the store of a head-end that has stopped."""
+    async with Database(directory / "hes.sqlite") as database:
+        return await SqlDeviceEvents(database).find(EventQuery())
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+async def test_an_alarm_reaches_the_subscriber_with_its_code_and_what_the_meter_calls_it(
+    tmp_path: Path, events: list[Any], transport: str
+) -> None:
+    async with Cis().serving() as oms, head_end(tmp_path, oms.url, events, event="typed") as (_, meter):
+        meter.send(meter.alarms(FRAUD, 0), transport=transport)
+        body = await oms.taken.get()
+    assert b"CreatedEndDeviceEvents" in body and message_of(body).header.verb == "created"
+    (event,) = events_of(body)
+    assert (event.event_type, event.created_at, event.reason) == ("0.12.0.257", NOON, "fraud attempt")
+    assert said(event) == {"register": "0-0:97.98.0*255", "bit": "13", "clock": "meter"}
+    assert event.asset is not None and event.asset.names[0].name == "M1" and event.usage_point is not None
+    assert [one.event_id for one in await kept(tmp_path)] == [event.mrid]
+
+
+async def test_an_alarm_is_one_event_until_it_is_seen_cleared_and_then_it_is_closed(
+    tmp_path: Path, events: list[Any]
+) -> None:
+    """However often the meter pushes it, at whatever time."""
+    async with Cis().serving() as oms, head_end(tmp_path, oms.url, events) as (_, meter):
+        meter.send(meter.alarms(FRAUD, 0), meter.alarms(FRAUD, 0, at=NOON + timedelta(minutes=1)))
+        await reported(events, "notification", 2)
+        (first,) = events_of(await oms.taken.get())
+        meter.send(meter.alarms(CLOCK, 0, at=NOON + timedelta(minutes=2)))
+        messages = [message_of(await oms.taken.get()) for _ in range(2)]
+        meter.send(meter.alarms(FRAUD | CLOCK, 0, at=NOON + timedelta(minutes=3)))
+        (again,) = events_of(await oms.taken.get())
+    by_verb = {one.header.verb: one.payload for one in messages}
+    closed, created = by_verb["closed"], by_verb["created"]
+    assert isinstance(closed, EndDeviceEvents) and isinstance(created, EndDeviceEvents)
+    assert [one.mrid for one in closed.events] == [first.mrid]
+    assert said(closed.events[0])["closedDateTime"] == "2026-11-20T12:02:00Z"
+    assert [one.event_type for one in created.events] == ["0.36.114.35"]
+    assert again.event_type == first.event_type and again.mrid != first.mrid
+    assert len(oms.requests) == 4 and len(await kept(tmp_path)) == 3
+
+
+async def test_a_last_gasp_has_the_time_of_the_meter_and_is_one_event_over_both_transports(
+    tmp_path: Path, events: list[Any]
+) -> None:
+    async with Cis().serving() as oms, head_end(tmp_path, oms.url, events) as (_, meter):
+        meter.send(meter.last_gasp())
+        meter.send(meter.last_gasp(), transport="tcp")
+        await reported(events, "notification", 2)
+        (event,) = events_of(await oms.taken.get())
+    assert (event.event_type, event.created_at) == ("0.26.38.85", NOON)
+    assert said(event) == {"pushSetup": "0-5:25.9.0*255", "clock": "meter"}
+    assert len(await kept(tmp_path)) == 1
+
+
+async def test_an_event_notification_of_a_log_and_of_an_alarm_register(tmp_path: Path, events: list[Any]) -> None:
+    async with Cis().serving() as oms, head_end(tmp_path, oms.url, events) as (_, meter):
+        entry = meter.notified(1, "0-0:96.11.1", data.unsigned(44))
+        unknown = meter.notified(1, "0-0:96.11.1", data.unsigned(251))
+        alarm = meter.notified(1, "0-0:97.98.21", data.double_long_unsigned(POWER_DOWN))
+        meter.send(entry, unknown, alarm)
+        found: list[EndDeviceEvent] = []
+        while len(found) < 3:
+            found += events_of(await oms.taken.get())
+    assert [one.event_type for one in found] == ["0.12.141.212", "0.0.0.0", "0.26.38.85"]
+    assert said(found[0]) == {"log": "0-0:99.98.1*255", "number": "44", "clock": "meter"}
+    assert said(found[1])["number"] == "251", "what has no code has its number"
+    assert said(found[2]) == {"register": "0-0:97.98.1*255", "bit": "0", "number": "1", "clock": "meter"}
+
+
+async def test_what_has_no_time_of_the_meter_has_ours_and_says_so(tmp_path: Path, events: list[Any]) -> None:
+    async with Cis().serving() as oms, head_end(tmp_path, oms.url, events) as (_, meter):
+        meter.send(meter.alarms(FRAUD, at=None))
+        (event,) = events_of(await oms.taken.get())
+    assert said(event)["clock"] == "head-end"
+
+
+async def test_what_is_no_event_and_what_nobody_vouches_for_becomes_none(tmp_path: Path, events: list[Any]) -> None:
+    """Readings that are pushed, a filter that was written, and an unencrypted alarm: each is reported as a notification alone."""
+    async with Cis().serving() as oms, head_end(tmp_path, oms.url, events) as (_, meter):
+        forged = PushingMeter(ciphered(1), meter.port, plain=True)
+        meter.send(meter.pushed(INTERVAL, data.double_long_unsigned(FRAUD)))
+        meter.send(meter.notified(1, "0-0:97.98.10", data.double_long_unsigned(FRAUD)))
+        forged.send(forged.alarms(FRAUD))
+        await reported(events, "notification", 3)
+        meter.send(meter.pushed(ON_CONNECTIVITY))
+        (event,) = events_of(await oms.taken.get())
+    assert event.event_type == "0.1.0.49" and len(await kept(tmp_path)) == 1
+
+
+async def test_events_reach_only_who_wants_them(tmp_path: Path, events: list[Any]) -> None:
+    async with Cis().serving() as oms, head_end(tmp_path, oms.url, events, groups=["feeder=F13"]) as (_, meter):
+        meter.send(meter.alarms(FRAUD, 0))
+        await reported(events, "notification")
+    assert len(await kept(tmp_path)) == 1 and not oms.requests
+
+
+async def test_what_was_kept_and_not_handed_on_is_by_the_next_life(tmp_path: Path, events: list[Any]) -> None:
+    event = StoredDeviceEvent(
+        event_id=str(uuid.UUID(int=9)),
+        mrid=mrid(1),
+        meter_name="M1",
+        code="0.26.38.85",
+        source="push",
+        created_at=NOON,
+        by_meter=True,
+        received_at=NOON,
+        secured=True,
+    )
+    async with Database(tmp_path / "hes.sqlite") as database:
+        for _ in range(2):
+            await SqlDeviceEvents(database).keep(Happened(mrid=mrid(1), at=NOON, events=[event]))
+    async with Cis().serving() as oms, head_end(tmp_path, oms.url, events):
+        (sent,) = events_of(await oms.taken.get())
+        await reported(events, "reply_sent")
+    assert (sent.mrid, sent.created_at) == (event.event_id, NOON)
+    async with Database(tmp_path / "hes.sqlite") as database:
+        assert await SqlDeviceEvents(database).changes(10) == []
