@@ -131,6 +131,18 @@ async def test_one_for_later_needs_an_address_and_meters(tmp_path: Path) -> None
     async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
         assert [e.code for e in (await hes.ask(request(at(DISCONNECT, "M1")))).reply.errors] == ["1.5"]
         assert [e.code for e in (await hes.ask(later(cis, at(DISCONNECT, "M9")))).reply.errors] == ["2.4"]
+        for far in (START + timedelta(days=367), datetime(9999, 12, 31, 23, tzinfo=UTC)):
+            assert [e.code for e in (await hes.ask(later(cis, at(DISCONNECT, "M1", start_at=far)))).reply.errors] == ["5.2"]
         two = later(cis, at(DISCONNECT, "M1"), at(CONNECT, "M2", start_at=None), message_id="two")
         assert [e.code for e in (await hes.ask(two)).reply.errors] == ["5.2"]
     assert not cis.requests
+
+
+async def test_one_that_waits_is_acknowledged_again_also_when_its_meter_has_gone(tmp_path: Path) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving():
+        message = octets(later(cis, at(DISCONNECT, "M3")), GENERIC)
+        async with north(tmp_path, environment=environment(clock)) as hes:
+            acknowledged = (await hes.post(message, GENERIC)).content
+        async with north(tmp_path, meters=2, environment=environment(clock)) as hes:
+            assert (await hes.post(message, GENERIC)).content == acknowledged

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ami_cim.codes import Level
 from ami_cim.errors import CimError
@@ -40,6 +40,8 @@ _CARRIED_OUT_AGAIN = (
     "The request is kept; whether it was carried out is not known, and it is carried out when it comes again."
 )
 
+LONGEST_AHEAD = timedelta(days=366)
+"""How long a request for later may wait; calendars of senders end elsewhere than ours."""
 MOST_SHOWN = 20
 """Errors of a refused request in its event."""
 MOST_SUMMARY = 200
@@ -121,6 +123,8 @@ class Intake:
         timed = timed_of(header.noun)
         begins_at = None if timed is None else timed.begins_at(message)
         if begins_at is not None and (kept is not None or begins_at > self._context.now()):
+            if kept is None:
+                self._look_at(message, begins_at)
             return await self._taken_for_later(message, asked, begins_at)
         context, plan = self._planned(message)
         if not plan.commands:
@@ -162,15 +166,21 @@ class Intake:
                 return await self._same_again(kept, asked)
             return await self._accepted(kept.request_id, self._acknowledged(kept, octets), _CARRIED_OUT_AGAIN)
 
-    async def _taken_for_later(self, message: RequestMessage, asked: str, begins_at: datetime) -> KeptAnswer:
-        """Looked at as if it were to be done at once, then kept and acknowledged, to be carried out at its time."""
-        header = message.header
-        if not header.async_reply_flag:
+    def _look_at(self, message: RequestMessage, begins_at: datetime) -> None:
+        """One for later, as if it were to be done at once; raises Refused."""
+        if begins_at - self._context.now() > LONGEST_AHEAD:
+            reason = f"Nothing was done: it is to begin at {begins_at.isoformat()}, and requests wait {LONGEST_AHEAD.days} days at most."
+            raise Refused(error("5.2", reason))
+        if not message.header.async_reply_flag:
             reason = f"It begins at {begins_at.isoformat()}, so its reply is late: AsyncReplyFlag and ReplyAddress are needed."
             raise Refused(error("1.5", reason))
-        context, plan = self._planned(self._controls.begun(message))
+        _, plan = self._planned(self._controls.begun(message))
         if not plan.commands:
             raise Refused(*plan.errors)
+
+    async def _taken_for_later(self, message: RequestMessage, asked: str, begins_at: datetime) -> KeptAnswer:
+        """Kept and acknowledged, to be carried out at its time."""
+        header = message.header
         octets = await asyncio.to_thread(format_message, message, header.message_id or "")
         longest = max(limits.deadline for limits in self._limits.lanes.values())
         async with self.late.entrance:
@@ -178,7 +188,7 @@ class Intake:
             if self._stopping:
                 raise _stopping(accepted=False)
             new = replace(
-                self._request(header, context, ()),
+                self._request(header, self._context_of(header), ()),
                 digest=asked,
                 query=format_later(begins_at),
                 deadline_at=begins_at + longest,
@@ -194,8 +204,7 @@ class Intake:
         self._check_reply_address(header)
         if self._stopping:
             raise _stopping(accepted=False)
-        context = RequestContext.of(header, self._context.now(), partner_of(header, self._partners))
-        new = replace(self._request(header, context, ()), digest=asked)
+        new = replace(self._request(header, self._context_of(header), ()), digest=asked)
         return await self._keep(new, (), header) or new
 
     async def _acknowledged(self, request: StoredRequest, octets: bytes) -> KeptAnswer:
@@ -234,14 +243,15 @@ class Intake:
             return Reply(result="FAILED", errors=refused.errors), None
 
     def _planned(self, message: RequestMessage) -> tuple[RequestContext, Plan]:
-        header = message.header
-        noun = noun_of(header.noun)
-        partner = partner_of(header, self._partners)
-        self._check_size(noun.size(message, partner))
-        context = RequestContext.of(header, self._context.now(), partner)
+        noun = noun_of(message.header.noun)
+        context = self._context_of(message.header)
+        self._check_size(noun.size(message, context.partner))
         plan = noun.plan(context, message, self._registry)
         self._check_size(len(plan.commands))  # a group is one that is named, and may be many meters
         return context, plan
+
+    def _context_of(self, header: Header) -> RequestContext:
+        return RequestContext.of(header, self._context.now(), partner_of(header, self._partners))
 
     async def _keep(self, request: StoredRequest, jobs: Sequence[CommandJob], header: Header) -> StoredRequest | None:
         """None once it is kept, else what was kept under its id before; raises Refused."""
