@@ -132,7 +132,9 @@ async def test_one_for_later_needs_an_address_and_meters(tmp_path: Path) -> None
         assert [e.code for e in (await hes.ask(request(at(DISCONNECT, "M1")))).reply.errors] == ["1.5"]
         assert [e.code for e in (await hes.ask(later(cis, at(DISCONNECT, "M9")))).reply.errors] == ["2.4"]
         for far in (START + timedelta(days=367), datetime(9999, 12, 31, 23, tzinfo=UTC)):
-            assert [e.code for e in (await hes.ask(later(cis, at(DISCONNECT, "M1", start_at=far)))).reply.errors] == ["5.2"]
+            assert [e.code for e in (await hes.ask(later(cis, at(DISCONNECT, "M1", start_at=far)))).reply.errors] == [
+                "5.2"
+            ]
         two = later(cis, at(DISCONNECT, "M1"), at(CONNECT, "M2", start_at=None), message_id="two")
         assert [e.code for e in (await hes.ask(two)).reply.errors] == ["5.2"]
     assert not cis.requests
