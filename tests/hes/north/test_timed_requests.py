@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from north_bench import CONNECT, DISCONNECT, GENERIC, Cis, StandIn, control, mrid, north, octets, request, texts
@@ -13,6 +15,8 @@ from north_bench import CONNECT, DISCONNECT, GENERIC, Cis, StandIn, control, mri
 from ami_cim.identity import Identifier
 from ami_cim.message import RequestMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl
+from ami_hes.jobs import late_orders
+from ami_hes.jobs.late_orders import LateOrders
 from ami_process.clocks import SteppedClock
 from ami_process.environment import Environment
 
@@ -148,3 +152,70 @@ async def test_one_that_waits_is_acknowledged_again_also_when_its_meter_has_gone
             acknowledged = (await hes.post(message, GENERIC)).content
         async with north(tmp_path, meters=2, environment=environment(clock)) as hes:
             assert (await hes.post(message, GENERIC)).content == acknowledged
+
+
+async def test_one_whose_time_has_come_is_not_said_to_be_taken_back_and_then_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    read, cancelled, go_on = asyncio.Event(), asyncio.Event(), threading.Event()
+    loop, parse, take_back = asyncio.get_running_loop(), late_orders.parse_message, LateOrders.cancel
+
+    def slowly(*asked: Any) -> RequestMessage:
+        loop.call_soon_threadsafe(read.set)
+        go_on.wait(10)
+        return parse(*asked)
+
+    async def noticed(orders: LateOrders, request_id: str) -> bool:
+        cancelled.set()
+        return await take_back(orders, request_id)
+
+    monkeypatch.setattr(late_orders, "parse_message", slowly)
+    monkeypatch.setattr(LateOrders, "cancel", noticed)
+    async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
+        await hes.post(octets(later(cis, at(DISCONNECT, "M1")), GENERIC), GENERIC)
+        await clock.advance_to(LATER)
+        await read.wait()
+        asked = asyncio.create_task(hes.ask(cancel("later")))
+        await cancelled.wait()
+        go_on.set()
+        answer, reply = (await asked).reply, await cis.taken.get()
+        assert (answer.result, texts(reply, "code"), hes.meters.commands) == ("OK", ["6.5"], [])
+
+
+async def test_what_an_earlier_life_has_begun_is_not_said_to_be_not_begun(tmp_path: Path) -> None:
+    """The clock was set back meanwhile, so it waits again."""
+    cis, clock, stand_in = Cis(), SteppedClock(START), StandIn()
+    stand_in.open.clear()
+    async with cis.serving():
+        async with north(tmp_path, stand_in, environment=environment(clock)) as hes:
+            await hes.post(octets(later(cis, at(DISCONNECT, "M1")), GENERIC), GENERIC)
+            await clock.advance_to(LATER)
+            while not stand_in.at_work:
+                await asyncio.sleep(0)
+        clock = SteppedClock(START)
+        async with north(tmp_path, stand_in, environment=environment(clock)) as hes:
+            answer = (await hes.ask(cancel("later"))).reply
+            assert answer.result == "FAILED" and "under way" in (answer.errors[0].reason or "")
+            stand_in.open.set()
+            await clock.advance_to(LATER)
+            assert texts(await cis.taken.get(), "code") != ["6.5"]
+
+
+async def test_one_that_failed_when_its_time_came_is_not_said_to_be_taken_back(tmp_path: Path) -> None:
+    cis = Cis()
+    async with cis.serving():
+        async with north(tmp_path, environment=environment(SteppedClock(START))) as hes:
+            one = at(DISCONNECT, "M1", end_at=LATER + timedelta(hours=1))
+            await hes.post(octets(later(cis, one), GENERIC), GENERIC)
+        async with north(tmp_path, environment=environment(SteppedClock(LATER + timedelta(hours=2)))) as hes:
+            await cis.taken.get()
+            answer = (await hes.ask(cancel("later"))).reply
+            assert answer.result == "FAILED" and "is past" in (answer.errors[0].reason or "")
+
+
+async def test_one_that_would_end_before_it_begins_is_refused(tmp_path: Path) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
+        answer = await hes.ask(later(cis, at(DISCONNECT, "M1", end_at=LATER - timedelta(minutes=1))))
+        assert [one.code for one in answer.reply.errors] == ["5.2"]

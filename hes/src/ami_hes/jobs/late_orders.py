@@ -135,7 +135,7 @@ class LateOrders:
             self._add(request.request_id, request.source or "", len(octets), parse_later(request.query))
 
     async def cancel(self, request_id: str) -> bool:
-        """Take back a request that waits for its time; False for one that does not. When it returns its answer says so."""
+        """Take back a request that is not begun; False for one that may be. When it returns its answer says so."""
         later = self._later.get(request_id)
         if later is None or not later.waits:
             return False
@@ -209,7 +209,6 @@ class LateOrders:
             finally:
                 for one in waits:
                     one.cancel()
-        later.waits = False
 
     async def _carried_out(self, request_id: str) -> None:
         context = self._context
@@ -217,14 +216,15 @@ class LateOrders:
             await self._time_of(later)
         request = await context.results.find(request_id)
         if request is not None and request.answer is None:
-            await self._carry_out(request, await self._message_of(request))
+            message = await self._message_of(request)
+            if later is not None:
+                message = error("6.5", _TAKEN_BACK) if later.cancelled.is_set() else message
+                later.waits = False  # from here on it may be begun
+            await self._carry_out(request, message)
         await context.messages.drop(request_id)
 
     async def _message_of(self, request: StoredRequest) -> RequestMessage | ReplyError:
         """Its kept message, or the answer to one that may not be carried out."""
-        later = self._later.get(request.request_id)
-        if later is not None and later.cancelled.is_set():
-            return error("6.5", _TAKEN_BACK)
         kept = await self._context.messages.read(request.request_id)
         if self._faults[request.request_id] >= _PAUSES.attempts:
             return error("5.3", _FAULTY)

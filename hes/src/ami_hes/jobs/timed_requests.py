@@ -4,16 +4,19 @@ A request whose time has come is carried out as a request of its own, whose Mess
 was, and nothing of it is done twice. What is in hand can't be taken back: the reply says how far it is.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
 
+from ami_cim.errors import InvalidMessage
 from ami_cim.identity import Identifier
 from ami_cim.message import Header, Reply, ReplyError, RequestMessage
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.late_orders import LateOrders, parse_later
 from ami_hes.nouns import Refused, Report, RequestContext, error
 from ami_hes.operation_sets import Ask
+from ami_hes.outbox import parse_answer
 from ami_hes.served import timed_of
 from ami_hes.store import StoredCommand, StoredRequest
 from ami_process.environment import real_sleep
@@ -86,14 +89,17 @@ class TimedRequests:
 
     async def _cancelled(self, request: StoredRequest) -> Reply:
         transaction = (Identifier(value=request.request_id, kind="transaction", object_type=request.noun),)
-        if await self.late.cancel(request.request_id):
-            return Reply(result="OK", identifiers=transaction)
         is_later = parse_later(request.query) is not None
         worked = _begun_id(request.request_id) if is_later else request.request_id
+        begun = await self.context.results.find(
+            worked
+        )  # by an earlier life, perhaps: then it can't be taken back whole
+        if begun is None and await self.late.cancel(request.request_id):
+            return Reply(result="OK", identifiers=transaction)
+        if is_later and not await self._is_begun(request.request_id, worked):
+            return await self._ended(request.request_id, transaction)
         taken_back = await self.cancel(worked)
         commands = await self._looked_at(worked, taken_back)
-        if is_later and not commands and request.answer is not None:
-            return Reply(result="OK", identifiers=transaction)  # cancelled before, by this request
         left = [one for one in commands if one.result is None or one.result.outcome.code != CANCELLED]
         if not left:
             return Reply(result="OK", identifiers=transaction)
@@ -103,6 +109,33 @@ class TimedRequests:
         return Reply(
             result="PARTIAL" if len(left) < len(commands) else "FAILED", errors=errors, identifiers=transaction
         )
+
+    async def _is_begun(self, request_id: str, worked: str) -> bool:
+        """Whether a request whose time has come has commands; one that is about to get them is waited for."""
+        for _ in range(LOOKS):
+            if await self.context.results.find(worked) is not None:
+                return True
+            request = await self.context.results.find(request_id)
+            if request is None or request.answer is not None:
+                break
+            await real_sleep(LOOK_EVERY_S)
+        return await self.context.results.find(worked) is not None
+
+    async def _ended(self, request_id: str, transaction: tuple[Identifier, ...]) -> Reply:
+        """Of a request for later without commands: OK if it was taken back before, else how it ended or that it has not."""
+        request = await self.context.results.find(request_id)
+        if request is None or request.answer is None:
+            why = "Not taken back: its time has come and it is about to be begun; cancel it again."
+            return Reply(result="FAILED", errors=(error("5.2", why),), identifiers=transaction)
+        try:
+            errors = (await asyncio.to_thread(parse_answer, request.answer)).reply.errors
+        except InvalidMessage:
+            errors = ()
+        if any(one.code == CANCELLED for one in errors):
+            return Reply(result="OK", identifiers=transaction)
+        said = " ".join(f"{one.code}: {one.reason}" for one in errors[:1])
+        why = f"Not taken back: it had ended, {request.result}. {said}".rstrip()
+        return Reply(result="FAILED", errors=(error("5.2", why),), identifiers=transaction)
 
     async def _looked_at(self, request_id: str, taken_back: int) -> Sequence[StoredCommand]:
         """Its commands, once the results of those that were taken back are kept."""

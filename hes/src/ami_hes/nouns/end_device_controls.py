@@ -74,7 +74,7 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
 
 
 def begins_at(message: RequestMessage) -> datetime | None:
-    """When the controls of a message are to begin; None: at once. Raises Refused where they begin at several times."""
+    """When the controls of a message are to begin; None: at once. Raises Refused where they begin at several times or end before it."""
     controls = message.payload.controls if isinstance(message.payload, EndDeviceControls) else ()
     if message.header.verb != "create":
         return None
@@ -82,7 +82,12 @@ def begins_at(message: RequestMessage) -> datetime | None:
     if len(found) > 1:
         reason = "Nothing was done: the controls of a message begin at one time (primaryDeviceTiming.interval.start)."
         raise Refused(error("5.2", reason))
-    return next(iter(found), None)
+    begins = next(iter(found), None)
+    ends = min((one.end_at for one in controls if one.end_at is not None), default=None)
+    if begins is not None and ends is not None and ends <= begins:
+        reason = f"Nothing was done: the interval of primaryDeviceTiming ends at {ends.isoformat()}, before it begins."
+        raise Refused(error("5.2", reason))
+    return begins
 
 
 def begun(message: RequestMessage) -> RequestMessage:
