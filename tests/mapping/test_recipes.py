@@ -248,3 +248,40 @@ def test_a_calendar_with_a_gap_is_not_written(changes: dict[str, Any]) -> None:
     with pytest.raises(Stopped):
         meter.work(recipe("tariff-change", calendar(**changes)))
     assert not meter.sent
+
+
+def monitored(*parts: Data) -> Data:
+    return data.structure(*parts)
+
+
+NAME_OF_POWER = data.octet_string(bytes((1, 0, 1, 7, 0, 255)))
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {MONITORED: monitored(data.long_unsigned(3), data.octet_string(b"12"), data.integer(2))},
+        {MONITORED: monitored(data.long_unsigned(3), u32(1), data.integer(2))},
+        {MONITORED: monitored(data.octet_string(b"3"), NAME_OF_POWER, data.integer(2))},
+        {SCALER: data.structure()},
+        {SCALER: u32(3)},
+        {SCALER: data.structure(data.octet_string(b"x"), data.enum(27))},
+        {SCALER: data.structure(u32(2**31), data.enum(27))},
+    ],
+)
+def test_a_limiter_that_shows_nonsense_is_told_and_not_written(shown: dict[str, Data]) -> None:
+    meter = limiter()
+    meter.shows |= shown
+    with pytest.raises(Stopped) as stopped:
+        meter.work(recipe("limit-set", Limiter(threshold=Decimal(1))))
+    assert stopped.value.name == "unsuitable" and not meter.sent
+
+
+@pytest.mark.parametrize("deviation", [-60, 32767, -32767])
+def test_moments_that_a_clock_cannot_say_are_told_and_not_written(deviation: int) -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    shows = {PASSIVE_NAME: data.octet_string(b""), TIME: clock(NOW, deviation)}
+    meter = TableMeter(shows)
+    with pytest.raises(Stopped) as stopped:
+        meter.work(recipe("tariff-change", calendar(activate_at=last)))
+    assert stopped.value.name == "unsuitable" and not meter.sent

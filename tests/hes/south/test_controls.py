@@ -21,6 +21,8 @@ from ami_cim.control_parameters import (
     TimeOfUse,
     Week,
 )
+from ami_dlms import data
+from ami_dlms.obis import Obis
 from ami_mapping.controls import CODES, control_for
 from ami_mapping.recipes import RECIPES
 
@@ -110,3 +112,15 @@ async def test_a_meter_without_the_object_is_told_before_anything_is_sent(ami: S
         outcome = await ami.control(control_for(code), taken)
         assert (outcome.ok, outcome.code, outcome.attempted) == (False, "5.2", False), outcome.reason
         assert "nothing was changed" in outcome.reason and "switched" not in outcome.reason
+
+
+async def test_a_refusal_says_nothing_of_what_an_earlier_life_may_have_sent(ami: South) -> None:
+    meter = await ami.meter()
+    meter.values[Obis.parse("0-0:96.13.0*255"), 2] = data.octet_string(b"before")
+    await ami.start()
+    text = control_for(CODES["display-text"])
+    first = await ami.control(text, "Good morning")
+    assert "may or may not" not in first.reason and "not sent" not in first.reason
+    again = await ami.control(text, "Good morning", attempted=True)
+    assert (again.ok, again.code, again.attempted) == (False, "5.3", True)
+    assert "may or may not have carried it out" in again.reason

@@ -134,6 +134,8 @@ class _Work:
         self._meters = meters
         self._assignment = assignment
         self._recipe = recipe
+        self._begun_before = assignment.attempt.begun
+        """Whether an earlier run may have sent something, of which no answer came back."""
         self._left = False
         """Whether something has left in this run."""
         self.seen = _Seen()
@@ -153,7 +155,8 @@ class _Work:
         """A refusal says itself that it was not done; what was done before it is said beside it."""
         begun = self._assignment.attempt.begun
         said = [stopped.detail, *(f"{one['step']}: {one['result']}" for one in self.seen.steps[:-1])]
-        attempted = begun if not stopped.answered or self.seen.steps[:-1] else None
+        unsure = not stopped.answered or self._begun_before or bool(self.seen.steps[:-1])
+        attempted = begun if unsure else None
         detail = "; ".join(filter(None, said if stopped.answered else said[:1]))
         return _failed(
             explain(stopped.kind, stopped.name, attempted=attempted, where=stopped.where, detail=detail, switches=False)

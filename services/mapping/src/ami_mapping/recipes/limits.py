@@ -32,6 +32,7 @@ MONITORED, NORMAL, EMERGENCY, OVER, UNDER, PROFILE, GROUPS, ACTIVE = (
 )
 SCALERS = {3: 3, 4: 3, 5: 4}
 """Interface class of what is monitored -> its attribute scaler_unit."""
+OBIS_OCTETS = 6
 HIGHEST = {
     DataTag.DOUBLE_LONG_UNSIGNED: 2**32 - 1,
     DataTag.DOUBLE_LONG: 2**31 - 1,
@@ -97,15 +98,26 @@ def _threshold(where: AttributeDescriptor, wanted: Decimal) -> Generator[Step, A
     """In steps of what is monitored, and in the type that the threshold has."""
     monitored, now = yield from read(MONITORED, where)
     kind = needed(now, where).tag
-    parts = needed(monitored, MONITORED).value
-    if not isinstance(parts, tuple) or len(parts) != 3 or (scaler := SCALERS.get(number_in(parts[0]) or 0)) is None:
-        raise unsuitable("its limiter monitors no register, so that a threshold has no unit")
-    unit_of = AttributeDescriptor(parts[0].value, Obis(parts[1].value), scaler)
+    unit_of = _unit_of(needed(monitored, MONITORED))
     found = needed((yield from read(unit_of))[0], unit_of).value
-    steps = wanted.scaleb(-int(found[0].value))
+    scaler = number_in(found[0]) if isinstance(found, tuple) and found else None
+    if scaler is None or not -128 <= scaler <= 127:
+        raise unsuitable("what its limiter monitors says no scaler, so that a threshold has no unit")
+    steps = wanted.scaleb(-scaler)
     if steps != steps.to_integral_value() or not 0 <= steps <= _highest(kind):
-        raise unsuitable(f"a threshold of {wanted} can't be written in its steps of 10^{found[0].value}")
+        raise unsuitable(f"a threshold of {wanted} can't be written in its steps of 10^{scaler}")
     return Data(kind, int(steps))
+
+
+def _unit_of(monitored: Data) -> AttributeDescriptor:
+    """Where the scaler is of what the meter says that it monitors."""
+    parts = monitored.value if isinstance(monitored.value, tuple) else ()
+    class_id = number_in(parts[0]) if len(parts) == 3 else None
+    name = parts[1].value if len(parts) == 3 and isinstance(parts[1], Data) else None
+    scaler = SCALERS.get(class_id or 0)
+    if class_id is None or scaler is None or not isinstance(name, bytes) or len(name) != OBIS_OCTETS:
+        raise unsuitable("its limiter monitors no register, so that a threshold has no unit")
+    return AttributeDescriptor(class_id, Obis(name), scaler)
 
 
 def _highest(kind: DataTag) -> int:

@@ -12,6 +12,8 @@ from ami_dlms.errors import DecodeError, LocalError
 from ami_dlms.obis import Obis
 from ami_mapping.recipes.steps import Refusal, Step, needed, read, unsuitable
 
+MOST_DEVIATION = 14 * 60
+"""Minutes; zones are between UTC-12 and UTC+14."""
 TIME = AttributeDescriptor(8, Obis.parse("0-0:1.0.0"), 2)
 
 
@@ -20,12 +22,19 @@ def deviation_of() -> Generator[Step, Any, int]:
     shown = shown_moment(needed((yield from read(TIME))[0], TIME))
     if shown is None or shown.deviation_minutes is None:
         raise unsuitable("its clock shows no deviation from UTC, so that its local time is not known")
+    if abs(shown.deviation_minutes) > MOST_DEVIATION:
+        raise unsuitable(
+            f"its clock shows a deviation of {shown.deviation_minutes} min from UTC, which is that of no zone"
+        )
     return shown.deviation_minutes
 
 
 def local_octets(moment: datetime, deviation_minutes: int) -> bytes:
-    """A date-time in whole seconds, without a status: the meter knows its own."""
-    local = moment.astimezone(timezone(timedelta(minutes=-deviation_minutes))).replace(microsecond=0)
+    """A date-time in whole seconds, without a status: the meter knows its own. Stopped for a moment beyond the calendar."""
+    try:
+        local = moment.astimezone(timezone(timedelta(minutes=-deviation_minutes))).replace(microsecond=0)
+    except OverflowError:
+        raise unsuitable(f"{moment.isoformat()} is no time in its zone") from None
     made = CosemDateTime.from_datetime(local, clock_status=0)
     parts = (made.year, made.month, made.day, made.day_of_week, made.hour, made.minute, made.second, 0)
     return CosemDateTime(*parts, deviation_minutes, None).encode()
