@@ -5,6 +5,7 @@ config/*.toml and my.toml (with the meter 4711 that the pages ask for, a simulat
 source of the page, on the line before a block, says what is special about it:
 
     <!-- shell: keeps running, ready when it says "ready" -->
+    <!-- shell: again until it says "0.12.0.257" -->
     <!-- shell: not run in the tests, needs Docker -->
 """
 
@@ -15,6 +16,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -30,7 +32,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs/howto").glob("*.md"))]
 BLOCK = re.compile(r"(?:^<!-- shell: (.*?) -->\n)?^```(?:sh|bash|shell)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 KEEPS_RUNNING = re.compile(r'keeps running, ready when it says "(.+)"')
+AGAIN_UNTIL = re.compile(r'again until it says "(.+)"')
 NOT_RUN = re.compile(r"not run in the tests, (.+)")
+NOTES = (KEEPS_RUNNING, AGAIN_UNTIL, NOT_RUN)
 NOT_RUN_BLOCKS = {
     "needs Docker": 3,
     "needs a window": 1,
@@ -63,6 +67,11 @@ class Block:
     @property
     def ready(self) -> str | None:
         found = KEEPS_RUNNING.fullmatch(self.note)
+        return found[1] if found else None
+
+    @property
+    def awaited(self) -> str | None:
+        found = AGAIN_UNTIL.fullmatch(self.note)
         return found[1] if found else None
 
 
@@ -108,7 +117,9 @@ class Repository:
     def pasted(self, text: str) -> str:
         for address, section in PORTS.items():
             text = text.replace(address, f"127.0.0.1:{self.config[section]['port']}")
-        return text.replace(f"{API_PORT}=8082", f"{API_PORT}={self.api_port}")
+        return text.replace(f"{API_PORT}=8082", f"{API_PORT}={self.api_port}").replace(
+            "127.0.0.1:4059", f"127.0.0.1:{self.config['hes']['dlms_port']}"
+        )
 
     def start(self, text: str) -> subprocess.Popen[str]:
         """One bash for a block, with the commands on its path; all that it starts is one group."""
@@ -129,12 +140,19 @@ class Repository:
             errors="replace",
         )
 
-    def run(self, text: str) -> None:
-        """To its end, which has to be a good one."""
+    def run_until(self, text: str, awaited: str) -> None:
+        """Again and again, as who waits for something does, until it says that."""
+        until = time.monotonic() + PATIENCE_S
+        while awaited not in (said := self.run(text)):
+            assert time.monotonic() < until, f"it never said {awaited!r}: {text}{said}"
+
+    def run(self, text: str) -> str:
+        """To its end, which has to be a good one; what it said."""
         process = self.start(text)
         try:
             said, _ = process.communicate(timeout=PATIENCE_S)
             assert process.returncode == 0, text + said
+            return said
         finally:
             stop(process)
 
@@ -197,7 +215,7 @@ def marks(page: Path) -> list[pytest.MarkDecorator]:
 def test_each_note_is_understood_and_nothing_else_is_left_out() -> None:
     everything = [block for page in PAGES for block in blocks(page)]
     notes = [block.note for block in everything if block.note]
-    assert [note for note in notes if not (NOT_RUN.fullmatch(note) or KEEPS_RUNNING.fullmatch(note))] == []
+    assert [note for note in notes if not any(known.fullmatch(note) for known in NOTES)] == []
     assert len(notes) == sum(page.read_text("utf-8").count("<!-- shell:") for page in PAGES)
     assert Counter(block.left_out_for for block in everything if block.left_out_for) == NOT_RUN_BLOCKS
 
@@ -213,5 +231,7 @@ def test_the_blocks_of_a_page_can_be_pasted(page: Path, tmp_path: Path) -> None:
         for block in blocks(page):
             if block.ready is not None:
                 stack.enter_context(repository.running(block.text, block.ready))
+            elif block.awaited is not None:
+                repository.run_until(block.text, block.awaited)
             elif block.left_out_for is None:
                 repository.run(block.text)
