@@ -51,6 +51,8 @@ async def test_a_control_is_seen_through(tmp_path: Path, hes: StandInHes) -> Non
         ({"code": "a\u0000b"}, "code: has to be printable text"),
         ({"meters": ["M" * 257]}, "meters.0: "),
         ({"code": None}, "code: "),
+        ({"code": "limit-set", "limiter": {"threshold": "1E+99999999"}}, "limiter.threshold: "),
+        ({"code": "limit-set", "limiter": {"threshold": "1E-99999999"}}, "limiter.threshold: "),
     ],
 )
 async def test_what_cannot_be_used_is_refused(
@@ -60,6 +62,23 @@ async def test_what_cannot_be_used_is_refused(
         answer = await client.post(CONTROLS, json=ORDER | change)
     assert answer.status_code == 422
     assert answer.json()["error"].startswith(said)
+    assert hes.requests == []
+
+
+async def test_what_cannot_be_said_in_a_message_is_not_sent(tmp_path: Path, hes: StandInHes) -> None:
+    async with asking(tmp_path, hes) as (_, client):
+        for change in (
+            {"start_at": "9999-12-31T23:59:59-14:00", "asynchronous": True},
+            {"end_at": "0001-01-01T00:00:00+14:00"},
+            {"code": "limit-set", "limiter": {"threshold": 1, "over_s": 10**30}},
+            {
+                "code": "emergency-limit-set",
+                "limiter_emergency": {"threshold": 1, "duration_s": 1, "start_at": "2026-01-01T00:00"},
+            },
+        ):
+            answer = await client.post(CONTROLS, json=ORDER | change)
+            assert answer.status_code < 500, change
+            assert answer.status_code == 422 or answer.json()["not_sent"], answer.text
     assert hes.requests == []
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
 from cis_stand_in import SCHEMAS, Events, environment, post
 
@@ -113,3 +114,17 @@ async def test_they_are_shown_by_meter_type_and_time(
     assert "2026-03-01T13:00:00+01:00" in shown and "fraud attempt" in shown and "bit 13" in shown
     assert "no such events" in await asyncio.to_thread(listed, "--meter", "M2")
     assert "no such events" in await asyncio.to_thread(listed, "--to", "2026-03-01T12:00Z")
+
+
+async def test_moments_that_no_zone_can_show_keep_no_event_from_being_shown(
+    cis: tuple[str, Store, Events],
+) -> None:
+    url, store, _ = cis
+    last = datetime.max.replace(tzinfo=UTC)
+    assert await sent(url, "m1", replace(ONE, mrid="far", created_at=last), ONE) == "OK"
+    never = EventDetail(name="closedDateTime", value="9999-12-31T23:59:59-14:00")
+    assert await sent(url, "m2", replace(ONE, details=(never,)), verb="changed") == "OK"
+    (kept,) = await store.device_events(DeviceEventQuery())
+    assert (kept.event_id, kept.closed_at) == ("an-event", None)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.get(f"{url}/api/v1/device-events")).status_code == 200

@@ -8,7 +8,7 @@ from ami_cim.message import Header
 from ami_cim.payloads import Payload
 from ami_cim.payloads.end_device_events import EndDeviceEvent, EndDeviceEvents
 from ami_cis.store import KeptDeviceEvent
-from ami_cis.taken_readings import EARLIEST, Names
+from ami_cis.taken_readings import EARLIEST, LATEST, Names
 
 
 class TakenDeviceEvents(NamedTuple):
@@ -38,7 +38,7 @@ def device_events_of(
 
 def _row(one: EndDeviceEvent, verb: str, said_at: datetime, message_id: str, names: Names) -> KeptDeviceEvent | None:
     meter = names.of_device(one.asset, one.usage_point)
-    if meter is None or one.mrid is None or one.created_at < EARLIEST or len(one.mrid) > MAX_TEXT:
+    if meter is None or one.mrid is None or not EARLIEST <= one.created_at < LATEST or len(one.mrid) > MAX_TEXT:
         return None
     details = tuple((each.name[:MAX_TEXT], (each.value or "")[:MAX_TEXT]) for each in one.details[:MAX_DETAILS])
     return KeptDeviceEvent(
@@ -62,5 +62,5 @@ def _closed_at(details: tuple[tuple[str, str], ...]) -> datetime | None:
                 moment = datetime.fromisoformat(value)
             except ValueError:
                 return None
-            return moment if moment.tzinfo is not None and moment >= EARLIEST else None
+            return moment if moment.tzinfo is not None and EARLIEST <= moment < LATEST else None
     return None

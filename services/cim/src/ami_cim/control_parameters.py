@@ -6,9 +6,13 @@ One class an element. Their names are those of the field, where there is one. Mo
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Annotated
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
+MOST_DIGITS = 80
+Threshold = Annotated[Decimal, Field(max_digits=MOST_DIGITS, decimal_places=MOST_DIGITS)]
+"""As many digits as a number in XML may have: an exponent would make a gigabyte of twelve characters. Its bounds are those of the schema."""
 _EXACT = ConfigDict(extra="forbid")
 """Whoever reads them from JSON or TOML lets no other field in."""
 
@@ -19,7 +23,7 @@ class Limiter:
 
     __pydantic_config__ = _EXACT
 
-    threshold: Decimal
+    threshold: Threshold
     over_s: int | None = None
     """How long it may be exceeded before the meter acts; None: as it is."""
     under_s: int | None = None
@@ -32,7 +36,7 @@ class LimiterEmergency:
 
     __pydantic_config__ = _EXACT
 
-    threshold: Decimal
+    threshold: Threshold
     start_at: datetime | None = None
     """None: at once."""
     duration_s: int

@@ -210,10 +210,13 @@ def parse_datetime(text: str) -> datetime:
 
 
 def format_datetime(moment: datetime) -> str:
-    """xs:dateTime in UTC with `Z`; raises ValueError for a naive datetime."""
+    """xs:dateTime in UTC with `Z`; raises ValueError for a naive datetime, and for one that is beyond the years 1 to 9999 in UTC."""
     if moment.tzinfo is None:
         raise ValueError("a datetime without offset says no moment")
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    except OverflowError:
+        raise ValueError("a datetime before the year 1 or after 9999 in UTC can't be said") from None
 
 
 def parse_boolean(text: str) -> bool:
