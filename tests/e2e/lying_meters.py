@@ -104,7 +104,7 @@ class LyingMeter(SmallMeter):
                     honest = Answer(key, (value,))
                     if not await self._say(step, connection, writer, honest, refusal, clear):
                         return False
-                case Requested(key, items=(Action(descriptor),)):
+                case Requested(key, items=(Action(descriptor, parameters),)):
                     self.asked.append("ACTION")
                     self._read_back[id(connection)] = 0
                     clear = ActionResponseNormal(key.invoke_id_and_priority, ActionResult.SUCCESS)
@@ -112,7 +112,7 @@ class LyingMeter(SmallMeter):
                     if Step.ACTION_CAME in self.faults:
                         step, result = Step.ACTION_CAME, ActionResult.SUCCESS
                     else:
-                        step, result = Step.ACTION_DONE, self._act(descriptor)
+                        step, result = Step.ACTION_DONE, self._act(descriptor, parameters)
                     honest = Answer(key, (ActionOutcome(result, None),))
                     if not await self._say(step, connection, writer, honest, refusal, clear):
                         return False
