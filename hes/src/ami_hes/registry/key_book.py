@@ -5,6 +5,7 @@ A key that was sent goes only when an association was opened under it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 from ami_cim.identity import mrid_key
@@ -32,8 +33,9 @@ class KeyBook:
         if not self._meters.changed_keys(mrid):
             return (meter,)
         now = self._registry.find_by_mrid(mrid) or meter
-        sent = [(field, self._changed(mrid, SENT + field)) for field in PROVED]
-        new = [_with(now, field, one.key) for field, one in sent if one is not None]
+        sent = {field: one.key for field in PROVED if (one := self._changed(mrid, SENT + field)) is not None}
+        taken = [some for number in range(1, len(sent) + 1) for some in combinations(sent.items(), number)]
+        new = [_with(now, dict(some)) for some in taken]  # each of those in doubt may have come to count since
         return (now, *new) if mrid in self._former else (*new, now)
 
     def sent(self, meter: Meter, field: str) -> bytes | None:
@@ -79,6 +81,6 @@ class KeyBook:
         self._registry.touch()
 
 
-def _with(meter: Meter, field: str, key: bytes) -> Meter:
-    changed: dict[str, Any] = {field: key}
+def _with(meter: Meter, keys: Mapping[str, bytes]) -> Meter:
+    changed: dict[str, Any] = dict(keys)
     return replace(meter, **changed)
