@@ -83,13 +83,13 @@ class Flaw:
 
 
 class Schemas:
-    """All schemas, compiled once."""
+    """All schemas; each file is compiled once in a process, however many of these there are."""
 
     def __init__(self, directory: Path | None = None) -> None:
         where = (schema_directory() if directory is None else directory) / "xsd"
         self._paths = {namespace: where / name for namespace, name in _FILES.items()}
-        self._compiled = {namespace: _compile(path) for namespace, path in self._paths.items()}
-        self._soap = etree.XMLSchema(etree.fromstring(_around_all(self._paths)))
+        self._compiled = {namespace: _shared(path) for namespace, path in self._paths.items()}
+        self._soap = _shared_soap(tuple(self._paths.items()))
 
     def read_valid(self, octets: bytes, limits: Limits = UNKNOWN_PEER, *, charset: str | None = None) -> Element | None:
         """The SOAP envelope of a message that is valid as it came, contents of a generic message aside; None for any other.
@@ -203,6 +203,17 @@ def _deeper_than(levels: int) -> etree.XPath:
     payloads = " or ".join(f"self::{prefix}:{root.name}" for prefix, root in roots.items())
     path = f"boolean(/*/*/*/*/*[not({payloads})]{'/*' * (levels - 4)})"
     return etree.XPath(path, namespaces={prefix: root.namespace for prefix, root in roots.items()})
+
+
+@cache
+def _shared(path: Path) -> etree.XMLSchema:
+    """That of a file; who wants its error log has one of its own, since threads share this one."""
+    return _compile(path)
+
+
+@cache
+def _shared_soap(paths: tuple[tuple[str, Path], ...]) -> etree.XMLSchema:
+    return etree.XMLSchema(etree.fromstring(_around_all(dict(paths))))
 
 
 def _compile(path: Path) -> etree.XMLSchema:
