@@ -140,7 +140,7 @@ def test_a_sender_leaves_places_to_others() -> None:
         with pytest.raises(Refused) as refused:
             for number in range(MOST):
                 orders.check_room(source, b"message")
-                orders._add(f"{source}{number}", source, 7)
+                orders._add(f"{source}{number}", source, 7, None)
                 taken[source] = number + 1
         (error,) = refused.value.errors
         assert error.code == "3.2" and f"{taken[source]} acknowledged messages of this sender" in (error.reason or "")

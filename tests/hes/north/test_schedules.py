@@ -240,7 +240,7 @@ async def test_a_schedule_is_changed_paused_and_removed(tmp_path: Path, events: 
     [
         ({"time_zone": "Europe/Atlantis"}, "Europe/Atlantis is no IANA time zone"),
         ({"time_zone": "../../etc/passwd"}, "../../etc/passwd is no IANA time zone"),
-        ({"reading_types": ["1.2.3"]}, "reading_types.0: '1.2.3' is no ReadingType"),
+        ({"reading_types": ["1.2.3.4.5"]}, "reading_types.0: '1.2.3.4.5' is no ReadingType"),
         ({"reading_types": [".".join("0" * 18)]}, ".".join("0" * 18) + ": "),
         ({"reading_types": []}, "reading_types: "),
         ({"meters": ["M9"], "group": None}, "there is no meter with the name or mRID M9"),

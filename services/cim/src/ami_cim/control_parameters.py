@@ -11,8 +11,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 MOST_DIGITS = 80
-Threshold = Annotated[Decimal, Field(max_digits=MOST_DIGITS, decimal_places=MOST_DIGITS)]
-"""As many digits as a number in XML may have: an exponent would make a gigabyte of twelve characters. Its bounds are those of the schema."""
+Threshold = Annotated[Decimal, Field(max_digits=2 * MOST_DIGITS, decimal_places=MOST_DIGITS)]
+"""On either side of the point as many digits as a number in XML may have: an exponent would make a gigabyte of twelve characters. Its bounds are those of the schema."""
 _EXACT = ConfigDict(extra="forbid")
 """Whoever reads them from JSON or TOML lets no other field in."""
 

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 
 from ami_cim.errors import InvalidMessage, LocalError
-from ami_cim.xml import SPACE
+from ami_cim.white_space import SPACE
 
 LONGEST = 80
 """Characters of a value; beyond any register of a meter, and far below what costs time to compute with."""

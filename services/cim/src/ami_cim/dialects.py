@@ -14,7 +14,8 @@ from ami_cim import ns
 from ami_cim.limits import Limits
 from ami_cim.nouns import ROOTS, TYPED
 from ami_cim.peers import OURS, Dialect, Spelling
-from ami_cim.xml import SPACE, Element
+from ami_cim.white_space import SPACE
+from ami_cim.xml import Element
 
 ABSTRACT: Final = "http://iec.ch/TC57/2011/abstract"
 """Of the generic WSDL of one product; also that of its wrappers."""

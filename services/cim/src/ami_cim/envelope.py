@@ -18,7 +18,8 @@ from ami_cim.message_types import HEADER, IDENTIFIER, REPLY, REQUEST, demand_own
 from ami_cim.nouns import BY_NAME, EVENT_VERBS, EXTENSIONS, NOUNS, OPERATION_SETS, REQUEST_VERBS, element_of, payload_of
 from ami_cim.payloads import Payload
 from ami_cim.peers import OURS, Spelling
-from ami_cim.xml import SPACE, Element
+from ami_cim.white_space import SPACE
+from ami_cim.xml import Element
 from ami_cim.xml_fields import Codec
 
 REQUEST_MESSAGE = etree.QName(ns.MESSAGE, "RequestMessage")

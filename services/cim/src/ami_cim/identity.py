@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ami_cim.xml import SPACE
+from ami_cim.white_space import SPACE
 from ami_cim.xml_fields import Shape, many, text
 
 IdKind = Literal["name", "uuid", "transaction", "other"]

@@ -7,7 +7,8 @@ from ami_cim.codes import VERBS, Level
 from ami_cim.errors import InvalidMessage, LocalError
 from ami_cim.identity import Identifier, IdKind
 from ami_cim.message import Header, Property, ReplayDetection, Reply, ReplyError, Result, User
-from ami_cim.xml import SPACE, Element
+from ami_cim.white_space import SPACE
+from ami_cim.xml import Element
 from ami_cim.xml_fields import Codec, Field, Shape, boolean, many, moment, one, prose, text
 from ami_cim.xml_values import INTEGER, Value, read_text, write_attribute, write_text
 

@@ -8,7 +8,8 @@ from lxml import etree
 from ami_cim import ns
 from ami_cim.errors import InvalidMessage
 from ami_cim.limits import UNKNOWN_PEER, Limits
-from ami_cim.xml import SPACE, Element, parse, printable
+from ami_cim.white_space import SPACE
+from ami_cim.xml import Element, parse, printable
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
 

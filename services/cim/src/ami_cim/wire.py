@@ -24,7 +24,8 @@ from ami_cim.nouns import NOUNS
 from ami_cim.payloads.rows_apart import put_back, set_apart
 from ami_cim.peers import OURS, STRICT, Dialect, Spelling
 from ami_cim.schema import Schemas
-from ami_cim.xml import SPACE, Element, parse
+from ami_cim.white_space import SPACE
+from ami_cim.xml import Element, parse
 
 M = TypeVar("M")
 

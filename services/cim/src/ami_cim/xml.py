@@ -11,11 +11,9 @@ from lxml import etree
 
 from ami_cim.errors import InvalidMessage, UnsupportedMedia
 from ami_cim.limits import UNKNOWN_PEER, Limits, check, surely_within
+from ami_cim.white_space import SPACE
 
 Element = etree._Element
-
-SPACE = "\t\n\r "
-"""What is white space in XML; U+00A0 and its like are characters of a text."""
 
 _ENCODINGS = {
     "utf-8": "utf-8",

@@ -11,7 +11,8 @@ from lxml import etree
 
 from ami_cim.decimals import decimal_of
 from ami_cim.errors import InvalidMessage, LocalError
-from ami_cim.xml import SPACE, Element, format_boolean, format_datetime, parse_boolean, parse_datetime, printable
+from ami_cim.white_space import SPACE
+from ami_cim.xml import Element, format_boolean, format_datetime, parse_boolean, parse_datetime, printable
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _LONGEST = timedelta(days=36_525)

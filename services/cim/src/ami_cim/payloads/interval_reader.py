@@ -13,7 +13,8 @@ from lxml import etree
 
 from ami_cim.payloads.interval_columns import IntervalColumns, quality_columns
 from ami_cim.quality import QUALITY, Quality
-from ami_cim.xml import SPACE, Element, parse_datetime
+from ami_cim.white_space import SPACE
+from ami_cim.xml import Element, parse_datetime
 
 _SEPARATORS = "--T::Z"
 """Every third character of 2026-01-15T12:00:00Z from the fifth on."""
