@@ -135,7 +135,7 @@ async def test_one_for_later_needs_an_address_and_meters(tmp_path: Path) -> None
     async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
         assert [e.code for e in (await hes.ask(request(at(DISCONNECT, "M1")))).reply.errors] == ["1.5"]
         assert [e.code for e in (await hes.ask(later(cis, at(DISCONNECT, "M9")))).reply.errors] == ["2.4"]
-        for far in (START + timedelta(days=367), datetime(9999, 12, 31, 23, tzinfo=UTC)):
+        for far in (START + timedelta(days=36_526), datetime(9999, 12, 31, 23, tzinfo=UTC)):
             assert [e.code for e in (await hes.ask(later(cis, at(DISCONNECT, "M1", start_at=far)))).reply.errors] == [
                 "5.2"
             ]

@@ -40,7 +40,7 @@ _CARRIED_OUT_AGAIN = (
     "The request is kept; whether it was carried out is not known, and it is carried out when it comes again."
 )
 
-LONGEST_AHEAD = timedelta(days=366)
+LONGEST_AHEAD = timedelta(days=36_525)
 """How long a request for later may wait; calendars of senders end elsewhere than ours."""
 MOST_SHOWN = 20
 """Errors of a refused request in its event."""
