@@ -108,7 +108,7 @@ class ControlOrder(BaseModel):
 
     @property
     def parameters(self) -> ControlParameters | None:
-        """What stands in Request."""
+        """Those that the request has beside its controls; None where they take none."""
         given = ControlParameters(self.limiter, self.limiter_emergency, self.time_of_use)
         return given if given.by_element else None
 

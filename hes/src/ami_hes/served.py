@@ -36,7 +36,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """How a noun's requests for later are told."""
+    """A noun whose requests may have to be begun later, and how that is seen."""
 
     begins_at: Callable[[RequestMessage], datetime | None]
     """None: at once. Raises Refused."""
@@ -97,7 +97,7 @@ def noun_of(name: str) -> NounModule:
 
 
 def timed_of(name: str) -> Timed | None:
-    """Of a noun that is carried out on meters, how its requests for later are told."""
+    """That of a noun; None where requests of it are begun when they come."""
     row = NOUNS.get(name)
     return row.timed if isinstance(row, OnMeters) else None
 
