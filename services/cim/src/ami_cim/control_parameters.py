@@ -6,15 +6,23 @@ One class an element. Their names are those of the field, where there is one. Mo
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
-
-from pydantic import ConfigDict, Field
+from typing import Annotated, Any
 
 MOST_DIGITS = 80
-Threshold = Annotated[Decimal, Field(max_digits=2 * MOST_DIGITS, decimal_places=MOST_DIGITS)]
-"""On either side of the point as many digits as a number in XML may have: an exponent would make a gigabyte of twelve characters. Its bounds are those of the schema."""
-_EXACT = ConfigDict(extra="forbid")
-"""Whoever reads them from JSON or TOML lets no other field in."""
+_EXACT = {"extra": "forbid"}
+"""Whoever reads them from JSON or TOML by pydantic, which is not needed here, lets no other field in."""
+
+
+class _Digits:
+    """On either side of the point as many digits as a number in XML may have, for pydantic: an exponent would make a gigabyte of twelve
+    characters."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return handler(source) | {"max_digits": 2 * MOST_DIGITS, "decimal_places": MOST_DIGITS}
+
+
+Threshold = Annotated[Decimal, _Digits()]
+"""Its bounds are those of the schema."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
