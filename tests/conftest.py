@@ -50,8 +50,6 @@ COMPUTING = ("tests/cim/", "tests/dlms/", "tests/mapping/", "tests/packs/", "tes
 """Folders whose tests wait for nothing. They go to the workers by the dozen, and last, so that all workers end together."""
 AT_ONCE = 24
 SYSTEMS = Path(__file__).parent / "e2e"
-SYSTEM_S = 200
-"""The limit of a test that starts several processes, each with much to import, on a machine that may be busy."""
 
 
 # A run starts hundreds of processes. Where Python may not keep what it compiles, each of them would compile all of our modules
@@ -135,9 +133,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = set(large)
     items[:] = [item for item in items if item not in left_out]
     items.sort(key=_turn)
-    for item in items:
-        if item.path.is_relative_to(SYSTEMS) and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(SYSTEM_S))
 
 
 def _turn(item: pytest.Item) -> tuple[bool, bool, bool]:

@@ -19,6 +19,7 @@ from itertools import count
 from pathlib import Path
 
 from free_ports import free_port
+from patience import PATIENCE_S
 from sqlalchemy import make_url, text
 
 from ami_process.store.places import Place, engine_of
@@ -93,7 +94,7 @@ class Cluster:
         """At once, as after a failure of power, so far as connections can tell."""
         if self.process is not None:
             self.process.send_signal(how)
-            self.process.communicate(timeout=30)
+            self.process.communicate(timeout=PATIENCE_S)
             self.process = None
 
     def url(self, schema: str) -> str:

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from patience import PATIENCE_S
+
 import ami_cim
 import ami_hes
 
@@ -77,7 +79,7 @@ def run(directory: Path, *arguments: str) -> str:
     """What a Python prints that finds these packages first."""
     command = [sys.executable, "-W", "error", *arguments]
     environment = os.environ | {"PYTHONPATH": str(directory)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -14,6 +14,7 @@ import acceptance
 import pytest
 import sizes
 import yaml
+from patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOW = ROOT / ".github/workflows/ci.yml"
@@ -41,7 +42,7 @@ def program(tree: Path, name: str, script: str = "") -> None:
 def run(tree: Path, script: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": str(tree.parent / "bin"), "HOME": str(tree)}
     command = [str(tree / ".ci" / script)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def called(done: subprocess.CompletedProcess[str]) -> list[str]:
@@ -115,7 +116,9 @@ def with_prefix(tree: Path, *, before: str = "") -> subprocess.CompletedProcess[
     program(tree, "tested", 'echo "with $AMI_REQUIRE" >&2; test -e route && echo routed >&2; exit 3')
     command = ["bash", "-c", f'{before} AMI_REQUIRE=proc exec .ci/with-prefix tested "a b"']
     environment = {"PATH": str(tree.parent / "bin")}
-    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        command, cwd=tree, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
 
 
 @pytest.mark.parametrize(("user", "by"), [(0, "ip"), (1000, "sudo -n ip")])

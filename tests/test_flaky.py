@@ -8,6 +8,7 @@ from pathlib import Path
 
 import flaky
 from hypothesis import HealthCheck, settings
+from patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = {"dlms/codec/test_rows.py": True, "hes/north/test_destinations.py": True, "ami/test_fleet.py": False}
@@ -28,7 +29,7 @@ def test_properties_are_all_that_draws_examples_and_nothing_else() -> None:
         "-n",
         "0",
     ]
-    listed = subprocess.run(command, capture_output=True, text=True, timeout=50, cwd=ROOT).stdout
+    listed = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, cwd=ROOT).stdout
     for name, drawn in KINDS.items():
         assert (name in listed) == drawn, listed
 

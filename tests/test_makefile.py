@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -36,7 +37,7 @@ def tree(tmp_path: Path) -> Path:
 
 def make(tree: Path, *arguments: str) -> str:
     done = subprocess.run(
-        ["make", "-C", str(tree), *arguments], capture_output=True, text=True, timeout=30, check=False
+        ["make", "-C", str(tree), *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -69,7 +70,9 @@ def installing(tree: Path) -> Path:
 
 
 def test_installing_says_a_line_for_each_step_where_nobody_watches(installing: Path) -> None:
-    done = subprocess.run(["make", "-C", str(installing), ".venv/.run"], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        ["make", "-C", str(installing), ".venv/.run"], capture_output=True, text=True, timeout=PATIENCE_S
+    )
     assert done.returncode == 0, done.stderr
     assert re.search(r"^installing \d\d+ packages that requirements/run.txt locks into .venv, once$", done.stderr, re.M)
     assert re.search(r"^installing the \d+ packages of this repository$", done.stderr, re.M)
@@ -79,7 +82,11 @@ def test_installing_says_a_line_for_each_step_where_nobody_watches(installing: P
 def test_installing_shows_the_progress_of_pip_on_a_terminal(installing: Path) -> None:
     terminal, far_end = pty.openpty()
     done = subprocess.run(
-        ["make", "-C", str(installing), ".venv/.run"], stdout=subprocess.PIPE, stderr=far_end, text=True, timeout=30
+        ["make", "-C", str(installing), ".venv/.run"],
+        stdout=subprocess.PIPE,
+        stderr=far_end,
+        text=True,
+        timeout=PATIENCE_S,
     )
     os.close(far_end)
     os.close(terminal)
@@ -105,7 +112,11 @@ def test_each_option_of_the_readme_reaches_the_demo(tree: Path, command: str) ->
 
 def test_a_misspelt_variable_is_refused_with_those_that_there_are(tree: Path) -> None:
     done = subprocess.run(
-        ["make", "-C", str(tree), "-n", "demo", "CYCELS=1"], capture_output=True, text=True, timeout=30, check=False
+        ["make", "-C", str(tree), "-n", "demo", "CYCELS=1"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert done.returncode == 2 and done.stdout.count("ami demo") == 0
     assert "there is no variable CYCELS; known are" in done.stderr and " CYCLES " in done.stderr

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 from tools import TOOLS, is_here, required
 
 TESTS = Path(__file__).resolve().parent
@@ -41,7 +42,9 @@ def run(place: Path, need: str) -> subprocess.CompletedProcess[str]:
     (place / "pytest.ini").write_text("[pytest]\nmarkers = needs: tools\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(place), str(place)]
     environment = {**os.environ, "PYTHONPATH": str(TESTS), "AMI_REQUIRE": need}
-    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(
+        command, cwd=place, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
 
 
 def test_a_run_ends_with_the_list_of_its_skips(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ MEGA = 1e6
 
 
 @pytest.mark.needs("loopback-block")
-@pytest.mark.timeout(240)
 def test_one_population_as_json_and_as_a_page(tmp_path: Path) -> None:
     page = tmp_path / "bench-fleet.md"
     options = ["--meters", "200", "--dialogues", "40", "--sessions", "20", "--json", "--write", str(page)]

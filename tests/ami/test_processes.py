@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE_S
+
 from ami_cli.processes import Emitted, Ended, Message, Processes, Program
 
 STAND_IN = str(Path(__file__).parent / "stand_in.py")
@@ -65,7 +67,7 @@ async def test_in_a_hurry_nobody_waits_for_the_grace(tmp_path: Path) -> None:
         await processes.start(program("m", {"do": "stubborn"}))
         await until(processes, "stubborn")
         processes.hurry()
-        await asyncio.wait_for(processes.stop(), 10)
+        await asyncio.wait_for(processes.stop(), PATIENCE_S)
 
 
 async def test_the_end_of_a_process_tells_code_and_last_words(tmp_path: Path) -> None:

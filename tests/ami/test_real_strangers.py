@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from lxml import etree
+from patience import PATIENCE_S
 from typer.testing import CliRunner
 
 from ami_cim import wire
@@ -50,7 +51,9 @@ class Demo:
         command = command.replace("127.0.0.1:8081", f"127.0.0.1:{self._hes_port}")
         command = command.replace("ami sample", f"{sys.executable} -m ami_cli sample")
         command = re.sub("^python ", f"{sys.executable} ", command)
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=ROOT, capture_output=True, timeout=40)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", command], cwd=ROOT, capture_output=True, timeout=PATIENCE_S
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.decode()
 
@@ -73,7 +76,6 @@ def demo(document: dict[str, Any], tmp_path: Path) -> Iterator[Demo]:
             process.terminate()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.needs("curl")
 def test_the_page_works_as_it_is_pasted_and_the_demo_shows_it(demo: Demo) -> None:
     _, _, disconnect, connect, refused, read, by_zeep = COMMANDS

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import zeep
+from patience import PATIENCE_S
 
 import ami_cim
 from ami_cim import envelope, reading, soap, wire
@@ -74,7 +75,7 @@ async def ask(url: str, intake: Intake, answers: Worker) -> dict[str, Any]:
         await outbox.knock()
         assert (await outbox.send(typed)).payload == READ
     assert intake.asked.pop() == typed
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
         octets = wire.write_request(typed, envelope.REQUEST_MESSAGE, SCHEMAS)
         answer = await client.post(f"{url}/cim", content=octets, headers=XML)
         assert wire.read_response(answer.content, SCHEMAS).payload == READ
@@ -105,7 +106,7 @@ async def deliver(url: str, events: list[Any]) -> dict[str, Any]:
     octets = wire.write_event(event, envelope.typed_wrapper("created", "MeterAssetReading"), SCHEMAS)
     more = octets.replace(b"<Meter>", b"<isCoincidentTrigger>true</isCoincidentTrigger><Meter>")
     (read,) = wire.read_delivery(more, SCHEMAS).message.payload.meter_readings  # type: ignore[union-attr]
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
         answer = await client.post(f"{url}/cim/ReplyMeterAssetReading", content=more, headers=XML)
     assert wire.read_response(answer.content, SCHEMAS).reply.result == "OK"
     return {"unsupported": read.unsupported, "events": [type(event).__name__ for event in events]}

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from lxml import etree
+from patience import PATIENCE_S
 
 from ami_cim import incoming, reading, services, wire
 from ami_cim.asked_readings import asked_readings
@@ -63,7 +64,7 @@ async def test_each_is_taken_as_what_it_says() -> None:
         Worker(reading.FUNCTION) as worker,
         endpoint(incoming.requests(SCHEMAS, UNKNOWN_PEER), worker, taken) as head_end,
         endpoint(incoming.deliveries(SCHEMAS, UNKNOWN_PEER), worker, taken) as requester,
-        httpx.AsyncClient(trust_env=False, timeout=20) as client,
+        httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client,
     ):
         for path in SAMPLES:
             octets = path.read_bytes()

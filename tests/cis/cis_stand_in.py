@@ -14,6 +14,7 @@ from uuid import UUID
 
 import httpx
 from lxml import etree
+from patience import PATIENCE_S
 from reported import as_read
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -103,7 +104,7 @@ def acknowledging(*replies: Reply, deliver_first: bool = False) -> Behaviour:
 
 
 async def post(url: str, octets: bytes, **options: Any) -> httpx.Response:
-    async with httpx.AsyncClient(trust_env=False, verify=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=PATIENCE_S) as client:
         return await client.post(url, content=octets, headers={"Content-Type": "text/xml; charset=utf-8"}, **options)
 
 
@@ -190,7 +191,7 @@ class Events:
         return [one["event"] for one in self.told]
 
     async def wait_for(self, event: str, count: int = 1) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.named(event)) < count:
                 self._more.clear()
                 await self._more.wait()

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from cis_stand_in import METERS, Events, StandInHes, answering, environment, reply_to, settings, soap
+from patience import PATIENCE_S
 
 from ami_cim.message import Reply, ReplyError
 from ami_cis.api import CONTROLS
@@ -28,7 +29,7 @@ async def asking(directory: Path, hes: StandInHes, **cis: Any) -> AsyncIterator[
     async with running(settings(directory, hes.url, **cis), environment(Events()), 0) as system:
         port = system.listen.rpartition(":")[2]
         url, at_once = f"http://127.0.0.1:{port}", httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20, limits=at_once) as client:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE_S, limits=at_once) as client:
             yield system, client
 
 
@@ -165,7 +166,7 @@ async def test_a_caller_that_goes_away_changes_nothing(tmp_path: Path, hes: Stan
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
         go_on.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while await system.store.count(State.ANSWERED) == 0:
                 await asyncio.sleep(0)
 
@@ -181,7 +182,7 @@ async def test_who_waits_when_the_process_stops_is_given_what_to_do(tmp_path: Pa
 
     hes.behaviour = wait
     order = {"meters": ["M1001"], "message_id": "mine"} | ({"code": "3.31.0.23"} if path == CONTROLS else {})
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
         async with running(settings(tmp_path, hes.url), environment(Events()), 0) as system:
             url = f"http://127.0.0.1:{system.listen.rpartition(':')[2]}"
             waiting = asyncio.create_task(client.post(url + path, json=order))

@@ -28,6 +28,7 @@ from cis_stand_in import (
     settings,
 )
 from free_ports import free_port
+from patience import PATIENCE_S
 from starlette.responses import Response
 
 from ami_cim import soap
@@ -129,7 +130,10 @@ async def test_asking_again_goes_by_the_time_of_sockets(
 ) -> None:
     """A stopped clock never ends a pause, and a fast one would have used up the patience before the second attempt."""
     hes.behaviour = first(saying(b""), saying(b""), then=answering(Reply(result="OK")))
-    async with asyncio.timeout(20), a_cis(tmp_path, hes.url, environment(events).by(clock), ask_again_s=5) as cis:
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        a_cis(tmp_path, hes.url, environment(events).by(clock), ask_again_s=5) as cis,
+    ):
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
     assert (outcome.result, len(hes.requests)) == ("OK", 3)
     assert outcome.ms < 20_000
@@ -255,7 +259,7 @@ async def test_a_fault_beside_the_inbox_is_reported_and_ends_nothing_else(hes: S
     async with serving(tmp_path, hes, events, timedelta(seconds=60)):
         told = await events.wait_for("work_failed")
         ready = events.named("ready")[0]
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
             health = await client.get(f"http://{ready['listen'][0]}/healthz")
     assert (told["work"], "yesterday" in told["reason"]) == ("resume", True)
     assert health.status_code == 200

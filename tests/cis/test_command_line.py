@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from cis_stand_in import METERS, StandInHes, acknowledging, answering, failed_meter
+from patience import PATIENCE_S
 
 from ami_cim.message import Reply, ReplyError
 from ami_cis.__main__ import main
@@ -23,8 +24,6 @@ from ami_process.environment import Environment
 from ami_process.events import Event
 
 MRID_1 = METERS[0].mrid or ""
-PATIENCE_S = 60.0
-"""For the end of a process; the request that hangs in a test here would hold it up for a minute."""
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 from cis_stand_in import SCHEMAS, Events, environment, post
+from patience import PATIENCE_S
 
 from ami_cim import envelope, wire
 from ami_cim.identity import EndDevice, Name
@@ -126,5 +127,5 @@ async def test_moments_that_no_zone_can_show_keep_no_event_from_being_shown(
     assert await sent(url, "m2", replace(ONE, details=(never,)), verb="changed") == "OK"
     (kept,) = await store.device_events(DeviceEventQuery())
     assert (kept.event_id, kept.closed_at) == ("an-event", None)
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
         assert (await client.get(f"{url}/api/v1/device-events")).status_code == 200

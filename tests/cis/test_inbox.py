@@ -17,6 +17,7 @@ import pytest
 import zeep
 from cis_stand_in import SCHEMAS, Events, environment, post, post_response
 from lxml import etree
+from patience import PATIENCE_S
 
 from ami_cim import envelope, ns, soap, wire
 from ami_cim.limits import Limits
@@ -282,7 +283,7 @@ async def test_a_peer_that_goes_away_harms_nothing(cis: ACis) -> None:
 
 
 async def test_health_and_no_pages_to_play_with(cis: ACis) -> None:
-    async with httpx.AsyncClient(base_url=cis.url, trust_env=False, verify=False) as client:
+    async with httpx.AsyncClient(base_url=cis.url, trust_env=False, verify=False, timeout=PATIENCE_S) as client:
         assert (await client.get("/healthz")).json() == {"status": "ok", "role": "cis"}
         for path in ("/docs", "/redoc", "/openapi.json", "/cim?xsd=../message.py", "/cim?xsd=nothing", "/"):
             assert (await client.get(path)).status_code == 404
@@ -353,7 +354,7 @@ async def test_what_the_http_header_says_of_the_body_is_honoured_or_named(cis: A
         ("text/xml", "gzip", gzip.compress(b" " * 30_000, mtime=0), 500, "more than 20000 octets"),
     ):
         headers = {"Content-Type": content_type, "Content-Encoding": coding}
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
             answer = await client.post(f"{cis.url}/cim", content=body, headers=headers)
         assert (answer.status_code, word in answer.text) == (status, True), answer.text
 

@@ -26,6 +26,7 @@ from cis_stand_in import (
     soap,
 )
 from given_readings import IMPORT, M1, MORE, NOON, OK, QUARTERS, giving, quarters, register
+from patience import PATIENCE_S
 
 from ami_cim import envelope, wire
 from ami_cim.envelope import Received
@@ -62,7 +63,9 @@ async def asking(
 ) -> AsyncIterator[tuple[System, httpx.AsyncClient]]:
     async with running(settings(directory, hes.url, **cis), environment(events or Events()), 0) as system:
         port = system.listen.rpartition(":")[2]
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE_S
+        ) as client:
             yield system, client
 
 

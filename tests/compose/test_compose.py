@@ -16,8 +16,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from compose_project import METERS, PATIENCE_S, ROOT, Compose
+from compose_project import METERS, ROOT, Compose
 from free_ports import free_port
+from patience import PATIENCE_S
 from pcap import Segment, segments
 
 from ami_cli.demo_state import DemoState
@@ -134,7 +135,7 @@ def test_what_an_image_must_not_be_able_to_import(compose: Compose, service: str
 def test_the_hes_can_be_asked_from_this_machine(compose: Compose) -> None:
     where = compose.run("port", "hes", "8081").stdout.strip()
     assert where.startswith("127.0.0.1:"), "not offered to other machines unless somebody wants it"
-    with urllib.request.urlopen(f"http://{where}/cim/ExecuteEndDeviceControls?wsdl", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{where}/cim/ExecuteEndDeviceControls?wsdl", timeout=PATIENCE_S) as answer:
         assert b"ExecuteEndDeviceControls" in answer.read()
 
 
@@ -146,7 +147,7 @@ def _asked(compose: Compose, service: str, token: str | None) -> tuple[int, dict
     """Status and body of the answer to a question that is put to an API from this machine."""
     where = compose.run("port", service, APIS[service]).stdout.strip()
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    answer = httpx.get(f"http://{where}/api/v1/clock", headers=headers, trust_env=False, timeout=10)
+    answer = httpx.get(f"http://{where}/api/v1/clock", headers=headers, trust_env=False, timeout=PATIENCE_S)
     return answer.status_code, answer.json()
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from free_ports import free_port
+from patience import PATIENCE_S
 
 README = Path(__file__).parents[2] / "services/dlms/README.md"
 EXAMPLE = re.compile(r"`python (\w+\.py)([^`]*)`:\n\n```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", re.DOTALL)
 EXAMPLES = {name: (code, printed) for name, _, code, printed in EXAMPLE.findall(README.read_text("utf-8"))}
-PATIENCE_S = 60
 LOOK_S = 0.02
 
 

@@ -49,7 +49,8 @@ INSTALLED = (".run", ".dev")
 """What make looks at to know whether the environment has to be made again."""
 WITH_A_METER = ("real-meter",)
 """Pages that take for granted that the meter 4711 of my.toml is there."""
-PATIENCE_S = 100.0
+PATIENCE_S = 300.0
+"""A block may be twenty commands, each of which starts a process."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,6 @@ def test_each_note_is_understood_and_nothing_else_is_left_out() -> None:
 
 
 @pytest.mark.needs("curl")
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", [pytest.param(page, id=page.stem, marks=marks(page)) for page in RUN])
 def test_the_blocks_of_a_page_can_be_pasted(page: Path, tmp_path: Path) -> None:
     repository = Repository(tmp_path)

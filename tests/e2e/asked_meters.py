@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from free_ports import free_port
 from harness import System, system
+from patience import PATIENCE_S
 
 from ami_mapping.lookup import readings
 from ami_mapping.reading_types import ReadingType
@@ -41,7 +42,7 @@ class Simulator:
 
     def __init__(self, whole: System) -> None:
         url = f"http://127.0.0.1:{whole.config['meter_sim']['port']}/api/v1"
-        self._client = httpx.Client(base_url=url, trust_env=False)
+        self._client = httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S)
         token = (whole.directory / "meter_sim.tokens").read_text().strip()
         self._client.headers["Authorization"] = f"Bearer {token}"
 

@@ -27,12 +27,11 @@ from typing import Any
 
 import tomli_w
 from free_ports import free_port
+from patience import PATIENCE_S
 
 from ami_cli import generated_meters
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 60.0
-"""How long a test waits for something to happen; only a failing test ever waits so long."""
 
 
 class Process:

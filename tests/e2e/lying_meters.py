@@ -15,6 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from patience import PATIENCE_S
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "hes" / "south"))
 
 from small_meter import DISCONNECT_CONTROL, SmallMeter
@@ -36,7 +38,6 @@ from ami_dlms.association import (
 from ami_dlms.enums import ActionResult, DataAccessResult, ServiceError, StateError
 from ami_dlms.framing import wrapper
 
-PATIENCE_S = 60.0
 T = TypeVar("T")
 Octets = Callable[[], bytes]
 

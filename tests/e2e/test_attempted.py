@@ -20,7 +20,8 @@ from typing import Any
 import httpx
 import pytest
 from harness import System, configuration
-from lying_meters import PATIENCE_S, Fault, Lab, LyingMeter, Step
+from lying_meters import Fault, Lab, LyingMeter, Step
+from patience import PATIENCE_S
 from stranger import DISCONNECT, Stranger, by_mrid
 
 from ami_dlms import data
@@ -189,7 +190,10 @@ def changed(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Iterator[dict
     ami.config["hes"] |= {"max_sessions": len(meters), "apdu_timeout_s": LIMITS["deadline_s"]}
     try:
         ami.start_hes()
-        with ThreadPoolExecutor(1) as pool, httpx.Client(base_url=ami.hes_url, trust_env=False, timeout=20) as client:
+        with (
+            ThreadPoolExecutor(1) as pool,
+            httpx.Client(base_url=ami.hes_url, trust_env=False, timeout=PATIENCE_S) as client,
+        ):
             imported(client, [meter.entry() for meter in meters])
             everybody = [by_mrid(meter.entry()) for meter in meters]
             asking = pool.submit(Stranger(ami.hes_url).switch, DISCONNECT, everybody)

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from asked_meters import START, Simulator, running
 from harness import System
+from patience import PATIENCE_S
 
 from ami_cis.__main__ import main
 
@@ -124,6 +125,7 @@ def test_a_control_for_later_is_done_at_its_time(
         json={"to": at.isoformat()},
         headers={"Authorization": f"Bearer {token}"},
         trust_env=False,
+        timeout=PATIENCE_S,
     )
     assert moved.status_code == 200, moved.text
     assert whole.hes.wait_for("meter_done", meter=name)["ok"]

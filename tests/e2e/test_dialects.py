@@ -15,6 +15,7 @@ from asked_meters import IMPORT, QUARTERS, START, STATE, Simulator
 from free_ports import free_port
 from harness import Receiver, System, system
 from lxml import etree
+from patience import PATIENCE_S
 
 ABSTRACT, MESSAGE = "http://iec.ch/TC57/2011/abstract", "http://iec.ch/TC57/2011/schema/message"
 C4E = "http://iec.ch/TC57/CIM-c4e#"
@@ -54,7 +55,9 @@ def header(verb: str, noun: str, source: str, more: str = "") -> str:
 
 def post(whole: System, body: str) -> etree._Element:
     headers = {"Content-Type": "text/xml"}
-    answer = httpx.post(f"{whole.hes_url}/cim", content=SOAP.format(body), headers=headers, trust_env=False, timeout=30)
+    answer = httpx.post(
+        f"{whole.hes_url}/cim", content=SOAP.format(body), headers=headers, trust_env=False, timeout=PATIENCE_S
+    )
     assert answer.status_code == 200, answer.text
     return etree.fromstring(answer.content)[0][0]
 

@@ -9,11 +9,12 @@ from typing import Any
 import httpx
 import pytest
 from harness import Process, System, system, until
+from patience import PATIENCE_S
 from test_store_faults import full, locked
 
 
 def health(ami: System, role: str) -> tuple[int, dict[str, Any]]:
-    answer = httpx.get(f"http://127.0.0.1:{ami.config[role]['port']}/healthz", timeout=5.0, trust_env=False)
+    answer = httpx.get(f"http://127.0.0.1:{ami.config[role]['port']}/healthz", timeout=PATIENCE_S, trust_env=False)
     return answer.status_code, answer.json()
 
 

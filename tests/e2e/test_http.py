@@ -11,10 +11,10 @@ import httpx
 import pytest
 from harness import System, system
 from hostile import controls, exchange, soap
+from patience import PATIENCE_S
 
 from ami_process.open_files import allow_open_files
 
-PATIENCE_S = 60.0
 SILENT = 1_100
 allow_open_files(2 * SILENT)
 """More than all connections that a HES or a CIS keeps."""
@@ -71,7 +71,7 @@ def test_other_spellings_of_an_address_are_that_address(ami: System, role: str, 
 @pytest.mark.parametrize("role", ["hes", "cis"])
 @pytest.mark.parametrize("octets", [2**32, 10**19])
 def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(ami: System, role: str, octets: int) -> None:
-    with socket.create_connection(address(ami, role), timeout=5.0) as caller:
+    with socket.create_connection(address(ami, role), timeout=PATIENCE_S) as caller:
         caller.sendall(head("/cim", octets))
         answer = caller.recv(65_536)
         while not answer.endswith(b"Envelope>"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 from harness import System
 from lxml import etree
+from patience import PATIENCE_S
 from stranger import DISCONNECT, Stranger
 
 GENERIC = """<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>
@@ -26,7 +27,7 @@ def generic(whole: System, **fields: str) -> httpx.Response:
     body = GENERIC.format(
         **({"verb": "create", "noun": "EndDeviceControls", "message": "g-1", "code": DISCONNECT} | fields)
     )
-    return httpx.post(f"{whole.hes_url}/cim", content=body, headers=SOAP, timeout=20)
+    return httpx.post(f"{whole.hes_url}/cim", content=body, headers=SOAP, timeout=PATIENCE_S)
 
 
 def test_strict_zeep_lists_every_operation(whole: System) -> None:
@@ -55,15 +56,15 @@ def test_generic_endpoint_refuses_what_it_does_not_know(whole: System) -> None:
 def test_unparsable_is_a_soap_fault_with_a_fault_message(whole: System) -> None:
     bomb = b'<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><l>&b;</l>'
     for body in (b"", b"nonsense", bomb, b"<a>" * 5000, GENERIC.replace("Verb", "Berb").encode()):
-        answer = httpx.post(f"{whole.hes_url}/cim", content=body, headers=SOAP, timeout=20)
+        answer = httpx.post(f"{whole.hes_url}/cim", content=body, headers=SOAP, timeout=PATIENCE_S)
         assert answer.status_code == 500, body[:40]
         assert texts(answer.content, "faultcode")
         assert texts(answer.content, "Result") == ["FAILED"]
         assert texts(answer.content, "reason")[0]
-    assert httpx.get(f"{whole.hes_url}/healthz").status_code == 200
+    assert httpx.get(f"{whole.hes_url}/healthz", timeout=PATIENCE_S).status_code == 200
 
 
 def test_too_large_a_body_is_refused_while_it_is_read(whole: System) -> None:
-    answer = httpx.post(f"{whole.hes_url}/cim", content=b" " * 20_000_000, headers=SOAP, timeout=20)
+    answer = httpx.post(f"{whole.hes_url}/cim", content=b" " * 20_000_000, headers=SOAP, timeout=PATIENCE_S)
     assert answer.status_code in (413, 500)
-    assert httpx.get(f"{whole.hes_url}/healthz").status_code == 200
+    assert httpx.get(f"{whole.hes_url}/healthz", timeout=PATIENCE_S).status_code == 200

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from free_ports import free_port
 from harness import System
+from patience import PATIENCE_S
 
 START = datetime(2026, 1, 15, tzinfo=UTC)
 STEP = timedelta(minutes=15)
@@ -23,7 +24,7 @@ class Hand:
     """Moves the clock of one process."""
 
     def __init__(self, url: str, tokens: Path) -> None:
-        self._client = httpx.Client(base_url=url, trust_env=False)
+        self._client = httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S)
         self._client.headers["Authorization"] = f"Bearer {tokens.read_text().strip()}"
 
     def move_to(self, moment: datetime) -> None:
@@ -119,6 +120,9 @@ def test_nobody_moves_a_clock_without_its_token(stepped: System) -> None:
     for section, other in (("hes", "meter_sim"), ("meter_sim", "hes")):
         url = f"http://127.0.0.1:{stepped.config[section]['port']}/api/v1/clock"
         for headers in ({}, {"Authorization": f"Bearer {tokens[other]}"}):
-            assert httpx.post(url, json={"advance_s": 1}, headers=headers, trust_env=False).status_code == 401
+            assert (
+                httpx.post(url, json={"advance_s": 1}, headers=headers, trust_env=False, timeout=PATIENCE_S).status_code
+                == 401
+            )
     printed = " ".join(str(process.events) for process in stepped.processes)
     assert not any(token in printed for token in tokens.values())

@@ -17,7 +17,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from harness import PATIENCE_S, ROOT, System, configuration, until
+from harness import ROOT, System, configuration, until
+from patience import PATIENCE_S
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
 
 PIPE_OCTETS = 4_096
@@ -45,7 +46,7 @@ def unheard(how: str, module: str, *arguments: str) -> Iterator[tuple[subprocess
 
 def healthy(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/healthz", timeout=2) as answer:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=PATIENCE_S) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -53,7 +54,7 @@ def healthy(url: str) -> bool:
 
 def listens(address: str) -> bool:
     host, port = address.split(":")
-    with suppress(OSError), socket.create_connection((host, int(port)), timeout=2):
+    with suppress(OSError), socket.create_connection((host, int(port)), timeout=PATIENCE_S):
         return True
     return False
 
@@ -63,7 +64,7 @@ def provoke(url: str) -> None:
     for _ in range(ENOUGH):
         garbage = urllib.request.Request(f"{url}/cim", b"garbage", {"Content-Type": "text/xml"})
         with suppress(urllib.error.HTTPError):
-            urllib.request.urlopen(garbage, timeout=5)
+            urllib.request.urlopen(garbage, timeout=PATIENCE_S)
 
 
 @pytest.mark.needs("linux")

@@ -35,6 +35,7 @@ from asked_meters import (
 from free_ports import free_port
 from harness import Receiver, System, system
 from lxml import etree
+from patience import PATIENCE_S
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
 
 from ami_mapping.reading_types import ReadingType
@@ -71,7 +72,7 @@ def simulator(whole: System) -> Iterator[Simulator]:
 def post(whole: System, request: str, *, late: str = "", message_id: str = "") -> etree._Element:
     body = ENVELOPE.format(request=request, late=late, message_id=message_id or str(uuid.uuid4()))
     answer = httpx.post(
-        f"{whole.hes_url}/cim", content=body, headers={"Content-Type": "text/xml"}, trust_env=False, timeout=30
+        f"{whole.hes_url}/cim", content=body, headers={"Content-Type": "text/xml"}, trust_env=False, timeout=PATIENCE_S
     )
     assert answer.status_code == 200, answer.text
     return etree.fromstring(answer.content)
@@ -345,7 +346,7 @@ def test_a_late_answer_has_its_payload_too(whole: System) -> None:
 
 def test_reads_before_and_after_a_disconnect_and_a_connect(moved: System) -> None:
     meter, stranger, simulator = moved.config["meters"][0], Stranger(moved.hes_url), Simulator(moved)
-    hes = httpx.Client(base_url=moved.hes_url, trust_env=False)
+    hes = httpx.Client(base_url=moved.hes_url, trust_env=False, timeout=PATIENCE_S)
     hes.headers["Authorization"] = f"Bearer {(moved.directory / 'hes.tokens').read_text().strip()}"
 
     def read(moment: datetime) -> dict[str, Decimal]:

@@ -19,6 +19,7 @@ from asked_meters import QUARTERS, Simulator
 from free_ports import free_port
 from harness import Receiver, System, system
 from lxml import etree
+from patience import PATIENCE_S
 
 START = datetime(2026, 3, 28, 12, tzinfo=UTC)
 FIRST_DUE, SECOND_DUE = datetime(2026, 3, 28, 23, 30, tzinfo=UTC), datetime(2026, 3, 29, 22, 30, tzinfo=UTC)
@@ -86,7 +87,7 @@ class Clocks:
 def _api(whole: System, section: str) -> httpx.Client:
     token = (whole.directory / f"{section}.tokens").read_text().strip()
     url = f"http://127.0.0.1:{whole.config[section]['port']}/api/v1"
-    return httpx.Client(base_url=url, trust_env=False, headers={"Authorization": f"Bearer {token}"})
+    return httpx.Client(base_url=url, trust_env=False, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S)
 
 
 @pytest.fixture
@@ -148,7 +149,9 @@ def test_two_days_one_of_23_hours_and_a_meter_that_was_silent_on_the_first(
     assert whole.hes is not None
     first, second, silent = whole.config["meters"]
     order = ORDER.format(reading_type=QUARTERS)
-    answer = httpx.post(f"{whole.hes_url}/cim", content=order, headers={"Content-Type": "text/xml"}, trust_env=False)
+    answer = httpx.post(
+        f"{whole.hes_url}/cim", content=order, headers={"Content-Type": "text/xml"}, trust_env=False, timeout=PATIENCE_S
+    )
     assert found(etree.fromstring(answer.content), "Result") == ["OK"], answer.text
     (ordered,) = clocks.hes.get("/schedules").json()["schedules"]
     assert (ordered["name"], datetime.fromisoformat(ordered["next_due_at"])) == ("daily", FIRST_DUE)

@@ -20,6 +20,7 @@ import pytest
 from free_ports import free_port
 from harness import Receiver, System, system
 from lxml import etree
+from patience import PATIENCE_S
 from second_noun_tree import ADDED, GENERATED, ROWS, added, build, changed, lines
 
 ENERGY, NOT_THERE = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0", "0.0.0.1.1.1.12.0.0.0.0.0.0.0.128.3.72.0"
@@ -61,7 +62,7 @@ def ask(whole: System, *mrids: str, reading_type: str = ENERGY, message_id: str 
         content=body,
         headers={"Content-Type": "text/xml"},
         trust_env=False,
-        timeout=30,
+        timeout=PATIENCE_S,
     )
     assert answer.status_code == 200, answer.text
     return etree.fromstring(answer.content)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from free_ports import free_port
 from harness import Process, System, system, until
+from patience import PATIENCE_S
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
 
 
@@ -64,7 +65,7 @@ class Asked(threading.Thread):
 
 def health(ami: System) -> tuple[int, dict[str, Any]]:
     try:
-        with urllib.request.urlopen(f"{ami.hes_url}/healthz", timeout=20) as answer:
+        with urllib.request.urlopen(f"{ami.hes_url}/healthz", timeout=PATIENCE_S) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as refusal:
         return refusal.code, json.load(refusal)

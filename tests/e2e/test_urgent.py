@@ -12,6 +12,7 @@ import pytest
 from free_ports import free_port
 from harness import Process, Receiver, system
 from lxml import etree
+from patience import PATIENCE_S
 from stranger import CONNECT, DISCONNECT, Stranger
 from test_population import ship_and_start, shipment, town
 
@@ -31,7 +32,7 @@ def read_all(hes_url: str, meters: list[dict[str, Any]], reply_address: str) -> 
     devices = "".join(f"<EndDevice><mRID>{one['mrid']}</mRID></EndDevice>" for one in meters)
     body = ENVELOPE.format(reply_address=reply_address, message_id=message_id, devices=devices)
     answer = httpx.post(
-        f"{hes_url}/cim", content=body, headers={"Content-Type": "text/xml"}, trust_env=False, timeout=30
+        f"{hes_url}/cim", content=body, headers={"Content-Type": "text/xml"}, trust_env=False, timeout=PATIENCE_S
     )
     codes = [one.text for one in etree.fromstring(answer.content).iter("{*}code")]
     assert (answer.status_code, codes) == (200, ["0.3"]), answer.text

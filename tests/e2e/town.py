@@ -17,6 +17,7 @@ import numpy
 from asked_meters import Simulator
 from free_ports import free_port
 from harness import Process, System, system, until
+from patience import PATIENCE_S
 
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.population.shipment import Form, Receiver
@@ -144,7 +145,7 @@ class Town:
 
     def _number(self, metric: str) -> float:
         url = f"{self.whole.hes_url}/metrics"
-        text = httpx.get(url, headers=dict(self._hes.headers), trust_env=False).text
+        text = httpx.get(url, headers=dict(self._hes.headers), trust_env=False, timeout=PATIENCE_S).text
         found = re.search(rf"^{metric} (\S+)$", text, re.MULTILINE)
         assert found is not None, text
         return float(found[1])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+from patience import PATIENCE_S
+
 from ami_dlms import apdu
 from ami_dlms.association import ClientConnection, ClientSettings, Get, GetResult, Open, Opened, Release, Released
 from ami_dlms.cosem.descriptors import AttributeDescriptor
@@ -39,7 +41,7 @@ def read_public(port: int, *attributes: AttributeDescriptor) -> list[Data | None
     """Read attributes of a meter through its public association (client 16, no security)."""
     settings = ClientSettings(client_wport=16, server_wport=1, mechanism=Mechanism.LOWEST)
     connection = ClientConnection(settings)
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as sock:
 
         def ask(request: Any) -> Any:
             sock.sendall(connection.send(request))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from patience import PATIENCE_S
 from reported import Reported
 
 from ami_dlms import data
@@ -356,7 +357,7 @@ class Caller:
         while (event := self.connection.next_event()) is None:
             if answer := self.connection.data_to_send():
                 self.writer.write(answer)
-            octets = await asyncio.wait_for(self.reader.read(65536), 5)
+            octets = await asyncio.wait_for(self.reader.read(65536), PATIENCE_S)
             if not octets:
                 return None
             self.connection.receive_data(octets)

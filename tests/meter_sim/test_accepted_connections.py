@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bench import DEVICE_NAME, Bench, Caller, Wire, attribute, public_client
+from patience import PATIENCE_S
 
 from ami_dlms.association import Get, GetResult, Open, Opened
 from ami_meter_sim.lines.listener import TcpListener
@@ -28,7 +29,7 @@ async def test_who_does_not_read_keeps_no_connection_that_we_have_ended(tmp_path
     (one,) = wire.listener._open
     one.transport.write(bytes(MUCH))
     one.hang_up()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await wire.listener._none_open.wait()
     await caller.close()
     await wire.stop()
@@ -52,7 +53,7 @@ async def test_a_fault_of_ours_ends_this_connection_alone(tmp_path: Path, monkey
 
     monkeypatch.setattr(type(one), "take", lambda self, octets: fail() if self is one else self._go_on(octets))
     caller.writer.write(b"one")
-    assert await asyncio.wait_for(caller.reader.read(), 20) == b""
+    assert await asyncio.wait_for(caller.reader.read(), PATIENCE_S) == b""
     assert isinstance(await other.ask(Get(attribute(DEVICE_NAME, 2))), GetResult)
     assert faults == ["LookupError()"]
     assert wire.listener._open == there

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from bench import DEVICE_NAME, START, Bench, Caller, attribute, public_client, randomness, setup
 from free_ports import free_port, free_ports
+from patience import PATIENCE_S
 from reported import ignore
 from tools import PREFIX
 
@@ -97,7 +98,7 @@ async def name_over_udp(connection: ClientConnection, host: str, port: int) -> b
         for request in (Open(), Get(attribute(DEVICE_NAME, 2))):
             for one in wrapper.datagrams(connection.send(request)):
                 await loop.sock_sendall(client, one)
-            connection.receive_data(await asyncio.wait_for(loop.sock_recv(client, 65536), 5))
+            connection.receive_data(await asyncio.wait_for(loop.sock_recv(client, 65536), PATIENCE_S))
             event = connection.next_event()
     return bytes(event.value.value)
 
@@ -153,7 +154,7 @@ async def test_what_a_meter_sends_unasked_leaves_from_its_address_of_a_routed_pr
         receiver.setblocking(False)
         line = Datagrams(socket.AF_INET6, ("::", 0))
         line.send(b"push", receiver.getsockname()[:2], own)
-        octets, (host, *_) = await asyncio.wait_for(loop.sock_recvfrom(receiver, 16), 5)
+        octets, (host, *_) = await asyncio.wait_for(loop.sock_recvfrom(receiver, 16), PATIENCE_S)
         assert (octets, host) == (b"push", own)
         line.close()
         door.bind(("::1", 0))

@@ -34,6 +34,7 @@ from bench import (
     setup,
 )
 from devices import described
+from patience import PATIENCE_S
 
 from ami_dlms import data
 from ami_dlms.apdu.notify import DataNotification
@@ -425,7 +426,7 @@ async def received(frames: Sequence[bytes], taken: ReceiveCounter) -> DataNotifi
     for frame in frames:
         assert len(frame) <= 8 + 60
         sending.sendto(frame)
-        pdu = decode_datagram(await asyncio.wait_for(arrived.get(), 5))
+        pdu = decode_datagram(await asyncio.wait_for(arrived.get(), PATIENCE_S))
         assert (pdu.source, pdu.destination) == (1, 1)
         whole = blocks.join(pdu.apdu)
     sending.close()

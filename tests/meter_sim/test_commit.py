@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from bench import IMPORT, Bench, Caller, Wire, attribute, clear_client
+from patience import PATIENCE_S
 
 from ami_dlms.association import Get, Open, Opened
 from ami_meter_sim.commit import Commit
@@ -51,7 +52,7 @@ async def test_one_write_for_the_answers_of_a_turn_and_before_them(wire: Wire) -
     for caller in callers:
         caller.writer.write(caller.connection.send(Get(attribute(IMPORT, 2))))
     for caller in callers:
-        caller.connection.receive_data(await asyncio.wait_for(caller.reader.read(65536), 5))
+        caller.connection.receive_data(await asyncio.wait_for(caller.reader.read(65536), PATIENCE_S))
         assert caller.connection.next_event() is not None
         await caller.close()
     assert answered == [0], "one write, when nothing had left yet"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from bench import CLIENT_TITLE, KEYS, METER_TITLE, RESIDENTIAL, Bench, Wire, gmac, setup
 from devices import described
+from patience import PATIENCE_S
 
 from ami_dlms import apdu, data
 from ami_dlms.apdu.access import CONFIRMED
@@ -37,7 +38,6 @@ INSTALLATION = "0-7:25.9.0"
 ALL = frozenset(range(1, 14))
 TCP, UDP, HDLC = 0, 1, 5
 BOTH = 0x30
-PATIENCE_S = 5.0
 
 
 def model(transport: int, address: tuple[str, int], retries: int = 0, within_s: int = 0, message: int = 0) -> Model:

@@ -26,6 +26,7 @@ from bench import (
     no_room,
     setup,
 )
+from patience import PATIENCE_S
 
 from ami_dlms import data
 from ami_dlms.association import Get, Open, Opened
@@ -81,7 +82,7 @@ async def served(directory: Path, token_file: Path | None = None, model: Model =
     try:
         async with (
             serving_api(settings, 0, wire.fleet, tap) as address,
-            httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as client,
+            httpx.AsyncClient(base_url=f"http://{address}", trust_env=False, timeout=PATIENCE_S) as client,
         ):
             yield Served(wire, client, tap, benches[0])
     finally:
@@ -337,7 +338,7 @@ async def written(lines: AsyncIterator[str], number: int) -> list[str]:
     """So many lines that are not empty."""
     found: list[str] = []
     while len(found) < number:
-        found += [line] if (line := await asyncio.wait_for(anext(lines), 5)) else []
+        found += [line] if (line := await asyncio.wait_for(anext(lines), PATIENCE_S)) else []
     return found
 
 

@@ -33,6 +33,7 @@ from bench import (
     send,
     setup,
 )
+from patience import PATIENCE_S
 
 from ami_dlms import data
 from ami_dlms.association import Action, ActionOutcome, Get, Open, Opened, OpenRefused, PeerFault, Request, Set
@@ -144,8 +145,10 @@ async def frames(caller: Caller, request: Request, number: int) -> list[bytes]:
     caller.writer.write(caller.connection.send(request))
     found = []
     for _ in range(number):
-        header = await asyncio.wait_for(caller.reader.readexactly(HEADER), 5)
-        found.append(header + await asyncio.wait_for(caller.reader.readexactly(int.from_bytes(header[6:], "big")), 5))
+        header = await asyncio.wait_for(caller.reader.readexactly(HEADER), PATIENCE_S)
+        found.append(
+            header + await asyncio.wait_for(caller.reader.readexactly(int.from_bytes(header[6:], "big")), PATIENCE_S)
+        )
     return found
 
 
@@ -381,7 +384,7 @@ async def comes_in_pieces(scene: Scene) -> None:
     caller.writer.write(caller.connection.send(Get(attribute(SWITCH, 2))))
     reads, event = 0, None
     while event is None:
-        caller.connection.receive_data(await asyncio.wait_for(caller.reader.read(65536), 5))
+        caller.connection.receive_data(await asyncio.wait_for(caller.reader.read(65536), PATIENCE_S))
         reads, event = reads + 1, caller.connection.next_event()
     assert reads > 2 and event.value == data.boolean(True)  # type: ignore[union-attr]
 
@@ -438,7 +441,7 @@ async def push(scene: Scene, why: str) -> Mailbox:
     try:
         await send(scene.wire.fleet, one_push(scene.bench.meter, where, why))
         await send(scene.wire.fleet, one_push(scene.bench.meter, where, "the last one"))
-        mailbox.came.put_nowait(await asyncio.wait_for(mailbox.came.get(), 5))
+        mailbox.came.put_nowait(await asyncio.wait_for(mailbox.came.get(), PATIENCE_S))
         while len(scene.wire.events("pushed")) > mailbox.came.qsize():
             await asyncio.sleep(0)
     finally:
@@ -561,7 +564,7 @@ async def test_noise_without_a_header(scene: Scene) -> None:
     scene.wire.fleet.faults.set(misbehaving({"fault": "garbage", "framed": False, "when": ANSWERS}).rules[0][1])
     caller = await scene.opened()
     caller.writer.write(caller.connection.send(Get(attribute(IMPORT, 2))))
-    assert (await asyncio.wait_for(caller.reader.read(8), 5))[:2] != b"\0\1"
+    assert (await asyncio.wait_for(caller.reader.read(8), PATIENCE_S))[:2] != b"\0\1"
 
 
 async def test_a_clock_that_is_stuck_is_not_healed_by_setting_it(scene: Scene) -> None:

@@ -38,6 +38,7 @@ from bench import (
     send,
     setup,
 )
+from patience import PATIENCE_S
 
 from ami_dlms import data
 from ami_dlms.association import (
@@ -196,7 +197,7 @@ async def test_one_connection_too_many_is_closed_and_the_others_live(make: Make)
     wire, _ = await make(most=2)
     one, two = await opened(wire.port, clear_client()), await opened(wire.port, public_client())
     three = await Caller.call(wire.port, clear_client())
-    assert await asyncio.wait_for(three.reader.read(1), 5) == b""
+    assert await asyncio.wait_for(three.reader.read(1), PATIENCE_S) == b""
     await three.close()
     assert (await one.ask(Get(attribute(IMPORT, 2)))).value is not None
     await two.close()
@@ -208,7 +209,7 @@ async def test_silent_connections_do_not_silence_the_meter(make: Make) -> None:
     silent = [await Caller.call(wire.port, clear_client()) for _ in range(4)]
     caller = await opened(wire.port, clear_client())
     assert (await caller.ask(Get(attribute(IMPORT, 2)))).value is not None
-    assert await asyncio.wait_for(silent[0].reader.read(1), 5) == b""
+    assert await asyncio.wait_for(silent[0].reader.read(1), PATIENCE_S) == b""
     for one in (*silent, caller):
         await one.close()
 
@@ -221,7 +222,7 @@ async def test_associations_without_requests_do_not_silence_the_meter(
     idle = [await opened(wire.port, public_client()) for _ in range(4)]
     caller = await opened(wire.port, clear_client())
     assert (await caller.ask(Get(attribute(IMPORT, 2)))).value is not None
-    assert await asyncio.wait_for(idle[0].reader.read(1), 5) == b"", "the one that was heard longest ago"
+    assert await asyncio.wait_for(idle[0].reader.read(1), PATIENCE_S) == b"", "the one that was heard longest ago"
     for one in (*idle, caller):
         await one.close()
 
@@ -232,7 +233,7 @@ async def test_a_request_under_way_does_not_give_way(make: Make) -> None:
     asking = asyncio.create_task(caller.ask(Open()))
     await asyncio.wait({asking}, timeout=0.05)
     more = await Caller.call(wire.port, clear_client())
-    assert await asyncio.wait_for(more.reader.read(1), 5) == b""
+    assert await asyncio.wait_for(more.reader.read(1), PATIENCE_S) == b""
     assert isinstance(await asking, Opened)
     await more.close()
     await caller.close()
@@ -241,7 +242,7 @@ async def test_a_request_under_way_does_not_give_way(make: Make) -> None:
 async def test_a_silent_connection_is_closed(make: Make) -> None:
     wire, _ = await make(idle_timeout_s=0.05)
     caller = await Caller.call(wire.port, clear_client())
-    assert await asyncio.wait_for(caller.reader.read(1), 5) == b""
+    assert await asyncio.wait_for(caller.reader.read(1), PATIENCE_S) == b""
     await caller.close()
 
 
@@ -251,7 +252,7 @@ async def test_garbage_harms_nobody(make: Make, octets: bytes) -> None:
     hostile = await Caller.call(wire.port, clear_client())
     hostile.writer.write(octets)
     with suppress(ConnectionResetError):  # what the meter did not read any more comes back as a reset
-        await asyncio.wait_for(hostile.reader.read(), 5)
+        await asyncio.wait_for(hostile.reader.read(), PATIENCE_S)
     hostile.writer.transport.abort()
     caller = await opened(wire.port, clear_client())
     assert (await caller.ask(Get(attribute(IMPORT, 2)))).value is not None
@@ -314,7 +315,7 @@ async def test_a_meter_dials_in_again_and_again(tmp_path: Path) -> None:
     task = asyncio.create_task(dial(Service(wire.fleet), bench.meter, Called(*address), BackOff(0.01, 0.02)))
     try:
         for number in range(3):
-            caller = Caller(gmac_client(1 + 100 * number), *await asyncio.wait_for(calls.get(), 5))
+            caller = Caller(gmac_client(1 + 100 * number), *await asyncio.wait_for(calls.get(), PATIENCE_S))
             assert isinstance(await caller.ask(Open()), Opened)
             assert (await caller.ask(DISCONNECT if number == 0 else CONNECT)).result is ActionResult.SUCCESS
             await caller.close()
@@ -333,7 +334,7 @@ async def test_a_meter_that_can_not_dial_tries_again(tmp_path: Path) -> None:
     tried = asyncio.Event()
     wire.watch = lambda event: tried.set() if len(wire.events("dial_failed")) == 3 else None
     task = asyncio.create_task(dial(Service(wire.fleet), bench.meter, Called(host, port), BackOff(0.001, 0.002)))
-    await asyncio.wait_for(tried.wait(), 5)
+    await asyncio.wait_for(tried.wait(), PATIENCE_S)
     task.cancel()
 
 
@@ -384,7 +385,7 @@ async def test_a_switching_is_pushed_over_udp(tmp_path: Path, protected: bool) -
         caller = await opened(wire.port, gmac_client(1))
         for state, request in ((0, DISCONNECT), (1, CONNECT)):
             await caller.ask(request)
-            notification, _ = pushed(await asyncio.wait_for(mailbox.came.get(), 5), protected)
+            notification, _ = pushed(await asyncio.wait_for(mailbox.came.get(), PATIENCE_S), protected)
             clock, device, control_state = notification.body.value
             assert CosemDateTime.decode(clock.value).to_datetime() == START
             assert (device.value, control_state) == (b"1001", data.enum(state))
@@ -413,7 +414,7 @@ async def test_pushes_by_time_over_tcp(tmp_path: Path) -> None:
     for _ in range(3):
         bench.later(minutes=15)
         wire.fleet.advance(meter)
-        frame = await asyncio.wait_for(calls.get(), 5)
+        frame = await asyncio.wait_for(calls.get(), PATIENCE_S)
         pushed(frame, True)
         counters.append(int.from_bytes(frame[8 + 12 : 8 + 16], "big"))
     task.cancel()
@@ -430,7 +431,9 @@ async def test_a_push_that_nobody_takes_is_told_and_dropped(tmp_path: Path) -> N
     wire = Wire(meter)
     failed = asyncio.Event()
     wire.watch = lambda event: failed.set() if isinstance(event, PushFailed) else None
-    sender = await asyncio.wait_for(send(wire.fleet, one_push(meter, PushEndpoint("tcp", host, port), SWITCHED)), 5)
+    sender = await asyncio.wait_for(
+        send(wire.fleet, one_push(meter, PushEndpoint("tcp", host, port), SWITCHED)), PATIENCE_S
+    )
     assert failed.is_set() and (sender.sent, sender.failed) == (0, 1)
 
 

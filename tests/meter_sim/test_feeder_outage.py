@@ -16,6 +16,7 @@ import pytest
 import sizes
 from bench import START
 from free_ports import free_port
+from patience import PATIENCE_S
 from reported import Reported
 from served import load, table
 
@@ -77,7 +78,7 @@ class Receiver:
         return sum(map(len, self.came.values()))
 
 
-@pytest.mark.timeout(900 if sizes.chosen == "acceptance" else 100)
+@pytest.mark.timeout(1_800)
 async def test_last_gasps_come_with_the_loss_and_the_spread_that_the_scenario_says(tmp_path: Path) -> None:
     clock = SteppedClock(START)
     receiver = Receiver(clock)
@@ -105,7 +106,7 @@ async def test_last_gasps_come_with_the_loss_and_the_spread_that_the_scenario_sa
             while clock.now() < START + timedelta(seconds=track.spread_s):
                 await clock.advance_to(clock.now() + STEP)
                 due = sum(moment <= (clock.now() - START).total_seconds() for moment in heard)
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE_S):
                     while receiver.count < due:
                         await asyncio.sleep(0)
             assert len(await control.select(Selection(powered=False), most=FEEDER + OTHERS)) == FEEDER

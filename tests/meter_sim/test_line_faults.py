@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from bench import IMPORT, PROFILE, Bench, Caller, Wire, attribute, clear_client, misbehaving, setup
+from patience import PATIENCE_S
 
 from ami_dlms.association import Get, Open, Opened
 from ami_dlms.framing.hdlc_address import HdlcAddress
@@ -62,7 +63,7 @@ async def test_the_link_repairs_a_frame_that_the_line_has_dropped(wire: Wire) ->
     assert await octets_of(caller) == b""
     caller.writer.write(framing.timeout())
     while (event := caller.connection.next_event()) is None:
-        caller.connection.receive_data(await asyncio.wait_for(caller.reader.read(65536), 5))
+        caller.connection.receive_data(await asyncio.wait_for(caller.reader.read(65536), PATIENCE_S))
         caller.writer.write(caller.connection.data_to_send())
     assert event.value is not None  # type: ignore[union-attr]
     assert wire.fleet.faults.counts["drop"] == 1
@@ -134,7 +135,7 @@ async def test_datagrams_are_lost_and_come_twice(wire: Wire, fault: str, answers
         await loop.sock_sendall(line, clear_client().send(Open()))
         while not wire.events("fault_happened"):
             await asyncio.sleep(0)
-        came = [await asyncio.wait_for(loop.sock_recv(line, 65536), 5) for _ in range(answers)]
+        came = [await asyncio.wait_for(loop.sock_recv(line, 65536), PATIENCE_S) for _ in range(answers)]
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(loop.sock_recv(line, 65536), SHORT_S)
     assert len(set(came)) == min(answers, 1)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from bench import START, attribute
 from free_ports import free_port
+from patience import PATIENCE_S
 from reported import Reported
 from served import load, table
 from test_population_associations import shipped
@@ -86,7 +87,7 @@ class Town:
     async def come(self, count: int, step_s: float = 1.0) -> list[Came]:
         """The next pushes, deciphered; the clock goes on in such steps until they are there."""
         found: list[Came] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while len(found) < count:
                 found += self._arrived()
                 if len(found) < count:

@@ -28,6 +28,7 @@ from bench import (
 )
 from devices import described
 from free_ports import free_port
+from patience import PATIENCE_S
 from served import COUNT, FIRST, Served, load, table
 
 from ami_dlms import data
@@ -396,7 +397,9 @@ async def test_a_population_over_udp_answers_from_the_address_that_was_asked(tmp
             client.connect((host, port))
             connection = public_client()
             client.send(connection.send(Open()))
-            connection.receive_data(await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 65536), 5))
+            connection.receive_data(
+                await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 65536), PATIENCE_S)
+            )
             assert isinstance(connection.next_event(), Opened)
 
 
@@ -422,7 +425,9 @@ async def test_a_push_leaves_from_the_meter_s_own_address(tmp_path: Path) -> Non
             more = Model((*model.objects.values(), pushing), model.associations, model.load)
             one.running.fleet.populations[0] = replace(population, model=more)
             one.running.fleet.live(4321)
-            octets, (sender, _) = await asyncio.wait_for(asyncio.get_running_loop().sock_recvfrom(receiver, 65536), 5)
+            octets, (sender, _) = await asyncio.wait_for(
+                asyncio.get_running_loop().sock_recvfrom(receiver, 65536), PATIENCE_S
+            )
             assert sender == prepare(one.settings.populations)[0].plan.place(4321)[0]
             assert octets[:2] == b"\0\1"
 
@@ -446,7 +451,7 @@ async def test_a_population_dials_in_from_its_own_addresses_and_is_served_there(
         assert one.running.listening == []
         places = {prepared.plan.place(index)[0]: index for index in range(5)}
         for _ in range(5):
-            reader, writer = await asyncio.wait_for(calls.get(), 5)
+            reader, writer = await asyncio.wait_for(calls.get(), PATIENCE_S)
             index = places.pop(writer.get_extra_info("peername")[0])
             caller = Caller(client(one.settings, index), reader, writer)
             assert isinstance(await caller.ask(Open()), Opened)

@@ -23,6 +23,7 @@ from bench import (
     pushing_to,
     setup,
 )
+from patience import PATIENCE_S
 
 from ami_dlms.association import Get, Open, Opened
 from ami_dlms.obis import Obis
@@ -109,7 +110,7 @@ async def test_nobody_is_answered_and_old_connections_are_gone(tmp_path: Path) -
         bench.meter.get_power_back(bench.at)
         caller.writer.write(b"\0")
         with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(caller.reader.read(1), 5)
+            await asyncio.wait_for(caller.reader.read(1), PATIENCE_S)
         caller.writer.transport.abort()
         again = await Caller.call(wire.port, clear_client())
         assert isinstance(await again.ask(Open()), Opened)
@@ -167,6 +168,6 @@ async def test_what_is_still_to_come_ends_with_the_process(tmp_path: Path) -> No
 
 async def until(holds: Any) -> None:
     """Until it holds, for five seconds at most."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not holds():
             await asyncio.sleep(0)

@@ -29,6 +29,7 @@ from bench import (
     public_client,
 )
 from free_ports import free_port
+from patience import PATIENCE_S
 from reported import Reported
 
 from ami_dlms import data
@@ -141,7 +142,7 @@ def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path: Path) -> None:
 
 def test_a_configuration_that_can_not_be_used(tmp_path: Path) -> None:
     with process(write(tmp_path, suite=5)) as running:
-        out, err = running.communicate(timeout=40)
+        out, err = running.communicate(timeout=PATIENCE_S)
         assert running.returncode == 2
     assert out == "" and "suite" in err and "Traceback" not in err
 
@@ -193,12 +194,12 @@ async def test_stopping_ends_open_connections(tmp_path: Path) -> None:
             ready.set()
 
     task = asyncio.create_task(run(settings, meters[:2], Environment(emit=emit, now=lambda: START), stop))
-    await asyncio.wait_for(ready.wait(), 5)
+    await asyncio.wait_for(ready.wait(), PATIENCE_S)
     caller = await Caller.call(int(reported.events[0]["listen"][0].rsplit(":", 1)[1]), clear_client())
     assert isinstance(await caller.ask(Open()), Opened)
     stop.set()
-    assert await asyncio.wait_for(task, 5) == 0
-    assert await asyncio.wait_for(caller.reader.read(1), 5) == b""
+    assert await asyncio.wait_for(task, PATIENCE_S) == 0
+    assert await asyncio.wait_for(caller.reader.read(1), PATIENCE_S) == b""
     await caller.close()
 
 
@@ -210,7 +211,7 @@ async def test_a_task_that_fails_ends_the_process_and_keeps_the_state(tmp_path: 
         raise ArithmeticError("a fault of ours")
 
     running.tasks.append(asyncio.create_task(fail()))
-    await asyncio.wait_for(running.last_until(asyncio.Event()), 5)
+    await asyncio.wait_for(running.last_until(asyncio.Event()), PATIENCE_S)
     with pytest.raises(ArithmeticError):
         await running.stop()
     assert kept_in(settings.meter_sim.state) == {"M1001"}

@@ -31,6 +31,7 @@ from bench import (
 )
 from devices import described
 from free_ports import free_port
+from patience import PATIENCE_S
 from reported import Reported
 
 from ami_dlms import data
@@ -145,7 +146,7 @@ async def test_an_attempt_that_fails_is_made_again_with_new_octets() -> None:
 
         where = PushEndpoint("tcp", *door.getsockname())
         push = Push(meter="M1", frames=frames, destination=where, why="alarm", retry_at=lambda attempt, at: at)
-        sender = await asyncio.wait_for(send(fleet, push), 10)
+        sender = await asyncio.wait_for(send(fleet, push), PATIENCE_S)
         assert (sender.sent, sender.failed) == (1, 2)
         with door.accept()[0] as connection:
             assert connection.recv(10) == bytes((3,)), "a counter is used once"
@@ -154,7 +155,7 @@ async def test_an_attempt_that_fails_is_made_again_with_new_octets() -> None:
 async def test_attempts_end() -> None:
     fleet, reported = a_fleet()
     push = gasp(1, PushEndpoint("tcp", "127.0.0.1", free_port()), retry_at=lambda n, at: at if n <= 3 else None)
-    sender = await asyncio.wait_for(send(fleet, push), 10)
+    sender = await asyncio.wait_for(send(fleet, push), PATIENCE_S)
     assert (sender.sent, sender.failed, sender.waiting) == (0, 4, 0)
     assert len(reported.seen("push_failed")) == 4 and "Connect call failed" in reported.seen("push_failed")[0]["reason"]
 
@@ -178,7 +179,9 @@ async def test_a_push_waits_for_the_clock_of_the_process() -> None:
 async def test_a_name_is_looked_up() -> None:
     fleet, _ = a_fleet()
     with mailbox() as receiver:
-        sender = await asyncio.wait_for(send(fleet, gasp(7, PushEndpoint("udp", "localhost", to(receiver).port))), 10)
+        sender = await asyncio.wait_for(
+            send(fleet, gasp(7, PushEndpoint("udp", "localhost", to(receiver).port))), PATIENCE_S
+        )
         assert sender.sent == 1 and received(receiver) == [((7).to_bytes(4, "big"), "127.0.0.1")]
 
 
@@ -189,7 +192,7 @@ async def test_nothing_is_pushed_when_its_counter_is_not_on_disk() -> None:
     fleet, reported = a_fleet()
     fleet.commit = Commit(fail)
     with mailbox() as receiver:
-        sender = await asyncio.wait_for(send(fleet, gasp(1, to(receiver))), 5)
+        sender = await asyncio.wait_for(send(fleet, gasp(1, to(receiver))), PATIENCE_S)
         assert received(receiver) == []
     assert (sender.sent, sender.failed) == (0, 1)
     assert "No space left" in reported.seen("push_failed")[0]["reason"]
@@ -230,7 +233,7 @@ def pushing(wire: Wire, meter: Any) -> Iterator[PushSender]:
 
 async def arrival(receiver: socket.socket) -> Any:
     """The next push, deciphered with the meter's keys."""
-    octets = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(receiver, 65536), 5)
+    octets = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(receiver, 65536), PATIENCE_S)
     counter = ReceiveCounter(0)
     pdu = decode_datagram(octets)
     notification, title = unprotect_notification(pdu.apdu, lambda one: (KEYS, counter) if one == METER_TITLE else None)
@@ -281,7 +284,7 @@ async def test_event_notifications_where_the_model_asks_for_them(tmp_path: Path)
         counter = ReceiveCounter(0)
         with pushing(wire, meter):
             for _ in range(2):
-                octets = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(receiver, 65536), 5)
+                octets = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(receiver, 65536), PATIENCE_S)
                 notification, title = unprotect_unsolicited(
                     decode_datagram(octets).apdu, lambda one: (KEYS, counter) if one == METER_TITLE else None
                 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from bench import RESIDENTIAL, START, randomness
+from patience import PATIENCE_S
 from reported import Reported
 
 from ami_meter_sim.control import FleetControl, Selection
@@ -68,7 +69,7 @@ async def test_an_outage_of_a_feeder(fleet: Fleet) -> None:
     segment = fleet.store.journal.segments[-1]
     before = len(list(segment.frames(segment.end)))
     control.power([one.name for one in chosen], on=False)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while len(await control.select(Selection(powered=False), most=COUNT)) < 100:
             await asyncio.sleep(0)
     await control.end()

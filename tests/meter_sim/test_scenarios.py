@@ -25,6 +25,7 @@ from bench import (
     pushing_to,
     setup,
 )
+from patience import PATIENCE_S
 
 from ami_dlms import data
 from ami_dlms.association import Action, Get, Open
@@ -356,7 +357,7 @@ class Stage:
         run = await self.runner.start(load(name))
         await self.clock.advance_to(self.clock.now() + timedelta(seconds=1))
         await HEAD_ENDS.get(name, idle)(self)
-        async with asyncio.timeout(50):
+        async with asyncio.timeout(PATIENCE_S):
             while self.runner.status == "running":
                 await self.clock.advance_to(self.clock.now() + timedelta(seconds=10))
         return run
@@ -483,7 +484,7 @@ async def test_what_can_not_be_kept_ends_the_meter_and_the_scenario_goes_on_to_i
         run = await one.runner.start(made)
         with no_room(one.benches[0]):
             await one.clock.advance_to(START + timedelta(seconds=31))
-            await asyncio.wait_for(one.runner.wait(), 5)
+            await asyncio.wait_for(one.runner.wait(), PATIENCE_S)
         assert one.runner.status == "failed"
         assert {place.state for place in run.places} == {"failed"}
         assert {entry.what for entry in run.history if entry.step == 2 and "can't be written" in entry.what}
@@ -536,7 +537,7 @@ async def test_a_feeder_outage_loses_a_third_of_its_last_gasps(tmp_path: Path) -
     async with stage(tmp_path) as one:
         await one.play("feeder-outage")
         lost = one.wire.fleet.faults.counts["last-gasp-lost"]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while len(one.mailbox) < 2 * METERS - lost:
                 await asyncio.sleep(0)
         assert 0 < lost < METERS and len(one.mailbox) == 2 * METERS - lost, "and the pushes of the return"
@@ -564,7 +565,7 @@ async def test_a_lost_cell_is_silent_for_a_share_and_then_well(tmp_path: Path) -
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(caller.reader.read(1), 0.2)
         caller.writer.transport.abort()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while one.runner.status == "running":
                 await one.clock.advance_to(one.clock.now() + timedelta(seconds=60))
         assert (await one.sees(lost[0])).value is not None

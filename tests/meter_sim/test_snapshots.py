@@ -26,6 +26,7 @@ from bench import (
     no_room,
     setup,
 )
+from patience import PATIENCE_S
 from typer.testing import CliRunner
 
 from ami_dlms import data
@@ -247,7 +248,7 @@ async def served(place: Place) -> AsyncIterator[httpx.AsyncClient]:
     tap = Tap(place.wire.fleet.environment.emit)
     async with (
         serving_api(MeterSimSettings(), 0, place.wire.fleet, tap) as address,
-        httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as client,
+        httpx.AsyncClient(base_url=f"http://{address}", trust_env=False, timeout=PATIENCE_S) as client,
     ):
         yield client
 

@@ -23,6 +23,7 @@ from bench import (
     public_client,
     setup,
 )
+from patience import PATIENCE_S
 
 from ami_dlms.association import ClientConnection, Get, Open, Opened, Request
 from ami_dlms.errors import DecodeError
@@ -83,7 +84,7 @@ async def test_another_physical_device_is_not_answered(wire: Wire) -> None:
     stranger.writer.write(stranger.connection.send(Open()))
     assert isinstance(await caller.ask(Open()), Opened)
     await wire.stop()
-    assert await asyncio.wait_for(stranger.reader.read(), 5) == b"", "not a single octet"
+    assert await asyncio.wait_for(stranger.reader.read(), PATIENCE_S) == b"", "not a single octet"
     for one in (stranger, caller):
         await one.close()
 
@@ -129,7 +130,7 @@ async def test_a_link_that_is_idle_for_too_long_is_gone(wire: Wire, monkeypatch:
     caller = await Caller.call(wire.port, over_hdlc())
     assert isinstance(await caller.ask(Open()), Opened)
     monkeypatch.setattr(admission, "real_time", lambda: real_time() + 101.0)
-    await asyncio.wait_for(gone.wait(), 5)
+    await asyncio.wait_for(gone.wait(), PATIENCE_S)
     await caller.close()
 
 
@@ -163,7 +164,7 @@ class Datagrams:
         while True:
             for one in wrapper.datagrams(octets):
                 await loop.sock_sendall(self.socket, one)
-            self.connection.receive_data(await asyncio.wait_for(loop.sock_recv(self.socket, 65536), 5))
+            self.connection.receive_data(await asyncio.wait_for(loop.sock_recv(self.socket, 65536), PATIENCE_S))
             event = self.connection.next_event()
             octets = self.connection.data_to_send()
             if event is not None:
@@ -249,7 +250,7 @@ async def test_a_silent_meter_keeps_its_link_and_answers_no_question(tmp_path: P
     caller.writer.write(caller.connection.send(Get(attribute(IMPORT, 2))))
     for _ in range(2):
         caller.writer.write(framing.timeout())
-        caller.connection.receive_data(await asyncio.wait_for(caller.reader.read(4096), 5))
+        caller.connection.receive_data(await asyncio.wait_for(caller.reader.read(4096), PATIENCE_S))
         assert caller.connection.next_event() is None, "the link answers, the meter does not"
     await caller.close()
     await wire.stop()
@@ -262,7 +263,7 @@ async def test_a_meter_without_power_is_silent_and_the_other_on_the_line_is_not(
     dark.writer.write(dark.connection.send(Open()))
     assert isinstance(await lit.ask(Open()), Opened)
     await wire.stop()
-    assert await asyncio.wait_for(dark.reader.read(), 5) == b"", "not a single octet"
+    assert await asyncio.wait_for(dark.reader.read(), PATIENCE_S) == b"", "not a single octet"
     for one in (dark, lit):
         await one.close()
 
@@ -278,7 +279,7 @@ async def test_a_meter_that_is_always_silent_sends_no_frame(tmp_path: Path) -> N
         await asyncio.sleep(0)
     await wire.stop()
     for one in (caller, other):
-        assert await asyncio.wait_for(one.reader.read(), 5) == b""
+        assert await asyncio.wait_for(one.reader.read(), PATIENCE_S) == b""
         await one.close()
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from patience import PATIENCE_S
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -33,7 +34,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     with listening("127.0.0.1", 0, "") as listener:
         async with (
             serving(application, listener),
-            httpx.AsyncClient(base_url=f"http://{address_of(listener)}", trust_env=False, timeout=20) as one,
+            httpx.AsyncClient(base_url=f"http://{address_of(listener)}", trust_env=False, timeout=PATIENCE_S) as one,
         ):
             yield one
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from patience import PATIENCE_S
 from starlette.responses import PlainTextResponse
 
 from ami_process.api import Branch, create_api
@@ -30,7 +31,7 @@ async def api(clock: Clock, token_file: Path | None = None) -> AsyncIterator[htt
     with listening("127.0.0.1", 0, "x.") as listener:
         async with serving(application, listener):
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE_S) as client:
                 yield client
 
 

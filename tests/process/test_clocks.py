@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from patience import PATIENCE_S
 from reported import ignore
 
 from ami_process.clocks import ClockError, RealClock, ScaledClock, SteppedClock
@@ -104,7 +105,7 @@ async def test_who_sleeps_a_fraction_of_the_resolution_is_not_woken_for_ever_at_
 
     waiting = asyncio.create_task(wait())
     await asyncio.sleep(0)
-    await asyncio.wait_for(clock.advance_to(AT + timedelta(seconds=1)), 5)
+    await asyncio.wait_for(clock.advance_to(AT + timedelta(seconds=1)), PATIENCE_S)
     assert waiting.done()
 
 

@@ -10,6 +10,7 @@ from socket import gethostname
 
 import httpx
 import pytest
+from patience import PATIENCE_S
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -43,7 +44,7 @@ async def entrance() -> AsyncIterator[httpx.AsyncClient]:
     with listening("127.0.0.1", 0, "x.") as listener:
         async with serving(Entrance(application, RULES, refuse), listener):
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            async with httpx.AsyncClient(trust_env=False, base_url=url) as client:
+            async with httpx.AsyncClient(trust_env=False, base_url=url, timeout=PATIENCE_S) as client:
                 yield client
 
 
@@ -179,7 +180,7 @@ async def test_no_origin_fits_a_request_without_host(origin: str) -> None:
     async with entrance() as client:
         reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
         writer.write(request)
-        assert b" 403 " in (await asyncio.wait_for(reader.read(), 20.0)).split(b"\r\n")[0]
+        assert b" 403 " in (await asyncio.wait_for(reader.read(), PATIENCE_S)).split(b"\r\n")[0]
         writer.close()
 
 

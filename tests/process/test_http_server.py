@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -20,7 +21,6 @@ from ami_process.http_protocol import FREE_CHUNKS, SMALLEST_CHUNK
 from ami_process.http_server import serving
 from ami_process.sockets import listening
 
-PATIENCE_S = 60.0
 GET = b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from patience import PATIENCE_S
 
 from ami_process.health import Health
 from ami_process.http_server import serving
@@ -116,7 +117,9 @@ async def served(worker: Worker | None = None, body_s: float = 20.0) -> AsyncIte
             address = listener.getsockname()
             async with (
                 serving(endpoint.application(Health({}, role="words")), listener),
-                httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{address[1]}") as client,
+                httpx.AsyncClient(
+                    trust_env=False, base_url=f"http://127.0.0.1:{address[1]}", timeout=PATIENCE_S
+                ) as client,
             ):
                 yield Served(client, address, reported)
 

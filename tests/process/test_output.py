@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 
 from ami_process.output import Output
 
-PATIENCE_S = 60.0
 SMALL = 4_096
 
 
@@ -132,7 +132,7 @@ with events_on_standard_output() as events:
 
 
 def test_events_are_lines_of_json_whoever_says_them() -> None:
-    done = subprocess.run([sys.executable, "-c", EVENTS], capture_output=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", EVENTS], capture_output=True, check=True, timeout=PATIENCE_S)
     ready, odd, log = map(json.loads, done.stdout.splitlines())
     assert list(ready) == ["event", "at", "role", "listen"]
     assert (odd["logger"], odd["level"], odd["message"]) == ("odd", "warning", "\udc80")
@@ -148,5 +148,5 @@ def test_a_process_without_standard_output_says_nothing() -> None:
         "raise SystemExit(len(octets))\n"
     )
     command = f'exec "{sys.executable}" -c "$0" >&-'
-    done = subprocess.run(["/bin/sh", "-c", command, program], check=False, timeout=30, stderr=subprocess.PIPE)
+    done = subprocess.run(["/bin/sh", "-c", command, program], check=False, timeout=PATIENCE_S, stderr=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from meter_bench import AK, EK, PASSWORD, Ami
+from patience import PATIENCE_S
 
 KINDS = ["GMAC", "SPECIFIC", "LLS", "LLS-CIPHERED", "CLEAR", "MD5", "SHA1", "SHA256", "SHA256-CIPHERED"]
 DISCONNECT_CONTROL = "0-0:96.3.10"
@@ -221,6 +222,6 @@ def test_as_a_process(ami: Ami, tmp_path: Path) -> None:
     where = ["--host", "127.0.0.1", "--port", str(ami.fleet.port("GMAC"))]
     command = [sys.executable, "-m", "ami_cli", "meter", "read", "0-0:42.0.0", "2", *where]
     environ = os.environ | {"AMI_METER_COUNTERS": str(tmp_path / "c.json")}
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=30, env=environ)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=environ)
     assert ran.returncode == 0 and "AMI0000000001001" in ran.stdout and ran.stderr == ""
     assert not (tmp_path / "c.json").exists()  # the public client needs no counter

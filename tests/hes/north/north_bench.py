@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from free_ports import free_port
 from lxml import etree
+from patience import PATIENCE_S
 from reported import ignore, into
 
 from ami_cim import envelope, wire
@@ -180,7 +181,7 @@ async def north(
     environment = environment or Environment(emit=ignore if events is None else into(events))
     async with (
         running(settings(directory, meters, **hes), environment, stand_in, make_engine) as listening,
-        httpx.AsyncClient(timeout=20, trust_env=False) as client,
+        httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False) as client,
     ):
         yield North(f"http://{listening[0]}", client, stand_in)
 

@@ -24,6 +24,7 @@ from north_bench import (
     request,
     texts,
 )
+from patience import PATIENCE_S
 from reading_bench import asked, reads
 from set_bench import a_set, get, later
 from set_bench import control as operation
@@ -91,7 +92,7 @@ async def test_acknowledged_sets_that_are_not_as_they_were_kept_are_answered_so_
         )
         async with north(tmp_path, events=events) as hes:
             answers = {}
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 for _ in range(7):
                     octets = await cis.taken.get()
                     answers[texts(octets, "CorrelationID")[0]] = octets
@@ -189,12 +190,12 @@ async def test_an_answer_that_cannot_be_unpacked_is_not_posted_for_ever(tmp_path
         message = asked(1, message_id="r1", async_reply_flag=True, reply_address=cis.url)
         async with north(tmp_path, reads(1, 40), events=events, reply_retry_first_s=3600.0) as hes:
             assert texts(await ask(hes, message), "code") == ["0.3"]
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while not any(one["event"] == "reply_postponed" for one in events):
                     await asyncio.sleep(0.01)
         in_store(store, (CUT, ()))
         async with north(tmp_path, events=events) as hes:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while not any(one["event"] == "reply_dead_letter" for one in events):
                     await asyncio.sleep(0.01)
             assert tell(await ask(hes, message)) == (["FAILED"], ["5.3"])

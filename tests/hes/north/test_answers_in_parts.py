@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from lxml import etree
 from north_bench import DISCONNECT, GENERIC, SCHEMAS, Cis, North, StandIn, control, mrid, north, request
+from patience import PATIENCE_S
 from reading_bench import AT, BOUND, asked, read, reads
 from stored_values import NOW, a_request, a_result, an_answer, some_commands
 
@@ -57,7 +58,7 @@ async def delivered(cis: Cis) -> list[ResponseMessage]:
     """All parts of one answer, as they came."""
     parts: list[ResponseMessage] = []
     while not parts or MORE in codes(parts[-1]):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             parts.append(wire.read_delivery(await cis.taken.get(), SCHEMAS).message)  # type: ignore[arg-type]
     return parts
 
@@ -251,7 +252,7 @@ async def test_a_restart_between_two_parts_goes_on_with_the_next(tmp_path: Path)
             tmp_path, reads(meters, 10), meters=meters, max_answer_octets=BOUND, reply_retry_first_s=60.0
         ) as hes:
             await ask(hes, asked(meters, **late))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while len(cis.requests) < 2:
                     await asyncio.sleep(0.01)
         cis.answers = [(200, b"")]
@@ -269,7 +270,7 @@ async def test_a_dead_letter_in_parts_is_posted_again_to_who_asks_again(tmp_path
         options = {"meters": meters, "events": events, "max_answer_octets": BOUND}
         async with north(tmp_path, reads(meters, 10), **options) as hes:  # type: ignore[arg-type]
             await ask(hes, message)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while not [one for one in events if one["event"] == "reply_dead_letter"]:
                     await asyncio.sleep(0.01)
             first = cis.taken.get_nowait()

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from north_bench import DISCONNECT as CODE
 from north_bench import Cis, StandIn, control, entries, mrid, north, request
+from patience import PATIENCE_S
 from prometheus_client.parser import text_string_to_metric_families
 
 from ami_hes import events
@@ -264,7 +265,7 @@ async def answered(url: str, method: str, headers: dict[str, str]) -> str:
     writer.write(f"{method.upper()} {where.raw_path.decode()} HTTP/1.1\r\n{head}\r\n".encode())
     writer.write_eof()
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             return (await reader.read()).decode()
     finally:
         writer.close()

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from north_bench import North, StandIn, entries, mrid, north
+from patience import PATIENCE_S
 
 from ami_hes.commands import Outcome
 
 KEYS = "/api/v1/campaigns/keys"
 GROUP = "feeder=F12"
-PATIENCE_S = 30.0
 
 
 def registry(meters: int = 6) -> list[dict[str, Any]]:

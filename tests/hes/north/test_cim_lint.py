@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from north_bench import GENERIC, StandIn, texts
+from patience import PATIENCE_S
 from reported import ignore
 from typer.testing import CliRunner
 
@@ -39,7 +40,7 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
 @pytest.mark.parametrize("path", REQUESTS, ids=lambda path: path.stem)
 async def test_the_answer_is_the_one_that_was_said(url: str, path: Path) -> None:
     said = json.loads(CliRunner().invoke(app, ["cim", "lint", "--json", str(path)]).stdout)["answer"]
-    async with httpx.AsyncClient(timeout=20, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False) as client:
         response = await client.post(url + GENERIC, content=path.read_bytes(), headers={"Content-Type": "text/xml"})
     if said["accepted"]:
         assert (response.status_code, texts(response.content, "code")) == (200, [UNKNOWN_METER])

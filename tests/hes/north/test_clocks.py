@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from north_bench import CONNECT, DISCONNECT, StandIn, control, north, request
+from patience import PATIENCE_S
 from reported import ignore
 
 from ami_process.clocks import Clock, ScaledClock, SteppedClock
@@ -29,7 +30,7 @@ async def test_a_meter_has_its_real_seconds_and_no_more(tmp_path: Path, clock: C
         assert (await hes.ask(request(control(DISCONNECT, "M1")))).reply.result == "OK"
         stand_in.open.clear()
         began = real_time()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             (error,) = (await hes.ask(request(control(CONNECT, "M2")))).reply.errors
         assert error.code == "4.1" and "may or may not have switched" in (error.reason or "")
         assert 1.0 <= real_time() - began < 10.0

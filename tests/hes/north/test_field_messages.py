@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from north_bench import CONNECT, DISCONNECT, GENERIC, TYPED, StandIn, control, entries, octets, request, texts
+from patience import PATIENCE_S
 from reported import ignore
 
 from ami_cim import ns, soap
@@ -46,7 +47,7 @@ async def hes(tmp_path: Path) -> AsyncIterator[Hes]:
     meters = StandIn()
     async with (
         running(Settings(hes=values, meters=[meter]), Environment(emit=ignore), meters) as listening,
-        httpx.AsyncClient(timeout=20, trust_env=False) as client,
+        httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False) as client,
     ):
         yield Hes(f"http://{listening[0]}", client, meters)
 

@@ -30,6 +30,7 @@ from north_bench import (
     request,
     texts,
 )
+from patience import PATIENCE_S
 from reported import ignore, into
 
 from ami_cim import wire
@@ -249,7 +250,7 @@ async def test_who_waits_when_we_stop_is_told_and_the_work_is_kept(tmp_path: Pat
     stand_in.open.clear()
     body = octets(request(control(DISCONNECT, "M1")))
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=20))
+        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S))
         async with north(tmp_path, stand_in) as hes:
             asking = asyncio.create_task(
                 client.post(hes.url + TYPED, content=body, headers={"Content-Type": "text/xml"})
@@ -395,7 +396,7 @@ async def begin_and_die(
     stand_in.open.clear()
     async with north(directory, stand_in, environment) as hes:
         assert (await hes.ask(asynchronous(cis, *names, message_id="m1"))).reply.result == "OK"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while stand_in.at_work < len([name for name in names if name != "M9"]):
                 await asyncio.sleep(0)
 

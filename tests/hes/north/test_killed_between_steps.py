@@ -15,6 +15,7 @@ import pytest
 from engines import MAKE, STEPS
 from lxml import etree
 from north_bench import DISCONNECT, GENERIC, SCHEMAS, TYPED, Cis, control, mrid, north, octets, request, texts
+from patience import PATIENCE_S
 from postgresql_server import location, rows
 from reading_bench import BOUND, asked
 from set_bench import control as switched
@@ -99,7 +100,7 @@ async def run_and_kill(
     )
     assert process.stdout is not None
     url = (await process.stdout.readline()).decode().strip()
-    async with httpx.AsyncClient(timeout=50, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False) as client:
         with suppress(httpx.TransportError):  # it dies before it has answered, or behind that
             await client.post(url + path, content=body, headers={"Content-Type": "text/xml; charset=utf-8"})
     assert await process.wait() == -signal.SIGKILL, f"it never came to the step {step!r}"
@@ -131,7 +132,7 @@ async def test_an_asynchronous_request(tmp_path: Path, place: Place, engine: str
         posted = len(cis.requests)
         async with north(tmp_path, make_engine=MAKE[engine], store=location(place)) as hes:
             assert texts((await hes.post(body)).content, "code") == ["0.3"], "the acknowledgement, once more"
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while not left_in(place).taken:
                     await asyncio.sleep(0.01)
             again = {name: attempted for name, _, attempted in hes.meters.told()}
@@ -157,7 +158,7 @@ async def test_an_operation_set_with_a_reply_address(tmp_path: Path, place: Plac
         }
         posted, was_taken = len(cis.requests), rows(place, taken) == [(1,)]
         async with north(tmp_path, make_engine=MAKE[engine], store=location(place)) as hes:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while rows(place, taken) != [(1,)]:
                     await asyncio.sleep(0.01)
             again = {name: attempted for name, _, attempted in hes.meters.told()}
@@ -182,7 +183,7 @@ async def test_an_answer_in_parts(tmp_path: Path, place: Place, engine: str, ste
         async with north(
             tmp_path, make_engine=MAKE[engine], store=location(place), meters=count, max_answer_octets=BOUND
         ) as hes:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while not left_in(place).taken:
                     await asyncio.sleep(0.01)
             assert hes.meters.commands == []

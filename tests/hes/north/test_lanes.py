@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from engines import ENGINES, Opened
 from north_bench import CONNECT, DISCONNECT, SCHEMAS, SWITCHED, StandIn, control, entries, north, request
+from patience import PATIENCE_S
 from reported import into
 from stored_values import a_request
 
@@ -69,7 +70,7 @@ class Bench:
 
     async def at_work(self, *names: str) -> None:
         """Wait until commands for these meters have begun, and no other one."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.meters.commands) < len(names):
                 await asyncio.sleep(0)
         for _ in range(20):
@@ -203,7 +204,7 @@ async def test_what_comes_good_at_the_second_attempt_is_ok(tmp_path: Path, engin
     stand_in = StandIn({"M1": PASSING}, acts=False)
     async with bench(tmp_path, engine, stand_in, retries=Backoff(0.01, 0.02, 3)) as one:
         await one.put("r1", READ, 0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not one.events:
                 await asyncio.sleep(0)
         stand_in.outcomes = {}
@@ -224,7 +225,7 @@ async def test_a_meter_that_rests_leaves_its_place_to_others(tmp_path: Path, eng
     stand_in = StandIn({f"M{number}": PASSING for number in (1, 2, 3)}, acts=False)
     async with bench(tmp_path, engine, stand_in, retries=Backoff(15.0, 15.0, 2)) as one:
         await one.put("r1", READ, 0, 1, 2)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while len(one.events) < 3:
                 await asyncio.sleep(0)
         stand_in.outcomes = {}

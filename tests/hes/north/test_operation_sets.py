@@ -10,6 +10,7 @@ import httpx
 import pytest
 from lxml import etree
 from north_bench import CONNECT, DISCONNECT, GENERIC, SCHEMAS, Cis, StandIn, north, texts
+from patience import PATIENCE_S
 from postgresql_server import rows
 from reading_bench import AT, reads
 from set_bench import C4E, INTEGRITY, SEQUENCE, a_set, config, control, get, later
@@ -82,7 +83,7 @@ async def test_a_set_that_was_interrupted_goes_on_where_it_was(tmp_path: Path) -
     octets = a_set(control(DISCONNECT, "M1"), control(CONNECT, "M2"))
     stand_in = StandIn()
     stand_in.open.clear()
-    async with httpx.AsyncClient(timeout=20, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False) as client:
         async with north(tmp_path, stand_in) as hes:
             posting = client.post(hes.url + GENERIC, content=octets, headers={"Content-Type": "text/xml"})
             posted = asyncio.ensure_future(posting)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from north_bench import DISCONNECT, control, north, octets, request, texts
+from patience import PATIENCE_S
 from postgresql_server import Cluster, location, rows
 
 from ami_hes.store import SCHEMA
@@ -46,6 +47,6 @@ async def test_a_hes_whose_store_was_taken_by_another_ends(tmp_path: Path, postg
             await asyncio.Event().wait()
 
     with pytest.raises(StoreUnusable, match="another head-end system has taken the store"):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await serve()
     assert rows(place, "SELECT count(*) FROM requests") == [(0,)]

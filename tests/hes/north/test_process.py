@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from north_bench import DISCONNECT, TYPED, control, octets, request, texts
+from patience import PATIENCE_S
 
 METER = """
 [[meters]]
@@ -58,7 +59,7 @@ def test_ready_and_stopped(tmp_path: Path, number: signal.Signals) -> None:
         ready = event(process)
         assert (ready["event"], ready["role"]) == ("ready", "hes")
         http, dlms = ready["listen"]
-        assert httpx.get(f"http://{http}/healthz", trust_env=False).json() == {"status": "ok"}
+        assert httpx.get(f"http://{http}/healthz", trust_env=False, timeout=PATIENCE_S).json() == {"status": "ok"}
         host, port = dlms.split(":")
         socket.create_connection((host, int(port))).close()
         process.send_signal(number)
@@ -100,7 +101,7 @@ def test_killed_and_started_again_with_the_deadline_passed(tmp_path: Path) -> No
             content=body,
             headers={"Content-Type": "text/xml"},
             trust_env=False,
-            timeout=20,
+            timeout=PATIENCE_S,
         )
         assert (texts(answer.content, "Result"), texts(answer.content, "code")) == (["FAILED"], ["4.1"])
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hostile_receivers import Receiver, deaf, saying
 from north_bench import DISCONNECT, SCHEMAS, Cis, Clock, North, control, north, request
+from patience import PATIENCE_S
 from reported import into
 
 from ami_cim import wire
@@ -30,7 +31,7 @@ def seen(events: list[Any], name: str) -> list[dict[str, Any]]:
 
 
 async def told(events: list[Any], name: str, count: int = 1) -> list[dict[str, Any]]:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         while len(seen(events, name)) < count:
             await asyncio.sleep(0.005)
     return seen(events, name)
@@ -188,7 +189,7 @@ async def test_names_that_are_looked_up_for_long_do_not_delay_a_living_one(tmp_p
     async with Cis().serving() as cis, north(tmp_path) as hes:
         threads = [loop.run_in_executor(None, busy) for _ in range(64)]
         await ask(hes, cis.url.replace("127.0.0.1", "localhost"), "m1")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await cis.taken.get()
         released.set()
         await asyncio.gather(*threads)

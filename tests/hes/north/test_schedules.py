@@ -14,6 +14,7 @@ import pytest
 from hostile_receivers import Receiver, deaf
 from lxml import etree
 from north_bench import Cis, North, entries, mrid, registry, texts
+from patience import PATIENCE_S
 from reported import into
 from scheduled import (
     DAY,
@@ -376,7 +377,7 @@ async def test_a_clock_that_is_set_just_as_the_rest_begins_is_noticed() -> None:
     resting = asyncio.create_task(collector._rest(DUE))
     await asyncio.sleep(0)
     await clock.advance_to(DUE)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await resting
 
 

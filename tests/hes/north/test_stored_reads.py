@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from north_bench import North, StandIn, entries, mrid, settings
+from patience import PATIENCE_S
 from reported import ignore
 
 from ami_cim.identity import EndDevice, Identified
@@ -48,7 +49,7 @@ class Silent:
 
     async def called(self) -> asyncio.StreamWriter:
         """The next caller."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.callers.get()
 
 
@@ -96,7 +97,7 @@ async def head_end(tmp_path: Path, address: str, **hes: object) -> AsyncIterator
     configured = settings(tmp_path, registry=registry, max_sessions=1, lanes={"read": read}, **hes)
     async with (
         running(configured, Environment(emit=ignore, now=lambda: NEXT_DAY)) as listening,
-        httpx.AsyncClient(timeout=20, trust_env=False) as client,
+        httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False) as client,
     ):
         yield North(f"http://{listening[0]}", client, StandIn())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engines import embedded
 from north_bench import DISCONNECT, SCHEMAS, Cis, StandIn, control, north, registry, request
+from patience import PATIENCE_S
 from reported import ignore
 from stored_values import NOW, a_request, a_result, an_answer, some_commands
 
@@ -57,7 +58,7 @@ async def test_an_answer_that_was_not_handed_on_is_when_its_command_comes_again(
         )
         (reply,) = await engine.replies.take(1)
         assert reply.job.request_id == "r1"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while await engine.commands.pending(Lane.CONTROL):
                 await asyncio.sleep(0)
         assert stand_in.commands == [], "what has its result is not worked again"
@@ -75,7 +76,7 @@ async def test_a_request_whose_rows_cannot_be_read_is_answered_as_what_it_is_and
         async with north(tmp_path, stand_in) as hes:
             for number in (1, 2):
                 await hes.ask(request(control(DISCONNECT, f"M{number}"), message_id=f"r{number}", **asked))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while stand_in.at_work < 2:
                     await asyncio.sleep(0)
         store = sqlite3.connect(tmp_path / "hes.sqlite")

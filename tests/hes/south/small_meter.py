@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE_S
 from reported import as_read
 
 from ami_dlms import apdu, data
@@ -69,7 +70,6 @@ LOGICAL_DEVICE_NAME = Obis.parse("0-0:42.0.0*255")
 INVOCATION_COUNTER = Obis.parse("0-0:43.1.1*255")
 DEVICE_ID = Obis.parse("0-0:96.1.0*255")
 HES_TITLE = bytes.fromhex("414D490000000001")
-PATIENCE_S = 60.0
 MECHANISMS = {
     "none": Mechanism.LOWEST,
     "lls": Mechanism.LOW,

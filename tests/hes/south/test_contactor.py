@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+from patience import PATIENCE_S
 from small_meter import CONNECT, DEVICE_ID, DISCONNECT, DISCONNECT_CONTROL, LOGICAL_DEVICE_NAME, South, eventually
 
 from ami_dlms import data
@@ -455,7 +456,7 @@ async def test_looking_again_ends_in_real_seconds_by_whatever_clock(ami: South, 
     switching = asyncio.create_task(ami.switch())
     await eventually(lambda: meter.actions)
     await meter.close()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         outcome = await switching
     assert not outcome.ok and "could not be read again" in outcome.reason
     assert 0.6 <= real_time() - began < 10.0

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from patience import PATIENCE_S
 from small_meter import DISCONNECT, SmallMeter, South
 
 from ami_dlms.framing.hdlc import Frame, FrameKind, control_of, encode
@@ -74,13 +75,13 @@ async def ends_in_time(ami: South, port: int, **entry: object) -> None:
 
 @pytest.mark.parametrize("flood", HDLC)
 async def test_a_meter_that_sends_frames_without_end(ami: South, flood: str) -> None:
-    async with asyncio.timeout(20), flooding(*HDLC[flood]) as port:
+    async with asyncio.timeout(PATIENCE_S), flooding(*HDLC[flood]) as port:
         await ends_in_time(ami, port, transport="hdlc")
 
 
 @pytest.mark.parametrize("flood", WRAPPER)
 async def test_a_meter_that_sends_without_answering(ami: South, flood: str) -> None:
-    async with asyncio.timeout(20), flooding(b"", WRAPPER[flood]) as port:
+    async with asyncio.timeout(PATIENCE_S), flooding(b"", WRAPPER[flood]) as port:
         await ends_in_time(ami, port)
 
 

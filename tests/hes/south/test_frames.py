@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from free_ports import free_port
-from small_meter import CONNECT, DISCONNECT, LOGICAL_DEVICE_NAME, PATIENCE_S, SmallMeter, South
+from patience import PATIENCE_S
+from small_meter import CONNECT, DISCONNECT, LOGICAL_DEVICE_NAME, SmallMeter, South
 from test_read_meter import read
 from test_simulated_meter import Simulator
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from patience import PATIENCE_S
 
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.registry import Meter
@@ -31,7 +32,7 @@ async def test_who_comes_while_a_meter_changes_hands_waits_no_longer_than_it_may
     leaves.set()  # the first one leaves in the next round, and before the second one is there the third one comes
     third = asyncio.create_task(held(slots, meter, real_time() + 0.01, stays))
     with pytest.raises(MeterFault, match="this meter's turn"):
-        await asyncio.wait_for(asyncio.shield(third), 5.0)
+        await asyncio.wait_for(asyncio.shield(third), PATIENCE_S)
     stays.set()
     await asyncio.gather(first, second)
     assert slots.taken == 0

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import tomli_w
 from free_ports import free_port
-from small_meter import CONNECT, DISCONNECT, PATIENCE_S, SmallMeter, South, eventually
+from patience import PATIENCE_S
+from small_meter import CONNECT, DISCONNECT, SmallMeter, South, eventually
 
 from ami_dlms.security import PrivateKey
 

@@ -39,7 +39,6 @@ class Told:
     meter: Meter
     time: EventTime
     received_at: datetime
-    secured: bool
 
 
 def time_of(said: CosemDateTime | None, received_at: datetime) -> EventTime:
@@ -85,7 +84,6 @@ def made(
     """`native` is what the meter calls it: together with the meter and the second by the meter's clock it is the event."""
     time = told.time
     clock = [("clock", METER if time.by_meter else HEAD_END)] + ([("meterTime", time.said)] if time.said else [])
-    authentic = [] if told.secured else [("authenticity", "not checked")]
     key = f"{mrid_key(told.meter.mrid)} {source} {native} {time.at.astimezone(UTC).isoformat(timespec='seconds')}"
     return StoredDeviceEvent(
         event_id=str(uuid5(NAMESPACE, key)),
@@ -96,8 +94,8 @@ def made(
         created_at=time.at,
         by_meter=time.by_meter,
         received_at=told.received_at,
-        secured=told.secured,
+        secured=True,  # only what the keys of a meter vouch for becomes one (M-154)
         reason=reason,
-        details=json.dumps([*details, *clock, *authentic]),
+        details=json.dumps([*details, *clock]),
         alarm=alarm,
     )

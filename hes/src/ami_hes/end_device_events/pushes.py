@@ -36,16 +36,14 @@ HIGHEST = 2**BITS - 1
 MOST_NUMBER = 0xFFFF
 
 
-def happened_in(
-    notification: Unsolicited, meter: Meter, received_at: datetime, *, secured: bool = True
-) -> Happened | None:
+def happened_in(notification: Unsolicited, meter: Meter, received_at: datetime) -> Happened | None:
     """What of it is to be kept; None for one that says nothing of events."""
     match notification:
         case DataNotification(date_time=sent_at, body=body):
-            told = Told(meter, time_of(sent_at, received_at), received_at, secured)
+            told = Told(meter, time_of(sent_at, received_at), received_at)
             return _pushed(told, body)
         case EventNotificationRequest(time=sent_at, descriptor=descriptor, value=value):
-            told = Told(meter, time_of(sent_at, received_at), received_at, secured)
+            told = Told(meter, time_of(sent_at, received_at), received_at)
             if (descriptor.class_id, descriptor.attribute_id) != (DATA_CLASS, VALUE):
                 return None
             return _attribute(told, descriptor.instance_id, value)
