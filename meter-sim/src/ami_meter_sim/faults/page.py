@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from ami_meter_sim.faults.registry import FAULTS, FaultRow
 from ami_meter_sim.faults.rule import Rule
+from ami_meter_sim.faults.told import ASKED, told
 from ami_meter_sim.faults.when import When
 from ami_process.terminal_text import wrapped
 
@@ -15,7 +16,8 @@ INTRODUCTION = """\
 # Faults
 
 Every fault that a simulated meter can have, what it does, and what a head-end should do about it. How to set them:
-[inject-faults](howto/inject-faults.md). This page is written by `meter-sim faults --write docs/faults.md`.
+[inject-faults](howto/inject-faults.md). Below each fault stands what this head-end then tells the CIS, as a test finds it over real sockets:
+in the Error of its reply, or as an event to a subscriber; three dots stand for what differs from meter to meter. This page is written by `meter-sim faults --write docs/faults.md`.
 
 | fault | the meter | the head-end |
 |---|---|---|
@@ -33,6 +35,7 @@ OF_WHEN = """
 All that is given has to hold.
 
 """
+TOLD_HEADER = "| the head-end was to do | with | it tells the CIS |\n|---|---|---|\n"
 HEADER = "| key | value | default | meaning |\n|---|---|---|---|\n"
 TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
 BOUNDS = (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "to"), ("exclusiveMaximum", "below"))
@@ -65,7 +68,16 @@ def _section(row: FaultRow) -> str:
     if usual:
         text += f" Unless the rule says otherwise: {', '.join(f'`{key} = {_toml(value)}`' for key, value in usual.items())}."
     rows = _rows(fault)
-    return text + "\n" + (f"\n{HEADER}{rows}" if rows else "")
+    return text + "\n" + (f"\n{HEADER}{rows}" if rows else "") + _told(row.name)
+
+
+def _told(fault: str) -> str:
+    rows = (
+        f"| {ASKED[one.asked]} | {', '.join(f'`{key} = {_toml(value)}`' for key, value in one.parameters.items())} | {one.in_words} |\n"
+        for one in told()
+        if one.fault == fault
+    )
+    return f"\n{TOLD_HEADER}{''.join(rows)}"
 
 
 def _rows(model: type[BaseModel]) -> str:

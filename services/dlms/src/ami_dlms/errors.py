@@ -43,6 +43,10 @@ class SecurityError(RemoteError):
     """A message whose protection is missing, wrong, replayed or weaker than agreed."""
 
 
+class ForeignTitleError(SecurityError):
+    """A message of another system title than that of the peer that is known."""
+
+
 class ProtocolError(RemoteError):
     """A well-formed message that has no place here and now."""
 

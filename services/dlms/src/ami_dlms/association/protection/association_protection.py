@@ -52,7 +52,7 @@ from ami_dlms.association.protection.received_protection import (
 )
 from ami_dlms.association.settings import Ciphering, Security
 from ami_dlms.cursor import encode_length
-from ami_dlms.errors import DecodeError, SecurityError
+from ami_dlms.errors import DecodeError, ForeignTitleError, SecurityError
 from ami_dlms.security import (
     AUTHENTICATED,
     BROADCAST,
@@ -178,7 +178,7 @@ class AssociationProtection:
         if title == self.security.system_title:
             raise SecurityError("the peer shows our own system title")
         if known is not None and title != known:
-            raise SecurityError(f"foreign system title {title.hex()}, expected {known.hex()}")
+            raise ForeignTitleError(f"foreign system title {title.hex()}, expected {known.hex()}")
         if title != self.peer_title or self.fast is None:
             self.peer_title = title
             self._choose_fast_ciphering()

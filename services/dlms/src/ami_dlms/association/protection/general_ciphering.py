@@ -16,7 +16,7 @@ from ami_dlms.association.message_keys import KeyForm
 from ami_dlms.association.settings import Security
 from ami_dlms.cursor import encode_length
 from ami_dlms.enums import KekId, KeyId
-from ami_dlms.errors import LocalError, SecurityError
+from ami_dlms.errors import ForeignTitleError, LocalError, SecurityError
 from ami_dlms.frozen import frozen
 from ami_dlms.security import (
     BROADCAST,
@@ -165,7 +165,7 @@ def check_parties(header: CipheringHeader, security: Security) -> None:
         raise SecurityError(f"a message for system title {header.recipient_system_title.hex()}, not for us")
     known = security.peer_system_title
     if known is not None and header.originator_system_title != known:
-        raise SecurityError(f"foreign system title {header.originator_system_title.hex()}, expected {known.hex()}")
+        raise ForeignTitleError(f"foreign system title {header.originator_system_title.hex()}, expected {known.hex()}")
 
 
 def _chosen(header: CipheringHeader, choice: KeyChoice, security: Security) -> tuple[KeyInfo, GlobalKeys]:

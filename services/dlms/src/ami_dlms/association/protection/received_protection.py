@@ -8,7 +8,7 @@ from ami_dlms.association.protection.apdu_protection import CipheringKind
 from ami_dlms.association.protection.general_ciphering import form_of
 from ami_dlms.association.settings import Security
 from ami_dlms.enums import ApduTag
-from ami_dlms.errors import SecurityError
+from ami_dlms.errors import ForeignTitleError, SecurityError
 from ami_dlms.security import AUTHENTICATED, BROADCAST, COMPRESSED, ProtectionFlags
 from ami_dlms.security.suites import SUITE_MASK
 
@@ -40,7 +40,7 @@ def check_title(message: CipheredApdu, peer_title: bytes | None) -> None:
         title = message.system_title or peer_title or b""
     if title != peer_title:
         known = "none is known" if peer_title is None else f"expected {peer_title.hex()}"
-        raise SecurityError(f"foreign system title {title.hex()} in a ciphered APDU, {known}")
+        raise ForeignTitleError(f"foreign system title {title.hex()} in a ciphered APDU, {known}")
 
 
 def check_control(control: int, kind: CipheringKind, security: Security, required: ProtectionFlags) -> None:
