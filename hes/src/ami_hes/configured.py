@@ -14,6 +14,7 @@ from ami_hes.inbox import InboxSettings
 from ami_hes.jobs import Backoff, Group, Groups, LaneLimits, Lanes
 from ami_hes.meters import MetersSettings, Registry
 from ami_hes.nouns import STANDARD, Partner
+from ami_hes.operations import commission
 from ami_hes.partner_files import dialect_of, profile_of
 from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
 from ami_hes.schedules import Subscriber
@@ -21,6 +22,7 @@ from ami_hes.settings import PartnerSettings, Settings
 from ami_mapping.lookup import ReadingTable
 from ami_mapping.partner_codes import PartnerCodes, served_table
 from ami_mapping.partners import PartnerProfile
+from ami_mapping.recipes import PushTarget
 from ami_mapping.tables import TableError
 from ami_process.environment import Environment
 from ami_process.http_connections import HttpLimits
@@ -91,6 +93,13 @@ def http_limits(settings: Settings) -> HttpLimits:
         connections_per_address=hes.http_connections_per_address,
         head_s=hes.http_head_s,
     )
+
+
+def commissioning(settings: Settings) -> commission.Order:
+    """What every meter that is commissioned is to have."""
+    wanted = settings.hes.commissioning
+    targets = tuple(PushTarget(one.setup, one.destination, one.transport) for one in wanted.push)
+    return commission.Order(wanted.clock_within_s, targets)
 
 
 def open_files(settings: Settings) -> int:

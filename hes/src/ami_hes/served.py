@@ -15,7 +15,17 @@ from ami_hes.master_data import DeviceOrders, LinkageOrders, OpenCommands
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.nouns import NounModule, Order, end_device_controls, meter_readings
 from ami_hes.operation_sets import Ask, OperationSets
-from ami_hes.operations import Assignment, Attempt, Operation, change_key, contactor, control, read_meter, retries
+from ami_hes.operations import (
+    Assignment,
+    Attempt,
+    Operation,
+    change_key,
+    commission,
+    contactor,
+    control,
+    read_meter,
+    retries,
+)
 from ami_hes.registry import KeptRegistry
 from ami_hes.schedules import ScheduleBook, ScheduleOrders
 from ami_mapping.faults import explain
@@ -80,6 +90,7 @@ OPERATIONS: dict[str, Operation] = {
     control.NAME: control.OPERATION,
     read_meter.NAME: read_meter.OPERATION,
     change_key.NAME: change_key.OPERATION,
+    commission.NAME: commission.OPERATION,
 }
 
 

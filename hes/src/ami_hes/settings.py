@@ -186,6 +186,46 @@ class PartnerSettings(Section):
         return self
 
 
+_SETUP = re.compile(r"(\d{1,3})-(\d{1,3}):25\.9\.(\d{1,3})")
+
+
+def _push_setup(value: str) -> str:
+    found = _SETUP.fullmatch(value)
+    if found is None or any(int(group) > 255 for group in found.groups()):
+        raise ValueError("expected the logical name of a push setup, as 0-4:25.9.0")
+    return value
+
+
+def _push_destination(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not (host and value.isascii() and value.isprintable() and len(value) <= MOST_DESTINATION):
+        raise ValueError("expected host:port")
+    if not (port.isdecimal() and 0 < int(port) < 0x10000):
+        raise ValueError("expected host:port, with a port from 1 to 65535")
+    return value
+
+
+MOST_DESTINATION = 100
+
+
+class PushSettings(Section):
+    """`[[hes.commissioning.push]]`: where a push setup (class 40) of every meter is to push to."""
+
+    setup: Annotated[str, AfterValidator(_push_setup)]
+    """Its logical name, as `0-4:25.9.0`."""
+    destination: Annotated[str, AfterValidator(_push_destination)]
+    """`host:port` of this head-end, as meters reach it."""
+    transport: Literal["tcp", "udp"] = "tcp"
+
+
+class CommissioningSettings(Section):
+    """`[hes.commissioning]`: what a meter has to show before it is commissioned."""
+
+    clock_within_s: Seconds = Field(default=10.0, description="a clock that is further off is set")
+    push: tuple[PushSettings, ...] = Field(default=(), max_length=16)
+    """Push targets: `[[hes.commissioning.push]]`."""
+
+
 class HesSettings(Section):
     """`[hes]`: where it listens, how long it waits, how much it does at once."""
 
@@ -237,6 +277,8 @@ class HesSettings(Section):
     """What reads and campaigns may have: `[hes.lanes.read]`, `[hes.lanes.campaign]`."""
     groups: tuple[GroupSettings, ...] = ()
     """Limits of groups of meters: `[[hes.groups]]`."""
+    commissioning: CommissioningSettings = CommissioningSettings()
+    """What new meters get: `[hes.commissioning]`."""
     time_zone: str = Field(
         default="UTC",
         description="of IANA, as Europe/Berlin: that of schedules that name none, of times without an offset, and of times that are shown",

@@ -1,6 +1,7 @@
-"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers and readings, requests, jobs, campaigns, schedules, dead letters, subscribers, metrics."""
+"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers and readings, requests, jobs, campaigns, commissioning, schedules, dead letters, subscribers, metrics."""
 
 from ami_hes.api.campaigns import campaign_routes
+from ami_hes.api.commissioning import commissioning_routes
 from ami_hes.api.meters import meter_routes
 from ami_hes.api.metrics import Measured, Metrics, metrics_routes
 from ami_hes.api.on_demand import reading_routes
@@ -16,6 +17,7 @@ __all__ = [
     "Measured",
     "Metrics",
     "campaign_routes",
+    "commissioning_routes",
     "kept_readings_routes",
     "meter_routes",
     "metrics_routes",

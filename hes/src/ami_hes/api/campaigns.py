@@ -47,15 +47,24 @@ class WhichKey(StrEnum):
         return {"encryption": "encryption_key", "authentication": "authentication_key"}.get(self.value, "secret")
 
 
-class KeyRoll(BaseModel):
-    """Keys to be changed: of meters (names or mRIDs) or of a group; `within_hours`: by when each meter has to have an end."""
+class Chosen(BaseModel):
+    """Meters (names or mRIDs) or a group of them; `within_hours`: by when each has to have an end."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    key: WhichKey = WhichKey.ENCRYPTION
     meters: Annotated[tuple[str, ...], Field(max_length=MOST_NAMED)] = ()
     group: Annotated[str | None, AfterValidator(lambda one: one and checked_group(one))] = None
     within_hours: Annotated[float, Field(gt=0, le=60 * 24)] = 7 * 24.0
+
+    @property
+    def within(self) -> timedelta:
+        return timedelta(hours=self.within_hours)
+
+
+class KeyRoll(Chosen):
+    """Keys to be changed."""
+
+    key: WhichKey = WhichKey.ENCRYPTION
 
 
 class Failure(BaseModel):
@@ -147,11 +156,10 @@ class _Campaigns:
 
     async def roll_keys(self, request: Request) -> Response:
         order = await read_body(request, KeyRoll)
-        meters = _meters(order, self._registry)
+        meters = chosen_meters(order, self._registry)
         summary = f"roll {order.key} of {order.group or f'{len(meters)} named'}"
-        within = timedelta(hours=order.within_hours)
         with query.looking():
-            campaign_id = await self._book.order(change_key.NAME, order.key.field, summary, meters, within)
+            campaign_id = await self._book.order(change_key.NAME, order.key.field, summary, meters, order.within)
         return await self._shown(campaign_id)
 
     def moved(self, move: Callable[[str], Awaitable[None]]) -> Callable[[Request], Awaitable[Response]]:
@@ -186,23 +194,23 @@ def _unknown(campaign_id: str) -> ApiRefused:
     return ApiRefused(HTTPStatus.NOT_FOUND, f"there is no campaign {campaign_id[:100]}")
 
 
-def _meters(order: KeyRoll, registry: Registry) -> list[Meter]:
+def chosen_meters(order: Chosen, registry: Registry) -> list[Meter]:
     """Those that have an association of their own. Raises ApiRefused."""
     if bool(order.meters) == (order.group is not None):
-        raise _wrong("name meters or a group of them")
+        raise wrong_order("name meters or a group of them")
     tag, _, value = (order.group or "").partition("=")
     if order.group is not None and registry.number_of(tag, value) > MOST_METERS:
-        raise _wrong(f"{order.group} has more than the {MOST_METERS} meters of one campaign")
+        raise wrong_order(f"{order.group} has more than the {MOST_METERS} meters of one campaign")
     found = {one.mrid: one for one in (registry.members(tag, value) if order.group else ()) if not one.behind}
     for name in order.meters:
         meter = registry.find_by_name(name) or registry.find_by_mrid(name)
         if meter is None:
-            raise _wrong(f"there is no meter with the name or mRID {name[:100]}")
+            raise wrong_order(f"there is no meter with the name or mRID {name[:100]}")
         found[meter.mrid] = meter
     if not found:
-        raise _wrong(f"no meter is in the group {str(order.group)[:100]}")
+        raise wrong_order(f"no meter is in the group {str(order.group)[:100]}")
     return list(found.values())
 
 
-def _wrong(reason: str) -> ApiRefused:
+def wrong_order(reason: str) -> ApiRefused:
     return ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)

@@ -1,5 +1,7 @@
 """`/api/v1/meters` and `/api/v1/groups`: the registry, to be looked at and imported into."""
 
+from collections.abc import Callable, Iterable, Sequence
+from datetime import tzinfo
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -7,8 +9,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_hes.api import paths, query
+from ami_hes.api.moments import given
 from ami_hes.api.values import (
     MAX_LISTED,
+    Commissioned,
     GroupCounts,
     ImportReport,
     MeterEntry,
@@ -19,9 +23,9 @@ from ami_hes.api.values import (
 )
 from ami_hes.meters.meter_index import Table
 from ami_hes.meters.registry import Meter
-from ami_hes.registry import ImportRow, KeptRegistry, OfConfiguration
+from ami_hes.registry import CommissioningBook, ImportRow, KeptRegistry, OfConfiguration
 from ami_hes.registry.packed_meters import table_of
-from ami_hes.store import StoredMeter
+from ami_hes.store import MeterState, StoredMeter
 from ami_mapping.controls import CONTROLS
 from ami_process.api import ApiRefused, read_body
 from ami_process.query_parameters import check_known
@@ -30,9 +34,9 @@ from ami_registry import defaults_of
 DEFAULT_LISTED = 100
 
 
-def meter_routes(kept: KeptRegistry) -> list[Route]:
-    """GET lists, shows and counts; POST imports rows, DELETE takes out what was imported."""
-    meters = _Meters(kept)
+def meter_routes(kept: KeptRegistry, commissioning: CommissioningBook, zone: tzinfo) -> list[Route]:
+    """GET lists, shows and counts; POST imports rows, DELETE takes out what was imported. `zone`: in which times are given."""
+    meters = _Meters(kept, commissioning, zone)
     return [
         Route(paths.METERS, meters.list, methods=["GET"]),
         Route(paths.METERS, meters.take_in, methods=["POST"]),
@@ -45,15 +49,17 @@ def meter_routes(kept: KeptRegistry) -> list[Route]:
 class _Meters:
     """What each route answers."""
 
-    def __init__(self, kept: KeptRegistry) -> None:
+    def __init__(self, kept: KeptRegistry, commissioning: CommissioningBook, zone: tzinfo) -> None:
         self._kept = kept
+        self._commissioning = commissioning
+        self._zone = zone
 
     async def list(self, request: Request) -> Response:
-        check_known(request, ("limit", "after", "group"))
+        check_known(request, ("limit", "after", "group", "state"))
         limit = query.number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
         group, after = query.group(request, "group"), request.query_params.get("after", "")
-        listing = await self._kept.listing(group, after, limit)
-        lines = tuple(_line(one, table) for one, table in listing.meters)
+        listing = await self._kept.listing(group, after, limit, self._in(query.word(request, "state", MeterState)))
+        lines = tuple(_line(one, table, self._commissioning.state_of(one.mrid)) for one, table in listing.meters)
         following = lines[-1].name if listing.more and lines else None
         return query.given(MeterList(meters=lines, total=listing.total, next=following))
 
@@ -63,7 +69,11 @@ class _Meters:
         found = self._kept.show(name)
         if found is None:
             raise _unknown(name)
-        return query.given(_entry(*found, self._kept.registry.find_by_mrid(found[0].mrid)))
+        meter, mrid = self._kept.registry.find_by_mrid(found[0].mrid), found[0].mrid
+        with query.looking():
+            kept = await self._commissioning.find(mrid)
+        commissioned = None if kept is None else Commissioned.of(kept)
+        return given(_entry(*found, meter, self._commissioning.state_of(mrid), commissioned), self._zone)
 
     async def remove(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -76,7 +86,7 @@ class _Meters:
             raise ApiRefused(HTTPStatus.CONFLICT, str(problem)) from None
         if removed is None:
             raise _unknown(name)
-        return query.given(_entry(removed, table_of(removed), meter))
+        return query.given(_entry(removed, table_of(removed), meter, self._commissioning.state_of(removed.mrid)))
 
     async def take_in(self, request: Request) -> Response:
         wanted = await read_body(request, MeterImport)
@@ -85,18 +95,23 @@ class _Meters:
             report = await self._kept.import_rows(rows, check=wanted.check)
         return query.given(ImportReport(rows=tuple(RowResult.of(one) for one in report)))
 
+    def _in(self, state: MeterState | None) -> Callable[[Iterable[str]], Sequence[str]]:
+        """What leaves those of mRIDs whose meters are in a state; None: all."""
+        return tuple if state is None else lambda mrids: self._commissioning.in_state(state, mrids)
+
     async def count_groups(self, request: Request) -> Response:
         check_known(request, ())
         return query.given(GroupCounts(groups={tag: dict(of) for tag, of in self._kept.registry.groups().items()}))
 
 
-def _line(stored: StoredMeter, table: Table) -> MeterLine:
+def _line(stored: StoredMeter, table: Table, state: MeterState) -> MeterLine:
     return MeterLine(
         name=stored.name,
         mrid=str(table["mrid"]),
         address=str(table.get("address") or f"channel {table['channel']} of {table['behind']}"),
         source=stored.source,
         tags=dict(table.get("tags", {})),
+        state=state,
     )
 
 
@@ -104,7 +119,13 @@ def _unknown(name: str) -> ApiRefused:
     return ApiRefused(HTTPStatus.NOT_FOUND, f"there is no meter with the name or mRID {name[:100]}")
 
 
-def _entry(stored: StoredMeter, table: Table, meter: Meter | None) -> MeterEntry:
+def _entry(
+    stored: StoredMeter,
+    table: Table,
+    meter: Meter | None,
+    state: MeterState,
+    commissioning: Commissioned | None = None,
+) -> MeterEntry:
     return MeterEntry(
         name=stored.name,
         mrid=str(table["mrid"]),
@@ -112,6 +133,8 @@ def _entry(stored: StoredMeter, table: Table, meter: Meter | None) -> MeterEntry
         entry=dict(table),
         defaults={} if meter is None else _defaults(meter),
         secrets=tuple(key.purpose for key in stored.keys),
+        state=state,
+        commissioning=commissioning,
     )
 
 

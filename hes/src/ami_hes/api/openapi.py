@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from ami_hes.api import paths
 from ami_hes.api.campaigns import Campaign, CampaignList, KeyRoll
+from ami_hes.api.commissioning import CommissionOrder
 from ami_hes.api.on_demand import ReadAnswer, ReadOrder
 from ami_hes.api.outgoing import Again, Chosen, DeadLetterList, Dropped, Replay, SubscriberList
 from ami_hes.api.scalers import ForgottenScalers
@@ -51,7 +52,7 @@ class _Operation(NamedTuple):
 
 
 OPERATIONS = (
-    _Operation(paths.METERS, "get", "Meters by name", MeterList, parameters=("limit", "after", "group")),
+    _Operation(paths.METERS, "get", "Meters by name", MeterList, parameters=("limit", "after", "group", "state")),
     _Operation(paths.METER, "get", "One meter, by its name or mRID", MeterEntry),
     _Operation(paths.METERS, "post", "Import rows of a shipment, each for itself", ImportReport, MeterImport),
     _Operation(paths.METER, "delete", "Take an imported meter out, by its name or mRID", MeterEntry),
@@ -69,6 +70,7 @@ OPERATIONS = (
     _Operation(paths.CAMPAIGNS, "get", "Campaigns, the latest first", CampaignList, parameters=("limit",)),
     _Operation(paths.CAMPAIGN, "get", "One campaign by its id, with the meters at which it failed", Campaign),
     _Operation(paths.KEY_ROLLS, "post", "Change a key of meters, as a campaign", Campaign, KeyRoll),
+    _Operation(paths.COMMISSIONINGS, "post", "Commission meters, as a campaign", Campaign, CommissionOrder),
     _Operation(paths.CAMPAIGN_PAUSE, "post", "Begin no more meters of a campaign", Campaign),
     _Operation(paths.CAMPAIGN_RESUME, "post", "Go on with a paused campaign", Campaign),
     _Operation(paths.CAMPAIGN_CANCEL, "post", "End a campaign", Campaign),

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from http import HTTPStatus
+from typing import TypeVar
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -30,6 +32,17 @@ def group(request: Request, name: str) -> tuple[str, str] | None:
     if not separator or not tag or not value:
         raise wrong(f"{name}: TAG=VALUE was expected, as feeder=F12")
     return tag, value
+
+
+W = TypeVar("W", bound=StrEnum)
+
+
+def word(request: Request, name: str, among: type[W]) -> W | None:
+    """One of these words."""
+    text = request.query_params.get(name)
+    if text is not None and text not in set(among):
+        raise wrong(f"{name}: one of {', '.join(among)} was expected")
+    return None if text is None else among(text)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ami_hes.api.moments import Moment
 from ami_hes.registry import RowReport
+from ami_hes.store import MeterState, StepResult, StoredCommissioning
 from ami_hes.store.history import Backlog, CommandLine, DeliveryLine, RequestLine
 
 MAX_ROWS = 1_000
@@ -61,6 +62,7 @@ class MeterLine(_Given):
     address: str
     source: str
     tags: dict[str, str]
+    state: MeterState
 
 
 class MeterList(_Given):
@@ -71,8 +73,29 @@ class MeterList(_Given):
     next: str | None
 
 
+class Step(_Given):
+    """A step of a commissioning: `done`, `left` where there was nothing to do, or `failed`; and what was seen."""
+
+    step: str
+    result: StepResult
+    reason: str
+
+
+class Commissioned(_Given):
+    """What came of the latest commissioning of a meter, and the campaign that it was ordered by."""
+
+    campaign: str
+    changed_at: Moment
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def of(cls, one: StoredCommissioning) -> Self:
+        steps = tuple(Step(step=step, result=result, reason=reason) for step, result, reason in one.steps)
+        return cls(campaign=one.request_id, changed_at=one.changed_at, steps=steps)
+
+
 class MeterEntry(_Given):
-    """A meter: its entry without secrets, what counts where the entry says nothing, and which secrets are kept of it."""
+    """A meter: its entry without secrets, what counts where the entry says nothing, which secrets are kept of it, and how far it is."""
 
     name: str
     mrid: str
@@ -80,6 +103,8 @@ class MeterEntry(_Given):
     entry: dict[str, Any]
     defaults: dict[str, Any]
     secrets: tuple[str, ...]
+    state: MeterState
+    commissioning: Commissioned | None = None
 
 
 class GroupCounts(_Given):

@@ -14,6 +14,7 @@ from ami_hes import configured
 from ami_hes.api import (
     Measured,
     campaign_routes,
+    commissioning_routes,
     kept_readings_routes,
     meter_routes,
     metrics_routes,
@@ -78,12 +79,15 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
     zone = ZoneInfo(setup.settings.hes.time_zone)
     return [
         *clock_routes(setup.environment.clock),
-        *meter_routes(south.kept),
+        *meter_routes(south.kept, south.commissioning, zone),
         *scaler_routes(south.registry, south.meters.scalers.forget),
         *request_routes(stores.history, work.commands.cancel, zone),
         *metrics_routes(setup.metrics, measured),
         *openapi_routes(),
         *campaign_routes(work.campaigns, south.registry, stores.history, zone),
+        *commissioning_routes(
+            work.campaigns, south.kept, south.commissioning, configured.commissioning(setup.settings), zone
+        ),
         *schedule_routes(work.book, south.registry, zone),
         *kept_readings_routes(south.meters.readings, south.registry, zone),
         *reading_routes(work.intake.handle, south.registry.name_of, setup.schemas, setup.environment, zone),

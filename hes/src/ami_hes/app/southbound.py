@@ -12,6 +12,7 @@ from ami_hes.end_device_events import EventTaker
 from ami_hes.meters import Meters, Registry
 from ami_hes.meters.shipments import transport_key_of
 from ami_hes.registry import (
+    CommissioningBook,
     ConfiguredMeters,
     KeptRegistry,
     Sealer,
@@ -19,7 +20,15 @@ from ami_hes.registry import (
     master_keys_of,
     open_registry,
 )
-from ami_hes.store import SqlCounters, SqlDeviceEvents, SqlReadings, SqlReceivedCounters, SqlRegistry, SqlScalerUnits
+from ami_hes.store import (
+    SqlCommissioning,
+    SqlCounters,
+    SqlDeviceEvents,
+    SqlReadings,
+    SqlReceivedCounters,
+    SqlRegistry,
+    SqlScalerUnits,
+)
 from ami_process.sockets import naming
 
 
@@ -37,6 +46,7 @@ class South:
     """The registry and the meters in it, and what keeps their events."""
 
     kept: KeptRegistry
+    commissioning: CommissioningBook
     meters: Meters
     taker: EventTaker
 
@@ -62,6 +72,8 @@ async def opened(setup: Setup, stores: Stores, known: Known) -> AsyncIterator[So
     kept = await open_registry(
         SqlRegistry(database), known.sealer, known.configured, environment.emit, known.transport_key
     )
+    commissioning = CommissioningBook(SqlCommissioning(database), environment.now)
+    await commissioning.load()
     taker = EventTaker(SqlDeviceEvents(database), environment)
     meters = Meters(
         kept.registry,
@@ -73,10 +85,11 @@ async def opened(setup: Setup, stores: Stores, known: Known) -> AsyncIterator[So
         SqlScalerUnits(database),
         kept.keys,
         taker,
+        commissioning,
     )
     with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
         await meters.start()
     try:
-        yield South(kept, meters, taker)
+        yield South(kept, commissioning, meters, taker)
     finally:
         await meters.stop()

@@ -69,7 +69,7 @@ def roll(
     except ValidationError as problem:
         raise hes.refused(first_problem(problem, _OPTIONS)) from None
     begun = hes.get(paths.KEY_ROLLS, Campaign, "POST", content)
-    _show_begun(hes, begun, wait=wait, as_json=as_json)
+    show_campaign_of(hes, begun, wait=wait, as_json=as_json)
 
 
 @campaigns.command("list")
@@ -95,7 +95,7 @@ def show_campaign(
 ) -> None:
     """Show how far a campaign is, and each meter at which it failed, with the reason."""
     hes = head_end(url, token_file)
-    _show_begun(hes, hes.get(_path(campaign_id), Campaign), wait=wait, as_json=as_json)
+    show_campaign_of(hes, hes.get(_path(campaign_id), Campaign), wait=wait, as_json=as_json)
 
 
 @campaigns.command("pause")
@@ -120,7 +120,8 @@ def _move(campaign_id: str, how: str, url: str, token_file: TokenFile) -> None:
     _show(head_end(url, token_file).get(f"{_path(campaign_id)}/{how}", Campaign, "POST", "{}"))
 
 
-def _show_begun(hes: RunningProcess, one: Campaign, *, wait: bool, as_json: bool) -> None:
+def show_campaign_of(hes: RunningProcess, one: Campaign, *, wait: bool, as_json: bool) -> None:
+    """Show it, at its end if `wait`; the exit code is FAILED if a meter failed that was waited for."""
     if wait:
         one = _waited_for(hes, one)
     if as_json:

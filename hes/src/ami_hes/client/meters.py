@@ -5,14 +5,30 @@ from typing import Annotated
 from urllib.parse import quote, urlencode
 
 import typer
+from pydantic import ValidationError
 
 from ami_hes.api import paths
+from ami_hes.api.campaigns import Campaign
+from ami_hes.api.commissioning import CommissionOrder
 from ami_hes.api.scalers import ForgottenScalers
 from ami_hes.api.values import GroupCounts, MeterEntry, MeterList
 from ami_hes.client import importing
-from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, head_end, show, show_json, table
+from ami_hes.client.asking import (
+    DEFAULT_URL,
+    AsJson,
+    TokenFile,
+    Url,
+    first_problem,
+    head_end,
+    show,
+    show_json,
+    table,
+)
+from ami_hes.client.campaigns import Wait, show_campaign_of
+from ami_hes.store import MeterState
 
 OF_DEFAULTS = "default: counts for an entry that says nothing of it; one that says the same is kept alike"
+_OPTIONS = {"meters": "METER", "group": "--group", "within_hours": "--within-hours"}
 meters = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="The registry of a running HES."
 )
@@ -39,6 +55,7 @@ def import_meters(
 @meters.command("list")
 def list_meters(
     group: Annotated[str | None, typer.Option(metavar="TAG=VALUE", help="Of this group, as feeder=F12.")] = None,
+    state: Annotated[MeterState | None, typer.Option(help="In this state alone.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, metavar="NUMBER", help="At most this number.")] = 100,
     after: Annotated[str | None, typer.Option(metavar="NAME", help="Whose names come after this one.")] = None,
     as_json: AsJson = False,
@@ -46,16 +63,16 @@ def list_meters(
     token_file: TokenFile = None,
 ) -> None:
     """List meters by name."""
-    wanted = {"limit": limit, "group": group, "after": after}
+    wanted = {"limit": limit, "group": group, "after": after, "state": state}
     query = urlencode({key: value for key, value in wanted.items() if value is not None})
     found = head_end(url, token_file).get(f"{paths.METERS}?{query}", MeterList)
     if as_json:
         show_json(found)
         return
-    lines = table("name", "mRID", "address", "from", "groups")
+    lines = table("name", "mRID", "address", "state", "from", "groups")
     for one in found.meters:
         groups = " ".join(f"{tag}={value}" for tag, value in one.tags.items())
-        lines.add_row(one.name, one.mrid, one.address, one.source, groups)
+        lines.add_row(one.name, one.mrid, one.address, one.state, one.source, groups)
     more = f"; more with --after {found.next}" if found.next else ""
     show(lines, f"{len(found.meters)} of {found.total}{more}")
 
@@ -80,6 +97,36 @@ def show_meter(
     for field, value in found.defaults.items():
         lines.add_row(field, _words(value), "default")
     show(lines, *([OF_DEFAULTS] if found.defaults else []))
+    if found.commissioning is None:
+        show(f"state: {found.state}")
+        return
+    show(f"state: {found.state}, by the campaign {found.commissioning.campaign}")
+    steps = table("step", "result", "what was seen")
+    for step in found.commissioning.steps:
+        steps.add_row(step.step, step.result, step.reason)
+    show(steps)
+
+
+@meters.command("commission")
+def commission(
+    meter: Annotated[list[str] | None, typer.Argument(metavar="METER", help="A name or mRID; several.")] = None,
+    group: Annotated[str | None, typer.Option(metavar="TAG=VALUE", help="All meters that have it now.")] = None,
+    all_new: Annotated[bool, typer.Option("--all-new", help="All at which nothing was ever begun.")] = False,
+    within_hours: Annotated[float, typer.Option(metavar="HOURS", help="By when each meter has to have an end.")] = 168,
+    wait: Wait = False,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Commission meters: identity, objects, clock, push targets, default keys; each step is seen done, or said why not."""
+    hes = head_end(url, token_file)
+    order = {"meters": meter or [], "group": group, "all_new": all_new, "within_hours": within_hours}
+    try:
+        content = CommissionOrder.model_validate(order).model_dump_json()
+    except ValidationError as problem:
+        raise hes.refused(first_problem(problem, _OPTIONS)) from None
+    begun = hes.get(paths.COMMISSIONINGS, Campaign, "POST", content)
+    show_campaign_of(hes, begun, wait=wait, as_json=as_json)
 
 
 @meters.command("remove")

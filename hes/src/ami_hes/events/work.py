@@ -94,11 +94,29 @@ class ChangeKeyDetails:
     """Which one: a field of the meter's entry, as encryption_key."""
 
 
+@dataclass(frozen=True, slots=True)
+class StepDetails:
+    """A step of the commissioning of a meter: `done`, `left` where there was nothing to do, or `failed`; and what was seen."""
+
+    step: str
+    result: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommissionDetails:
+    """The `details` of the operation `commission`."""
+
+    steps: list[StepDetails]
+    """In their order, up to the last one that was taken."""
+
+
 DETAILS: Mapping[str, type[Any]] = {
     "disconnect_control": DisconnectDetails,
     "control": ControlDetails,
     "read_meter": ReadDetails,
     "change_key": ChangeKeyDetails,
+    "commission": CommissionDetails,
 }
 """Name of an operation -> the dataclass of its details, where it is declared."""
 

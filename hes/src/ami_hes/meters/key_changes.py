@@ -22,6 +22,9 @@ class KeyChanges(Protocol):
     def changed_by(self, meter: Meter, field: str) -> str | None:
         """The request by which the key that is in force came; None for the one of the entry."""
 
+    def is_of_entry(self, meter: Meter, field: str) -> bool:
+        """Whether the meter has the key that its entry says, as far as is known: none was changed since, and none is in doubt."""
+
     async def keep(self, meter: Meter, field: str, key: bytes, request_id: str) -> None:
         """Keep a new key before it leaves; committed when it returns. Raises StoreUnavailable, and then it must not leave."""
 
@@ -40,6 +43,9 @@ class NothingChanges:
 
     def changed_by(self, _: Meter, __: str) -> str | None:
         return None
+
+    def is_of_entry(self, _: Meter, __: str) -> bool:
+        return True
 
     async def keep(self, meter: Meter, field: str, _: bytes, __: str) -> None:
         raise LookupError(f"{field} of {meter.name} can't be kept: there is no store of keys")

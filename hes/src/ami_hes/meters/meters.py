@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ami_hes.meters.association import Timeouts
 from ami_hes.meters.callers import CallerPlaces
+from ami_hes.meters.commissioning import Commissioning, NothingCommissioned
 from ami_hes.meters.confirming import Confirmations
 from ami_hes.meters.counters import InvocationCounters
 from ami_hes.meters.dialled_in import DialledInConnections, Standing
@@ -76,10 +77,12 @@ class Meters:
         scalers: ScalerUnits | None = None,
         keys: KeyChanges | None = None,
         taker: TakesPushes | None = None,
+        commissioning: Commissioning | None = None,
     ) -> None:
-        """`keys` says which keys a meter may have while they change; without it those of its entry. `readings` is where what is read of meters is kept, `taker` what keeps the events that they push; nothing is without them. Without `scalers` they are known in this life alone."""
+        """`commissioning` keeps how far each meter is. `keys` says which keys a meter may have while they change; without it those of its entry. `readings` is where what is read of meters is kept, `taker` what keeps the events that they push; nothing is without them. Without `scalers` they are known in this life alone."""
         self.registry = registry
         self.keys = keys or NothingChanges()
+        self.commissioning = commissioning or NothingCommissioned()
         self.settings = settings
         self.environment = environment
         self.objects = KnownObjects()

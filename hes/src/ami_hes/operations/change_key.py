@@ -44,15 +44,19 @@ async def run(meters: Meters, assignment: Assignment) -> Outcome:
     """Carry one command out on one meter; every end is an Outcome."""
     name, field = assignment.meter.name, assignment.command.body
     try:
-        change = _Change(meters, assignment, field)
-        await change.make()
+        await make_change(meters, assignment, field)
     except MeterFault as fault:
         why = fault.explained(attempted=None)
-        reason = f"{name}: {why.reason} {_what_counts(meters, assignment, field)}"
+        reason = f"{name}: {why.reason} {what_counts(meters, assignment, field)}"
         again = (fault.kind, fault.name) in PASSING
         return Outcome(False, why.code, why.level, reason, attempted=assignment.attempt.begun, again=again)
     reason = f"{name}: the new {field} is in force: an association was opened under it"
     return Outcome(True, reason=reason, attempted=True)
+
+
+async def make_change(meters: Meters, assignment: Assignment, field: str) -> None:
+    """Change this key of the assignment's meter. Raises MeterFault unless the new key is seen in force."""
+    await _Change(meters, assignment, field).make()
 
 
 def describe(command: Command, meter: Meter | None, outcome: Outcome) -> Mapping[str, object]:
@@ -181,7 +185,7 @@ def _check(holds: bool, result: str, passing: bool) -> None:
         raise MeterFault("keys", "refused", detail=result.lower().replace("_", "-"))
 
 
-def _what_counts(meters: Meters, assignment: Assignment, field: str) -> str:
+def what_counts(meters: Meters, assignment: Assignment, field: str) -> str:
     """What the head-end knows of the meter's keys now."""
     if meters.keys.sent(assignment.meter, field) is not None:
         return "The new key may have reached the meter: both are kept, and each session tries both."

@@ -6,29 +6,23 @@ meter may have carried it out (docs/mapping.md, M-011 and M-144; docs/adr/0025).
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from ami_dlms.cosem.descriptors import AttributeDescriptor
-from ami_dlms.data import Data
-from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_hes.commands import Command, Lane, Outcome
-from ami_hes.meters import GetRefused, Meter, MeterFault, Meters, Session
+from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.operations.assignment import Assignment
 from ami_hes.operations.identity import check_identity
 from ami_hes.operations.operation import Operation
-from ami_hes.store import StoreUnavailable
+from ami_hes.operations.recipe_steps import Seen, StepTaker
 from ami_mapping.controls import CONTROLS, Control, Verdict
 from ami_mapping.faults import Fault, explain
-from ami_mapping.recipes import Invoke, Pause, Read, Recipe, Refusal, Step, Stopped, Taken, Write, recipe_row
-from ami_process.environment import real_sleep
+from ami_mapping.recipes import Read, Recipe, Step, Stopped, Taken, recipe_row
 
 NAME = "control"
 """The operation's name; the body of its commands is that of `format_body`."""
-LONGEST_VALUE = 120
-"""Characters of a value that was read, for people."""
 
 
 def format_body(control: Control, taken: Taken = None) -> str:
@@ -99,32 +93,8 @@ def ends_as(command: Command, outcome: Outcome) -> str | None:
 OPERATION = Operation(run, describe, Lane.CONTROL, acts=True, switches=False, ends_as=ends_as)
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What was done and what the meter showed last, for people."""
-
-    steps: list[dict[str, str]] = field(default_factory=list)
-    shown: dict[str, str] = field(default_factory=dict)
-
-    def note(self, what: AttributeDescriptor | object, result: DataAccessResult | ActionResult) -> None:
-        self.steps.append({"step": str(what), "result": result.name.lower().replace("_", "-")})
-
-    def show(self, attributes: Sequence[AttributeDescriptor], values: Sequence[Data | Refusal]) -> None:
-        for where, value in zip(attributes, values, strict=True):
-            said = value.result.name.lower().replace("_", "-") if isinstance(value, Refusal) else _text(value)
-            self.shown[str(where)] = said[:LONGEST_VALUE]
-
-    def format(self) -> str:
-        shown = [{"attribute": where, "value": value} for where, value in self.shown.items()]
-        return json.dumps({"steps": self.steps, "shown": shown})
-
-
 def _failed(fault: Fault) -> Verdict:
     return Verdict(False, fault.code, fault.level, fault.reason)
-
-
-def _text(value: Data) -> str:
-    return value.value.hex() if isinstance(value.value, bytes) else str(value.value)
 
 
 class _Work:
@@ -136,9 +106,11 @@ class _Work:
         self._recipe = recipe
         self._begun_before = assignment.attempt.begun
         """Whether an earlier run may have sent something, of which no answer came back."""
-        self._left = False
-        """Whether something has left in this run."""
-        self.seen = _Seen()
+        self._taker = StepTaker(assignment.attempt)
+
+    @property
+    def seen(self) -> Seen:
+        return self._taker.seen
 
     async def verdict(self) -> Verdict:
         """How it ended."""
@@ -147,7 +119,7 @@ class _Work:
         except Stopped as stopped:
             return self._stopped(stopped)
         except MeterFault as fault:
-            if not self._left:
+            if not self._taker.left:
                 raise
             return _failed(fault.explained(attempted=True, switches=False))
 
@@ -170,9 +142,9 @@ class _Work:
                 await check_identity(session)
                 while True:
                     try:
-                        answer = await self._do(session, step)
+                        answer = await self._taker.take(session, step)
                     except MeterFault:
-                        if is_last or not (self._left and isinstance(step, Read)):
+                        if is_last or not (self._taker.left and isinstance(step, Read)):
                             raise
                         break
                     try:
@@ -181,33 +153,3 @@ class _Work:
                         verdict: Verdict = end.value
                         return verdict
         raise AssertionError("a second connection ends the recipe or raises")
-
-    async def _do(self, session: Session, step: Step | None) -> object:
-        match step:
-            case Read(attributes):
-                values = [
-                    Refusal(DataAccessResult[one.name]) if isinstance(one, GetRefused) else one
-                    for one in await session.get_each(*attributes)
-                ]
-                self.seen.show(attributes, values)
-                return tuple(values)
-            case Write(attribute, value):
-                await self._begin()
-                written = await session.set(attribute, value)
-                self.seen.note(attribute, written)
-                return written
-            case Invoke(method, parameters):
-                invoked = (await session.action(method, parameters, before=self._begin)).result
-                self.seen.note(method, invoked)
-                return invoked
-            case Pause(seconds):
-                await real_sleep(seconds)
-        return None
-
-    async def _begin(self) -> None:
-        """Something is ready and about to leave: from here on the meter's state is unknown until it has been read."""
-        try:
-            await self._assignment.attempt.begin()
-        except StoreUnavailable as problem:
-            raise MeterFault("internal", "store", detail=str(problem)) from None
-        self._left = True

@@ -1,5 +1,6 @@
 """The registry of meters as it is kept: imported from files or row by row, its keys sealed by a master key."""
 
+from ami_hes.registry.commissioning import CommissioningBook
 from ami_hes.registry.kept import (
     IMPORTED,
     Amendment,
@@ -19,6 +20,7 @@ __all__ = [
     "IMPORTED",
     "Amendment",
     "CannotOpen",
+    "CommissioningBook",
     "ConfiguredMeters",
     "ImportRow",
     "KeptRegistry",

@@ -163,12 +163,19 @@ class KeptRegistry:
             self._meters.remove(stored.mrid)
             return stored
 
-    async def listing(self, group: tuple[str, str] | None, after: str, limit: int) -> Listing:
+    async def listing(
+        self,
+        group: tuple[str, str] | None,
+        after: str,
+        limit: int,
+        among: Callable[[Iterable[str]], Sequence[str]] = tuple,
+    ) -> Listing:
         """The first meters by name, of a group (tag and value) or of all, whose names are behind `after`.
 
         They are sought beside the event loop, since those of a large registry take a while; what changes meanwhile may be in it or not.
+        `among` leaves of the mRIDs those that are asked for.
         """
-        ids = tuple(self._meters) if group is None else self.registry.member_ids(*group)
+        ids = among(tuple(self._meters) if group is None else self.registry.member_ids(*group))
         first = await asyncio.to_thread(self._first_behind, after, limit + 1, ids)
         return Listing([(meter, table_of(meter)) for meter in first[:limit]], len(ids), len(first) > limit)
 
@@ -181,6 +188,10 @@ class KeptRegistry:
     def _sorted(self, mrids: Iterable[str]) -> list[StoredMeter]:
         known = [meter for meter in map(self._meters.stored, mrids) if meter is not None]
         return sorted(known, key=lambda meter: meter.name)
+
+    def names_of(self, mrids: Iterable[str]) -> list[tuple[str, str]]:
+        """Name and mRID of those of these meters that are there; none is unpacked for it."""
+        return [(kept.name, mrid) for mrid in mrids if (kept := self._meters.stored(mrid)) is not None]
 
     def all_mrids(self) -> tuple[str, ...]:
         """As they are compared."""

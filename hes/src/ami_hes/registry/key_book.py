@@ -46,6 +46,13 @@ class KeyBook:
         found = self._changed(mrid_key(meter.mrid), IN_FORCE + field)
         return None if found is None else found.request_id
 
+    def is_of_entry(self, meter: Meter, field: str) -> bool:
+        mrid = mrid_key(meter.mrid)
+        now = self._registry.find_by_mrid(mrid)
+        if now is None or self.sent(meter, field) is not None:
+            return False
+        return bool(getattr(now, field) == self._meters.secrets_of_entry(mrid).get(field))
+
     async def keep(self, meter: Meter, field: str, key: bytes, request_id: str) -> None:
         mrid = mrid_key(meter.mrid)
         await self._change(mrid, {SENT + field: ChangedKey(key, request_id)})

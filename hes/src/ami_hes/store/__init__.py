@@ -2,6 +2,14 @@
 
 from ami_hes.store.campaigns import SqlCampaigns
 from ami_hes.store.campaigns_port import CampaignLine, Campaigns, CampaignState, StoredCampaign
+from ami_hes.store.commissioning import SqlCommissioning
+from ami_hes.store.commissioning_port import (
+    CommissioningStep,
+    CommissioningStore,
+    MeterState,
+    StepResult,
+    StoredCommissioning,
+)
 from ami_hes.store.counters import SqlCounters, SqlReceivedCounters
 from ami_hes.store.database import Database
 from ami_hes.store.deliveries import SqlDeliveries
@@ -32,6 +40,8 @@ from ami_hes.store.ports import (
     StoredRequest,
     StoredResult,
 )
+from ami_hes.store.quarantine import SqlQuarantine
+from ami_hes.store.quarantine_port import QuarantineStore, StoredCaller
 from ami_hes.store.readings import SqlReadings
 from ami_hes.store.readings_csv import csv_parts, write_csv
 from ami_hes.store.readings_parquet import NEEDS_PYARROW, parquet_is_possible, parquet_parts, write_parquet
@@ -62,6 +72,8 @@ __all__ = [
     "Campaigns",
     "ClaimTooHigh",
     "Collected",
+    "CommissioningStep",
+    "CommissioningStore",
     "Completed",
     "CounterRange",
     "Counters",
@@ -76,10 +88,12 @@ __all__ = [
     "Happened",
     "KeptMessage",
     "KeptMessages",
+    "MeterState",
     "NameTaken",
     "NonceUsed",
     "Outgoing",
     "Owed",
+    "QuarantineStore",
     "Readings",
     "ReceivedCounters",
     "ReceivedKey",
@@ -91,23 +105,28 @@ __all__ = [
     "Sealed",
     "SpentId",
     "SqlCampaigns",
+    "SqlCommissioning",
     "SqlCounters",
     "SqlDeliveries",
     "SqlDeviceEvents",
     "SqlHistory",
     "SqlKeptMessages",
     "SqlOutgoing",
+    "SqlQuarantine",
     "SqlReadings",
     "SqlReceivedCounters",
     "SqlRegistry",
     "SqlResults",
     "SqlScalerUnits",
     "SqlSchedules",
+    "StepResult",
     "StoreUnavailable",
     "StoreUnusable",
     "StoredAnswer",
+    "StoredCaller",
     "StoredCampaign",
     "StoredCommand",
+    "StoredCommissioning",
     "StoredDeviceEvent",
     "StoredMeter",
     "StoredReading",

@@ -338,13 +338,36 @@ device_event_changes = Table(
 )
 """Events that are new, or have ended, and were not handed on to subscribers yet."""
 
+commissioning = Table(
+    "commissioning",
+    metadata,
+    Column("mrid", String, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("request_id", String, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("steps", Text, nullable=False),
+)
+"""What came of the latest commissioning of a meter; a meter without a row is new. It stays when the meter leaves the registry, as its changed keys do."""
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("system_title", String),
+    Column("address", String, nullable=False),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False),
+    Column("calls", Integer, nullable=False),
+)
+"""Callers that no entry of the registry names, by what they say that they are called; nothing of it is proved."""
+
 heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
 
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0014",
+    revision="0015",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

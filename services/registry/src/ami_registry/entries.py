@@ -150,6 +150,12 @@ FIELDS = (
     Field("secret", values.password, "hex", "the password of LLS, or the secret of an HLS; the same, or `text:...`"),
     Field("signing_key", values.private_key, "hex", "the head-end's private key, for `hls-ecdsa`; the same"),
     Field("meter_signing_key", values.public_key, "hex", "the meter's public key, x and y, for `hls-ecdsa`; the same"),
+    Field(
+        "default_keys",
+        values.true_or_false,
+        "true or false",
+        "whether its keys and its secret are those that its maker gives to many: commissioning changes them; only the HES reads this",
+    ),
     Field("system_title", values.system_title, "hex", "of 8 octets; a simulated meter needs it for ciphering"),
     Field("logical_device_name", values.device_name, "text", "what the meter calls itself; up to 16 letters of ASCII"),
     Field(

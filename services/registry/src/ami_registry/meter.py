@@ -86,6 +86,8 @@ class Meter:
     secret: bytes | None = field(default=None, repr=False)
     signing_key: PrivateKey | None = field(default=None, repr=False)
     meter_signing_key: PublicKey | None = None
+    default_keys: bool = False
+    """Whether its keys and its secret are those that it came with and others may know, until they are changed."""
     system_title: bytes | None = None
     logical_device_name: str = ""
     device_id: str = ""

@@ -34,7 +34,7 @@ _NUMBERS = frozenset(
         "channel",
     }
 )
-_TRUTHS = frozenset({"public_client", "mode_e"})
+_TRUTHS = frozenset({"public_client", "mode_e", "default_keys"})
 _TRUTH = {"true": True, "false": False}
 
 

@@ -12,11 +12,12 @@ from typing import TypeVar
 from ami_cim.control_parameters import Limiter, LimiterEmergency, Parameters, TimeOfUse
 from ami_mapping.controls import Control
 from ami_mapping.recipes.alarms import alarm_reset
-from ami_mapping.recipes.clock import clock_set
+from ami_mapping.recipes.clock import clock_set, clock_within
 from ami_mapping.recipes.demand import demand_reset
 from ami_mapping.recipes.limits import emergency_clear, emergency_set, limit_clear, limit_set
 from ami_mapping.recipes.logs import event_log_reset
 from ami_mapping.recipes.messages import display_text
+from ami_mapping.recipes.push import PushTarget, push_target
 from ami_mapping.recipes.steps import Invoke, Now, Pause, Read, Recipe, Refusal, Step, Stopped, Write
 from ami_mapping.recipes.tariffs import tariff_change
 
@@ -63,6 +64,7 @@ __all__ = [
     "Invoke",
     "Now",
     "Pause",
+    "PushTarget",
     "Read",
     "Recipe",
     "RecipeRow",
@@ -70,5 +72,7 @@ __all__ = [
     "Step",
     "Stopped",
     "Write",
+    "clock_within",
+    "push_target",
     "recipe_row",
 ]

@@ -24,5 +24,17 @@ def clock_set(now: Now) -> Recipe:
     return failed("not-as-asked", seen)
 
 
+def clock_within(now: Now, bound: timedelta) -> Recipe:
+    """Set to the present where what it shows is further from it than the bound, and else left as it is (M-155)."""
+    asked_at = now()
+    shown = shown_moment((yield from read(TIME))[0])
+    read_at = now()
+    if shown is not None and shown.deviation_minutes is not None:
+        moment = shown.to_datetime()
+        if asked_at - bound <= moment <= read_at + bound:
+            return done(f"left as it is: it shows {_text(moment)} at {_text(read_at)}")
+    return (yield from clock_set(now))
+
+
 def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
