@@ -28,11 +28,13 @@ from ami_hes.store import (
     Extract,
     SpentId,
     SqlCampaigns,
+    SqlCommissioning,
     SqlCounters,
     SqlDeliveries,
     SqlDeviceEvents,
     SqlKeptMessages,
     SqlOutgoing,
+    SqlQuarantine,
     SqlReadings,
     SqlReceivedCounters,
     SqlRegistry,
@@ -204,6 +206,10 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         assert happened == ([("0.12.0.257", "fraud attempt")] if version >= "0014" else [])
         waiting_changes = [(one.verb, one.event.alarm) for one in await SqlDeviceEvents(database).changes(9)]
         assert waiting_changes == ([("created", "0-0:97.98.0*255/13")] if version >= "0014" else [])
+        commissioning = [(state, mrid[-4:]) for mrid, state in (await SqlCommissioning(database).states()).items()]
+        assert commissioning == ([("failed", "1001")] if version >= "0015" else [])
+        callers = [(one.name, one.calls) for one in await SqlQuarantine(database).load()]
+        assert callers == ([("XYZ0000000007001", 3)] if version >= "0015" else [])
 
 
 @pytest.mark.parametrize("version", and_databases("cis"))
