@@ -42,6 +42,7 @@ OF_EACH_FIELD: dict[str, list[Any]] = {
     "secret": ["text:SWORDFISH", "text:12345678", "hex:12345678", "C0FFEE"],
     "signing_key": [OURS.octets.hex()],
     "meter_signing_key": [THE_METERS.public_key.octets.hex()],
+    "default_keys": [True, False],
     "system_title": ["414D4900000003E9", "1234567890123456"],
     "logical_device_name": ["XYZ"],
     "device_id": ["7"],

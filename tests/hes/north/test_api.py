@@ -53,6 +53,7 @@ async def test_meters_are_imported_listed_and_shown_without_a_secret(tmp_path: P
             "address": "127.0.0.1:7",
             "source": "import",
             "tags": {"feeder": "F1"},
+            "state": "new",
         }
         page = (await hes.client.get(url, params={"limit": 2, "after": "M1"})).json()
         assert ([one["name"] for one in page["meters"]], page["next"]) == (["M2", "M3"], "M3")
