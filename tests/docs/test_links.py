@@ -26,7 +26,7 @@ def test_links_and_paths_exist(page: Path) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("name", ["mapping", "conformance", "traps", "field-faults"])
+@pytest.mark.parametrize("name", ["mapping", "conformance", "procedures", "traps", "field-faults"])
 def test_the_tests_that_a_page_names_exist(name: str) -> None:
     named = re.findall(r"(tests/[\w/]+\.py)::(\w+)", (ROOT / f"docs/{name}.md").read_text("utf-8"))
     assert named
