@@ -32,10 +32,18 @@ def test_ours_reads_in_turn_with_another_one_that_switches(monkeypatch: pytest.M
     done = CliRunner().invoke(app, ["bench-readings", *sizes, *other, "--runs", "1", "--json", "--write", str(page)])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    named = ["switched by the other one", "switched", "registers on demand", "day of quarters"]
+    named = [
+        "switched by the other one",
+        "switched",
+        "registers on demand",
+        "day of quarters",
+        "the same, in the store",
+    ]
     assert [(one["name"], one["meters"], len(one["runs"])) for one in found["rates"]] == [
         (name, METERS, 1) for name in named
     ]
+    answered, kept = ([run["seconds"] for run in one["runs"]] for one in found["rates"][-2:])
+    assert 0 < kept[0] < answered[0], "what is answered is in the store before"
     assert all(one["octets"] > 0 for one in found["memory"])
     assert all(one["times"] > 0 for one in found["ratios"])
     assert "*The other one*" in page.read_text("utf-8")

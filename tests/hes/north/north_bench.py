@@ -102,6 +102,8 @@ class StandIn:
     most_at_once: int = 0
     acts: bool = True
     """Sends the control."""
+    keeps: bool = False
+    """Is through with its meters at once, and keeps what they gave."""
     at_work: int = 0
     """How many commands have come so far, their controls sent."""
     _attempted: list[bool] = field(default_factory=list)
@@ -120,6 +122,8 @@ class StandIn:
             if self.acts:
                 await attempt.begin()
             self.at_work += 1
+            if self.keeps:
+                assignment.session_over()
             await asyncio.sleep(0)
             await self.open.wait()
         finally:

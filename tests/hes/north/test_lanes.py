@@ -28,6 +28,7 @@ from ami_hes.jobs import (
     LaneLimits,
     WorkerLimits,
     Writing,
+    places,
 )
 from ami_hes.jobs.answer_writing import FUNCTION
 from ami_hes.meters.registry import Registry
@@ -159,6 +160,26 @@ async def test_a_control_for_a_meter_that_is_read_waits_for_that_session_and_no_
         of_m1 = [c.request_id for c in one.meters.commands if c.meter.name == "M1"]
         assert of_m1 == ["r1", "r2"]
         await one.ended("r1")
+
+
+async def test_who_is_through_with_its_meter_leaves_its_place(
+    tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read waits for the store, and the next meter need not wait for that; but only so many wait."""
+    monkeypatch.setattr(places, "AFTERWARDS", 2)
+    keeping = held()
+    keeping.keeps = True
+    async with bench(tmp_path, engine, keeping) as one:
+        await one.put("r1", READ, 0, 1, 2, 3, 4, 5, 6)
+        await one.at_work("M1", "M2", "M3", "M4", "M5")
+        one.meters.open.set()
+        assert len(await one.ended("r1")) == 7
+        one.meters.open.clear()
+        one.meters.commands.clear()
+        await one.put("r2", READ, 0, 1, 2, 3, 4, 5, 6)
+        await one.at_work("M1", "M2", "M3", "M4", "M5")
+        one.meters.open.set()
+        assert len(await one.ended("r2")) == 7
 
 
 async def test_a_group_has_its_own_limit_and_keeps_no_other_back(tmp_path: Path, engine: str) -> None:

@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 import tempfile
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from ami_cli.bench_readings.systems import Commands, Running, another, populatio
 from ami_cli.processes import Processes, environment
 
 URGENT_EVERY_S = 0.5
+KEPT = "the same, in the store"
 Report = Callable[[str], None]
 
 
@@ -64,24 +66,29 @@ async def _processes() -> AsyncIterator[tuple[Processes, Path]]:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """Something that is asked in one request; `ask` takes the number of the run."""
+    """Something that is asked in one request; `ask` takes the number of the run, `kept` is the name of its end in the store."""
 
     name: str
     running: Running
     meters: int
     ask: Callable[[int], Awaitable[float]]
+    kept: str | None = None
 
 
 async def _rates(ours: Running, theirs: Running | None, size: Size, report: Report) -> list[Rate]:
     steps = _steps(ours, theirs, size)
-    runs: dict[str, list[Run]] = {step.name: [] for step in steps}
+    runs: dict[tuple[str, int], list[Run]] = defaultdict(list)
     for number in range(size.runs + 1):
         for step in steps:
-            before = step.running.used()
+            step.running.heard()
+            before, began = step.running.used(), datetime.now(UTC)
             run = step.running.ran(await step.ask(number), before)
-            runs[step.name].append(run)
+            runs[step.name, step.meters].append(run)
             report(f"run {number} of {size.runs}: {step.name}, {step.meters / run.seconds:,.0f} meters/s")
-    return [Rate(step.name, step.meters, tuple(runs[step.name][1:])) for step in steps]
+            if step.kept is not None:
+                kept_s = await step.running.kept_s(step.meters, began)
+                runs[step.kept, step.meters].append(replace(run, seconds=kept_s))
+    return [Rate(name, meters, tuple(counted[1:])) for (name, meters), counted in runs.items()]
 
 
 def _steps(ours: Running, theirs: Running | None, size: Size) -> list[_Step]:
@@ -90,7 +97,7 @@ def _steps(ours: Running, theirs: Running | None, size: Size) -> list[_Step]:
     steps = [
         _Step("switched", ours, len(switched), partial(asking.switch, switched)),
         _Step("registers on demand", ours, len(ours.meters), lambda _: asking.read(ours.meters, REGISTERS)),
-        _Step("day of quarters", ours, len(read), lambda _: asking.read(read, PROFILE, day)),
+        _Step("day of quarters", ours, len(read), lambda _: asking.read(read, PROFILE, day), KEPT),
     ]
     if theirs is None:
         return steps

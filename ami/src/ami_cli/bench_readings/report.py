@@ -21,7 +21,7 @@ One request for many meters, one reply, over real sockets: the time from the fir
 every meter has given every value. HES and simulator are a process each on the same machine. Every meter gets a connection and a secured
 association (HLS-GMAC, authenticated encryption) that is opened, used once and released, and what was read is in the store before the reply.
 **Registers on demand**: energy in both directions, power and voltage, with their scalers. **Day of quarters**: 96 rows of clock, status and two registers, by selective
-access. **Switched**: the one control of [bench.md](bench.md). The first run of each kind warms up; median of the others, in turns. CPU is user and system time per meter,
+access; and the time until the head-end has the values of the last meter in its store, which is before the answer is written. **Switched**: the one control of [bench.md](bench.md). The first run of each kind warms up; median of the others, in turns. CPU is user and system time per meter,
 milliseconds.
 """
 OTHER = """\

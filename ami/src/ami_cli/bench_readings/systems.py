@@ -1,26 +1,30 @@
 """An HES with its simulated meters, each a process: a population of ours, or the configured meters of another checkout."""
 
+import asyncio
 import resource
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from ami_cli import configuration, populations
-from ami_cli.bench import FIRST_METER_PORT, REQUEST_S, until_ready, write_configuration
+from ami_cli.bench import FIRST_METER_PORT, REQUEST_S, BenchError, until_ready, write_configuration
 from ami_cli.bench_cpu import used_s
 from ami_cli.bench_readings.asking import Asking
 from ami_cli.bench_readings.figures import Run
-from ami_cli.processes import Processes, Program, module
+from ami_cli.processes import Emitted, Message, Processes, Program, module
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.population_settings import PopulationSettings
 
 MOST_OCTETS = 50_000_000
 """Of an answer, which is one message here."""
+LOOK_S, LOST_S = 0.01, 30.0
+"""How often it is looked whether all has been said, and when something of it is lost."""
 PAGE = resource.getpagesize()
 
 
@@ -32,6 +36,8 @@ class Running:
     hes: int
     simulator: int
     meters: tuple[str, ...]
+    heard: Callable[[], list[Message]]
+    """What the processes have said and nobody has taken yet."""
 
     def used(self) -> tuple[float, float]:
         """Seconds of CPU so far, of the HES and of the simulator."""
@@ -41,6 +47,18 @@ class Running:
         """With what was used since."""
         hes, simulator = self.used()
         return Run(seconds, hes - before[0], simulator - before[1])
+
+    async def kept_s(self, meters: int, began: datetime) -> float:
+        """Seconds from then until the HES had in its store what it read of so many meters: until it said so of the last one (`meter_done`)."""
+        last: list[datetime] = []
+        try:
+            async with asyncio.timeout(LOST_S):
+                while len(last) < meters:
+                    last += _done(self.heard())
+                    await asyncio.sleep(LOOK_S)
+        except TimeoutError:
+            raise BenchError(f"the head-end has said of {len(last)} of {meters} meters that they are done") from None
+        return (max(last) - began).total_seconds()
 
     def memory(self) -> int:
         """Resident octets of the HES."""
@@ -122,12 +140,18 @@ async def _started(
     ready = await _serve(processes, head_end)
     async with httpx.AsyncClient(trust_env=False, timeout=REQUEST_S) as client:
         asking = Asking(client, f"http://{ready['listen'][0]}")
-        yield Running(asking, processes.process_id(head_end), processes.process_id(simulated), meters)
+        yield Running(asking, processes.process_id(head_end), processes.process_id(simulated), meters, processes.heard)
 
 
 async def _serve(processes: Processes, program: Program) -> Mapping[str, Any]:
     await processes.start(program)
     return await until_ready(processes, program)
+
+
+def _done(messages: Sequence[Message]) -> list[datetime]:
+    """When meters were done."""
+    events = [one.event for one in messages if isinstance(one, Emitted) and one.origin.role == "hes"]
+    return [datetime.fromisoformat(one["at"]) for one in events if one["event"] == "meter_done"]
 
 
 def _resident(process_id: int) -> int:

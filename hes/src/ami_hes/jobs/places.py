@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from ami_hes.commands import Lane
 from ami_hes.jobs.lanes import Groups
@@ -18,6 +19,8 @@ HIGHER = {lane: tuple(Lane)[: index + 1] for index, lane in enumerate(Lane)}
 
 
 NONE_FULL: frozenset[str] = frozenset()
+AFTERWARDS = 500
+"""Commands that have left their places early, and keep what their meters gave. With more of them, places are left at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,29 @@ class FreePlaces:
     full: frozenset[str]
 
 
+class Place:
+    """A place that is taken; given back at the end, or when its session is over."""
+
+    def __init__(self, leave: Callable[[], None], early: set["Place"]) -> None:
+        self._leave = leave
+        self._early = early
+        self._left = False
+
+    def session_over(self) -> None:
+        """What remains to be done wants no place, unless much of it waits already."""
+        if not self._left and len(self._early) < AFTERWARDS:
+            self._early.add(self)
+            self._left = True
+            self._leave()
+
+    def end(self) -> None:
+        """The command has ended."""
+        self._early.discard(self)
+        if not self._left:
+            self._left = True
+            self._leave()
+
+
 class LanePlaces:
     """The places."""
 
@@ -37,6 +63,7 @@ class LanePlaces:
         self._groups = groups
         self._worked: Counter[Lane] = Counter()
         self._of_group: Counter[str] = Counter()
+        self._early: set[Place] = set()
         self._not_before: dict[str, float] = {}
         """When the next session of a group may be begun, of `real_time`."""
         self._changed = asyncio.Event()
@@ -56,20 +83,21 @@ class LanePlaces:
         self._look_for_wider()
         return widened
 
-    def enter(self, lane: Lane, group: str, *, begins: bool = True) -> None:
+    def enter(self, lane: Lane, group: str, *, begins: bool = True) -> Place:
         """Take a place; `begins`: a session, and is not only reported as too late."""
+        place = Place(partial(self._left, lane, group), self._early)
         for one in HIGHER[lane]:
             self._worked[one] += 1
         if not self._groups.limited:
-            return
+            return place
         self._of_group[group] += 1
         per_s = self._groups.limits(group).per_s
         if per_s is not None and begins:
             self._not_before[group] = max(real_time(), self._not_before.get(group, 0.0)) + 1 / per_s
             real_timer(self._not_before[group], self._paced(group))
+        return place
 
-    def leave(self, lane: Lane, group: str) -> None:
-        """Give it back."""
+    def _left(self, lane: Lane, group: str) -> None:
         for one in HIGHER[lane]:
             self._worked[one] -= 1
         if self._groups.limited:

@@ -18,7 +18,7 @@ from ami_hes.jobs.answers import AnswerMaker
 from ami_hes.jobs.batches import Batches
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Groups, Lanes
-from ami_hes.jobs.places import FreePlaces, LanePlaces
+from ami_hes.jobs.places import FreePlaces, LanePlaces, Place
 from ami_hes.jobs.rows import stored_result
 from ami_hes.meters.registry import Registry
 from ami_hes.meters.trace import tracing
@@ -90,9 +90,8 @@ class CommandWorker:
                 for delivery in await self._taken(await self._places.opening()):
                     of_group = self._groups.of(delivery.job)
                     begins = self._left_s(delivery.job) > 0
-                    self._places.enter(delivery.job.lane, of_group, begins=begins)
-                    leave = partial(self._places.leave, delivery.job.lane, of_group)
-                    group.create_task(self._work_off(delivery, leave))
+                    place = self._places.enter(delivery.job.lane, of_group, begins=begins)
+                    group.create_task(self._work_off(delivery, place))
 
     async def _work_meterless(self, group: asyncio.TaskGroup) -> None:
         """They hold no place of a session, and are in no meter's way."""
@@ -100,7 +99,7 @@ class CommandWorker:
         while True:
             await places.acquire()
             (delivery,) = await self._context.engine.commands.take_meterless(1)
-            group.create_task(self._work_off(delivery, places.release))
+            group.create_task(self._work_off(delivery, Place(places.release, set())))
 
     async def cancel(self, request_id: str) -> int:
         """End the commands of a request that are not begun; how many. What is in hand goes on to its own end."""
@@ -126,13 +125,13 @@ class CommandWorker:
         finally:
             widened.cancel()
 
-    async def _work_off(self, delivery: CommandDelivery, leave: Callable[[], None]) -> None:
+    async def _work_off(self, delivery: CommandDelivery, place: Place) -> None:
         try:
-            finished = await self._alone(delivery, self._finish(delivery))
+            finished = await self._alone(delivery, self._finish(delivery, place))
             if finished is not None:
                 await self._put(finished)
         finally:
-            leave()
+            place.end()
 
     async def _put(self, finished: _Finished) -> None:
         await self._finished.put(finished, urgent=finished.delivery.job.lane is Lane.CONTROL)
@@ -144,14 +143,14 @@ class CommandWorker:
 
         return await alone(delivery, work, failed, emit=self._context.emit, again_s=AGAIN_S)
 
-    async def _finish(self, delivery: CommandDelivery) -> _Finished | None:
+    async def _finish(self, delivery: CommandDelivery, place: Place) -> _Finished | None:
         """None if the command comes again: another attempt is worth it, or it needs its meter."""
         known = await self._known(delivery)
         if known.result is not None:
             return _Finished(delivery, known.result, kept=True)
         started = real_time()
         try:
-            outcome = await self._carried_out(delivery, known)
+            outcome = await self._carried_out(delivery, known, place)
         except MeterNeeded:
             await delivery.needs_meter()
             return None
@@ -193,7 +192,7 @@ class CommandWorker:
     def _left_s(self, job: CommandJob) -> float:
         return self._context.environment.real_seconds_until(job.deadline_at)
 
-    async def _carried_out(self, delivery: CommandDelivery, known: StoredCommand) -> Outcome:
+    async def _carried_out(self, delivery: CommandDelivery, known: StoredCommand, place: Place) -> Outcome:
         started = real_time()
         job, command = delivery.job, delivery.job.command
         attempt = Attempt(partial(self._begin, command), begun=known.attempted)
@@ -204,7 +203,7 @@ class CommandWorker:
             return failed(command, attempt, "identity", "removed", detail=detail)
         if left_s <= 0:
             return failed(command, attempt, "deadline", "passed" if delivery.redelivered else "busy")
-        assignment = Assignment(meter, command, attempt, started + left_s, delivery.meterless)
+        assignment = Assignment(meter, command, attempt, started + left_s, delivery.meterless, place.session_over)
         return await self._in_time(assignment, left_s)
 
     async def _in_time(self, assignment: Assignment, left_s: float) -> Outcome:

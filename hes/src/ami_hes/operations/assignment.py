@@ -29,6 +29,10 @@ class Attempt:
             self._begun = True
 
 
+def _nobody_waits() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """One command for the meter that its mRID names by now; everything has to end by `until` (of `real_time`)."""
@@ -39,6 +43,8 @@ class Assignment:
     until: float
     meterless: bool = False
     """Whether the meter is not to be touched, since it is not this command's turn there."""
+    session_over: Callable[[], None] = _nobody_waits
+    """To be called when nothing more is asked of the meter: another command may have its place while this one keeps what it read."""
 
 
 class MeterNeeded(Exception):

@@ -63,6 +63,7 @@ async def _needs_meter(_: SortedOut) -> ReadValues:
 async def _read_and_keep(meters: Meters, assignment: Assignment, asked: SortedOut) -> ReadValues:
     """Read from the meter, and keep it; the values are answered even when the store does not take them."""
     found = await _read(meters, assignment, asked)
+    assignment.session_over()
     if meters.readings is not None and (series := to_keep(found)):
         try:
             await meters.readings.keep(assignment.meter.mrid, series)
