@@ -120,6 +120,7 @@ def meters(settings: Settings, mapping: ReadingTable | None) -> MetersSettings:
         max_sessions=hes.max_sessions,
         keep_open_s=hes.keep_open_s,
         max_kept_open=hes.max_kept_open,
+        datagram_buffer_octets=hes.datagram_buffer_octets,
         max_callers=hes.max_callers,
         max_callers_per_address=hes.max_callers_per_address,
         max_counter_jump=hes.max_counter_jump,

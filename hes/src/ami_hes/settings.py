@@ -307,6 +307,12 @@ class HesSettings(Section):
         default=64, ge=2, description="connections at a time that have not said which meter they are"
     )
     max_callers_per_address: int = Field(default=32, ge=1, description="of these, from one address (NATs are one)")
+    datagram_buffer_octets: int = Field(
+        default=4_194_304,
+        ge=0,
+        le=1 << 30,
+        description="receive buffer of the socket for pushes by UDP (SO_RCVBUF); what it does not hold of a burst is lost; 0: as the system has it",
+    )
     max_counter_jump: int = Field(
         default=2**20,
         ge=1,

@@ -19,6 +19,7 @@ from ami_cim import wire
 from ami_cim.message import EventMessage
 from ami_cim.payloads.end_device_events import EndDeviceEvent, EndDeviceEvents
 from ami_dlms import data
+from ami_hes.meters import push
 from ami_hes.store import Database, EventQuery, Happened, SqlDeviceEvents, StoredDeviceEvent
 
 FRAUD, CLOCK = 1 << 13, 1 << 0
@@ -173,3 +174,19 @@ async def test_what_was_kept_and_not_handed_on_is_by_the_next_life(tmp_path: Pat
     assert (sent.mrid, sent.created_at) == (event.event_id, NOON)
     async with Database(tmp_path / "hes.sqlite") as database:
         assert await SqlDeviceEvents(database).changes(10) == []
+
+
+async def test_no_gasp_is_dropped_because_many_wait_for_the_store(
+    tmp_path: Path, events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that came wait their turn; each is one event."""
+    monkeypatch.setattr(push, "MAX_WAITING", 5)
+    gasps = 100
+    async with Cis().serving() as oms, head_end(tmp_path, oms.url, events) as (_, meter):
+        meter.send(*(meter.last_gasp(NOON + timedelta(seconds=number)) for number in range(gasps)))
+        await reported(events, "notification", gasps)
+        came: list[EndDeviceEvent] = []
+        while len(came) < gasps:
+            came += events_of(await oms.taken.get())
+    assert sorted(one.created_at for one in came) == [NOON + timedelta(seconds=number) for number in range(gasps)]
+    assert not [one for one in events if one["event"] == "dropped"]

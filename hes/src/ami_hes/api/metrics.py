@@ -33,6 +33,18 @@ class TrafficCounts(Protocol):
     sent: int
 
 
+class DatagramCounts(Protocol):
+    """Of the socket for pushes by UDP."""
+
+    taken: int
+    worked: int
+    granted_octets: int
+    lost_in_kernel: int | None
+
+    @property
+    def waiting(self) -> int: ...
+
+
 class Measured(NamedTuple):
     """Where the process keeps account of itself."""
 
@@ -41,6 +53,7 @@ class Measured(NamedTuple):
     sessions: Counter[str]
     at_work: Callable[[], int]
     traffic: TrafficCounts
+    datagrams: Callable[[], DatagramCounts]
     latency: Latency
     history: SqlHistory
 
@@ -112,6 +125,7 @@ class _Collector(Collector):
         yield GaugeMetricFamily("hes_sessions_held", "Sessions with meters that are held now", measured.at_work())
         apdus: Counts = Counter({("received",): measured.traffic.received, ("sent",): measured.traffic.sent})
         yield _counter("hes_apdus", "APDUs over connections with meters", apdus, "direction")
+        yield from _datagrams(measured.datagrams())
         yield from self._waiting()
         yield _histogram(measured.latency)
 
@@ -137,6 +151,18 @@ def metrics_routes(metrics: Metrics, measured: Measured) -> list[Route]:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE)
 
     return [Route(paths.METRICS, expose, methods=["GET"])]
+
+
+def _datagrams(counts: DatagramCounts) -> Iterator[Metric]:
+    known: Counts = Counter({("taken",): counts.taken, ("worked",): counts.worked})
+    if counts.lost_in_kernel is not None:
+        known["lost_in_kernel",] = counts.lost_in_kernel
+    about = "Datagrams to the port for pushes: taken from the kernel, worked on, lost in the kernel for want of room"
+    yield _counter("hes_datagrams", about, known, "outcome")
+    yield GaugeMetricFamily("hes_datagrams_waiting", "Datagrams that were taken and not worked on yet", counts.waiting)
+    yield GaugeMetricFamily(
+        "hes_datagram_buffer_octets", "Receive buffer that the system grants", counts.granted_octets
+    )
 
 
 def _counter(name: str, about: str, counts: Counts, *labels: str) -> Metric:

@@ -73,6 +73,7 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         sessions=south.meters.sessions,
         at_work=lambda: south.meters.at_work,
         traffic=south.meters.traffic,
+        datagrams=lambda: south.meters.datagrams,
         latency=stores.database.latency,
         history=stores.history,
     )

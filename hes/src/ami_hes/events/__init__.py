@@ -4,6 +4,7 @@ from ami_hes.events.campaigns import CampaignBegun, CampaignFailed
 from ami_hes.events.device_events import DeviceEventsNotWritten
 from ami_hes.events.meters import (
     Apdu,
+    DatagramBufferSmall,
     DialledIn,
     Dropped,
     HungUp,
@@ -65,6 +66,7 @@ __all__ = [
     "CampaignFailed",
     "CommandFailed",
     "CommandPostponed",
+    "DatagramBufferSmall",
     "DeadLetters",
     "DetailsFailed",
     "DeviceEventsNotWritten",

@@ -107,6 +107,20 @@ class Dropped(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DatagramBufferSmall(Event):
+    """The system grants the socket for pushes by UDP a smaller receive buffer than `hes.datagram_buffer_octets`: more of a burst is lost."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    asked_octets: int
+    """What the settings want."""
+    granted_octets: int
+    """What it has."""
+    limited_by: str
+    """The sysctl of Linux that limits it: set it to `asked_octets`, or the setting to what there is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DialledIn(Event):
     """A meter has called, and has said who it is."""
 

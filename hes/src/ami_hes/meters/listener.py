@@ -10,16 +10,16 @@ import asyncio
 import errno
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import cast
 
 from ami_dlms.errors import DlmsError
 from ami_dlms.framing import wrapper
 from ami_dlms.framing.framing import WrapperPdu
-from ami_hes.events import DialledIn, NotProved
+from ami_hes.events import DatagramBufferSmall, DialledIn, NotProved
 from ami_hes.meters.association import Timeouts
 from ami_hes.meters.callers import Caller, CallerPlaces
 from ami_hes.meters.channels import TcpChannel
 from ami_hes.meters.confirming import WayBack
+from ami_hes.meters.datagrams import RMEM_MAX, Address, DatagramFigures, DatagramSocket
 from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.link import Link, Traffic
@@ -52,6 +52,8 @@ class Listener:
         places: CallerPlaces,
         traffic: Traffic,
         log_apdus: bool,
+        buffer_octets: int,
+        figures: DatagramFigures,
         emit: Emit,
     ) -> None:
         self._registry = registry
@@ -64,7 +66,8 @@ class Listener:
         self._emit = emit
         self._unknown: dict[Caller, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
-        self._datagrams: asyncio.DatagramTransport | None = None
+        self._buffer_octets = buffer_octets
+        self._datagrams = DatagramSocket(self._take_datagram, figures)
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen on both; OSError when a port is taken. Port 0 chooses one that is free for both."""
@@ -73,7 +76,8 @@ class Listener:
             self._server = await loop.create_server(lambda: TcpChannel(self._accept), host, port, backlog=BACKLOG)
             address: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
             try:
-                self._datagrams = await self._listen_to_datagrams(*address)
+                self._datagrams.open(*address, self._buffer_octets)
+                self._report_buffer()
                 return address
             except OSError as error:
                 self._server.close()
@@ -84,8 +88,7 @@ class Listener:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-        if self._datagrams is not None:
-            self._datagrams.close()
+        await self._datagrams.close()
         work = list(self._unknown.values())
         for caller, task in self._unknown.items():
             task.cancel()
@@ -93,10 +96,32 @@ class Listener:
         if work:
             await asyncio.wait(work)
 
-    async def _listen_to_datagrams(self, host: str, port: int) -> asyncio.DatagramTransport:
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._notifications), (host, port))
-        return transport
+    @property
+    def datagrams(self) -> DatagramFigures:
+        """What came by UDP, and what became of it."""
+        return self._datagrams.look()
+
+    def _report_buffer(self) -> None:
+        granted = self._datagrams.look().granted_octets
+        if granted < self._buffer_octets:
+            self._emit(
+                DatagramBufferSmall(asked_octets=self._buffer_octets, granted_octets=granted, limited_by=RMEM_MAX)
+            )
+
+    async def _take_datagram(self, octets: bytes, address: Address) -> None:
+        """One notification per datagram; returns when there is room for the next."""
+        peer = f"{address[0]}:{address[1]}"
+        try:
+            pdu = wrapper.decode_datagram(octets)
+        except DlmsError as error:
+            self._notifications.drop(peer, "udp", str(error), octets)
+            return
+        await self._notifications.room()
+        self._notifications.take(pdu.apdu, WayBack(peer, "udp", partial(self._answer, pdu, address)))
+
+    def _answer(self, pdu: WrapperPdu, address: Address, apdu: bytes) -> bool:
+        """Send an APDU back to the sender of this one; False when it did not leave."""
+        return self._datagrams.send(wrapper.encode(WrapperPdu(pdu.destination, pdu.source, apdu)), address)
 
     def _accept(self, channel: TcpChannel) -> None:
         link = Link(channel, channel.peer, trace=ApduTrace("unknown", self._emit) if self._log_apdus else None)
@@ -205,30 +230,3 @@ def _way_back(link: Link, pdu: WrapperPdu) -> WayBack:
 
 def _hung_up(error: Exception) -> bool:
     return isinstance(error, ConnectionError) or (isinstance(error, MeterFault) and error.name == "lost")
-
-
-class _Datagrams(asyncio.DatagramProtocol):
-    """Notifications by UDP: one frame per datagram."""
-
-    def __init__(self, notifications: Notifications) -> None:
-        self._notifications = notifications
-        self._transport: asyncio.DatagramTransport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, octets: bytes, address: tuple[str, int]) -> None:
-        peer = f"{address[0]}:{address[1]}"
-        try:
-            pdu = wrapper.decode_datagram(octets)
-        except DlmsError as error:
-            self._notifications.drop(peer, "udp", str(error), octets)
-            return
-        self._notifications.take(pdu.apdu, WayBack(peer, "udp", partial(self._answer, pdu, address)))
-
-    def _answer(self, pdu: WrapperPdu, address: tuple[str, int], apdu: bytes) -> bool:
-        """Send an APDU back to the sender of this one; False when we have ended."""
-        if self._transport.is_closing():
-            return False
-        self._transport.sendto(wrapper.encode(WrapperPdu(pdu.destination, pdu.source, apdu)), address)
-        return True

@@ -14,6 +14,7 @@ from ami_hes.meters.callers import CallerPlaces
 from ami_hes.meters.commissioning import Commissioning, NothingCommissioned
 from ami_hes.meters.confirming import Confirmations
 from ami_hes.meters.counters import InvocationCounters
+from ami_hes.meters.datagrams import DatagramFigures
 from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.kept import KeptSessions
@@ -57,6 +58,8 @@ class MetersSettings:
     max_counter_jump: int = 2**20
     keep_open_s: float = 0.0
     max_kept_open: int = 1_000
+    datagram_buffer_octets: int = 0
+    """Of the socket for pushes by UDP; 0: as the system has it."""
     log_apdus: bool = False
     fast_path: bool = True
     mapping: ReadingTable | None = None
@@ -114,6 +117,8 @@ class Meters:
             traffic=self.traffic,
             places=CallerPlaces(settings.max_callers, settings.max_callers_per_address),
             log_apdus=settings.log_apdus,
+            buffer_octets=settings.datagram_buffer_octets,
+            figures=DatagramFigures(),
             emit=self.environment.emit,
         )
 
@@ -137,6 +142,11 @@ class Meters:
     def at_work(self) -> int:
         """Sessions that are held now."""
         return self._slots.taken
+
+    @property
+    def datagrams(self) -> DatagramFigures:
+        """What came by UDP, and what became of it."""
+        return self._listener.datagrams
 
     async def start(self) -> None:
         """Begin to listen; OSError when the port is taken."""

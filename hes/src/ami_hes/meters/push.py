@@ -92,6 +92,7 @@ class Notifications:
         self._keys: dict[bytes, tuple[GlobalKeys, ReceiveCounter]] = {}
         self._keys_of = registry.version
         self._waiting: set[asyncio.Task[bool]] = set()
+        self._left = asyncio.Event()
         self._blocks: dict[tuple[str, str], PushedBlocks] = {}
         self._turn = asyncio.Lock()
 
@@ -99,6 +100,12 @@ class Notifications:
         """Decode one APDU and report it; False when it was dropped, None when it is a block and more have to come."""
         taken = self._take(apdu, way)
         return True if isinstance(taken, asyncio.Task) else taken
+
+    async def room(self) -> None:
+        """Return when one more may wait for the store."""
+        while len(self._waiting) >= MAX_WAITING:
+            self._left.clear()
+            await self._left.wait()
 
     async def take_in_turn(self, apdu: bytes, way: WayBack) -> bool | None:
         """As `take`, with a pause as long as it took, one connection after the other.
@@ -170,8 +177,12 @@ class Notifications:
         work = self._keep_and_report(sender, came, confirming=confirming)
         task = asyncio.get_running_loop().create_task(work)
         self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
+        task.add_done_callback(self._published)
         return task
+
+    def _published(self, task: asyncio.Task[bool]) -> None:
+        self._waiting.discard(task)
+        self._left.set()
 
     async def _keep_and_report(self, sender: Meter, came: "_Came", *, confirming: bool) -> bool:
         try:
