@@ -7,30 +7,42 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from cis_stand_in import SCHEMAS, Events, environment, post
+from cis_stand_in import (
+    SCHEMAS,
+    Events,
+    StandInHes,
+    answering,
+    environment,
+    failed_meter,
+    post,
+    reply_to,
+    settings,
+    soap,
+)
 from patience import PATIENCE_S
+from starlette.responses import Response
 
 from ami_cim import envelope, wire
-from ami_cim.identity import EndDevice, Name
-from ami_cim.message import EventMessage, Header
-from ami_cim.payloads.end_device_events import EndDeviceEvent, EndDeviceEvents, EventDetail
-from ami_cis.device_events_api import device_event_routes
+from ami_cim.envelope import Received
+from ami_cim.identity import EndDevice, Identified, Name
+from ami_cim.message import EventMessage, Header, Reply
+from ami_cim.paging import page_of
+from ami_cim.payloads.end_device_events import (
+    AskedPeriod,
+    EndDeviceEvent,
+    EndDeviceEvents,
+    EventDetail,
+    GetEndDeviceEvents,
+)
+from ami_cim.periods import Period
+from ami_cis.app import running
 from ami_cis.events_client import events as events_command
-from ami_cis.inbox import Inbox
 from ami_cis.meters import Meter
-from ami_cis.pending import Pending
 from ami_cis.store import DeviceEventQuery, Store
-from ami_cis.taken_readings import Names
-from ami_process.api import Branch, create_api
-from ami_process.health import Health
-from ami_process.http_server import serving
-from ami_process.sockets import listening
-from ami_process.tokens import Tokens
-from ami_process.worker import Worker
+from ami_cis.workflows.device_events import PAGE
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MRID = "00000000-0000-4000-8000-000000001001"
@@ -42,24 +54,15 @@ ONE = EndDeviceEvent(
     asset=EndDevice(MRID, (Name(name="as the HES calls it"),)),
     details=(EventDetail(name="bit", value="13"), EventDetail(name="clock", value="meter")),
 )
+M1001 = Meter(name="M1001", mrid=MRID)
 CLOSED = "2026-03-01T12:05:00Z"
 
 
 @pytest.fixture
-async def cis(tmp_path: Path) -> AsyncIterator[tuple[str, Store, Events]]:
+async def cis(tmp_path: Path, hes: StandInHes) -> AsyncIterator[tuple[str, Store, Events]]:
     events = Events()
-    async with Store.opened(tmp_path / "cis.sqlite") as store:
-        given = environment(events)
-        names = Names((Meter(name="M1001", mrid=MRID),))
-        inbox = Inbox(Pending(store, given.now), store, given, SCHEMAS, Worker("ami_cim.reading:read"), names=names)
-        with listening("127.0.0.1", 0, "cis.") as listener:
-            tokens = Tokens.of(None, "cis.token_file", bound_to="127.0.0.1")
-            api = create_api(
-                device_event_routes(store, ZoneInfo("Europe/Berlin")), tokens, names=(), names_setting="cis.host_names"
-            )
-            application = Branch("/api/v1", api, inbox.application(Health({"store": store.check}, role="cis")))
-            async with serving(application, listener):
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}", store, events
+    async with running(settings(tmp_path, hes.url, meters=(M1001,)), environment(events), 0) as system:
+        yield f"http://{system.listen}", system.store, events
 
 
 async def sent(url: str, message_id: str, *happened: EndDeviceEvent, verb: str = "created") -> str:
@@ -105,16 +108,65 @@ async def test_they_are_shown_by_meter_type_and_time(
     url, _, _ = cis
     await sent(url, "m-1", ONE)
 
-    def listed(*options: str) -> str:
+    def listed(*options: str, code: int = 0) -> str:
         with pytest.raises(SystemExit) as end:
             events_command(["--url", url, *options])
-        assert end.value.code == 0
-        return capsys.readouterr().out
+        assert end.value.code == code
+        said = capsys.readouterr()
+        return said.err if code else said.out
 
     shown = await asyncio.to_thread(listed, "--meter", "M1001", "--type", "0.12.0.257", "--from", "2026-03-01T12:00Z")
-    assert "2026-03-01T13:00:00+01:00" in shown and "fraud attempt" in shown and "bit 13" in shown
+    assert "2026-03-01T12:00:00+00:00" in shown and "fraud attempt" in shown and "bit 13" in shown
     assert "no such events" in await asyncio.to_thread(listed, "--meter", "M2")
     assert "no such events" in await asyncio.to_thread(listed, "--to", "2026-03-01T12:00Z")
+    for other in ("fraud", "*.12.0.257", "26.12.0.257"):
+        assert "bit 13" in await asyncio.to_thread(listed, "--type", other), other
+    for wrong, near in (("frad", "fraud"), ("0.26.38.86", "0.26.38.85 (power-down)")):
+        assert near in await asyncio.to_thread(listed, "--type", wrong, code=2)
+    assert "--fetch" in await asyncio.to_thread(listed, "--group", "F12", code=2)
+
+
+async def test_the_head_end_is_asked_page_by_page_and_what_it_has_is_kept_once(
+    cis: tuple[str, Store, Events], hes: StandInHes
+) -> None:
+    """A page that is full has another one behind it."""
+    url, store, _ = cis
+    there = [replace(ONE, mrid=f"e-{number}", created_at=NOW + timedelta(seconds=number)) for number in range(PAGE + 2)]
+
+    async def giving(_: StandInHes, received: Received) -> Response:
+        page = page_of(received.message)
+        found = there[page.offset : page.offset + (page.limit or 0)]
+        return soap(reply_to(received.message, Reply(result="OK"), EndDeviceEvents(tuple(found))), received.wrapper)
+
+    hes.behaviour = giving
+    asked = {"groups": ["feeder=F12"], "meters": ["M1001"], "types": ["fraud"], "from": "2026-03-01T12:00"}
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
+        for _ in range(2):
+            answer = (await client.post(f"{url}/api/v1/device-events", json=asked)).json()
+            assert (answer["result"], answer["came"], answer["complete"]) == ("OK", PAGE + 2, True)
+        refused = await client.post(f"{url}/api/v1/device-events", json={"types": ["frad"]})
+    assert refused.status_code == 422 and "fraud" in refused.text
+    assert len(await store.device_events(DeviceEventQuery(most=2 * PAGE))) == PAGE + 2 and len(hes.requests) == 4
+    query = hes.requests[0].query
+    assert isinstance(query, GetEndDeviceEvents) and query.schedules == (AskedPeriod(Period(start=NOW)),)
+    assert [one.mrid for one in (*query.meters, *query.event_types)] == [MRID, "0.12.0.257"]
+    assert query.end_device_groups == (Identified(names=(Name(name="F12", name_type="feeder"),)),)
+
+
+async def test_what_the_head_end_refuses_is_told_with_the_exit_code(
+    cis: tuple[str, Store, Events], hes: StandInHes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, _, _ = cis
+    hes.behaviour = answering(Reply(result="FAILED", errors=(failed_meter("2.4", "not known", "M9", "name"),)))
+
+    def fetched() -> str:
+        with pytest.raises(SystemExit) as end:
+            events_command(["--url", url, "--fetch", "--meter", "M9"])
+        assert end.value.code == 1
+        return capsys.readouterr().err
+
+    said = await asyncio.to_thread(fetched)
+    assert "FAILED" in said and "0 events came" in said and "M9 2.4" in said
 
 
 async def test_moments_that_no_zone_can_show_keep_no_event_from_being_shown(

@@ -7,7 +7,9 @@ from collections import Counter
 
 import pytest
 
+from ami_cim.event_type_names import event_type_of, known_events
 from ami_dlms.obis import Obis
+from ami_mapping.alarms import alarm_rows, push_setup_rows
 from ami_mapping.controls import CONTROLS
 from ami_mapping.events import event_rows, event_type, native_events
 from ami_meter_sim.objects.model_files import load_model
@@ -59,3 +61,11 @@ def test_every_number_is_one_of_the_event_list() -> None:
         for event in events
     }
     assert {(str(log), number) for log, number in event_rows()} - logged == NOT_IN_OUR_MODELS
+
+
+def test_every_code_of_the_tables_has_a_name_that_people_can_type() -> None:
+    """The CIS knows the names and not the tables."""
+    codes = {row.code for row in (*event_rows().values(), *alarm_rows().values(), *push_setup_rows().values())}
+    names = {row.code: row.name for row in known_events()}
+    assert codes - {None} <= set(names) and len(names) == len(known_events()) == len(set(names.values()))
+    assert all(event_type_of(name) == code for code, name in names.items())

@@ -29,7 +29,7 @@ from ami_cis.settings import Cis, Settings
 from ami_cis.store import SCHEMA, Retention, State, Store, StoreUnavailable
 from ami_cis.taken_readings import Names
 from ami_cis.under_way import Asking
-from ami_cis.workflows import Controls, DemoLoop, Exchanges, LoopPlan, Readings, ReadSchedules, Target
+from ami_cis.workflows import Controls, DemoLoop, EventQuestions, Exchanges, LoopPlan, Readings, ReadSchedules, Target
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
 from ami_process.environment import Environment, real_sleep
@@ -96,7 +96,7 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
                 *clock_routes(environment.clock),
                 *control_routes(controls, asking),
                 *reading_routes(readings, store, asking),
-                *device_event_routes(store, zone),
+                *device_event_routes(store, EventQuestions(exchanges, environment), asking),
                 *schedule_routes(ReadSchedules(exchanges, environment), store, asking),
             ],
             Tokens.of(cis.token_file, "cis.token_file", bound_to=listener.getsockname()[0]),

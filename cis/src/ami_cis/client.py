@@ -25,6 +25,7 @@ _OPTIONS = {
     "code": "--code",
     "usage_point_groups": "--usage-point-group",
     "reading_types": "--type",
+    "types": "--type",
     "from": "--from",
     "to": "--to",
     "source": "--source",
@@ -57,7 +58,7 @@ def order_of(cis: RunningProcess, model: type[Order], wanted: Mapping[str, objec
     try:
         return model.model_validate({**wanted, "message_id": wanted["message_id"] or str(uuid4())})
     except ValidationError as problem:
-        raise cis.refused(_first_problem(problem)) from None
+        raise cis.refused(first_problem(problem)) from None
 
 
 def outcome_of(cis: RunningProcess, path: str, order: BaseModel, model: type[Outcome], *, if_lost: str) -> Outcome:
@@ -66,7 +67,7 @@ def outcome_of(cis: RunningProcess, path: str, order: BaseModel, model: type[Out
         return cis.get(path, model, "POST", order.model_dump_json(by_alias=True), if_lost=if_lost)
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
     """The first thing that is wrong, without the value."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = _OPTIONS.get(str(first["loc"][0]), ".".join(map(str, first["loc"]))) if first["loc"] else ""

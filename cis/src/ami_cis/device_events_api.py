@@ -1,21 +1,29 @@
-"""`GET /api/v1/device-events`: what has happened to meters, as the HES has sent it; the latest first, times in `cis.time_zone`."""
+"""`/api/v1/device-events`: what has happened to meters. `GET` gives what the HES has sent, the latest first; `POST` asks the HES for what it has, which is
+kept like what it sends. Times are of `cis.time_zone`."""
 
+from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Self
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ami_cis.readings_api import MAX_TYPES, PeriodQuery
+from ami_cim.event_type_names import UnknownEvent, event_type_of, is_known
+from ami_cis.meters import Meter
+from ami_cis.readings_api import MAX_TYPES, PeriodQuery, ReadingError, Text
 from ami_cis.store import DeviceEventQuery, KeptDeviceEvent, Store, StoreUnavailable
-from ami_process.api import ApiRefused
+from ami_cis.under_way import Asking, UnderWay
+from ami_cis.workflows import EventQuestion, EventQuestions, EventsOutcome, Target
+from ami_process.api import ApiRefused, read_body
 from ami_process.query_parameters import check_known, values_of
 
 DEVICE_EVENTS = "/api/v1/device-events"
+MAX_TARGETS = 1_000
 
 
 class DeviceEvent(BaseModel):
@@ -46,14 +54,52 @@ class DeviceEvent(BaseModel):
 
 
 class DeviceEventList(BaseModel):
-    """What the CIS has; `complete` is False where there is more than is given at once."""
+    """What the CIS has; `complete` is False where there is more than is given at once, `unlisted` are types that were asked for and that no list here has."""
 
     events: tuple[DeviceEvent, ...]
     complete: bool
+    unlisted: tuple[str, ...] = ()
 
 
-def device_event_routes(store: Store, zone: ZoneInfo) -> list[Route]:
-    """GET looks at what is kept."""
+class EventsOrder(PeriodQuery):
+    """Which events the HES is asked for: of meters and groups (none: of all), of types by code or name, of a time."""
+
+    meters: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
+    groups: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
+    """VALUE or TAG=VALUE of the registry of the HES."""
+    types: tuple[Annotated[Text, AfterValidator(event_type_of)], ...] = Field(default=(), max_length=MAX_TARGETS)
+
+    def question(self, known: tuple[Meter, ...], zone: ZoneInfo) -> EventQuestion:
+        """The same for the workflow; a meter that the configuration knows is given its mRID too. Raises ApiRefused."""
+        mrids = {meter.name: meter.mrid for meter in known}
+        start, end = self.in_zone(zone)
+        meters = [Target.meter(name, mrids.get(name)) for name in self.meters]
+        targets = (*meters, *map(Target.group_of, self.groups))
+        return EventQuestion(targets=targets, codes=tuple(dict.fromkeys(self.types)), start=start, end=end)
+
+
+class EventsFetched(BaseModel):
+    """How asking ended, and how many events came, those that were known already included; not `complete` where the HES has more."""
+
+    message_id: str
+    result: str | None
+    errors: tuple[ReadingError, ...]
+    reason: str | None
+    unknown: bool
+    not_sent: bool = False
+    ms: float
+    came: int
+    complete: bool
+
+    @classmethod
+    def of(cls, fetched: EventsOutcome) -> Self:
+        """The same for a program."""
+        return cls.model_validate(asdict(fetched.outcome) | {"came": fetched.came, "complete": fetched.complete})
+
+
+def device_event_routes(store: Store, questions: EventQuestions, asking: Asking) -> list[Route]:
+    """GET looks at what is kept, POST asks the HES."""
+    under_way, zone = UnderWay("question", asking.stopping), asking.zone
 
     async def look(request: Request) -> Response:
         wanted = _wanted(request, zone)
@@ -62,19 +108,31 @@ def device_event_routes(store: Store, zone: ZoneInfo) -> list[Route]:
         except StoreUnavailable as problem:
             raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
         events = tuple(DeviceEvent.of(one, zone) for one in found)
-        given = DeviceEventList(events=events, complete=len(events) < wanted.most)
-        return Response(given.model_dump_json(), media_type="application/json")
+        unlisted = tuple(code for code in wanted.codes if not is_known(code))
+        return _json(DeviceEventList(events=events, complete=len(events) < wanted.most, unlisted=unlisted))
 
-    return [Route(DEVICE_EVENTS, look, methods=["GET"])]
+    async def ask(request: Request) -> Response:
+        order = await read_body(request, EventsOrder)
+        question = order.question(tuple(asking.meters), zone)
+        return _json(EventsFetched.of(await under_way.end_of(None, partial(questions.run, question))))
+
+    return [Route(DEVICE_EVENTS, look, methods=["GET"]), Route(DEVICE_EVENTS, ask, methods=["POST"])]
+
+
+def _json(document: BaseModel) -> Response:
+    return Response(document.model_dump_json(), media_type="application/json")
 
 
 def _wanted(request: Request, zone: ZoneInfo) -> DeviceEventQuery:
     """The query: `meter` and `type` as often as there are, `from`, `to`. Raises ApiRefused for anything else."""
     check_known(request, ("meter", "type", "from", "to"))
-    meters, codes = (values_of(request, name, MAX_TYPES) for name in ("meter", "type"))
+    meters, types = (values_of(request, name, MAX_TYPES) for name in ("meter", "type"))
     given = {name: request.query_params[name] for name in ("from", "to") if name in request.query_params}
     try:
+        codes = list(map(event_type_of, types))
         start, end = PeriodQuery.model_validate(given).in_zone(zone)
+    except UnknownEvent as problem:
+        raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, f"type: {problem}") from None
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_input=False, include_context=False)[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"

@@ -177,7 +177,7 @@ class DeviceEventsKept(Event):
     """What has happened to meters was taken from a message and kept."""
 
     message_id: str
-    """Of the event that they came with."""
+    """Of the event that they came with, or of our request that they answer."""
     events: int
     """How many, those that were known already included."""
     unusable: int

@@ -1,17 +1,21 @@
-"""`cis events`: what has happened to meters, as the HES has sent it to a running CIS."""
+"""`cis events`: what has happened to meters, as the HES has sent it to a running CIS, or is asked for it by the CIS."""
 
 import shutil
 import sys
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 from urllib.parse import urlencode
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from ami_cis.client import DEFAULT_URL, TokenFile, Url
-from ami_cis.device_events_api import DEVICE_EVENTS, DeviceEvent, DeviceEventList
-from ami_process.asking import RunningProcess
+from ami_cim.event_type_names import near
+from ami_cis.client import DEFAULT_URL, TokenFile, Url, first_problem
+from ami_cis.device_events_api import DEVICE_EVENTS, DeviceEvent, DeviceEventList, EventsFetched, EventsOrder
+from ami_cis.outcome_words import how_it_ended
+from ami_process.asking import NOT_OK, OK, RunningProcess
 from ami_process.commands import AsJson
 from ami_process.terminal_text import printable
 
@@ -27,29 +31,76 @@ def list_events(
     ] = None,
     code: Annotated[
         list[str] | None,
-        typer.Option("--type", metavar="CODE", help="An EndDeviceEventType, as 0.26.38.85; may be repeated."),
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="An EndDeviceEventType, as 0.26.38.85, or its name, as power-down; may be repeated.",
+        ),
     ] = None,
     start: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="2026-11-28T12:00, with an offset or in cis.time_zone.")
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Likewise; none: up to now.")] = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="First ask the HES for what it has, and keep it.")] = False,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GROUP", help="With --fetch: VALUE or TAG=VALUE of the HES; may be repeated."),
+    ] = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:
     """List what has happened to meters, the latest first.
 
-    Exit code 0: OK. 2: refused as it was asked. 3: the CIS cannot be reached.
+    Exit code 0: OK. 1: the HES did not give all that was asked for. 2: refused as it was asked. 3: the CIS cannot be reached.
     """
     cis = RunningProcess("cis", url, token_file, "events")
-    query = [("meter", one) for one in meter or []] + [("type", one) for one in code or []]
-    query += [(name, text) for name, text in (("from", start), ("to", end)) if text]
-    found = cis.get(f"{DEVICE_EVENTS}?{urlencode(query)}", DeviceEventList)
+    if group and not fetch:
+        raise cis.refused("the HES knows groups and the CIS does not: --group goes with --fetch")
+    times = [(name, text) for name, text in (("from", start), ("to", end)) if text]
+    code_of_exit = OK
+    if fetch:
+        wanted = {"meters": meter or [], "groups": group or [], "types": code or []} | dict(times)
+        code_of_exit = _fetched(cis, wanted)
+    if not group:
+        query = [("meter", one) for one in meter or []] + [("type", one) for one in code or []] + times
+        _list(cis, query, as_json=as_json)
+    raise typer.Exit(code_of_exit)
+
+
+def _fetched(cis: RunningProcess, wanted: Mapping[str, object]) -> int:
+    """Have the CIS ask the HES, and say on standard error how it ended; the exit code, 0 only for OK."""
+    try:
+        order = EventsOrder.model_validate(wanted)
+    except ValidationError as problem:
+        raise cis.refused(first_problem(problem)) from None
+    with Console(stderr=True).status("waiting for the HES"):
+        found = cis.get(DEVICE_EVENTS, EventsFetched, "POST", order.model_dump_json(by_alias=True))
+    result = how_it_ended(found.result, unknown=found.unknown, not_sent=found.not_sent)
+    lines = [f"get EndDeviceEvents: {result}, {found.came:,} events came and are kept, {found.ms:.0f} ms"]
+    lines += [found.reason] if found.reason else []
+    lines += [" ".join(filter(None, (one.meter, one.code, one.level, one.reason))) for one in found.errors]
+    if not found.complete:
+        lines.append("the HES has more: ask for less at once, by --from and --to")
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
+    return OK if found.result == "OK" and found.complete else NOT_OK
+
+
+def _list(cis: RunningProcess, query: Iterable[tuple[str, str]], *, as_json: bool) -> None:
+    """What the CIS has."""
+    found = cis.get(f"{DEVICE_EVENTS}?{urlencode(list(query))}", DeviceEventList)
+    if not found.events and found.unlisted:
+        one = found.unlisted[0]
+        raise cis.refused(
+            f"--type {one}: there are no such events, and no list here has this type; near it: {near(one)}"
+        )
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")
         return
     if not found.events:
-        sys.stdout.write("The CIS has no such events. The HES sends them to a subscriber of EndDeviceEvents.\n")
+        sys.stdout.write(
+            "The CIS has no such events. The HES sends them to a subscriber of EndDeviceEvents; --fetch asks it.\n"
+        )
         return
     _draw(found)
 

@@ -103,6 +103,7 @@ class Inbox:
         """The event and the answer; an awaited reply is reported by the waiting workflow."""
         if taken.request is not None:
             self._report_readings(taken.request.message_id, taken.readings, taken.unusable)
+            self._report_device_events(taken.request.message_id, taken.device_events)
         if taken.awaited:
             return taken.answer()
         self._environment.emit(self._event(message, taken))

@@ -17,6 +17,7 @@ from enum import StrEnum
 from ami_cim.message import Reply, ReplyError, ResponseMessage
 from ami_cim.payloads import Payload
 from ami_cis.store import SentRequest, State, Store, TakenReply
+from ami_cis.taken_events import TakenDeviceEvents, device_events_of
 from ami_cis.taken_readings import Names, readings_of
 from ami_cis.taken_readings import TakenReadings as TakenReadings
 
@@ -51,6 +52,8 @@ class ReplyVerdict:
     """Values that were kept with it."""
     unusable: int = 0
     """Values in it that can't be kept."""
+    device_events: TakenDeviceEvents = TakenDeviceEvents()  # noqa: RUF009  # it is frozen
+    """Events of meters that were kept with it."""
 
     def answer(self) -> Reply:
         """What the sender of the reply gets as its answer: the truth about whether it was kept."""
@@ -126,21 +129,27 @@ class Pending:
             readings = await asyncio.to_thread(
                 readings_of, response.payload, response.header, request.message_id, self._names, now
             )
-            disposition = await self._keep(request, reply, kept, readings)
+            happened = device_events_of(response.payload, response.header, request.message_id, self._names, now)
+            disposition = await self._keep(request, reply, kept, (readings, happened))
         awaited = disposition in COMPLETING and self._hand_over(request.message_id, _with_parts(response, kept))
         if disposition in NOTHING_NEW:
             return ReplyVerdict(disposition, request, awaited)
-        return ReplyVerdict(disposition, request, awaited, len(readings.readings), readings.unusable)
+        return ReplyVerdict(disposition, request, awaited, len(readings.readings), readings.unusable, happened)
 
     async def _keep(
-        self, request: SentRequest, reply: TakenReply, kept: Sequence[TakenReply], readings: TakenReadings
+        self,
+        request: SentRequest,
+        reply: TakenReply,
+        kept: Sequence[TakenReply],
+        said: tuple[TakenReadings, TakenDeviceEvents],
     ) -> Disposition:
+        readings, happened = said
         if any(reply.digest == earlier.digest for earlier in kept):
             await self._store.add_reply(request.message_id, reply)
             return Disposition.REPEATED
         if any(earlier.final for earlier in kept):
             return Disposition.CONTRADICTING
-        await self._store.add_reply(request.message_id, reply, readings.readings)
+        await self._store.add_reply(request.message_id, reply, readings.readings, happened.events)
         if not reply.final:
             return Disposition.PART
         return Disposition.LATE if request.state in (State.FAILED, State.UNKNOWN) else Disposition.TAKEN

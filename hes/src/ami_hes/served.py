@@ -3,14 +3,16 @@
 Beside the tables is what is the same for all operations: dispatch, the end without a recipe, the details of the end.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ami_cim.message import RequestMessage
+from ami_cim.payloads import Payload
 from ami_hes import operation_sets
 from ami_hes.commands import Command, CommandJob, Outcome
+from ami_hes.end_device_events import EventOrders, parts_of_events
 from ami_hes.master_data import DeviceOrders, LinkageOrders, OpenCommands
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.nouns import NounModule, Order, end_device_controls, meter_readings
@@ -28,6 +30,7 @@ from ami_hes.operations import (
 )
 from ami_hes.registry import KeptRegistry
 from ami_hes.schedules import ScheduleBook, ScheduleOrders
+from ami_hes.store import DeviceEvents
 from ami_mapping.faults import explain
 
 
@@ -38,6 +41,7 @@ class Parts:
     schedules: ScheduleBook
     kept: KeptRegistry
     open_commands: OpenCommands
+    device_events: DeviceEvents
     time_zone: str
     """`hes.time_zone`."""
     ask: Ask
@@ -71,11 +75,16 @@ class OnHeadEnd:
     check: Callable[[RequestMessage], object] | None = None
     """Of one that takes as long as meters do: raises Refused for a message of which nothing may be done. One with a ReplyAddress is
     acknowledged before it is carried out."""
+    parts: Callable[[Payload], Sequence[Payload]] | None = None
+    """Of one whose payload may be long: as those of several messages, at a ReplyAddress."""
 
 
 NOUNS: dict[str, OnMeters | OnHeadEnd] = {
     "EndDeviceControls": OnMeters(end_device_controls, Timed(end_device_controls.begins_at, end_device_controls.begun)),
     "MeterReadings": OnMeters(meter_readings),
+    "EndDeviceEvents": OnHeadEnd(
+        lambda parts: EventOrders(parts.device_events, parts.kept.registry), parts=parts_of_events
+    ),
     "MeterReadSchedule": OnHeadEnd(lambda parts: ScheduleOrders(parts.schedules, parts.time_zone)),
     "MeterConfig": OnHeadEnd(lambda parts: DeviceOrders("MeterConfig", parts.kept, parts.open_commands)),
     "EndDeviceConfig": OnHeadEnd(lambda parts: DeviceOrders("EndDeviceConfig", parts.kept, parts.open_commands)),
@@ -122,6 +131,14 @@ def check_of(name: str) -> Callable[[RequestMessage], object] | None:
     """That of a noun that is carried out on the head-end and takes long; None for any other."""
     row = NOUNS[name]
     return row.check if isinstance(row, OnHeadEnd) else None
+
+
+def parts_of(name: str, payload: Payload | None) -> Sequence[Payload | None]:
+    """What goes into the messages of a late answer, one after the other."""
+    row = NOUNS.get(name)
+    if payload is None or not isinstance(row, OnHeadEnd) or row.parts is None:
+        return [payload]
+    return row.parts(payload)
 
 
 def is_meterless(job: CommandJob) -> bool:

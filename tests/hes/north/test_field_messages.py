@@ -154,8 +154,8 @@ TYPED_OF_OTHERS = """<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelo
         ),
         (
             "create",
-            "EndDeviceEvents",
-            '<e:Payload><x:EndDeviceEvents xmlns:x="http://iec.ch/TC57/2011/EndDeviceEvents#"/></e:Payload>',
+            "UsagePointConfig",
+            '<e:Payload><x:UsagePointConfig xmlns:x="http://iec.ch/TC57/2011/UsagePointConfig#"/></e:Payload>',
         ),
         ("execute", "EndDeviceFirmware", ""),
         ("create", "PricingStructureConfig", ""),

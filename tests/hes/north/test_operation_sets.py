@@ -25,7 +25,6 @@ from ami_hes.commands import Outcome
 from ami_hes.jobs import Backoff
 from ami_hes.jobs.order_messages import parse_message
 from ami_hes.operation_sets import MOST_OCTETS
-from ami_hes.outbox import format_answer
 from ami_hes.settings import PartnerSettings
 from ami_hes.store import Database, StoredRequest, assume_the_worst
 
@@ -289,12 +288,10 @@ async def test_acknowledged_sets_of_a_sender_are_carried_out_in_their_order(tmp_
 async def test_a_set_whose_answer_cannot_be_written_has_another_one_and_is_not_done_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asynchronous: bool
 ) -> None:
-    def written(message: ResponseMessage, *rest: Any, **options: Any) -> bytes:
-        if message.reply.errors[0].code != "0.3":
-            raise LocalError("It would not be valid")
-        return format_answer(message, *rest, **options)
+    def written(*_: Any, **__: Any) -> bytes:
+        raise LocalError("It would not be valid")
 
-    monkeypatch.setattr("ami_hes.jobs.intake.format_answer", written)
+    monkeypatch.setattr("ami_hes.jobs.order_answers.format_answer", written)
     cis, events = Cis(), list[Any]()
     async with cis.serving(), north(tmp_path, events=events) as hes:
         octets = later(cis, control(DISCONNECT, "M1")) if asynchronous else a_set(control(DISCONNECT, "M1"))

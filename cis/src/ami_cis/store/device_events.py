@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ami_cis.store.tables import DEVICE_EVENTS
@@ -34,7 +34,7 @@ _NAMES = tuple(KeptDeviceEvent.__slots__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceEventQuery:
-    """Which events; what is None or empty is not asked for. `until` is excluded."""
+    """Which events; what is None or empty is not asked for. `until` is excluded. A code of any device (0 or *) is one of each, and the other way round."""
 
     meters: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ def find_device_events(connection: Connection, wanted: DeviceEventQuery) -> list
     if wanted.meters:
         query = query.where(DEVICE_EVENTS.c.meter.in_(wanted.meters))
     if wanted.codes:
-        query = query.where(DEVICE_EVENTS.c.code.in_(wanted.codes))
+        query = query.where(or_(*map(_has_code, wanted.codes)))
     if wanted.since is not None:
         query = query.where(DEVICE_EVENTS.c.at >= wanted.since)
     if wanted.until is not None:
@@ -75,6 +75,13 @@ def find_device_events(connection: Connection, wanted: DeviceEventQuery) -> list
 def forget_device_events(connection: Connection, before: datetime) -> int:
     """Drop those that were said before this moment; how many."""
     return connection.execute(delete(DEVICE_EVENTS).where(DEVICE_EVENTS.c.said_at < before)).rowcount
+
+
+def _has_code(code: str) -> ColumnElement[bool]:
+    device, _, tail = code.partition(".")
+    if device in ("0", "*"):
+        return DEVICE_EVENTS.c.code.endswith(f".{tail}", autoescape=True)
+    return DEVICE_EVENTS.c.code.in_((code, f"0.{tail}"))
 
 
 def _values(one: KeptDeviceEvent) -> dict[str, Any]:

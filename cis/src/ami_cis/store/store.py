@@ -183,9 +183,20 @@ class Store:
         found = select(func.count()).select_from(REQUESTS).where(REQUESTS.c.state == state.value)
         return await self._database.transaction(lambda c: c.execute(found).scalar_one())
 
-    async def add_reply(self, message_id: str, reply: TakenReply, readings: Sequence[KeptReading] = ()) -> bool:
-        """Keep the reply with its readings and, if it is final, close the request; False if the very same reply was kept before."""
-        return await self._database.transaction(lambda c: self._add_reply(c, message_id, reply, readings))
+    async def add_reply(
+        self,
+        message_id: str,
+        reply: TakenReply,
+        readings: Sequence[KeptReading] = (),
+        device_events: Sequence[KeptDeviceEvent] = (),
+    ) -> bool:
+        """Keep the reply with its readings or events of meters and, if it is final, close the request.
+
+        False if the very same reply was kept before.
+        """
+        return await self._database.transaction(
+            lambda c: self._add_reply(c, message_id, reply, readings, device_events)
+        )
 
     async def replies(self, message_id: str) -> list[TakenReply]:
         """What has been kept for a request, oldest first."""
@@ -233,7 +244,12 @@ class Store:
         return True
 
     def _add_reply(
-        self, connection: Connection, message_id: str, reply: TakenReply, readings: Sequence[KeptReading]
+        self,
+        connection: Connection,
+        message_id: str,
+        reply: TakenReply,
+        readings: Sequence[KeptReading],
+        device_events: Sequence[KeptDeviceEvent],
     ) -> bool:
         same = select(REPLIES.c.number).where(REPLIES.c.request == message_id, REPLIES.c.digest == reply.digest)
         new = connection.execute(same).first() is None
@@ -241,6 +257,7 @@ class Store:
             values = asdict(reply) | {"request": message_id, "errors": list(reply.errors)}
             connection.execute(insert(REPLIES).values(values))
             self._add_readings(connection, readings)
+            add_device_events(connection, device_events)
         if reply.final:
             close = update(REQUESTS).where(REQUESTS.c.message_id == message_id)
             connection.execute(close.values(state=State.ANSWERED.value, reason=None))

@@ -1,6 +1,7 @@
 """What the operator's side does: send one control, one question or one schedule and see it through, and send controls again and again in the demo loop."""
 
 from ami_cis.workflows.controls import Controls
+from ami_cis.workflows.device_events import EventQuestion, EventQuestions, EventsOutcome
 from ami_cis.workflows.exchanges import Exchanges
 from ami_cis.workflows.loop import DemoLoop, LoopPlan, LoopSummary
 from ami_cis.workflows.orders import CONNECT, CONTROL_WORDS, DISCONNECT, MeterReplyError, Order, OrderOutcome, Target
@@ -13,6 +14,9 @@ __all__ = [
     "DISCONNECT",
     "Controls",
     "DemoLoop",
+    "EventQuestion",
+    "EventQuestions",
+    "EventsOutcome",
     "Every",
     "Exchanges",
     "FoundSchedule",

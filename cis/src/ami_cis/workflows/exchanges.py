@@ -196,10 +196,16 @@ class Exchanges:
     async def _take(self, response: ResponseMessage) -> None:
         """Keep what came in the HTTP response to our own request."""
         taken = await self._recorded(partial(self._pending.take, response))
-        if taken.request is not None and (taken.readings or taken.unusable):
-            message_id = taken.request.message_id
+        if taken.request is None:
+            return
+        message_id, happened = taken.request.message_id, taken.device_events
+        if taken.readings or taken.unusable:
             self._environment.emit(
                 events.ReadingsKept(message_id=message_id, values=taken.readings, unusable=taken.unusable)
+            )
+        if happened.events or happened.unusable:
+            self._environment.emit(
+                events.DeviceEventsKept(message_id=message_id, events=len(happened.events), unusable=happened.unusable)
             )
 
     async def _failed(self, message_id: str, reason: str, started: float) -> Ended:

@@ -33,7 +33,6 @@ from ami_hes.jobs import (
 from ami_hes.master_data import OpenCommands
 from ami_hes.operation_sets import Ask
 from ami_hes.outbox import Outbox
-from ami_hes.registry import KeptRegistry
 from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook
 from ami_hes.store import SqlCampaigns, SqlSchedules, StoreUnavailable
 from ami_process.environment import Environment
@@ -88,7 +87,7 @@ async def opened(
         collector = _collector(setup, stores, south, context, writer)
         book = ScheduleBook(collector.store, south.registry, setup.environment, collector.look)
         limits = IntakeLimits(lanes, hes.max_meters_per_request)
-        parts = _parts(book, south.kept, stores.history.open_commands_of, hes.time_zone)
+        parts = _parts(book, south, stores.history.open_commands_of, hes.time_zone)
         partners = setup.partners.partners
         intake = Intake(context, answers, south.registry, hosts, limits, parts, partners, cancel=commands.cancel)
         await context.engine.open(await collector.under_way() | await campaigns.under_way())
@@ -144,10 +143,15 @@ def _context(setup: Setup, stores: Stores, groups: Groups, make_engine: MakeEngi
 
 
 def _parts(
-    book: ScheduleBook, kept: KeptRegistry, open_commands: OpenCommands, time_zone: str
+    book: ScheduleBook, south: South, open_commands: OpenCommands, time_zone: str
 ) -> Callable[[Ask], served.Parts]:
     return lambda ask: served.Parts(
-        schedules=book, kept=kept, open_commands=open_commands, time_zone=time_zone, ask=ask
+        schedules=book,
+        kept=south.kept,
+        open_commands=open_commands,
+        device_events=south.taker.store,
+        time_zone=time_zone,
+        ask=ask,
     )
 
 

@@ -16,6 +16,7 @@ from ami_hes.jobs.answers import AnswerMaker, KeptAnswer
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Lanes
 from ami_hes.jobs.late_orders import LateOrders, format_later, parse_later
+from ami_hes.jobs.order_answers import write_parts
 from ami_hes.jobs.order_messages import format_message
 from ami_hes.jobs.redelivery import owe_again
 from ami_hes.jobs.rows import context_of, digest, format_errors, nonce_digest
@@ -27,7 +28,7 @@ from ami_hes.operation_sets import Ask
 from ami_hes.outbox import format_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
 from ami_hes.served import NOUNS, OPERATIONS, Parts, check_of, noun_of, orders_of, timed_of
-from ami_hes.store import NonceUsed, SpentId, StoredAnswer, StoredRequest, StoreUnavailable
+from ami_hes.store import NonceUsed, SpentId, StoredRequest, StoreUnavailable
 from ami_process.events import format_fault
 
 _SPENT = (
@@ -224,8 +225,7 @@ class Intake:
         late = request.reply_address is not None
         typed = late and parse_partner(request.partner).typed_reply
         try:
-            octets = format_answer(context.answer(request, reply, payload), context.schemas, typed=typed)
-            answer = StoredAnswer(reply.result, octets)
+            answer = await asyncio.to_thread(write_parts, context, request, reply, payload, typed=typed)
         except CimError as problem:  # it would be so for ever
             context.emit(events.AnswerInvalid(message_id=request.request_id, reason=str(problem)))
             answer = self._answers.unwritten(request, typed=typed)

@@ -55,10 +55,11 @@ def _found(query: EventQuery) -> Select[*tuple[object, ...]]:
     for column, wanted in (
         (device_events.c.mrid, query.mrids),
         (device_events.c.event_id, query.event_ids),
-        (device_events.c.code_tail, query.code_tails),
     ):
         if wanted:
             found = found.where(column.in_(wanted))
+    if query.codes or query.code_tails:
+        found = found.where(device_events.c.code.in_(query.codes) | device_events.c.code_tail.in_(query.code_tails))
     if query.since is not None:
         found = found.where(device_events.c.created_at >= query.since)
     if query.until is not None:

@@ -65,10 +65,11 @@ class EventChange(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventQuery:
-    """Which events; what is None or empty is not asked for. `code_tails` are codes without their device type."""
+    """Which events; what is None or empty is not asked for. `code_tails` are codes without their device type: of both lists one has to fit."""
 
     mrids: Sequence[str] = ()
     event_ids: Sequence[str] = ()
+    codes: Sequence[str] = ()
     code_tails: Sequence[str] = ()
     since: datetime | None = None
     until: datetime | None = None

@@ -1,0 +1,58 @@
+"""What happens to a meter, all the way in processes: a simulated meter, the HES and the CIS, which asks for it and is not a subscriber."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from asked_meters import Simulator
+from free_ports import free_port
+from harness import System, system
+
+from ami_cis.__main__ import main as cis
+
+COVER = "0.12.0.257"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """M1001 pushes its alarms to the head-end."""
+    with system(tmp_path_factory.mktemp("events"), meters=1) as one:
+        one.config["meter_sim"]["port"] = free_port()
+        for section in ("hes", "meter_sim"):
+            one.config[section]["token_file"] = str(one.directory / f"{section}.tokens")
+        push_to = f"tcp://127.0.0.1:{one.config['hes']['dlms_port']}"
+        one.config["meters"][0]["simulated"] = {"model": "single-phase", "push_to": push_to}
+        yield one.start_together()
+
+
+@pytest.fixture
+def simulator(whole: System) -> Iterator[Simulator]:
+    one = Simulator(whole)
+    yield one
+    one.close()
+
+
+def listed(whole: System, capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, Any]]:
+    capsys.readouterr()
+    code = cis(["events", "--url", f"http://127.0.0.1:{whole.config['cis']['port']}", "--json", *options])
+    assert code == 0
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["events"]
+    return found
+
+
+def test_the_cis_asks_for_what_has_happened_and_keeps_it(
+    whole: System, simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert whole.hes is not None
+    simulator.post("/meters/M1001/conditions", {"condition": "terminal_cover", "there": True})
+    whole.hes.wait_for("notification")
+    process = whole.start_cis("--no-loop")
+    process.wait_for("ready")
+    assert listed(whole, capsys) == []
+    (cover,) = listed(whole, capsys, "--fetch", "--meter", "M1001", "--type", "fraud")
+    assert (cover["meter"], cover["code"], cover["details"]["bit"]) == ("M1001", COVER, "13")
+    assert listed(whole, capsys, "--fetch") == listed(whole, capsys, "--meter", "M1001") != []
+    assert process.wait_for("device_events_kept")["events"] == 1
