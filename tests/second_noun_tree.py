@@ -33,8 +33,10 @@ ROWS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("\n        repair=end_device_controls.reorder,\n    ),\n", CIM_ROW),
     ),
     "ami_hes/served.py": (
-        ("from ami_hes.nouns import NounModule, Order, end_device_controls", ", meter_asset_reading"),
-        ("from ami_hes.operations import Assignment, Attempt, Operation, change_key, contactor", ", read_register"),
+        (
+            "from ami_hes import operation_sets\n",
+            "from ami_hes.nouns import meter_asset_reading\nfrom ami_hes.operations import read_register\n",
+        ),
         (
             '    "EndDeviceControls": OnMeters(end_device_controls, Timed(end_device_controls.begins_at, end_device_controls.begun)),\n',
             '    "MeterAssetReading": OnMeters(meter_asset_reading),\n',
