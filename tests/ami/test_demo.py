@@ -277,6 +277,13 @@ async def test_the_processes_read_a_private_file_with_the_changes(stage: Stage, 
     assert {meter["authentication"] for meter in written["meters"]} == {"none"}
 
 
+def test_meters_with_an_api_are_one_process(document: Document) -> None:
+    document["meter_sim"]["port"] = 8082
+    meters, *others = demo.programs(document, Path("f.toml"))
+    assert (meters.name, meters.arguments[3:]) == ("meters", ("ami_meter_sim", "serve", "--config", "f.toml"))
+    assert [one.name for one in others] == ["hes", "cis"]
+
+
 def test_the_real_programs_are_one_process_a_meter_and_the_rest_together(document: Document) -> None:
     many = configuration.effective(document, Changes(meters=20))
     names = {program.name: program.arguments for program in demo.programs(many, Path("f.toml"))}

@@ -36,6 +36,7 @@ START_S = 180.0
 COMMANDS_A_CYCLE, READINGS_A_CYCLE = 2, 3
 METER_PROCESSES = 8
 """The number of meters with a process of their own; all further ones share one."""
+API_PORT = "AMI_METER_SIM__PORT"
 ANSWERED_BY_OPTIONS = (
     "AMI_CIS__PORT",
     "AMI_HES__PORT",
@@ -64,24 +65,23 @@ class PortsTaken(Exception):
 
 def programs(document: Document, path: Path) -> tuple[Program, ...]:
     """The processes of a demo on this configuration: meters, HES, CIS."""
-    names = [meter["name"] for meter in configuration.simulated(document)]
-    alone, together = names[:METER_PROCESSES], names[METER_PROCESSES:]
-    meters = [
-        Program(name, "meter", module("ami_meter_sim", "serve", "--config", str(path), "--meter", name), rank=2)
-        for name in alone
-    ]
-    if together:
-        chosen = [part for name in together for part in ("--meter", name)]
-        meters.append(
-            Program("meters", "meter", module("ami_meter_sim", "serve", "--config", str(path), *chosen), rank=2)
-        )
-    meters += [
-        Program(name, "meter", module("ami_meter_sim", "serve", "--config", str(path), "--population", name), rank=2)
-        for name in populations.names(document)
-    ]
     hes = Program("hes", "hes", module("ami_hes", "serve", "--config", str(path)), rank=1)
     cis = Program("cis", "cis", module("ami_cis", "serve", "--config", str(path)), rank=0)
-    return (*meters, hes, cis)
+    return (*_simulators(document, path), hes, cis)
+
+
+def _simulators(document: Document, path: Path) -> list[Program]:
+    """A process for each of the first meters, one for the others, one for each population; one for all where they have an API, which is one."""
+    names = [meter["name"] for meter in configuration.simulated(document)]
+    serve = module("ami_meter_sim", "serve", "--config", str(path))
+    if API_PORT in os.environ or "port" in document.get("meter_sim", {}):
+        return [Program("meters", "meter", serve, rank=2)] if names or populations.names(document) else []
+    alone, together = names[:METER_PROCESSES], names[METER_PROCESSES:]
+    chosen = {name: ("--meter", name) for name in alone}
+    if together:
+        chosen["meters"] = tuple(part for name in together for part in ("--meter", name))
+    chosen |= {name: ("--population", name) for name in populations.names(document)}
+    return [Program(name, "meter", (*serve, *options), rank=2) for name, options in chosen.items()]
 
 
 async def run(options: Options) -> int:
