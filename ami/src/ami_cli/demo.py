@@ -77,7 +77,7 @@ def _simulators(document: Document, path: Path) -> list[Program]:
     if API_PORT in os.environ or "port" in document.get("meter_sim", {}):
         return [Program("meters", "meter", serve, rank=2)] if names or populations.names(document) else []
     alone, together = names[:METER_PROCESSES], names[METER_PROCESSES:]
-    chosen = {name: ("--meter", name) for name in alone}
+    chosen: dict[str, tuple[str, ...]] = {name: ("--meter", name) for name in alone}
     if together:
         chosen["meters"] = tuple(part for name in together for part in ("--meter", name))
     chosen |= {name: ("--population", name) for name in populations.names(document)}
