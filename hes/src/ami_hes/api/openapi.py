@@ -14,6 +14,7 @@ from ami_hes.api.campaigns import Campaign, CampaignList, KeyRoll
 from ami_hes.api.commissioning import CommissionOrder
 from ami_hes.api.on_demand import ReadAnswer, ReadOrder
 from ami_hes.api.outgoing import Again, Chosen, DeadLetterList, Dropped, Replay, SubscriberList
+from ami_hes.api.quarantine import Acceptance, Caller, CallerList
 from ami_hes.api.scalers import ForgottenScalers
 from ami_hes.api.schedules import Removed, ScheduleEntry, ScheduleList, ScheduleOrder
 from ami_hes.api.values import (
@@ -26,6 +27,7 @@ from ami_hes.api.values import (
     MeterList,
     RequestDetails,
     RequestList,
+    RowResult,
 )
 from ami_process.api import JSON
 
@@ -56,6 +58,10 @@ OPERATIONS = (
     _Operation(paths.METER, "get", "One meter, by its name or mRID", MeterEntry),
     _Operation(paths.METERS, "post", "Import rows of a shipment, each for itself", ImportReport, MeterImport),
     _Operation(paths.METER, "delete", "Take an imported meter out, by its name or mRID", MeterEntry),
+    _Operation(paths.QUARANTINE, "get", "Callers that no entry names, who was heard last first", CallerList),
+    _Operation(paths.CALLER, "get", "One caller", Caller),
+    _Operation(paths.CALLER, "post", "Take a caller into the registry", RowResult, Acceptance),
+    _Operation(paths.CALLER, "delete", "Forget a caller", Caller),
     _Operation(paths.SCALERS_OF, "delete", "Forget the scalers that a meter gave first", ForgottenScalers),
     _Operation(
         paths.READINGS, "get", "Readings that are kept, as CSV", None, parameters=("meter", "type", "from", "to")

@@ -21,6 +21,7 @@ from ami_hes.api import (
     openapi_routes,
     outgoing_routes,
     paths,
+    quarantine_routes,
     reading_routes,
     request_routes,
     scaler_routes,
@@ -81,6 +82,7 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
     return [
         *clock_routes(setup.environment.clock),
         *meter_routes(south.kept, south.commissioning, zone),
+        *quarantine_routes(south.meters.quarantine, south.kept, zone),
         *scaler_routes(south.registry, south.meters.scalers.forget),
         *request_routes(stores.history, work.commands.cancel, zone),
         *metrics_routes(setup.metrics, measured),

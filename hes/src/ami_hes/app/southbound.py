@@ -10,6 +10,7 @@ from ami_hes.app.setup import Setup
 from ami_hes.app.storage import Stores
 from ami_hes.end_device_events import EventTaker
 from ami_hes.meters import Meters, Registry
+from ami_hes.meters.quarantine import Quarantine
 from ami_hes.meters.shipments import transport_key_of
 from ami_hes.registry import (
     CommissioningBook,
@@ -24,6 +25,7 @@ from ami_hes.store import (
     SqlCommissioning,
     SqlCounters,
     SqlDeviceEvents,
+    SqlQuarantine,
     SqlReadings,
     SqlReceivedCounters,
     SqlRegistry,
@@ -86,6 +88,8 @@ async def opened(setup: Setup, stores: Stores, known: Known) -> AsyncIterator[So
         kept.keys,
         taker,
         commissioning,
+        Quarantine(SqlQuarantine(database), environment),
+        kept,
     )
     with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
         await meters.start()

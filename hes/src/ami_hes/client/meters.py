@@ -25,6 +25,7 @@ from ami_hes.client.asking import (
     table,
 )
 from ami_hes.client.campaigns import Wait, show_campaign_of
+from ami_hes.client.quarantine import quarantine
 from ami_hes.store import MeterState
 
 OF_DEFAULTS = "default: counts for an entry that says nothing of it; one that says the same is kept alike"
@@ -32,6 +33,9 @@ _OPTIONS = {"meters": "METER", "group": "--group", "within_hours": "--within-hou
 meters = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="The registry of a running HES."
 )
+
+
+meters.add_typer(quarantine, name="quarantine")
 
 
 @meters.command("import")

@@ -24,7 +24,7 @@ from ami_hes.events.process import (
     StoreOutage,
     StoreOutageEnded,
 )
-from ami_hes.events.registry import MeterDisplaced, RegistryImporting, RegistryOpened
+from ami_hes.events.registry import MeterDisplaced, MeterMoved, Quarantined, RegistryImporting, RegistryOpened
 from ami_hes.events.replies import DirectoryUnusable, ReplyDeadLetter, ReplyFailed, ReplyPostponed, ReplySent
 from ami_hes.events.requests import (
     AnswerFailed,
@@ -80,12 +80,14 @@ __all__ = [
     "LateAnswer",
     "MeterDisplaced",
     "MeterDone",
+    "MeterMoved",
     "NotProved",
     "Notification",
     "NotificationConfirmed",
     "NotificationNotConfirmed",
     "OperationFailed",
     "OperationOverdue",
+    "Quarantined",
     "ReadingsNotKept",
     "Ready",
     "Recovered",

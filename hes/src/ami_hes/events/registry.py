@@ -33,6 +33,36 @@ class RegistryImporting(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined(Event):
+    """Somebody has called whom no entry of the registry names, for the first time since it was forgotten; nothing of it is proved."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    caller: str
+    """What it says that it is called: a logical device name, or a system title as hexadecimal digits."""
+    peer: str
+    """Where it called from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterMoved(Event):
+    """A meter has called from another host than its entry says, and has proved its keys over its call and at the new address."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    meter: str
+    """Its name."""
+    before: str
+    """The address of the entry."""
+    address: str
+    """Where it answers."""
+    followed: bool
+    """Whether the entry says so from now on."""
+    reason: str
+    """Why not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeterDisplaced(Event):
     """At the start: a meter that was imported is gone, since one of the configuration has one of its names."""
 

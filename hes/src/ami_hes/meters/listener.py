@@ -27,6 +27,7 @@ from ami_hes.meters.public_client import public_association, read_device_name
 from ami_hes.meters.push import Notifications
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.trace import ApduTrace
+from ami_hes.store import StoreUnavailable
 from ami_process.environment import real_time
 from ami_process.events import Emit
 from ami_process.sockets import counted_address
@@ -36,11 +37,17 @@ GREETING_S = 0.2  # who calls to push speaks first, and may hang up right after 
 MANAGEMENT_DEVICE = 1
 BACKLOG = 256  # of the operating system, for a fleet that calls again all at once
 _PORT_CHOICES = 20
+NoteStranger = Callable[[str, bytes | None, str], None]
+"""A name, a system title, and host and port of a caller."""
+LookAfterMoved = Callable[[Meter, Link, float], Awaitable[None]]
 Prove = Callable[[Meter, Link, float], Awaitable[None]]
 
 
 class Listener:
-    """One TCP and one UDP port. `prove` has a meter prove its keys over a connection until a time of the loop's clock."""
+    """One TCP and one UDP port. `prove` has a meter prove its keys over a connection until a time of the loop's clock.
+
+    `strangers` is told of callers that no entry names, `moved` of those that claim to be a meter with an address.
+    """
 
     def __init__(
         self,
@@ -55,6 +62,8 @@ class Listener:
         buffer_octets: int,
         figures: DatagramFigures,
         emit: Emit,
+        strangers: NoteStranger,
+        moved: LookAfterMoved,
     ) -> None:
         self._registry = registry
         self._dialled_in = dialled_in
@@ -64,6 +73,8 @@ class Listener:
         self._traffic = traffic
         self._log_apdus = log_apdus
         self._emit = emit
+        self._note_stranger = strangers
+        self._look_after_moved = moved
         self._unknown: dict[Caller, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
         self._buffer_octets = buffer_octets
@@ -154,7 +165,7 @@ class Listener:
                 return
             meter = await self._recognise(link, until)
             standing = await self._standing(meter, link, until)
-        except (MeterFault, OSError, DlmsError) as error:
+        except (MeterFault, OSError, DlmsError, StoreUnavailable) as error:
             if not (pushed and _hung_up(error)):
                 self._notifications.drop(link.peer, "tcp", str(error), link.first)
             link.close()
@@ -197,8 +208,10 @@ class Listener:
         name = await self._ask_name(link, Timeouts(RECOGNITION_S, until))
         meter = self._registry.find_by_logical_device_name(name)
         if meter is None:
+            self._note_stranger(name, None, link.peer)
             raise MeterFault("identity", "not-registered", detail=name)
         if meter.address is not None:
+            await self._look_after_moved(meter, link, until)
             raise MeterFault("identity", "not-dialling", detail=meter.name)
         if link.trace is not None:
             link.trace.meter = meter.name

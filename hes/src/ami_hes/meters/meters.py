@@ -23,7 +23,9 @@ from ami_hes.meters.known_objects import KnownObjects
 from ami_hes.meters.known_scalers import KnownScalers
 from ami_hes.meters.link import Link, Traffic, connect
 from ami_hes.meters.listener import Listener
+from ami_hes.meters.moved import KeepsAddresses, MovedMeters
 from ami_hes.meters.push import Notifications, TakesPushes
+from ami_hes.meters.quarantine import Quarantine
 from ami_hes.meters.received import ReceiveCounters
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.serial_port import connect_serial
@@ -81,8 +83,10 @@ class Meters:
         keys: KeyChanges | None = None,
         taker: TakesPushes | None = None,
         commissioning: Commissioning | None = None,
+        quarantine: Quarantine | None = None,
+        addresses: KeepsAddresses | None = None,
     ) -> None:
-        """`commissioning` keeps how far each meter is. `keys` says which keys a meter may have while they change; without it those of its entry. `readings` is where what is read of meters is kept, `taker` what keeps the events that they push; nothing is without them. Without `scalers` they are known in this life alone."""
+        """`commissioning` keeps how far each meter is, `quarantine` who has called unknown, `addresses` where meters are that have moved. `keys` says which keys a meter may have while they change; without it those of its entry. `readings` is where what is read of meters is kept, `taker` what keeps the events that they push; nothing is without them. Without `scalers` they are known in this life alone."""
         self.registry = registry
         self.keys = keys or NothingChanges()
         self.commissioning = commissioning or NothingCommissioned()
@@ -95,15 +99,19 @@ class Meters:
         self.sessions = Counter({"opened": 0, "resumed": 0, "failed": 0})
         """How sessions with meters began; those that prove who has dialled in are left out."""
         self.listening: tuple[str, int] | None = None
+        self.quarantine = quarantine or Quarantine(None, environment)
         self._received = ReceiveCounters(received)
         self._slots = SessionSlots(settings.max_sessions)
         own = InvocationCounters(counters, settings.max_counter_jump)
         confirmations = Confirmations(
             settings.system_title, own, self._slots, settings.apdu_timeout_s, environment.emit
         )
-        self._notifications = Notifications(registry, self._received, confirmations, environment.emit, taker)
+        self._notifications = Notifications(
+            registry, self._received, confirmations, environment.emit, taker, self.quarantine.note
+        )
         self._dialled_in = DialledInConnections(self._notifications, environment.emit)
         self._kept = KeptSessions(settings.keep_open_s, settings.max_kept_open, self._release)
+        self._moved = MovedMeters(addresses, self._slots, self._prove, self._connect, environment.emit)
         self._listener = self._new_listener()
         self._context = self._new_context(own)
 
@@ -120,6 +128,8 @@ class Meters:
             buffer_octets=settings.datagram_buffer_octets,
             figures=DatagramFigures(),
             emit=self.environment.emit,
+            strangers=self.quarantine.note,
+            moved=self._moved.look,
         )
 
     def _new_context(self, own: InvocationCounters) -> SessionContext:
@@ -152,6 +162,7 @@ class Meters:
         """Begin to listen; OSError when the port is taken."""
         await self._received.load()
         await self.scalers.load()
+        await self.quarantine.start()
         self.listening = await self._listener.start(self.settings.host, self.settings.port)
 
     async def stop(self) -> None:
@@ -161,6 +172,7 @@ class Meters:
         await self._kept.close()
         await self._dialled_in.close()
         await self._notifications.close()
+        await self.quarantine.stop()
 
     @asynccontextmanager
     async def hold(self, meter: Meter, *, until: float) -> AsyncIterator[Session]:
@@ -259,13 +271,22 @@ class Meters:
                 return await self._dialled_in.take(meter, timeouts.until, began=began, but=but)
             except TimeoutError:
                 raise MeterFault("transport", "not-dialled-in") from None
+        return await self._called(meter, meter.address, timeouts)
+
+    async def _connect(self, meter: Meter, until: float) -> Link:
+        """A connection to a meter with an address."""
+        if meter.address is None:
+            raise MeterFault("transport", "not-dialled-in")
+        return await self._called(meter, meter.address, Timeouts(self.settings.apdu_timeout_s, until))
+
+    async def _called(self, meter: Meter, address: tuple[str, int] | str, timeouts: Timeouts) -> Link:
         trace = ApduTrace(meter.name, self.environment.emit) if self.settings.log_apdus else None
         try:
-            if isinstance(meter.address, str):
-                link = await connect_serial(meter, meter.address, timeouts, trace)
+            if isinstance(address, str):
+                link = await connect_serial(meter, address, timeouts, trace)
             else:
                 udp = meter.transport is Transport.UDP
-                link = await connect(meter.address, timeouts.next_answer, udp=udp, trace=trace)
+                link = await connect(address, timeouts.next_answer, udp=udp, trace=trace)
         except TimeoutError:
             raise MeterFault("deadline", "no-connection", detail=meter.place) from None
         except OSError as error:

@@ -9,7 +9,7 @@ confirmed is, once it is published (`ami_hes.meters.confirming`).
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ApduTag
 from ami_dlms.errors import DlmsError, LocalError, ProtocolError
 from ami_dlms.security import GlobalKeys, ReceiveCounter
+from ami_dlms.security.aead import SYSTEM_TITLE_LENGTH
 from ami_hes import events
 from ami_hes.meters.confirming import Confirmations, WayBack, asks_to_be_confirmed
 from ami_hes.meters.faults import MeterFault
@@ -82,10 +83,12 @@ class Notifications:
         confirmations: Confirmations,
         emit: Emit,
         taker: TakesPushes | None = None,
+        strangers: Callable[[str, bytes | None, str], None] = lambda _, __, ___: None,
     ) -> None:
-        """Without `taker` pushes are reported and nothing is kept of them."""
+        """Without `taker` pushes are reported and nothing is kept of them; `strangers` is told of system titles that no entry has."""
         self._registry = registry
         self._taker = taker
+        self._note_stranger = strangers
         self._received = received
         self.confirmations = confirmations
         self._emit = emit
@@ -132,7 +135,7 @@ class Notifications:
                 return None
             if whole[:1] != _GENERAL_GLO and len(whole) > MAX_PLAIN_OCTETS:
                 raise ProtocolError(f"an unencrypted push of {len(whole)} octets, {MAX_PLAIN_OCTETS} are the most")
-            notification, title = unprotect_unsolicited(whole, self._lookup)
+            notification, title = unprotect_unsolicited(whole, lambda title: self._lookup(title, way.peer))
         except DlmsError as error:
             self.drop(way.peer, way.transport, str(error), apdu, framed=True)
             return False
@@ -249,11 +252,13 @@ class Notifications:
         crowd = of_each.most_common(1)[0][0]
         del self._blocks[next(sender for sender in self._blocks if _host(sender[1]) == crowd)]
 
-    def _lookup(self, title: bytes) -> tuple[GlobalKeys, ReceiveCounter] | None:
+    def _lookup(self, title: bytes, peer: str) -> tuple[GlobalKeys, ReceiveCounter] | None:
         if self._keys_of != self._registry.version:
             self._keys, self._keys_of = {}, self._registry.version
         known = self._keys.get(title)
         meter = self._registry.find_by_system_title(title)
+        if meter is None and len(title) == SYSTEM_TITLE_LENGTH:
+            self._note_stranger("", title, peer)
         if known is None and meter is not None and meter.ciphered:
             known = self._keys[title] = global_keys(meter), self._received.of(meter, FrameOrigin.PUSH)
         return known

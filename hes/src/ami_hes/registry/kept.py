@@ -149,6 +149,18 @@ class KeptRegistry:
                 self._apply(draft)
             return report
 
+    async def follow(self, meter: Meter, host: str) -> str:
+        """The KeepsAddresses port."""
+
+        def moved(table: Table | None) -> Table:
+            if table is None:
+                raise NotAmended("it is not in the registry any more")
+            port = str(table["address"]).rpartition(":")[2]
+            return {**table, "address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}"}
+
+        (became,) = await self.amend([Amendment(meter.mrid, moved)])
+        return str(became) if isinstance(became, NotAmended) else ""
+
     async def remove(self, name: str) -> StoredMeter | None:
         """Take an imported meter out, by its name or mRID; None where there is none. Raises OfConfiguration, StoreUnavailable."""
         async with self._one_at_a_time:

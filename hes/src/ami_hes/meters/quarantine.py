@@ -1,0 +1,119 @@
+"""Callers that no entry of the registry names: counted and kept, so that somebody can look at them and take them in.
+
+Nothing that such a caller says is proved. So their number is bounded: the one that was heard longest ago goes, of the host that has
+too many of them, else of all. They are written soon after they are heard, many at once; what a store that is away doesn't take is
+written when it is back.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+
+from ami_hes.events import Quarantined
+from ami_hes.store import QuarantineStore, StoredCaller, StoreUnavailable
+from ami_process.environment import Environment, real_sleep
+from ami_process.sockets import counted_address
+
+MOST_CALLERS = 1_000
+MOST_PER_HOST = 100
+RETRY_S = 1.0
+
+
+class Quarantine:
+    """The callers by name. `start` before the first use, `stop` at the end."""
+
+    def __init__(self, store: QuarantineStore | None, environment: Environment) -> None:
+        """Without a store they are known in this life of the process alone."""
+        self._store = store
+        self._environment = environment
+        self._callers: OrderedDict[str, StoredCaller] = OrderedDict()
+        self._unwritten: set[str] = set()
+        self._heard = asyncio.Event()
+        self._writing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Know what earlier lives have kept. Raises StoreUnavailable."""
+        if self._store is not None:
+            self._callers = OrderedDict((one.name, one) for one in await self._store.load())
+            self._writing = asyncio.create_task(self._write())
+
+    async def stop(self) -> None:
+        """Write what is not written, if the store takes it."""
+        if self._writing is None:
+            return
+        self._writing.cancel()
+        await asyncio.wait([self._writing])
+        try:
+            await self._flush()
+        except StoreUnavailable:
+            return  # it calls again
+
+    def note(self, name: str, system_title: bytes | None, peer: str) -> None:
+        """A caller gave this name from this host and port, or only a system title."""
+        now, title = self._environment.now(), None if system_title is None else system_title.hex()
+        name = name or title or ""
+        known = self._callers.pop(name, None)
+        if known is None:
+            if not name:
+                return
+            self._make_room(peer)
+            known = StoredCaller(name, title, peer, now, now, 0)
+            self._environment.emit(Quarantined(caller=name, peer=peer))
+        self._callers[name] = replace(
+            known, system_title=title or known.system_title, address=peer, last_seen_at=now, calls=known.calls + 1
+        )
+        self._mark(name)
+
+    def callers(self, *, but: Callable[[StoredCaller], bool]) -> list[StoredCaller]:
+        """Who was heard last first; those that are registered meanwhile (`but`) are forgotten."""
+        for one in [one for one in self._callers.values() if but(one)]:
+            self.forget(one.name)
+        return list(reversed(self._callers.values()))
+
+    def find(self, name: str) -> StoredCaller | None:
+        return self._callers.get(name)
+
+    def forget(self, name: str) -> StoredCaller | None:
+        """It is not there any more, until it calls again; None where it is not."""
+        found = self._callers.pop(name, None)
+        if found is not None:
+            self._mark(name)
+        return found
+
+    def _mark(self, name: str) -> None:
+        self._unwritten.add(name)
+        self._heard.set()
+
+    def _make_room(self, peer: str) -> None:
+        host = _host(peer)
+        of_host = [name for name, one in self._callers.items() if _host(one.address) == host]
+        if len(of_host) >= MOST_PER_HOST:
+            self.forget(of_host[0])
+        elif len(self._callers) >= MOST_CALLERS:
+            self.forget(next(iter(self._callers)))
+
+    async def _write(self) -> None:
+        while True:
+            await self._heard.wait()
+            try:
+                await self._flush()
+            except StoreUnavailable:
+                await real_sleep(RETRY_S)
+
+    async def _flush(self) -> None:
+        self._heard.clear()
+        if self._store is None or not (names := list(self._unwritten)):
+            return
+        self._unwritten.clear()
+        callers = [self._callers[name] for name in names if name in self._callers]
+        try:
+            await self._store.keep(callers, [name for name in names if name not in self._callers])
+        except BaseException:
+            self._unwritten.update(names)
+            self._heard.set()
+            raise
+
+
+def _host(peer: str) -> str:
+    return counted_address(peer.rpartition(":")[0].strip("[]"))
