@@ -24,7 +24,7 @@ from ami_meter_sim.shipping import ship
 
 START = datetime(2026, 3, 27, 12, tzinfo=UTC)
 COUNT, BEHIND_A_TRANSFORMER = 6, 3
-FRAUD, POWER_LOST, COMMUNICATION_AGAIN = "0.12.0.257", "0.26.38.85", "0.1.0.49"
+FRAUD, POWER_LOST, COMMUNICATION_AGAIN, VERIFIED = "0.12.0.257", "0.26.38.85", "0.1.0.49", "0.26.0.216"
 
 
 class Utility:
@@ -56,6 +56,19 @@ class Utility:
             return len(found) >= count
 
         until(are_there, f"{count} events of {meter} at the CIS")
+        return found
+
+    def outages(self) -> dict[str, Any]:
+        """What the head-end says of them."""
+        answer = self._clients["hes"].get("/outages")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def ping(self, *meters: str) -> dict[str, Any]:
+        answer = self._clients["hes"].post("/outages/ping", json={"meters": meters})
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
         return found
 
     def close(self) -> None:
@@ -125,9 +138,30 @@ def test_an_outage_and_its_end_and_another_one_are_told_in_their_order(utility: 
             utility.move(timedelta(minutes=1))
             for meter in dark:
                 utility.events(meter, len(moments), "pushSetup")
+            check_outages(utility, [] if on else dark, moments[-1])
     for meter in dark:
         told = utility.events(meter, 4, "pushSetup")
         assert [one["code"] for one in told] == [POWER_LOST, COMMUNICATION_AGAIN] * 2
         for one, moment in zip(told, moments, strict=True):
             assert timedelta() <= datetime.fromisoformat(one["at"]) - moment <= timedelta(minutes=1)
     assert utility.events(lit, 0, "pushSetup") == []
+    assert (utility.outages()["sustained"], utility.outages()["momentary"]) == (2 * len(dark), 0)
+
+
+def check_outages(utility: Utility, dark: list[str], since: datetime) -> None:
+    """What the head-end makes of it: a place and not single meters; a ping tells a meter that is back from one that is not."""
+    found = utility.outages()
+    if dark:
+        (place,) = found["outages"]
+        assert (place["level"], place["meters"], place["dark"]) == ("transformer", len(dark), len(dark))
+        assert sorted(place["names"]) == sorted(dark) and datetime.fromisoformat(place["since"]) >= since
+        asked = utility.ping(dark[0], utility.meters[1])
+        assert (asked["answered"], asked["restored"]) == ([utility.meters[1]], [])
+        assert [one["meter"] for one in asked["silent"]] == [dark[0]]
+        return
+    assert (found["outages"], found["dark"]) == ([], 0)
+    asked = utility.ping()
+    assert sorted(asked["restored"]) == sorted(asked["answered"]) == sorted(utility.meters[BEHIND_A_TRANSFORMER:])
+    assert utility.outages()["unverified"] == 0
+    for meter in asked["restored"]:
+        assert utility.events(meter, 1, "verifiedBy")[-1]["code"] == VERIFIED

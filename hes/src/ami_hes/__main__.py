@@ -79,6 +79,12 @@ def _subscribers() -> typer.Typer:
     return subscribers
 
 
+def _outages() -> typer.Typer:
+    from ami_hes.client.outages import outages
+
+    return outages
+
+
 def _jobs() -> typer.Typer:
     from ami_hes.client.requests import show_jobs
 
@@ -100,6 +106,7 @@ app = typer.Typer(
             "campaigns": _campaigns,
             "subscribers": _subscribers,
             "dead-letters": _dead_letters,
+            "outages": _outages,
             "jobs": _jobs,
         }
     ),

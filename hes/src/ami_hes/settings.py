@@ -226,6 +226,25 @@ class CommissioningSettings(Section):
     """Push targets: `[[hes.commissioning.push]]`."""
 
 
+class OutageSettings(Section):
+    """`[hes.outages]`: how last gasps are put together."""
+
+    levels: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
+        default=("feeder", "transformer"),
+        max_length=8,
+        description="tags of the registry that are places in the network, from the largest to the smallest",
+    )
+    share: float = Field(
+        default=0.5, gt=0, le=1, description="of its meters (or of the places in it) that are dark where a place is out"
+    )
+    momentary_s: float = Field(
+        default=60.0, ge=0, allow_inf_nan=False, description="an interruption that is no longer counts as momentary"
+    )
+    look_back_days: float = Field(
+        default=7.0, gt=0, le=366, description="of how many days the events of power are looked at"
+    )
+
+
 class HesSettings(Section):
     """`[hes]`: where it listens, how long it waits, how much it does at once."""
 
@@ -279,6 +298,8 @@ class HesSettings(Section):
     """Limits of groups of meters: `[[hes.groups]]`."""
     commissioning: CommissioningSettings = CommissioningSettings()
     """What new meters get: `[hes.commissioning]`."""
+    outages: OutageSettings = OutageSettings()
+    """Last gasps by place: `[hes.outages]`."""
     time_zone: str = Field(
         default="UTC",
         description="of IANA, as Europe/Berlin: that of schedules that name none, of times without an offset, and of times that are shown",

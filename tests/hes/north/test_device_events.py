@@ -3,52 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from free_ports import free_port
-from north_bench import SCHEMAS, Cis, North, mrid, north
+from north_bench import Cis, mrid
 from pushing_meter import INTERVAL, NOON, ON_CONNECTIVITY, PushingMeter, ciphered
 from scheduled import reported
+from told_events import CLOCK, FRAUD, POWER_DOWN, events_of, head_end, message_of
 
-from ami_cim import wire
-from ami_cim.message import EventMessage
 from ami_cim.payloads.end_device_events import EndDeviceEvent, EndDeviceEvents
 from ami_dlms import data
 from ami_hes.meters import push
 from ami_hes.store import Database, EventQuery, Happened, SqlDeviceEvents, StoredDeviceEvent
-
-FRAUD, CLOCK = 1 << 13, 1 << 0
-POWER_DOWN = 1 << 0
-
-
-@asynccontextmanager
-async def head_end(
-    directory: Path, url: str, events: list[Any], **subscriber: Any
-) -> AsyncIterator[tuple[North, PushingMeter]]:
-    port = free_port()
-    named = {"name": "oms", "url": url, "nouns": ["EndDeviceEvents"]} | subscriber
-    async with north(
-        directory, events=events, registry=[ciphered(1), ciphered(2)], dlms_port=port, subscribers=[named]
-    ) as hes:
-        yield hes, PushingMeter(ciphered(1), port)
-
-
-def message_of(body: bytes) -> EventMessage:
-    """As the subscriber reads it, which is valid."""
-    message = wire.read_delivery(body, SCHEMAS).message
-    assert isinstance(message, EventMessage)
-    return message
-
-
-def events_of(body: bytes) -> list[EndDeviceEvent]:
-    payload = message_of(body).payload
-    assert isinstance(payload, EndDeviceEvents)
-    return list(payload.events)
 
 
 def said(event: EndDeviceEvent) -> dict[str, str | None]:
@@ -120,10 +88,11 @@ async def test_an_event_notification_of_a_log_and_of_an_alarm_register(tmp_path:
         found: list[EndDeviceEvent] = []
         while len(found) < 3:
             found += events_of(await oms.taken.get())
-    assert [one.event_type for one in found] == ["0.12.141.212", "0.0.0.0", "0.26.38.85"]
-    assert said(found[0]) == {"log": "0-0:99.98.1*255", "number": "44", "clock": "meter"}
-    assert said(found[1])["number"] == "251", "what has no code has its number"
-    assert said(found[2]) == {"register": "0-0:97.98.1*255", "bit": "0", "number": "1", "clock": "meter"}
+    by_code = {one.event_type: one for one in found}
+    assert by_code.keys() == {"0.12.141.212", "0.0.0.0", "0.26.38.85"}
+    assert said(by_code["0.12.141.212"]) == {"log": "0-0:99.98.1*255", "number": "44", "clock": "meter"}
+    assert said(by_code["0.0.0.0"])["number"] == "251", "what has no code has its number"
+    assert said(by_code["0.26.38.85"]) == {"register": "0-0:97.98.1*255", "bit": "0", "number": "1", "clock": "meter"}
 
 
 async def test_what_has_no_time_of_the_meter_has_ours_and_says_so(tmp_path: Path, events: list[Any]) -> None:

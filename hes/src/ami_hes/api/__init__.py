@@ -1,4 +1,4 @@
-"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers and readings, requests, jobs, campaigns, commissioning, quarantine, schedules, dead letters, subscribers, metrics."""
+"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers and readings, requests, jobs, campaigns, commissioning, quarantine, schedules, outages, dead letters, subscribers, metrics."""
 
 from ami_hes.api.campaigns import campaign_routes
 from ami_hes.api.commissioning import commissioning_routes
@@ -6,6 +6,7 @@ from ami_hes.api.meters import meter_routes
 from ami_hes.api.metrics import Measured, Metrics, metrics_routes
 from ami_hes.api.on_demand import reading_routes
 from ami_hes.api.openapi import openapi_routes
+from ami_hes.api.outages import outage_routes
 from ami_hes.api.outgoing import outgoing_routes
 from ami_hes.api.quarantine import quarantine_routes
 from ami_hes.api.readings import kept_readings_routes
@@ -23,6 +24,7 @@ __all__ = [
     "meter_routes",
     "metrics_routes",
     "openapi_routes",
+    "outage_routes",
     "outgoing_routes",
     "quarantine_routes",
     "reading_routes",

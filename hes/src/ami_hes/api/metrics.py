@@ -4,7 +4,7 @@ Counting costs an addition per event. Labels have few values each: nouns, operat
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -56,6 +56,8 @@ class Measured(NamedTuple):
     datagrams: Callable[[], DatagramCounts]
     latency: Latency
     history: SqlHistory
+    events_waiting: Callable[[], Awaitable[Sequence[int]]]
+    """Events of meters that are not made into messages yet, by importance."""
 
 
 class Metrics:
@@ -100,10 +102,11 @@ class Metrics:
 
 
 class _Collector(Collector):
-    def __init__(self, metrics: Metrics, measured: Measured, backlog: Backlog) -> None:
+    def __init__(self, metrics: Metrics, measured: Measured, backlog: Backlog, events_waiting: Sequence[int]) -> None:
         self._metrics = metrics
         self._measured = measured
         self._backlog = backlog
+        self._events_waiting = events_waiting
 
     def collect(self) -> Iterator[Metric]:
         """All of them, as they are now."""
@@ -135,6 +138,10 @@ class _Collector(Collector):
         for lane, number in sorted(backlog.commands.items()):
             lanes.add_metric([lane], number)
         yield lanes
+        waiting = GaugeMetricFamily("hes_device_events_waiting", "Events not told yet", labels=["importance"])
+        for rank, number in enumerate(self._events_waiting):
+            waiting.add_metric([str(rank)], number)
+        yield waiting
         yield GaugeMetricFamily("hes_requests_open", "Requests without an answer", backlog.requests)
         yield GaugeMetricFamily("hes_replies_owed", "Replies that are not taken yet", backlog.replies_owed)
         yield GaugeMetricFamily("hes_dead_letters", "Replies that were given up and are kept", backlog.dead_letters)
@@ -145,9 +152,9 @@ def metrics_routes(metrics: Metrics, measured: Measured) -> list[Route]:
 
     async def expose(_: Request) -> Response:
         with query.looking():
-            backlog = await measured.history.backlog()
+            backlog, waiting = await measured.history.backlog(), await measured.events_waiting()
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Collector(metrics, measured, backlog))
+        registry.register(_Collector(metrics, measured, backlog, waiting))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE)
 
     return [Route(paths.METRICS, expose, methods=["GET"])]

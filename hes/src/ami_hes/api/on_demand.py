@@ -138,13 +138,18 @@ def reading_routes(
     async def read(request: Request) -> Response:
         message = _message(await read_body(request, ReadOrder), environment, zone)
         try:
-            answer = await ask(message)
-            response = answer if isinstance(answer, ResponseMessage) else await _opened(answer, schemas)
+            response = await answered(ask, message, schemas)
         except CimError as problem:
             raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, problem.reason) from None
         return await asyncio.to_thread(lambda: query.given(ReadAnswer.of(response, names, zone)))
 
     return [Route(paths.READINGS, read, methods=["POST"])]
+
+
+async def answered(ask: Ask, message: RequestMessage, schemas: Schemas) -> ResponseMessage:
+    """What is answered to a message, in whichever form it is kept. Raises CimError."""
+    answer = await ask(message)
+    return answer if isinstance(answer, ResponseMessage) else await _opened(answer, schemas)
 
 
 async def _opened(answer: KeptAnswer, schemas: Schemas) -> ResponseMessage:

@@ -13,6 +13,7 @@ from ami_hes.api import paths
 from ami_hes.api.campaigns import Campaign, CampaignList, KeyRoll
 from ami_hes.api.commissioning import CommissionOrder
 from ami_hes.api.on_demand import ReadAnswer, ReadOrder
+from ami_hes.api.outages import OutageList, PingAnswer, PingOrder
 from ami_hes.api.outgoing import Again, Chosen, DeadLetterList, Dropped, Replay, SubscriberList
 from ami_hes.api.quarantine import Acceptance, Caller, CallerList
 from ami_hes.api.scalers import ForgottenScalers
@@ -80,6 +81,8 @@ OPERATIONS = (
     _Operation(paths.CAMPAIGN_PAUSE, "post", "Begin no more meters of a campaign", Campaign),
     _Operation(paths.CAMPAIGN_RESUME, "post", "Go on with a paused campaign", Campaign),
     _Operation(paths.CAMPAIGN_CANCEL, "post", "End a campaign", Campaign),
+    _Operation(paths.OUTAGES, "get", "Places without power, and what waits to be told", OutageList),
+    _Operation(paths.OUTAGE_PING, "post", "Ask meters whether they have power", PingAnswer, PingOrder),
     _Operation(paths.DEAD_LETTERS, "get", "Dead letters, the latest first", DeadLetterList, parameters=("limit",)),
     _Operation(paths.DEAD_LETTERS, "post", "Deliver dead letters again", Again, Chosen),
     _Operation(paths.DEAD_LETTERS, "delete", "Keep dead letters no more", Dropped, Chosen),

@@ -13,7 +13,7 @@ from ami_dlms.obis import Obis
 from ami_hes.meters import Meter
 from ami_hes.store import StoredDeviceEvent
 from ami_mapping.alarms import NO_CODE, alarm_rows
-from ami_mapping.events import event_rows
+from ami_mapping.events import VERIFIED, event_rows
 
 NAMESPACE = UUID("6a0f1c5e-6b1d-5c0a-9d3e-0e0f5c1a7b21")
 """Of the ids of events; never to be changed, since ids of kept events follow from it."""
@@ -76,6 +76,14 @@ def log_event(told: Told, log: Obis, native: int) -> StoredDeviceEvent:
     code, meaning = (None, "") if row is None else (row.code, row.meaning)
     details = [("log", str(log)), ("number", str(native))]
     return made(told, "log", f"{log}/{native}", code, meaning or f"entry {native} of the log {log}", details)
+
+
+def restored_event(meter: Meter, at: datetime) -> StoredDeviceEvent:
+    """Power is back: the meter has answered a ping."""
+    told = Told(meter, EventTime(at, by_meter=False), at)
+    return made(
+        told, "ping", "ping", f"0.{VERIFIED}", "power is back: the meter has answered", [("verifiedBy", "ping")]
+    )
 
 
 def made(

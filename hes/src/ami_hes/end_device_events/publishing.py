@@ -5,7 +5,7 @@ and that was not struck off yet may come in another message again, under its own
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import groupby
 
@@ -20,6 +20,7 @@ from ami_hes.nouns.kept_partners import format_partner
 from ami_hes.outbox import ACK_REQUIRED
 from ami_hes.schedules import Subscriber
 from ami_hes.store import EventChange, Outgoing, StoredDeviceEvent, StoredRequest, StoreUnavailable
+from ami_mapping.events import IMPORTANCE, rank_of
 from ami_process.environment import Environment, real_sleep
 
 DONE = "OK"
@@ -58,13 +59,13 @@ class EventPublisher:
             await self.taker.kept.wait()
 
     async def _hand_on(self) -> int:
-        changes = await self.taker.store.changes(CHANGES_AT_ONCE)
-        for verb, some in groupby(changes, key=lambda one: one.verb):
+        changes = await self.taker.store.changes(CHANGES_AT_ONCE, IMPORTANCE)
+        for (rank, verb), some in groupby(changes, key=_rank_and_verb):
             same = list(some)
             for subscriber in self.subscribers:
                 theirs = [one.event for one in same if self._wants(subscriber, one)]
                 for piece in _pieces(theirs):
-                    await self._publish(subscriber, verb, piece)
+                    await self._publish(subscriber, verb, piece, rank)
             await self.taker.store.handed_on([one.number for one in same])
         return len(changes)
 
@@ -73,7 +74,7 @@ class EventPublisher:
         meter = self.registry.find_by_mrid(change.event.mrid)
         return subscriber.wants(NOUN, {} if meter is None else meter.tags)
 
-    async def _publish(self, subscriber: Subscriber, verb: str, piece: Sequence[StoredDeviceEvent]) -> None:
+    async def _publish(self, subscriber: Subscriber, verb: str, piece: Sequence[StoredDeviceEvent], rank: int) -> None:
         message_id, now = message_id_of(subscriber.name, verb, piece), self.environment.now()
         payload = payload_of(piece, self.registry)
         try:
@@ -99,7 +100,11 @@ class EventPublisher:
             result=DONE,
         )
         if await self.outgoing.publish(request, subscriber.name):
-            await self.engine.replies.put([ReplyJob.of(request, self.reply_age)])
+            await self.engine.replies.put([replace(ReplyJob.of(request, self.reply_age), rank=rank)])
+
+
+def _rank_and_verb(change: EventChange) -> tuple[int, str]:
+    return rank_of(change.event.code), change.verb
 
 
 def _pieces(found: Sequence[StoredDeviceEvent]) -> Iterator[Sequence[StoredDeviceEvent]]:

@@ -34,6 +34,8 @@ class ReplyJob:
     request_id: str
     address: str
     give_up_at: datetime
+    rank: int = 2
+    """What goes to one receiver goes by rank, the lowest first; what a life finds left by another has this one."""
 
     @classmethod
     def of(cls, request: StoredRequest, age: timedelta, since: datetime | None = None) -> Self:

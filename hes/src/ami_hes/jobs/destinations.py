@@ -25,9 +25,41 @@ class Post(Generic[T]):
     under_way: bool = True
 
 
+class _Waiting(Generic[T]):
+    """Items by rank, of one rank in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._ranks: dict[int, deque[T]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._ranks)
+
+    def __iter__(self) -> Iterator[T]:
+        return (item for rank in sorted(self._ranks) for item in self._ranks[rank])
+
+    def append(self, item: T, rank: int) -> None:
+        self._ranks.setdefault(rank, deque()).append(item)
+
+    def popleft(self) -> T:
+        """The first one of the lowest rank."""
+        rank = min(self._ranks)
+        item = self._ranks[rank].popleft()
+        self._forget_empty(rank)
+        return item
+
+    def remove(self, item: T) -> None:
+        rank = next(rank for rank, items in self._ranks.items() if item in items)
+        self._ranks[rank].remove(item)
+        self._forget_empty(rank)
+
+    def _forget_empty(self, rank: int) -> None:
+        if not self._ranks[rank]:
+            del self._ranks[rank]
+
+
 @dataclass(slots=True)
 class _Destination(Generic[T]):
-    waiting: deque[T] = field(default_factory=deque)
+    waiting: _Waiting[T] = field(default_factory=_Waiting)
     under_way: int = 0
     lingering: int = 0
     failures: int = 0
@@ -49,9 +81,9 @@ class Destinations(Generic[T]):
         self.under_way = 0
         self.lingering = 0
 
-    def add(self, destination: str, item: T) -> None:
-        """Put an item behind those of its destination."""
-        self._destinations.setdefault(destination, _Destination()).waiting.append(item)
+    def add(self, destination: str, item: T, rank: int = 0) -> None:
+        """Put an item behind those of its destination that have the same rank or a lower one."""
+        self._destinations.setdefault(destination, _Destination()).waiting.append(item, rank)
 
     def next(self) -> Post[T] | None:
         """What to post now; destinations take turns. None if nothing may begin."""

@@ -53,7 +53,7 @@ class ReplySender:
         async with self._group:
             while True:
                 for delivery in await self._context.engine.replies.take(ROOM):
-                    self._destinations.add(_destination(delivery.job.address), delivery)
+                    self._destinations.add(_destination(delivery.job.address), delivery, delivery.job.rank)
                 self._begin()
 
     def _begin(self) -> None:
@@ -156,7 +156,7 @@ class ReplySender:
         failures = await self._count(post.item, reason, final=False)
         if failures is not None:
             self._report_postponed(post.item.job, reason, failures, after_s)
-            self._destinations.add(post.destination, post.item)
+            self._destinations.add(post.destination, post.item, post.item.job.rank)
 
     async def _count(self, delivery: Delivery[ReplyJob], reason: str, *, final: bool) -> int | None:
         """Count an attempt that failed; how many there were, None if that was the last."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, func, insert, literal, or_, select, update
 
 from ami_hes.store.database import Database
 from ami_hes.store.device_events_port import ChangeVerb, EventChange, EventQuery, Happened, StoredDeviceEvent
@@ -28,13 +28,19 @@ class SqlDeviceEvents:
     async def keep(self, happened: Happened) -> None:
         await self._keeping.add(happened)
 
-    async def changes(self, most: int) -> list[EventChange]:
+    async def changes(self, most: int, first: Sequence[Sequence[str]] = ()) -> list[EventChange]:
         joined = device_event_changes.join(device_events)
         query = select(device_event_changes.c.number, device_event_changes.c.verb, device_events).select_from(joined)
-        ordered = query.order_by(device_event_changes.c.number).limit(most)
+        ordered = query.order_by(_rank(first), device_event_changes.c.number).limit(most)
         return await self._database.transaction(
             lambda c: [EventChange(row.number, row.verb, _event(row)) for row in c.execute(ordered)]
         )
+
+    async def waiting(self, first: Sequence[Sequence[str]] = ()) -> list[int]:
+        rank = _rank(first).label("rank")
+        query = select(rank, func.count()).select_from(device_event_changes.join(device_events)).group_by(rank)
+        found = await self._database.transaction(lambda c: {row[0]: row[1] for row in c.execute(query)})
+        return [found.get(place, 0) for place in range(len(first) + 1)]
 
     async def handed_on(self, numbers: Sequence[int]) -> None:
         these = delete(device_event_changes).where(device_event_changes.c.number.in_(numbers))
@@ -67,6 +73,16 @@ def _found(query: EventQuery) -> Select[*tuple[object, ...]]:
     if query.open_alarms:
         found = found.where(device_events.c.alarm.is_not(None), device_events.c.closed_at.is_(None))
     return found.limit(query.most).offset(query.offset)
+
+
+def _rank(first: Sequence[Sequence[str]]) -> ColumnElement[int]:
+    """By the code of an event."""
+    tail = device_events.c.code_tail
+    ranks = [
+        (or_(*(tail.like(f"{one}%") if one.endswith(".") else tail == one for one in names)), rank)
+        for rank, names in enumerate(first)
+    ]
+    return case(*ranks, else_=len(ranks)) if ranks else literal(0)
 
 
 def _keep(connection: Connection, batch: Sequence[Happened]) -> None:

@@ -86,8 +86,14 @@ class DeviceEvents(Protocol):
     async def keep(self, happened: Happened) -> None:
         """Those that are not kept yet, and the ends of alarms; what comes at once shares a transaction."""
 
-    async def changes(self, most: int) -> list[EventChange]:
-        """The oldest that were not handed on."""
+    async def changes(self, most: int, first: Sequence[Sequence[str]] = ()) -> list[EventChange]:
+        """Those that were not handed on, the oldest first; before all others those of `first`, rank by rank.
+
+        A rank names codes without their device type; a name that ends in a dot is a whole domain.
+        """
+
+    async def waiting(self, first: Sequence[Sequence[str]] = ()) -> list[int]:
+        """How many were not handed on, of each rank and of all others."""
 
     async def handed_on(self, numbers: Sequence[int]) -> None:
         """These changes wait no longer."""

@@ -12,6 +12,14 @@ from functools import cache
 from ami_dlms.obis import Obis
 from ami_mapping.tables import number, packaged, read_table
 
+POWER_LOST = ("26.38.85", "26.0.85")
+"""Codes without their device type (M-158)."""
+VERIFIED = "26.0.216"
+"""Power is back, as the head-end has found out by asking."""
+POWER_RESTORED = ("1.0.49", "26.38.49", VERIFIED)
+IMPORTANCE = (("26.", "1.0.49"), ("12.",))
+"""What is told before what else: power and its return, then security; a name that ends in a dot is a whole domain (M-158)."""
+
 _CODE = re.compile(r"\d{1,4}(?:\.\d{1,4}){3}", re.ASCII)
 
 
@@ -39,6 +47,15 @@ def event_type(log: Obis, native: int, device_type: int = 0) -> str | None:
     """The code of an entry of a log; None when there is no row, and then the entry is reported by log and number alone."""
     row = event_rows().get((log, native))
     return None if row is None else f"{device_type}.{row.code.partition('.')[2]}"
+
+
+def rank_of(code: str) -> int:
+    """Its place in `IMPORTANCE`; the number of its places for all others."""
+    tail = code.partition(".")[2]
+    for rank, names in enumerate(IMPORTANCE):
+        if any(tail.startswith(one) if one.endswith(".") else tail == one for one in names):
+            return rank
+    return len(IMPORTANCE)
 
 
 def native_events(code: str) -> tuple[EventRow, ...]:

@@ -1,0 +1,144 @@
+"""The outages as they are now, out of the events that the store keeps, and pings that tell a restoration from a message about one.
+
+Nothing of it is kept beside the events: a head-end that starts again knows the same. A ping is a GetMeterReadings for one register, in the lane of
+reads; a meter that answers it has power, and where it was dark that is an event of its own, which goes to subscribers as any other.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ami_cim.identity import EndDevice, Identified
+from ami_cim.message import Header, RequestMessage, ResponseMessage
+from ami_cim.payloads.get_meter_readings import AskedReading, GetMeterReadings
+from ami_cim.payloads.meter_readings import MeterReadings
+from ami_hes.end_device_events import EventTaker
+from ami_hes.end_device_events.made import restored_event
+from ami_hes.meters.registry import Registry
+from ami_hes.outages.places import Place, places_of
+from ami_hes.outages.power import Power, powers
+from ami_hes.store import EventQuery, Happened
+from ami_mapping.events import POWER_LOST, POWER_RESTORED
+from ami_process.environment import Environment
+
+MOST_EVENTS = 200_000
+"""Of power, that are looked at; the latest ones."""
+MOST_PINGED = 1_000
+"""Meters of one ping."""
+PINGED = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
+"""The ReadingType of a ping: the import register, which every meter of a customer has."""
+ANSWERED = frozenset({"5.6", "5.7", "2.10"})
+"""Codes of a meter that was reached and has no such register."""
+SOURCE = "HES API"
+Ask = Callable[[RequestMessage], Awaitable[ResponseMessage]]
+
+
+class NotAsked(Exception):
+    """Nobody was pinged; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outages of now."""
+
+    places: Sequence[Place]
+    dark: int
+    momentary: int
+    sustained: int
+    """Interruptions that have ended within the time that is looked at."""
+    unverified: Sequence[Power]
+    """Meters that have said that their power is back, and were not asked since."""
+    complete: bool
+    """Whether all events of the time were looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """What came of asking some meters."""
+
+    answered: Sequence[str]
+    silent: Sequence[tuple[str, str]]
+    """mRIDs, each with the reply code."""
+    restored: Sequence[str]
+    """Of those that answered, the ones that were dark."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutageBook:
+    """Looks, and asks."""
+
+    taker: EventTaker
+    registry: Registry
+    environment: Environment
+    ask: Ask
+    levels: Sequence[str]
+    """Tags of the registry, from the largest place to the smallest."""
+    share: float
+    momentary: timedelta
+    look_back: timedelta
+
+    async def report(self) -> Report:
+        """Raises StoreUnavailable."""
+        found, complete = await self._powers()
+        dark = {one.mrid: one.dark_since for one in found.values() if one.dark_since is not None}
+        return Report(
+            places=places_of(dark, self.registry, self.levels, self.share),
+            dark=len(dark),
+            momentary=sum(one.momentary for one in found.values()),
+            sustained=sum(one.sustained for one in found.values()),
+            unverified=[one for one in found.values() if one.restored_at and not one.dark_since and not one.verified],
+            complete=complete,
+        )
+
+    async def ping(self, mrids: Sequence[str] | None = None) -> Ping:
+        """Ask these meters, or those that are dark or back without having been asked. Raises NotAsked and StoreUnavailable."""
+        found, _ = await self._powers()
+        wanted = mrids if mrids is not None else [one.mrid for one in found.values() if _is_open(one)][:MOST_PINGED]
+        known = [one for one in wanted if self.registry.knows(one)]
+        if not known or len(known) > MOST_PINGED:
+            raise NotAsked(f"{len(known):,} meters: from 1 to {MOST_PINGED:,} can be asked at once")
+        response = await self.ask(self._message(known))
+        payload = response.payload if isinstance(response.payload, MeterReadings) else MeterReadings()
+        read = {one.meter.mrid for one in payload.meter_readings if one.meter is not None and one.readings}
+        codes = {one.identifier.value: one.code for one in response.reply.errors if one.identifier is not None}
+        answered = [one for one in known if one in read or codes.get(one) in ANSWERED]
+        restored = [one for one in answered if one in found and _is_open(found[one])]
+        for one in restored:
+            await self._keep(one)
+        silent = [(one, codes.get(one, "")) for one in known if one not in set(answered)]
+        return Ping(answered, silent, restored)
+
+    async def _powers(self) -> tuple[dict[str, Power], bool]:
+        tails = (*POWER_LOST, *POWER_RESTORED)
+        since = self.environment.now() - self.look_back
+        query = EventQuery(code_tails=tails, since=since, most=MOST_EVENTS, newest_first=True)
+        events = await self.taker.store.find(query)
+        return powers(reversed(events), self.momentary), len(events) < MOST_EVENTS
+
+    async def _keep(self, mrid: str) -> None:
+        meter, now = self.registry.find_by_mrid(mrid), self.environment.now()
+        if meter is not None:
+            await self.taker.take(Happened(mrid=mrid, at=now, events=(restored_event(meter, now),)))
+
+    def _message(self, mrids: Sequence[str]) -> RequestMessage:
+        message_id = str(self.environment.new_uuid())
+        return RequestMessage(
+            header=Header(
+                verb="get",
+                noun="MeterReadings",
+                timestamp=self.environment.now(),
+                source=SOURCE,
+                message_id=message_id,
+                correlation_id=message_id,
+            ),
+            query=GetMeterReadings(
+                end_devices=tuple(EndDevice(mrid=one) for one in mrids),
+                reading_types=(Identified(mrid=PINGED),),
+                readings=(AskedReading(source="meter"),),
+            ),
+        )
+
+
+def _is_open(one: Power) -> bool:
+    """Dark, or back by its own word alone."""
+    return one.dark_since is not None or (one.restored_at is not None and not one.verified)

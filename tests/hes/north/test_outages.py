@@ -1,0 +1,145 @@
+"""Outages out of events: what is momentary, which place explains it, and that what matters most is told first."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from north_bench import Cis, entries
+from pushing_meter import NOON
+from told_events import CLOCK, FRAUD, events_of, head_end
+
+from ami_hes.jobs.destinations import Destinations
+from ami_hes.meters.registry import Registry
+from ami_hes.outages.places import Place, places_of
+from ami_hes.outages.power import powers
+from ami_hes.store import Database, Happened, SqlDeviceEvents, StoredDeviceEvent
+from ami_mapping.events import IMPORTANCE, rank_of
+
+LOST, BACK, UP, VERIFIED = "0.26.38.85", "0.1.0.49", "0.26.38.49", "0.26.0.216"
+MOMENTARY = timedelta(seconds=60)
+AT = datetime(2026, 3, 27, 12, tzinfo=UTC)
+
+
+def event(code: str, seconds: float = 0, mrid: str = "m", source: str = "push") -> StoredDeviceEvent:
+    at = AT + timedelta(seconds=seconds)
+    return StoredDeviceEvent(
+        event_id=f"{mrid}/{code}/{seconds}/{source}",
+        mrid=mrid,
+        meter_name=mrid,
+        code=code,
+        source=source,
+        created_at=at,
+        by_meter=True,
+        received_at=at,
+        secured=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "dark", "momentary", "sustained"),
+    [
+        ([(LOST, 0)], True, 0, 0),
+        ([(LOST, 0), (BACK, 3)], False, 1, 0),
+        ([(LOST, 0), (BACK, 60)], False, 1, 0),
+        ([(LOST, 0), (BACK, 61)], False, 0, 1),
+        ([(LOST, 0), (BACK, 61), (LOST, 100), (UP, 103)], False, 1, 1),
+        ([(LOST, 0), (LOST, 2), (BACK, 90), (UP, 95)], False, 0, 1),
+        ([(BACK, 0)], False, 0, 0),
+        ([(LOST, 0), (BACK, 90), (LOST, 200)], True, 0, 1),
+    ],
+)
+def test_interruptions_are_momentary_or_sustained(
+    told: list[tuple[str, float]], dark: bool, momentary: int, sustained: int
+) -> None:
+    (one,) = powers([event(*each) for each in told], MOMENTARY).values()
+    assert (one.dark_since is not None, one.momentary, one.sustained) == (dark, momentary, sustained)
+
+
+def test_the_alarm_of_a_power_down_is_no_outage() -> None:
+    """It leaves when the power is back."""
+    (one,) = powers([event(LOST, 0), event(BACK, 90), event(LOST, 91, source="alarm")], MOMENTARY).values()
+    assert (one.dark_since, one.sustained, one.verified) == (None, 1, False)
+
+
+def test_a_ping_verifies_what_a_meter_has_said_until_it_is_dark_again() -> None:
+    told = [event(LOST, 0), event(BACK, 90), event(VERIFIED, 95)]
+    (one,) = powers(told, MOMENTARY).values()
+    assert one.verified and one.restored_at == AT + timedelta(seconds=90)
+    (one,) = powers([*told, event(LOST, 200)], MOMENTARY).values()
+    assert not one.verified
+
+
+def network() -> Registry:
+    """Two feeders with two transformers each, and four meters behind each of these."""
+    rows = [
+        entry | {"tags": {"feeder": f"F{number // 8}", "transformer": f"T{number // 4}"}}
+        for number, entry in enumerate(entries(16))
+    ]
+    return Registry(rows)
+
+
+def test_places_explain_meters() -> None:
+    """A transformer with half of its meters dark, a feeder where both transformers are out, a meter by itself."""
+    registry = network()
+    mrids = [meter.mrid for meter in registry.meters]
+    dark = dict.fromkeys(mrids[:2], AT) | {one: AT + timedelta(seconds=5) for one in mrids[8:15]}
+    dark[mrids[4]] = AT
+
+    def found(share: float) -> list[tuple[str, str, int, int]]:
+        places: list[Place] = places_of(dark, registry, ("feeder", "transformer"), share)
+        assert sorted(one for place in places for one in place.dark) == sorted(dark), "each is in one place"
+        return [(one.level, one.name, len(one.dark), one.meters) for one in places]
+
+    name = registry.name_of(mrids[4]) or ""
+    assert found(0.5) == [("feeder", "F1", 7, 8), ("transformer", "T0", 2, 4), ("meter", name, 1, 1)]
+    (first, *others) = found(0.8)
+    assert first == ("transformer", "T2", 4, 4) and {one[0] for one in others} == {"meter"}
+    assert {one.level for one in places_of(dark, registry, (), 0.5)} == {"meter"}
+
+
+def test_ranks() -> None:
+    assert [rank_of(code) for code in (LOST, BACK, VERIFIED, "3.12.0.257", "0.36.114.35", "0.1.0.490", "0.0.0.0")] == [
+        *(0, 0, 0, 1, 2, 2, 2)
+    ]
+
+
+async def test_what_matters_most_is_handed_on_first(tmp_path: Path) -> None:
+    async with Database(tmp_path / "hes.sqlite") as database:
+        store = SqlDeviceEvents(database)
+        codes = ["0.36.114.35", "0.12.0.257", LOST, "0.1.0.490", BACK]
+        for number, code in enumerate(codes):
+            one = event(code, number)
+            await store.keep(Happened(mrid="m", at=one.created_at, events=(one,)))
+        assert await store.waiting(IMPORTANCE) == [2, 1, 2]
+        told = [change.event.code for change in await store.changes(4, IMPORTANCE)]
+        assert told == [LOST, BACK, "0.12.0.257", "0.36.114.35"]
+        assert [change.event.code for change in await store.changes(9)] == codes
+
+
+def test_what_waits_for_a_receiver_goes_by_rank() -> None:
+    destinations: Destinations[str] = Destinations(room=10, per_destination=10)
+    for item, rank in (("reading", 2), ("tamper", 1), ("gasp", 0), ("reading 2", 2), ("gasp 2", 0)):
+        destinations.add("oms", item, rank)
+    assert list(destinations.waiting("oms")) == ["gasp", "gasp 2", "tamper", "reading", "reading 2"]
+    destinations.remove("oms", "tamper")
+    order = []
+    while (post := destinations.next()) is not None:
+        order.append(post.item)
+    assert order == ["gasp", "gasp 2", "reading", "reading 2"]
+
+
+async def test_all_of_them_come_and_the_queue_is_to_be_seen(tmp_path: Path, events: list[Any]) -> None:
+    """At a receiver that has refused the first message."""
+    async with Cis((503, b""), (200, b"")).serving() as oms, head_end(tmp_path, oms.url, events) as (hes, meter):
+        meter.send(meter.alarms(CLOCK, 0), meter.alarms(CLOCK | FRAUD, 0, at=NOON + timedelta(seconds=1)))
+        meter.send(meter.last_gasp())
+        codes: list[str] = []
+        while len(set(codes)) < 3:
+            codes += [one.event_type for one in events_of(await oms.taken.get())]
+        text = (await hes.client.get(f"{hes.url}/metrics")).text
+    assert set(codes) == {"0.36.114.35", "0.12.0.257", LOST}
+    for line in ('hes_datagrams_total{outcome="worked"} 3.0', 'hes_device_events_waiting{importance="0"} 0.0'):
+        assert line in text, text
