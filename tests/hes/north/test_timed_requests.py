@@ -104,6 +104,85 @@ async def test_one_that_waits_is_taken_back(tmp_path: Path, verb: str) -> None:
         assert (await hes.ask(cancel("later", verb))).reply.result == "OK", "once more is no other thing"
 
 
+def change(cis: Cis, transaction: str, *controls: EndDeviceControl, message_id: str = "change") -> RequestMessage:
+    head = {"async_reply_flag": True, "reply_address": cis.url, "verb": "change"}
+    asked = request(*controls, message_id=message_id, **head)
+    return replace(asked, request_identifiers=(Identifier(value=transaction, kind="transaction"),))
+
+
+async def test_one_that_waits_is_changed(tmp_path: Path) -> None:
+    """Other controls at another time; the former transaction ends, and the change is one of its own."""
+    cis, clock, sooner = Cis(), SteppedClock(START), LATER - timedelta(hours=3)
+    async with cis.serving():
+        async with north(tmp_path, environment=environment(clock)) as hes:
+            await hes.post(octets(later(cis, at(DISCONNECT, "M1")), GENERIC), GENERIC)
+            changed = octets(change(cis, "later", at(CONNECT, "M2", start_at=sooner)), GENERIC)
+            acknowledged = (await hes.post(changed, GENERIC)).content
+            assert texts(acknowledged, "code") == ["0.3"]
+            reply = await cis.taken.get()
+            assert (texts(reply, "CorrelationID"), texts(reply, "code")) == (["later"], ["6.5"])
+            assert "replaced by the change change" in texts(reply, "reason")[0]
+            assert (await hes.post(changed, GENERIC)).content == acknowledged, "once more is no other thing"
+            (refused,) = (await hes.ask(cancel("later"))).reply.errors
+            assert "cancel that one" in (refused.reason or "")
+        async with north(tmp_path, environment=environment(clock)) as hes:
+            await clock.advance_to(LATER)
+            reply = await cis.taken.get()
+            assert (texts(reply, "Result"), texts(reply, "CorrelationID")) == (["OK"], ["change"])
+            assert hes.meters.told() == [("M2", CONNECT, False)]
+
+
+async def test_a_change_that_was_changed_is_taken_back_by_its_own_transaction(tmp_path: Path) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
+        await hes.post(octets(later(cis, at(DISCONNECT, "M1")), GENERIC), GENERIC)
+        await hes.post(octets(change(cis, "later", at(CONNECT, "M1")), GENERIC), GENERIC)
+        await hes.post(octets(change(cis, "change", at(CONNECT, "M2"), message_id="again"), GENERIC), GENERIC)
+        assert (await hes.ask(cancel("again"))).reply.result == "OK"
+        ended = [texts(await cis.taken.get(), "CorrelationID")[0] for _ in range(3)]
+        assert sorted(ended) == ["again", "change", "later"]
+        await clock.advance_to(LATER)
+        assert not hes.meters.commands
+
+
+async def test_what_is_begun_is_not_changed_and_nothing_of_the_change_is_done(tmp_path: Path) -> None:
+    cis, clock, stand_in = Cis(), SteppedClock(START), StandIn()
+    stand_in.open.clear()
+    async with cis.serving(), north(tmp_path, stand_in, environment=environment(clock)) as hes:
+        await hes.post(octets(later(cis, at(DISCONNECT, "M1")), GENERIC), GENERIC)
+        await clock.advance_to(LATER)
+        while not stand_in.at_work:
+            await asyncio.sleep(0)
+        begun = at(CONNECT, "M2", start_at=LATER + timedelta(hours=1))
+        await hes.post(octets(change(cis, "later", begun), GENERIC), GENERIC)
+        reply = await cis.taken.get()
+        assert (texts(reply, "CorrelationID"), texts(reply, "code")) == (["change"], ["5.2"])
+        assert "it is begun" in texts(reply, "reason")[0]
+        stand_in.open.set()
+        assert texts(await cis.taken.get(), "CorrelationID") == ["later"]
+        await hes.post(octets(change(cis, "later", begun, message_id="late"), GENERIC), GENERIC)
+        assert "has ended" in texts(await cis.taken.get(), "reason")[0]
+        await clock.advance_to(LATER + timedelta(hours=2))
+        assert [one.meter.name for one in stand_in.commands] == ["M1"]
+
+
+@pytest.mark.parametrize(
+    ("transaction", "start_at", "code"),
+    [("never", LATER, "2.15"), ("later", START - timedelta(hours=1), "5.2"), ("later", None, "5.2")],
+)
+async def test_a_change_of_nothing_or_for_now_is_refused_and_what_waits_still_does(
+    tmp_path: Path, transaction: str, start_at: datetime | None, code: str
+) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
+        await hes.post(octets(later(cis, at(DISCONNECT, "M1")), GENERIC), GENERIC)
+        asked = change(cis, transaction, at(CONNECT, "M1", start_at=start_at))
+        assert [one.code for one in (await hes.ask(asked)).reply.errors] == [code]
+        await clock.advance_to(LATER)
+        assert texts(await cis.taken.get(), "Result") == ["OK"]
+        assert [one.body for one in hes.meters.commands] == [DISCONNECT]
+
+
 async def test_what_is_under_way_is_not_taken_back_and_what_waits_for_it_is(tmp_path: Path) -> None:
     cis, stand_in = Cis(), StandIn()
     stand_in.open.clear()
@@ -166,9 +245,9 @@ async def test_one_whose_time_has_come_is_not_said_to_be_taken_back_and_then_beg
         go_on.wait(10)
         return parse(*asked)
 
-    async def noticed(orders: LateOrders, request_id: str) -> bool:
+    async def noticed(orders: LateOrders, request_id: str, *why: str) -> bool:
         cancelled.set()
-        return await take_back(orders, request_id)
+        return await take_back(orders, request_id, *why)
 
     monkeypatch.setattr(late_orders, "parse_message", slowly)
     monkeypatch.setattr(LateOrders, "cancel", noticed)

@@ -125,8 +125,11 @@ class Intake:
         begins_at = None if timed is None else timed.begins_at(message)
         if begins_at is not None and (kept is not None or begins_at > self._context.now()):
             if kept is None:
-                self._look_at(message, begins_at)
+                await self._look_at(message, begins_at)
             return await self._taken_for_later(message, asked, begins_at)
+        if header.verb == "change" and timed is not None:
+            reason = f"Nothing was changed: it is to begin at {begins_at}, which is past. To begin at once, cancel and create."
+            raise Refused(error("5.2", reason))
         context, plan = self._planned(message)
         if not plan.commands:
             raise Refused(*plan.errors)
@@ -167,7 +170,7 @@ class Intake:
                 return await self._same_again(kept, asked)
             return await self._accepted(kept.request_id, self._acknowledged(kept, octets), _CARRIED_OUT_AGAIN)
 
-    def _look_at(self, message: RequestMessage, begins_at: datetime) -> None:
+    async def _look_at(self, message: RequestMessage, begins_at: datetime) -> None:
         """One for later, as if it were to be done at once; raises Refused."""
         if begins_at - self._context.now() > LONGEST_AHEAD:
             reason = f"Nothing was done: it is to begin at {begins_at.isoformat()}, and requests wait {LONGEST_AHEAD.days} days at most."
@@ -178,6 +181,8 @@ class Intake:
         _, plan = self._planned(self._controls.begun(message))
         if not plan.commands:
             raise Refused(*plan.errors)
+        if message.header.verb == "change":
+            await self._controls.named(message)
 
     async def _taken_for_later(self, message: RequestMessage, asked: str, begins_at: datetime) -> KeptAnswer:
         """Kept and acknowledged, to be carried out at its time."""
@@ -197,7 +202,13 @@ class Intake:
             kept = await self._keep(new, (), header) or new
             if kept.digest != asked or kept.answer is not None:
                 return await self._same_again(kept, asked)
+            if header.verb == "change" and (refusal := await self._controls.replaced(message)) is not None:
+                return await self._accepted(kept.request_id, self._refused_late(kept, refusal), _CARRIED_OUT_AGAIN)
             return await self._accepted(kept.request_id, self._acknowledged(kept, octets), _CARRIED_OUT_AGAIN)
+
+    async def _refused_late(self, request: StoredRequest, refusal: ReplyError) -> KeptAnswer:
+        """What is kept already: the reply to its address says why nothing of it is done."""
+        return await self._answer(await self._order(request, refusal))
 
     async def _keep_order(self, message: RequestMessage, asked: str) -> StoredRequest:
         """As it is kept, now or before; raises Refused."""

@@ -72,6 +72,7 @@ class _Later:
 
     begins_at: datetime
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    why: str = _TAKEN_BACK
     waits: bool = True
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -134,11 +135,12 @@ class LateOrders:
         if request.request_id not in self._orders:
             self._add(request.request_id, request.source or "", len(octets), parse_later(request.query))
 
-    async def cancel(self, request_id: str) -> bool:
-        """Take back a request that is not begun; False for one that may be. When it returns its answer says so."""
+    async def cancel(self, request_id: str, why: str = _TAKEN_BACK) -> bool:
+        """Take back a request that is not begun; False for one that may be. When it returns its answer says why."""
         later = self._later.get(request_id)
         if later is None or not later.waits:
             return False
+        later.why = why if not later.cancelled.is_set() else later.why
         later.cancelled.set()
         await later.ended.wait()
         return True
@@ -218,7 +220,7 @@ class LateOrders:
         if request is not None and request.answer is None:
             message = await self._message_of(request)
             if later is not None:
-                message = error("6.5", _TAKEN_BACK) if later.cancelled.is_set() else message
+                message = error("6.5", later.why) if later.cancelled.is_set() else message
                 later.waits = False  # from here on it may be begun
             await self._carry_out(request, message)
         await context.messages.drop(request_id)

@@ -1,10 +1,11 @@
-"""Requests for later: what is done when their time has come, and how they, or what of a request is not begun, are cancelled.
+"""Requests for later: what is done when their time has come, how they are replaced, and how they, or what of a request is not begun, are cancelled.
 
 A request whose time has come is carried out as a request of its own, whose MessageID follows from it; so after a restart it goes on where it
 was, and nothing of it is done twice. What is in hand can't be taken back: the reply says how far it is.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
@@ -24,12 +25,16 @@ from ami_process.environment import real_sleep
 _NAMESPACE = UUID("c3d1d0a8-5f0a-4c58-a6f3-0d1b6f5a2e77")
 """Of the MessageIDs of requests whose time has come; another one would have them done twice after a restart."""
 CANCELLING = frozenset({"cancel", "close", "delete"})
+TIMED = frozenset({"create", "change"})
 MOST_SAID = 20
 """Commands that are named in an answer."""
 CANCELLED = "6.5"
+_NOT_CHANGED = "Nothing was changed, and nothing of this message is done."
 LOOK_EVERY_S, LOOKS = 0.02, 100
 """For results of cancelled commands to be kept."""
-_UNKNOWN = "Request/ID: no request for controls is known by this transaction: the MessageID of its create."
+_UNKNOWN = "Request/ID: no request for controls is known by this transaction: the MessageID of its create or change."
+_REPLACED = "Cancelled before it was begun, and replaced by the change {}: nothing was sent to any meter."
+_REPLACED_BY = re.compile(re.escape(_REPLACED).replace(r"\{\}", "(.+)"))
 
 Cancel = Callable[[str], Awaitable[int]]
 
@@ -60,20 +65,50 @@ class TimedRequests:
     async def __call__(self, context: RequestContext, message: RequestMessage) -> Report:
         """The Reply to a request whose time has come, or to one that cancels another; raises Refused and CimError."""
         if self.takes(message.header):
-            return await self._cancelled(await self._named(message)), None
+            return await self._cancelled(await self.named(message)), None
         header = replace(
             message.header,
+            verb="create",
             message_id=_begun_id(context.request_id),
             correlation_id=message.header.correlation_id or context.request_id,
             async_reply_flag=None,
             reply_address=None,
             replay_detection=None,
         )
-        answer, _ = await self.ask(replace(self.begun(message), header=header))
+        answer, _ = await self.ask(replace(self.begun(message), header=header, request_identifiers=()))
         return answer.reply, answer.payload
 
-    async def _named(self, message: RequestMessage) -> StoredRequest:
-        """The request that is meant: by the ID of its transaction."""
+    async def replaced(self, message: RequestMessage) -> ReplyError | None:
+        """Cancel the request that this change takes the place of; why that is not possible. Asked again by an earlier life it is none."""
+        try:
+            former = await self.named(message)
+        except Refused as refused:
+            return refused.errors[0]
+        why = _REPLACED.format(message.header.message_id)
+        if parse_later(former.query) is None:
+            return error("5.2", f"{_NOT_CHANGED} {former.request_id} was not for later.")
+        if await self.late.cancel(former.request_id, why):
+            return None
+        ended = await self._errors_of(former.request_id)
+        if ended is None:
+            return error("5.2", f"{_NOT_CHANGED} The time of {former.request_id} has come, and it is begun.")
+        if any(one.reason == why for one in ended):
+            return None
+        said = " ".join(f"{one.code}: {one.reason}" for one in ended[:1])
+        return error("5.2", f"{_NOT_CHANGED} {former.request_id} has ended. {said}".rstrip())
+
+    async def _errors_of(self, request_id: str) -> tuple[ReplyError, ...] | None:
+        """What the answer to a request says; None as long as it has none."""
+        request = await self.context.results.find(request_id)
+        if request is None or request.answer is None:
+            return None
+        try:
+            return (await asyncio.to_thread(parse_answer, request.answer)).reply.errors
+        except InvalidMessage:
+            return ()
+
+    async def named(self, message: RequestMessage) -> StoredRequest:
+        """The request that is meant: by the ID of its transaction. Raises Refused."""
         names = {one.value for one in (*message.request_identifiers, *message.payload_identifiers)}
         if len(names) != 1:
             reason = (
@@ -82,7 +117,7 @@ class TimedRequests:
             raise Refused(error("1.7", reason))
         (name,) = names
         found = await self.context.results.find(name)
-        if found is None or (found.noun, found.verb) != (message.header.noun, "create"):
+        if found is None or (found.noun, found.verb) not in {(message.header.noun, verb) for verb in TIMED}:
             identifier = Identifier(value=name[:200], kind="transaction", object_type=message.header.noun)
             raise Refused(replace(error("2.15", _UNKNOWN), identifier=identifier))
         return found
@@ -124,13 +159,13 @@ class TimedRequests:
     async def _ended(self, request_id: str, transaction: tuple[Identifier, ...]) -> Reply:
         """Of a request for later without commands: OK if it was taken back before, else how it ended or that it has not."""
         request = await self.context.results.find(request_id)
-        if request is None or request.answer is None:
+        errors = await self._errors_of(request_id)
+        if request is None or errors is None:
             why = "Not taken back: its time has come and it is about to be begun; cancel it again."
             return Reply(result="FAILED", errors=(error("5.2", why),), identifiers=transaction)
-        try:
-            errors = (await asyncio.to_thread(parse_answer, request.answer)).reply.errors
-        except InvalidMessage:
-            errors = ()
+        if by := next((found[1] for one in errors if (found := _REPLACED_BY.fullmatch(one.reason or ""))), None):
+            why = f"Not taken back: it was replaced by the change {by}, which is a transaction of its own; cancel that one."
+            return Reply(result="FAILED", errors=(error("5.2", why),), identifiers=transaction)
         if any(one.code == CANCELLED for one in errors):
             return Reply(result="OK", identifiers=transaction)
         said = " ".join(f"{one.code}: {one.reason}" for one in errors[:1])

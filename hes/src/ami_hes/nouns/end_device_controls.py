@@ -32,7 +32,8 @@ from ami_hes.operations import control as recipes
 from ami_mapping.controls import CONTROLS, Control, UnknownControl, control_for
 from ami_mapping.recipes import Taken
 
-_NOT_SERVED = "Served are: create, cancel, close, delete; to reschedule a control cancel it and create it again."
+_NOT_SERVED = "Served are: create, change (of what is for later), cancel, close, delete."
+SERVED = frozenset({"create", "change"})
 _TEXT = "PanDisplay"
 _IDENTIFYING = ("EndDevices/", "UsagePoints/")
 """Parents of elements that say more about a device that mRID and Names already identify; they change nothing."""
@@ -76,13 +77,16 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
 def begins_at(message: RequestMessage) -> datetime | None:
     """When the controls of a message are to begin; None: at once. Raises Refused where they begin at several times or end before it."""
     controls = message.payload.controls if isinstance(message.payload, EndDeviceControls) else ()
-    if message.header.verb != "create":
+    if message.header.verb not in SERVED:
         return None
     found = {one.start_at or message.start_at for one in controls}
     if len(found) > 1:
         reason = "Nothing was done: the controls of a message begin at one time (primaryDeviceTiming.interval.start)."
         raise Refused(error("5.2", reason))
     begins = next(iter(found), None)
+    if begins is None and message.header.verb == "change":
+        reason = "Nothing was done: a change is for later too (primaryDeviceTiming.interval.start). To begin at once, cancel and create."
+        raise Refused(error("5.2", reason))
     ends = min((one.end_at for one in controls if one.end_at is not None), default=None)
     if begins is not None and ends is not None and ends <= begins:
         reason = f"Nothing was done: the interval of primaryDeviceTiming ends at {ends.isoformat()}, before it begins."
@@ -124,7 +128,7 @@ class _Target:
 
 def _controls_of(message: RequestMessage) -> tuple[EndDeviceControl, ...]:
     verb = message.header.verb
-    if verb != "create":
+    if verb not in SERVED:
         raise Refused(error("2.9", f"The verb {verb} is not served for EndDeviceControls. {_NOT_SERVED}"))
     if message.payload is None:
         raise Refused(error("1.7", "The request has no EndDeviceControls in its Payload."))
