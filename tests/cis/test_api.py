@@ -52,6 +52,7 @@ async def test_a_control_is_seen_through(tmp_path: Path, hes: StandInHes) -> Non
         ({"code": "a\u0000b"}, "code: has to be printable text"),
         ({"meters": ["M" * 257]}, "meters.0: "),
         ({"code": None}, "code: "),
+        ({"changes": "another"}, "body: what changes a control for later has a start_at"),
         ({"code": "limit-set", "limiter": {"threshold": "1E+99999999"}}, "limiter.threshold: "),
         ({"code": "limit-set", "limiter": {"threshold": "1E-99999999"}}, "limiter.threshold: "),
     ],

@@ -101,6 +101,9 @@ def test_a_control_for_later_waits_and_is_taken_back(whole: System, capsys: pyte
     code, answer = ask(whole, capsys, "control", "demand-reset", "--meter", name, "--at", "2026-12-24T12:00:00")
     assert (code, answer["accepted"], answer["confirmed"]) == (0, True, False)
     assert not [done for done in whole.hes.seen("meter_done") if done["meter"] == name]
+    sooner = ("control", "clock-set", "--meter", name, "--at", "2026-12-23T12:00:00", "--change", answer["message_id"])
+    code, answer = ask(whole, capsys, *sooner)
+    assert (code, answer["verb"], answer["accepted"]) == (0, "change", True)
     code, cancelled = ask(whole, capsys, "control", "--cancel", answer["message_id"])
     assert (code, cancelled["result"], cancelled["errors"]) == (0, "OK", [])
     code, unknown = ask(whole, capsys, "control", "--cancel", "never")

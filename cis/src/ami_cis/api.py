@@ -93,6 +93,8 @@ class ControlOrder(BaseModel):
     """When it is to begin: then the HES acknowledges it, and what comes of it comes later."""
     end_at: AwareDatetime | None = None
     """Until when it may be done."""
+    changes: Text | None = None
+    """The MessageID of a control for later, whose place this one takes; the verb is change then."""
     verb: Verb = "create"
     asynchronous: bool = False
     message_id: Text | None = None
@@ -104,6 +106,8 @@ class ControlOrder(BaseModel):
             raise ValueError("name at least one of meters, mrids, usage_points, groups and usage_point_groups")
         if self.start_at is not None and not self.asynchronous:
             raise ValueError("a control for later is asynchronous")
+        if self.changes is not None and self.start_at is None:
+            raise ValueError("what changes a control for later has a start_at")
         return self
 
     @property
@@ -124,7 +128,8 @@ class ControlOrder(BaseModel):
                 *(Target.group_of(text) for text in self.groups),
                 *(Target.point_group_of(text) for text in self.usage_point_groups),
             ),
-            verb=self.verb,
+            verb=self.verb if self.changes is None else "change",
+            changes=self.changes,
             parameters=self.parameters,
             start_at=self.start_at,
             end_at=self.end_at,

@@ -67,6 +67,10 @@ def send_control(
     until: Annotated[
         datetime | None, typer.Option(metavar="TIME", help="Until when it may be done, local time.")
     ] = None,
+    change: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Take the place of the control for later of this MessageID; with --at."),
+    ] = None,
     cancel: Annotated[
         str | None,
         typer.Option(metavar="ID", help="Take back the control of this MessageID, as far as it is not begun."),
@@ -99,6 +103,7 @@ def send_control(
         "text": text,
         "start_at": _moment(at),
         "end_at": _moment(until),
+        "changes": change,
         "asynchronous": asynchronous or at is not None,
         "message_id": message_id,
         **_limit(cis, name_of(name) or name, limit),

@@ -93,7 +93,8 @@ def format_outcome(outcome: ControlOutcome) -> str:
     head = f"{outcome.verb} EndDeviceControls {outcome.code} ({control}): {result}, {outcome.ms:.0f} ms"
     lines = [head, f"MessageID {outcome.message_id}"]
     if outcome.accepted:
-        return "\n".join((*lines, f"cis control --cancel {outcome.message_id}   takes it back", ""))
+        back = f"cis control --cancel {outcome.message_id}   takes it back; --change ID has another one take its place"
+        return "\n".join((*lines, back, ""))
     if outcome.reason is not None:
         return "\n".join((*lines, printable(outcome.reason), ""))
     drawn = Rows("meter", "result", "code", "reason")

@@ -37,8 +37,7 @@ class Controls:
     async def cancel(self, message_id: str) -> OrderOutcome:
         """Cancel the control that was ordered under this MessageID, as far as it is not begun."""
         order = Order(code=message_id, targets=(), verb="cancel")
-        named = (Identifier(value=message_id, kind="transaction", object_type=NOUN),)
-        request = replace(self._request(order), payload=None, request_identifiers=named)
+        request = replace(self._request(order), payload=None, request_identifiers=_transaction(message_id))
         ended = await self._exchanges.run(request, self._sent(order, request), _sent_event(order, request))
         return self._concluded(request, (), ended)
 
@@ -83,7 +82,9 @@ class Controls:
             start_at=order.start_at,
             end_at=order.end_at,
         )
-        return RequestMessage(header=header, query=order.parameters, payload=EndDeviceControls((control,)))
+        changed = () if order.changes is None else _transaction(order.changes)
+        payload = EndDeviceControls((control,))
+        return RequestMessage(header=header, request_identifiers=changed, query=order.parameters, payload=payload)
 
     def _sent(self, order: Order, request: RequestMessage) -> SentRequest:
         header = request.header
@@ -97,6 +98,10 @@ class Controls:
             asynchronous=order.asynchronous,
             sent_at=self._environment.now(),
         )
+
+
+def _transaction(message_id: str) -> tuple[Identifier, ...]:
+    return (Identifier(value=message_id, kind="transaction", object_type=NOUN),)
 
 
 def _targets(request: RequestMessage) -> tuple[Target, ...]:

@@ -87,6 +87,8 @@ class Order:
     """When it is to begin; None: at once."""
     end_at: datetime | None = None
     """Until when it may be done."""
+    changes: str | None = None
+    """The MessageID of a control for later, whose place this one takes."""
 
 
 @dataclass(frozen=True, slots=True)
