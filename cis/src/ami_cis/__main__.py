@@ -45,6 +45,12 @@ def _schedule() -> typer.Typer:
     return schedule
 
 
+def _meters() -> typer.Typer:
+    from ami_cis.meters_client import meters
+
+    return meters
+
+
 def _events() -> typer.Typer:
     from ami_cis.events_client import events
 
@@ -53,7 +59,9 @@ def _events() -> typer.Typer:
 
 app = typer.Typer(
     name="cis",
-    cls=lazy_group({"control": _control, "send": _send, "read": _read, "schedule": _schedule, "events": _events}),
+    cls=lazy_group(
+        {"control": _control, "send": _send, "read": _read, "schedule": _schedule, "events": _events, "meters": _meters}
+    ),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -23,6 +23,7 @@ from ami_cim.control_parameters import Limiter, LimiterEmergency, TimeOfUse
 from ami_cim.payloads.control_parameters import ControlParameters
 from ami_cis.device_events_api import DEVICE_EVENTS, DeviceEventList
 from ami_cis.meters import Meter
+from ami_cis.meters_api import METER, METER_EXCHANGES, METERS, Exchanged, ExchangeWanted, MeterDetails, MeterList
 from ami_cis.readings_api import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome
 from ami_cis.schedules_api import (
     SCHEDULE,
@@ -265,6 +266,27 @@ _OPERATIONS = (
             "from": "events of this moment and after it",
             "to": "events before this moment",
         },
+    ),
+    _Operation(
+        METERS,
+        "get",
+        "Meters of the HES",
+        "As the HES has them, by name",
+        MeterList,
+        query={
+            "limit": "at most this number",
+            "offset": "those behind this number",
+            "group": "VALUE or TAG=VALUE",
+        },
+    ),
+    _Operation(METER, "get", "One meter of the HES, and its usage point", "As the HES has it", MeterDetails),
+    _Operation(
+        METER_EXCHANGES,
+        "post",
+        "Put a meter in the place of another one at a usage point",
+        "How far it came",
+        Exchanged,
+        ExchangeWanted,
     ),
     _Operation(SCHEDULES, "post", "Order a schedule of the HES", "How it ended", ScheduleOrdered, ScheduleOrder),
     _Operation(

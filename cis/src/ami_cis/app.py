@@ -21,6 +21,7 @@ from ami_cis import events
 from ami_cis.api import PREFIX, control_routes
 from ami_cis.device_events_api import device_event_routes
 from ami_cis.inbox import Inbox
+from ami_cis.meters_api import meter_routes
 from ami_cis.outbox import Outbox, OutboxError
 from ami_cis.pending import Pending
 from ami_cis.readings_api import reading_routes
@@ -29,7 +30,18 @@ from ami_cis.settings import Cis, Settings
 from ami_cis.store import SCHEMA, Retention, State, Store, StoreUnavailable
 from ami_cis.taken_readings import Names
 from ami_cis.under_way import Asking
-from ami_cis.workflows import Controls, DemoLoop, EventQuestions, Exchanges, LoopPlan, Readings, ReadSchedules, Target
+from ami_cis.workflows import (
+    Controls,
+    DemoLoop,
+    EventQuestions,
+    Exchanges,
+    LoopPlan,
+    MasterData,
+    MeterExchanges,
+    Readings,
+    ReadSchedules,
+    Target,
+)
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
 from ami_process.environment import Environment, real_sleep
@@ -88,6 +100,7 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         system = System(controls, readings, outbox, store, address_of(listener))
         deliveries = await stack.enter_async_context(Worker(reading.FUNCTION))
         inbox = Inbox(pending, store, environment, schemas, deliveries, names=meter_names)
+        master_data = MasterData(exchanges, environment)
         zone, new_id = ZoneInfo(cis.time_zone), lambda: str(environment.new_uuid())
         asking = Asking(settings.meters, zone, reply_address is not None, new_id)
         names = _names(cis, reply_address)
@@ -97,6 +110,7 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
                 *control_routes(controls, asking),
                 *reading_routes(readings, store, asking),
                 *device_event_routes(store, EventQuestions(exchanges, environment), asking),
+                *meter_routes(master_data, MeterExchanges(master_data, readings), asking),
                 *schedule_routes(ReadSchedules(exchanges, environment), store, asking),
             ],
             Tokens.of(cis.token_file, "cis.token_file", bound_to=listener.getsockname()[0]),

@@ -4,6 +4,8 @@ from ami_cis.workflows.controls import Controls
 from ami_cis.workflows.device_events import EventQuestion, EventQuestions, EventsOutcome
 from ami_cis.workflows.exchanges import Exchanges
 from ami_cis.workflows.loop import DemoLoop, LoopPlan, LoopSummary
+from ami_cis.workflows.master_data import FoundLink, FoundMeters, Link, MasterData, identified
+from ami_cis.workflows.meter_exchange import ExchangeOrder, ExchangeOutcome, MeterExchanges
 from ami_cis.workflows.orders import CONNECT, CONTROL_WORDS, DISCONNECT, MeterReplyError, Order, OrderOutcome, Target
 from ami_cis.workflows.readings import Readings, ReadOrder, ReadOutcome
 from ami_cis.workflows.schedules import Every, FoundSchedule, ReadSchedule, ReadSchedules, device_label
@@ -18,10 +20,17 @@ __all__ = [
     "EventQuestions",
     "EventsOutcome",
     "Every",
+    "ExchangeOrder",
+    "ExchangeOutcome",
     "Exchanges",
+    "FoundLink",
+    "FoundMeters",
     "FoundSchedule",
+    "Link",
     "LoopPlan",
     "LoopSummary",
+    "MasterData",
+    "MeterExchanges",
     "MeterReplyError",
     "Order",
     "OrderOutcome",
@@ -32,4 +41,5 @@ __all__ = [
     "Readings",
     "Target",
     "device_label",
+    "identified",
 ]

@@ -37,6 +37,8 @@ class ReadOrder:
     """Where the head-end is to take the values from; None: it decides."""
     qualities: tuple[str, ...] = ()
     """ReadingQualityTypes of which a value has to have one."""
+    reason: str | None = None
+    """Why they are asked for, as `removal`."""
     asynchronous: bool = False
     message_id: str | None = None
 
@@ -98,7 +100,7 @@ class Readings:
             correlation_id=message_id,
         )
         period = Period(start=order.start, end=order.end)
-        asked = AskedReading(period=period if period != Period() else None, source=order.source)
+        asked = AskedReading(period=period if period != Period() else None, source=order.source, reason=order.reason)
         targets = order.targets
         query = GetMeterReadings(
             end_devices=tuple(one.device for one in targets if one.device),
