@@ -61,6 +61,18 @@ def _keys() -> typer.Typer:
     return keys
 
 
+def _firmware() -> typer.Typer:
+    from ami_hes.client.campaigns import firmware
+
+    return firmware
+
+
+def _images() -> typer.Typer:
+    from ami_hes.client.images import images
+
+    return images
+
+
 def _campaigns() -> typer.Typer:
     from ami_hes.client.campaigns import campaigns
 
@@ -103,6 +115,8 @@ app = typer.Typer(
             "requests": _requests,
             "schedules": _schedules,
             "keys": _keys,
+            "images": _images,
+            "firmware": _firmware,
             "campaigns": _campaigns,
             "subscribers": _subscribers,
             "dead-letters": _dead_letters,

@@ -73,5 +73,7 @@ class Outcome:
     attempted: bool = False
     again: bool = False
     """Whether another attempt may end better and cannot do harm; not kept."""
+    goes_on_s: float | None = None
+    """No end, but work that came a step further and goes on so many seconds later; it is no attempt in vain. Not kept."""
     values: int | None = field(default=None, compare=False)
     """How many values the payload has, where that was counted when it was written; not kept."""

@@ -27,6 +27,7 @@ from ami_hes.operations import (
     control,
     read_meter,
     retries,
+    transfer_firmware,
 )
 from ami_hes.registry import KeptRegistry
 from ami_hes.schedules import ScheduleBook, ScheduleOrders
@@ -100,6 +101,7 @@ OPERATIONS: dict[str, Operation] = {
     read_meter.NAME: read_meter.OPERATION,
     change_key.NAME: change_key.OPERATION,
     commission.NAME: commission.OPERATION,
+    transfer_firmware.NAME: transfer_firmware.OPERATION,
 }
 
 

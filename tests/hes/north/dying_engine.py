@@ -56,6 +56,9 @@ class DyingCommand(DyingDelivery[CommandJob]):
     async def free_meter(self) -> None:
         await self.whole.free_meter()
 
+    async def afresh(self, after_s: float) -> None:
+        await self.whole.afresh(after_s)
+
     async def needs_meter(self) -> None:
         await self.whole.needs_meter()
 

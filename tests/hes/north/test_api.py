@@ -227,7 +227,10 @@ async def test_nothing_is_told_without_the_token(tmp_path: Path) -> None:
         assert (await hes.client.get(f"{hes.url}/readyz")).status_code == 200
 
 
-ROUTES = [(one.method, one.path.replace(":path", "").format(name="M1", message_id="m-1")) for one in OPERATIONS]
+ROUTES = [
+    (one.method, one.path.replace(":path", "").format(name="M1", message_id="m-1", identifier="fw-1"))
+    for one in OPERATIONS
+]
 READ = [("get", "/metrics"), ("get", "/api/v1/openapi.json"), ("get", "/api/v1/clock")]
 
 

@@ -285,3 +285,14 @@ async def test_a_reply_is_delivered_until_it_is_done(engine: Engine) -> None:
     await delivery.done()
     await delivery.done()
     assert await engine.replies.pending() == 0
+
+
+async def test_what_goes_on_afresh_stands_behind_what_waits_and_was_not_attempted(commands: Commands) -> None:
+    await commands.put([job("r1", lane=CAMPAIGN), job("r2", lane=CAMPAIGN)])
+    (first,) = await commands.take(Lane, 10)
+    await first.afresh(0.0)
+    (second,) = await commands.take(Lane, 10)
+    assert named([second]) == [("r2", "M1")]
+    await second.done()
+    (again,) = await commands.take(Lane, 10)
+    assert (named([again]), again.attempts, again.redelivered) == ([("r1", "M1")], 1, True)

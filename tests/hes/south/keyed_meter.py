@@ -32,6 +32,7 @@ from ami_hes.served import run
 from ami_hes.store import (
     CounterRange,
     Database,
+    FirmwareStore,
     RegistryChange,
     SqlReceivedCounters,
     SqlRegistry,
@@ -151,7 +152,7 @@ class Life:
     """A life of the head-end's process, with the store that outlives it."""
 
     path: Path
-    meter: KeyedMeter
+    meter: SmallMeter
     ranges: list[tuple[str, CounterRange]]
     """Of all lives: what was handed out, by key."""
     step: Step = lambda _: None
@@ -197,6 +198,7 @@ class Life:
                 MetersSettings(host="127.0.0.1", port=0, system_title=HES_TITLE, apdu_timeout_s=2.0),
                 Environment(emit=lambda _: None).by(REAL),
                 keys=kept.keys,
+                firmware=self.firmware(database),
             )
             await meters.start()
             try:
@@ -204,10 +206,18 @@ class Life:
             finally:
                 await meters.stop()
 
+    def firmware(self, _: Database) -> FirmwareStore | None:
+        """None of a test of keys."""
+        return None
+
     async def change(self, field_name: str = "encryption_key", request_id: str = "roll") -> Outcome | None:
         """Work the command as the worker does; None when this life was killed."""
+        return await self.work(job(request_id, self.meter, change_key.NAME, field_name))
+
+    async def work(self, job: CommandJob, *, cancelled: bool = False) -> Outcome | None:
+        """The same of any command; it is run again as long as it goes on, at once."""
+        request_id = job.request_id
         async with self.lived() as (kept, meters, results):
-            job = _job(request_id, self.meter, field_name)
             await results.accept(_request(request_id), [job])
             stored = await results.command(request_id, self.meter.name)
             meter = kept.registry.find_by_name(self.meter.name)
@@ -216,8 +226,8 @@ class Life:
                 self.around, "the attempt is kept", partial(results.attempt, request_id, self.meter.name, NOW)
             )
             attempt = Attempt(keep, begun=stored.attempted)
-            assignment = Assignment(meter, job.command, attempt, real_time() + 20)
-            task = asyncio.create_task(run(meters, assignment))
+            assignment = Assignment(meter, job.command, attempt, real_time() + 20, cancelled=cancelled)
+            task = asyncio.create_task(_until_its_end(meters, assignment))
             self._tasks.append(task)
             try:
                 outcome = await task
@@ -266,7 +276,18 @@ def _request(request_id: str) -> StoredRequest:
     )
 
 
-def _job(request_id: str, meter: SmallMeter, field_name: str) -> CommandJob:
+async def _until_its_end(meters: Meters, assignment: Assignment) -> Outcome:
+    while (outcome := await run(meters, assignment)).goes_on_s is not None:
+        await pause(outcome.goes_on_s)
+    return outcome
+
+
+async def pause(_: float) -> None:
+    """In a test what goes on later goes on at once."""
+    await asyncio.sleep(0)
+
+
+def job(request_id: str, meter: SmallMeter, operation: str, body: str) -> CommandJob:
     who = MeterId(meter.name, str(meter.entry()["mrid"]))
-    command = Command(request_id, who, change_key.NAME, field_name)
+    command = Command(request_id, who, operation, body)
     return CommandJob(command, Lane.CAMPAIGN, NOW + timedelta(days=1))

@@ -1,12 +1,12 @@
 """`/api/v1/campaigns`: one operation on many meters; ordered, looked at, paused, resumed, cancelled. No answer holds a key."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta, tzinfo
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,9 +15,10 @@ from ami_hes.api import paths, query
 from ami_hes.api.moments import Moment, given
 from ami_hes.campaigns import MOST_METERS, CampaignBook, NotPossible
 from ami_hes.meters.registry import Meter, Registry
-from ami_hes.operations import change_key
-from ami_hes.store import CampaignLine
-from ami_hes.store.history import SqlHistory
+from ami_hes.operations import change_key, transfer_firmware
+from ami_hes.operations.firmware_order import format_order, order_of
+from ami_hes.store import CampaignLine, FirmwareStore, StoredImage, StoredTransfer
+from ami_hes.store.history import CommandLine, SqlHistory
 from ami_process.api import ApiRefused, read_body
 from ami_process.query_parameters import check_known
 
@@ -48,13 +49,14 @@ class WhichKey(StrEnum):
 
 
 class Chosen(BaseModel):
-    """Meters (names or mRIDs) or a group of them; `within_hours`: by when each has to have an end."""
+    """Meters (names or mRIDs) or a group of them; `within_hours`: by when each has to have an end; `at_once`: how many are under way at once."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     meters: Annotated[tuple[str, ...], Field(max_length=MOST_NAMED)] = ()
     group: Annotated[str | None, AfterValidator(lambda one: one and checked_group(one))] = None
     within_hours: Annotated[float, Field(gt=0, le=60 * 24)] = 7 * 24.0
+    at_once: Annotated[int | None, Field(ge=1, le=MOST_METERS)] = None
 
     @property
     def within(self) -> timedelta:
@@ -67,6 +69,13 @@ class KeyRoll(Chosen):
     key: WhichKey = WhichKey.ENCRYPTION
 
 
+class FirmwareStart(Chosen):
+    """Meters to be brought to an image; `activate_at`: None for each as soon as it has verified it."""
+
+    image: str
+    activate_at: AwareDatetime | None = None
+
+
 class Failure(BaseModel):
     """A meter at which it was not done, and why."""
 
@@ -77,8 +86,20 @@ class Failure(BaseModel):
     reason: str | None
 
 
+class Transfer(BaseModel):
+    """A meter on its way to another firmware: `there` of so many blocks of the image it had when it was asked last."""
+
+    model_config = ConfigDict(frozen=True)
+
+    meter: str
+    stage: str
+    blocks: int
+    there: int
+    percent: float
+
+
 class Campaign(BaseModel):
-    """A campaign; `done` counts meters with whatever end. `failures` are the first of them, where one campaign is asked for."""
+    """A campaign; `done` counts meters with whatever end. Where one campaign is asked for, `failures` are the first of them, and `transfers` the first meters that have a part of an image and no end; `blocks_percent` is the share of blocks that are there, of all meters of a firmware campaign."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -92,10 +113,12 @@ class Campaign(BaseModel):
     ok: int
     failed: int
     percent: float
+    blocks_percent: float | None = None
     failures: tuple[Failure, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
 
     @classmethod
-    def of(cls, line: CampaignLine, failures: tuple[Failure, ...] = ()) -> Self:
+    def of(cls, line: CampaignLine, **more: Any) -> Self:
         one = line.campaign
         ended = line.done == line.meters and one.state != "cancelled"
         return cls(
@@ -109,7 +132,7 @@ class Campaign(BaseModel):
             ok=line.ok,
             failed=line.done - line.ok,
             percent=int(1000 * line.done / line.meters) / 10,
-            failures=failures,
+            **more,
         )
 
 
@@ -121,12 +144,15 @@ class CampaignList(BaseModel):
     campaigns: tuple[Campaign, ...]
 
 
-def campaign_routes(book: CampaignBook, registry: Registry, history: SqlHistory, zone: tzinfo) -> list[Route]:
+def campaign_routes(
+    book: CampaignBook, registry: Registry, history: SqlHistory, firmware: FirmwareStore, zone: tzinfo
+) -> list[Route]:
     """GET lists and shows, POST orders and changes. `zone`: in which times are given."""
-    campaigns = _Campaigns(book, registry, history, zone)
+    campaigns = _Campaigns(book, registry, history, firmware, zone)
     return [
         Route(paths.CAMPAIGNS, campaigns.list, methods=["GET"]),
         Route(paths.KEY_ROLLS, campaigns.roll_keys, methods=["POST"]),
+        Route(paths.FIRMWARE_STARTS, campaigns.start_firmware, methods=["POST"]),
         Route(paths.CAMPAIGN, campaigns.show, methods=["GET"]),
         Route(paths.CAMPAIGN_PAUSE, campaigns.moved(book.pause), methods=["POST"]),
         Route(paths.CAMPAIGN_RESUME, campaigns.moved(book.resume), methods=["POST"]),
@@ -137,10 +163,13 @@ def campaign_routes(book: CampaignBook, registry: Registry, history: SqlHistory,
 class _Campaigns:
     """What each route answers."""
 
-    def __init__(self, book: CampaignBook, registry: Registry, history: SqlHistory, zone: tzinfo) -> None:
+    def __init__(
+        self, book: CampaignBook, registry: Registry, history: SqlHistory, firmware: FirmwareStore, zone: tzinfo
+    ) -> None:
         self._book = book
         self._registry = registry
         self._history = history
+        self._firmware = firmware
         self._zone = zone
 
     async def list(self, request: Request) -> Response:
@@ -158,8 +187,35 @@ class _Campaigns:
         order = await read_body(request, KeyRoll)
         meters = chosen_meters(order, self._registry)
         summary = f"roll {order.key} of {order.group or f'{len(meters)} named'}"
+        return await self._ordered(order, change_key.NAME, order.key.field, summary, meters)
+
+    async def start_firmware(self, request: Request) -> Response:
+        order = await read_body(request, FirmwareStart)
+        image = await self._image(order.image)
+        now = self._book.environment.now()
+        if order.activate_at is not None and not now < order.activate_at < now + order.within:
+            raise wrong_order("activate_at: a time from now on and within within_hours was expected")
+        meters = chosen_meters(order, self._registry)
+        at = "" if order.activate_at is None else f", active from {order.activate_at.isoformat(timespec='seconds')}"
+        summary = f"firmware {image.version} to {order.group or f'{len(meters)} named'}{at}"
+        body = format_order(order_of(image, order.activate_at))
+        return await self._ordered(order, transfer_firmware.NAME, body, summary, meters)
+
+    async def _image(self, identifier: str) -> StoredImage:
+        """One that is complete. Raises ApiRefused."""
         with query.looking():
-            campaign_id = await self._book.order(change_key.NAME, order.key.field, summary, meters, order.within)
+            found = await self._firmware.image(identifier)
+        if found is None:
+            raise wrong_order(f"there is no image {identifier[:100]}")
+        if not found.image.complete:
+            raise wrong_order(f"the image {identifier[:100]} is not complete: import it again")
+        return found.image
+
+    async def _ordered(
+        self, order: Chosen, operation: str, body: str, summary: str, meters: Sequence[Meter]
+    ) -> Response:
+        with query.looking():
+            campaign_id = await self._book.order(operation, body, summary, meters, order.within, order.at_once)
         return await self._shown(campaign_id)
 
     def moved(self, move: Callable[[str], Awaitable[None]]) -> Callable[[Request], Awaitable[Response]]:
@@ -184,10 +240,34 @@ class _Campaigns:
             line = await self._book.store.find(campaign_id)
             if line is None:
                 raise _unknown(campaign_id)
-            commands = await self._history.commands(campaign_id) if line.done > line.ok else ()
+            is_firmware = line.campaign.kind == transfer_firmware.NAME
+            commands = await self._history.commands(campaign_id) if line.done > line.ok or is_firmware else ()
+            transfers = await self._firmware.transfers(campaign_id) if is_firmware else ()
         failed = [one for one in commands if one.ok is False][:MOST_FAILURES]
         failures = tuple(Failure(meter=one.meter, reply_code=one.reply_code, reason=one.reason) for one in failed)
-        return given(Campaign.of(line, failures), self._zone)
+        blocks = _blocks(commands, transfers) if is_firmware else {}
+        return given(Campaign.of(line, failures=failures, **blocks), self._zone)
+
+
+def _blocks(commands: Sequence[CommandLine], transfers: Sequence[StoredTransfer]) -> dict[str, Any]:
+    """How far the image is at each meter that has no end, and at all of them."""
+    known = {one.mrid: one for one in transfers}
+    shares = [1.0 if one.ok else _share(known.get(one.mrid)) for one in commands]
+    under_way = [(one.meter, known[one.mrid]) for one in commands if one.ok is None and one.mrid in known]
+    listed = [
+        Transfer(meter=meter, stage=str(one.stage), blocks=one.blocks, there=one.there, percent=_percent(_share(one)))
+        for meter, one in under_way[:MOST_FAILURES]
+    ]
+    return {"blocks_percent": _percent(sum(shares) / max(1, len(shares))), "transfers": tuple(listed)}
+
+
+def _share(transfer: StoredTransfer | None) -> float:
+    return 0.0 if transfer is None else transfer.there / transfer.blocks
+
+
+def _percent(share: float) -> float:
+    """Rounded down, so that 100 is all."""
+    return int(1000 * share + 1e-9) / 10
 
 
 def _unknown(campaign_id: str) -> ApiRefused:

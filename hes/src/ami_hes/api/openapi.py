@@ -10,8 +10,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ami_hes.api import paths
-from ami_hes.api.campaigns import Campaign, CampaignList, KeyRoll
+from ami_hes.api.campaigns import Campaign, CampaignList, FirmwareStart, KeyRoll
 from ami_hes.api.commissioning import CommissionOrder
+from ami_hes.api.images import Image, ImageList, ImageOrder, ImagePart
 from ami_hes.api.on_demand import ReadAnswer, ReadOrder
 from ami_hes.api.outages import OutageList, PingAnswer, PingOrder
 from ami_hes.api.outgoing import Again, Chosen, DeadLetterList, Dropped, Replay, SubscriberList
@@ -78,11 +79,19 @@ OPERATIONS = (
     _Operation(paths.CAMPAIGN, "get", "One campaign by its id, with the meters at which it failed", Campaign),
     _Operation(paths.KEY_ROLLS, "post", "Change a key of meters, as a campaign", Campaign, KeyRoll),
     _Operation(paths.COMMISSIONINGS, "post", "Commission meters, as a campaign", Campaign, CommissionOrder),
+    _Operation(
+        paths.FIRMWARE_STARTS, "post", "Bring meters to a firmware image, as a campaign", Campaign, FirmwareStart
+    ),
     _Operation(paths.CAMPAIGN_PAUSE, "post", "Begin no more meters of a campaign", Campaign),
     _Operation(paths.CAMPAIGN_RESUME, "post", "Go on with a paused campaign", Campaign),
     _Operation(paths.CAMPAIGN_CANCEL, "post", "End a campaign", Campaign),
     _Operation(paths.OUTAGES, "get", "Places without power, and what waits to be told", OutageList),
     _Operation(paths.OUTAGE_PING, "post", "Ask meters whether they have power", PingAnswer, PingOrder),
+    _Operation(paths.IMAGES, "get", "Firmware images", ImageList),
+    _Operation(paths.IMAGES, "post", "Declare a firmware image, whose octets come next", Image, ImageOrder),
+    _Operation(paths.IMAGE_PARTS, "post", "Add the next octets of a firmware image", Image, ImagePart),
+    _Operation(paths.IMAGE, "get", "One firmware image", Image),
+    _Operation(paths.IMAGE, "delete", "Remove a firmware image", Image),
     _Operation(paths.DEAD_LETTERS, "get", "Dead letters, the latest first", DeadLetterList, parameters=("limit",)),
     _Operation(paths.DEAD_LETTERS, "post", "Deliver dead letters again", Again, Chosen),
     _Operation(paths.DEAD_LETTERS, "delete", "Keep dead letters no more", Dropped, Chosen),

@@ -17,6 +17,7 @@ from ami_hes.api import (
     Measured,
     campaign_routes,
     commissioning_routes,
+    image_routes,
     kept_readings_routes,
     meter_routes,
     metrics_routes,
@@ -94,7 +95,8 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         *request_routes(stores.history, work.commands.cancel, zone),
         *metrics_routes(setup.metrics, measured),
         *openapi_routes(),
-        *campaign_routes(work.campaigns, south.registry, stores.history, zone),
+        *campaign_routes(work.campaigns, south.registry, stores.history, stores.firmware, zone),
+        *image_routes(stores.firmware, stores.history, setup.environment, zone),
         *commissioning_routes(
             work.campaigns, south.kept, south.commissioning, configured.commissioning(setup.settings), zone
         ),

@@ -90,6 +90,7 @@ async def opened(setup: Setup, stores: Stores, known: Known) -> AsyncIterator[So
         commissioning,
         Quarantine(SqlQuarantine(database), environment),
         kept,
+        stores.firmware,
     )
     with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
         await meters.start()

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ami_hes.app.setup import Setup
-from ami_hes.store import SCHEMA, Database, SqlDeliveries, SqlHistory, SqlKeptMessages, SqlOutgoing, SqlResults
+from ami_hes.store import (
+    SCHEMA,
+    Database,
+    SqlDeliveries,
+    SqlFirmware,
+    SqlHistory,
+    SqlKeptMessages,
+    SqlOutgoing,
+    SqlResults,
+)
 from ami_process.health import Check, room_beside
 from ami_process.store.holding import hold_store
 from ami_process.store.places import place_of
@@ -22,6 +31,7 @@ class Stores:
     outgoing: SqlOutgoing
     messages: SqlKeptMessages
     history: SqlHistory
+    firmware: SqlFirmware
     checks: dict[str, Check]
     """Of its health, by name."""
 
@@ -41,5 +51,6 @@ async def opened(setup: Setup) -> AsyncIterator[Stores]:
             outgoing=SqlOutgoing(database),
             messages=SqlKeptMessages(database),
             history=SqlHistory(database),
+            firmware=SqlFirmware(database),
             checks={"store": database.check} | ({"disk": room_beside(store)} if isinstance(store, Path) else {}),
         )

@@ -6,7 +6,8 @@ is its own is a row with what was ordered last, which says whether its open comm
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from ami_hes import events
 from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
 from ami_hes.engine import Engine
 from ami_hes.meters.registry import Meter
-from ami_hes.operations import Assignment
+from ami_hes.operations import Assignment, HeldBack
 from ami_hes.served import failed
 from ami_hes.store import (
     CampaignLine,
@@ -35,6 +36,10 @@ MOST_UNDER_WAY = 1_000
 UNAVAILABLE_S = 1.0
 ROOM_S = 0.1
 """When a full lane is looked at again."""
+LOOK_EVERY_S = 2.0
+"""How often it is looked up which meters of a limited campaign have an end: what fails for good after several attempts says so in the store alone."""
+LONG_S = 30.0
+"""What goes on as late as this is under way no more, where the number of those is limited."""
 T = TypeVar("T")
 Run = Callable[[Assignment], Awaitable[Outcome]]
 
@@ -59,13 +64,29 @@ class CampaignBook:
     _held_back: set[str] = field(default_factory=set)
     """Campaigns of which no command may be put."""
     _cancelled: set[str] = field(default_factory=set)
+    _under_way: dict[str, set[str]] = field(default_factory=dict)
+    """By campaign whose number of these is limited: meters that were put and have not come so far that others may."""
+    _left: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def order(self, operation: str, body: str, summary: str, meters: Sequence[Meter], within: timedelta) -> str:
+    async def order(
+        self,
+        operation: str,
+        body: str,
+        summary: str,
+        meters: Sequence[Meter],
+        within: timedelta,
+        at_once: int | None = None,
+    ) -> str:
         """Begin a campaign; its id. First its row and then its request, since a row alone counts for nothing. Raises StoreUnavailable."""
         campaign_id, now = str(self.environment.new_uuid()), self.environment.now()
         deadline_at = self.environment.after_real(within)
         row = StoredCampaign(
-            campaign_id=campaign_id, kind=operation, summary=summary, state=CampaignState.RUNNING, created_at=now
+            campaign_id=campaign_id,
+            kind=operation,
+            summary=summary,
+            state=CampaignState.RUNNING,
+            created_at=now,
+            at_once=at_once,
         )
         await self.store.put(row)
         request = StoredRequest(
@@ -90,9 +111,7 @@ class CampaignBook:
         """Begin no more of its meters; what is in hand goes on to its end. Raises NotPossible, StoreUnavailable."""
         await self._move(campaign_id, CampaignState.PAUSED, CampaignState.RUNNING)
         self._held_back.add(campaign_id)
-        for delivery in await self.engine.commands.cancel(campaign_id):
-            await delivery.done()  # it is open in the store, and is put again
-        self._put.discard(campaign_id)
+        await self._take_out(campaign_id)
 
     async def resume(self, campaign_id: str) -> None:
         """Go on with a paused one. Raises NotPossible, StoreUnavailable."""
@@ -105,18 +124,43 @@ class CampaignBook:
         await self._move(campaign_id, CampaignState.CANCELLED, CampaignState.RUNNING, CampaignState.PAUSED)
         self._cancelled.add(campaign_id)
         self._held_back.discard(campaign_id)
+        await self._take_out(campaign_id)  # what waits for its time hears of it now
         self._changed.set()
 
+    async def _take_out(self, campaign_id: str) -> None:
+        """Out of the lane, to be put again; what is in hand stays there."""
+        for delivery in await self.engine.commands.cancel(campaign_id):
+            await delivery.done()  # it is open in the store
+        self._put.discard(campaign_id)
+        self._under_way.pop(campaign_id, None)
+        self._left.set()
+
     def guarded(self, run: Run) -> Run:
-        """The same, but a command of a cancelled campaign is not begun; one whose change may have left is brought to its end."""
+        """The same, but a command of a cancelled campaign is not begun; one whose change may have left is brought to its end.
+
+        One of a paused campaign that goes on in parts is held back between two of them.
+        """
 
         async def guarded(assignment: Assignment) -> Outcome:
             command, attempt = assignment.command, assignment.attempt
-            if command.request_id in self._cancelled and not attempt.begun:
-                return failed(command, attempt, "deadline", "cancelled")
-            return await run(assignment)
+            is_cancelled = command.request_id in self._cancelled
+            if is_cancelled and not attempt.begun:
+                outcome = failed(command, attempt, "deadline", "cancelled")
+            elif command.request_id in self._held_back:
+                raise HeldBack
+            else:
+                outcome = await run(replace(assignment, cancelled=is_cancelled))
+            self._note_end(command, outcome)
+            return outcome
 
         return guarded
+
+    def _note_end(self, command: Command, outcome: Outcome) -> None:
+        """Another meter of a campaign that is limited may begin. What is tried again in vain counts as under way until it is looked up."""
+        under_way = self._under_way.get(command.request_id)
+        if under_way is not None and not outcome.again and (outcome.goes_on_s is None or outcome.goes_on_s >= LONG_S):
+            under_way.discard(command.meter.name)
+            self._left.set()
 
     async def under_way(self) -> frozenset[str]:
         """Those that an earlier life has left: `work` puts what is open of them. Raises StoreUnavailable."""
@@ -128,21 +172,31 @@ class CampaignBook:
 
     async def work(self) -> None:
         """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            await self._work(group)
+
+    async def _work(self, group: asyncio.TaskGroup) -> None:
         while True:
             self._changed.clear()
             for one in await _patiently(lambda: self.store.lines(MOST_UNDER_WAY, under_way=True)):
-                campaign_id = one.campaign.campaign_id
-                if campaign_id not in self._put | self._held_back:
-                    try:
-                        await self._dispatch(campaign_id)
-                    except Exception as problem:  # noqa: BLE001  # reported, with its traceback
-                        fault = format_fault(problem)
-                        self.environment.emit(events.CampaignFailed(campaign=campaign_id, exception=fault))
+                if one.campaign.campaign_id not in self._put | self._held_back:
+                    self._put.add(one.campaign.campaign_id)
+                    if one.campaign.at_once is None:
+                        await self._reported(one.campaign, self._dispatch(one.campaign.campaign_id))
+                    else:
+                        limited = self._dispatch_few(one.campaign.campaign_id, one.campaign.at_once)
+                        group.create_task(self._reported(one.campaign, limited))
             await self._changed.wait()
+
+    async def _reported(self, campaign: StoredCampaign, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+            fault = format_fault(problem)
+            self.environment.emit(events.CampaignFailed(campaign=campaign.campaign_id, exception=fault))
 
     async def _dispatch(self, campaign_id: str) -> None:
         """Put its open commands as the lane has room; one place is left, so that it is not full for others."""
-        self._put.add(campaign_id)
         commands, most = self.engine.commands, max(1, self.pending - 1)
         left = [one.job for one in await _patiently(lambda: self.results.open_commands(campaign_id))]
         while left:
@@ -153,6 +207,25 @@ class CampaignBook:
             left = left[room:]
             if left:
                 await real_sleep(ROOM_S)
+
+    async def _dispatch_few(self, campaign_id: str, at_once: int) -> None:
+        """Put so many of its open commands, and another one whenever one of them has an end or waits for long."""
+        jobs = {one.job.subject: one.job for one in await _patiently(lambda: self.results.open_commands(campaign_id))}
+        under_way = self._under_way[campaign_id] = set()
+        begun: set[str] = set()
+        while self._under_way.get(campaign_id) is under_way and jobs.keys() - begun:
+            room = max(0, at_once - len(under_way))
+            next_ones = [job for name, job in jobs.items() if name not in begun][:room]
+            under_way.update(job.subject for job in next_ones)
+            begun.update(job.subject for job in next_ones)
+            await self.engine.commands.put(next_ones, again=True)
+            self._left.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._left.wait()
+            if len(under_way) >= at_once:
+                still = {one.job.subject for one in await _patiently(lambda: self.results.open_commands(campaign_id))}
+                under_way &= still
 
     async def _move(self, campaign_id: str, state: CampaignState, *among: CampaignState) -> None:
         if await self.store.move(campaign_id, state, among):

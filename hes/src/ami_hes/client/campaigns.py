@@ -1,6 +1,7 @@
 """`hes keys` and `hes campaigns`: keys of meters changed, and what has come of each campaign so far."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import quote
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ami_hes.api import paths
-from ami_hes.api.campaigns import Campaign, CampaignList, KeyRoll, WhichKey
+from ami_hes.api.campaigns import Campaign, CampaignList, Chosen, FirmwareStart, KeyRoll, WhichKey
 from ami_hes.client.asking import (
     DEFAULT_URL,
     AsJson,
@@ -29,6 +30,12 @@ from ami_process.environment import real_sleep
 keys = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Keys of meters, changed by a running HES."
 )
+firmware = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Firmware of meters, changed by a running HES.",
+)
 campaigns = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -38,9 +45,22 @@ campaigns = typer.Typer(
 Id = Annotated[str, typer.Argument(metavar="ID", help="Of the campaign.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Show the progress until every meter has an end.")]
 LOOK_EVERY_S = 0.5
+BAR_WIDE = 20
 FAILED = 1
 """The exit code of a campaign that was waited for and in which a meter failed."""
-_OPTIONS = {"meters": "--meter", "group": "--group", "within_hours": "--within-hours", "key": "--key"}
+Meters = Annotated[list[str] | None, typer.Option("--meter", metavar="METER", help="A name or mRID; several times.")]
+Group = Annotated[str | None, typer.Option(metavar="TAG=VALUE", help="All meters that have it now.")]
+WithinHours = Annotated[float, typer.Option(metavar="HOURS", help="By when each meter has to have an end.")]
+AtOnce = Annotated[int | None, typer.Option(metavar="N", help="Meters that are under way at once.")]
+_OPTIONS = {
+    "meters": "--meter",
+    "group": "--group",
+    "within_hours": "--within-hours",
+    "at_once": "--at-once",
+    "key": "--key",
+    "image": "--image",
+    "activate_at": "--activate-at",
+}
 
 
 @keys.callback()
@@ -53,23 +73,48 @@ def roll(
     key: Annotated[
         WhichKey, typer.Option(help="The unicast encryption key (GUEK), the authentication key (GAK), or the secret.")
     ] = WhichKey.ENCRYPTION,
-    meter: Annotated[list[str] | None, typer.Option(metavar="METER", help="A name or mRID; several times.")] = None,
-    group: Annotated[str | None, typer.Option(metavar="TAG=VALUE", help="All meters that have it now.")] = None,
-    within_hours: Annotated[float, typer.Option(metavar="HOURS", help="By when each meter has to have an end.")] = 168,
+    meter: Meters = None,
+    group: Group = None,
+    within_hours: WithinHours = 168,
+    at_once: AtOnce = None,
     wait: Wait = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:
     """Change a key of meters: each is seen in force by a new association before the former one is forgotten."""
-    order = {"key": key, "meters": meter or [], "group": group, "within_hours": within_hours}
+    of_meters = {"meters": meter or [], "group": group, "within_hours": within_hours, "at_once": at_once}
     hes = head_end(url, token_file)
-    try:
-        content = KeyRoll.model_validate(order).model_dump_json()
-    except ValidationError as problem:
-        raise hes.refused(first_problem(problem, _OPTIONS)) from None
-    begun = hes.get(paths.KEY_ROLLS, Campaign, "POST", content)
+    begun = _ordered(hes, paths.KEY_ROLLS, KeyRoll, of_meters | {"key": key})
     show_campaign_of(hes, begun, wait=wait, as_json=as_json)
+
+
+@firmware.callback()
+def firmware_of_meters() -> None:
+    """A group, although it has one command."""
+
+
+@firmware.command("start")
+def start_firmware(
+    image: Annotated[str, typer.Option(metavar="IDENTIFIER", help="Of an imported image.")],
+    meter: Meters = None,
+    group: Group = None,
+    activate_at: Annotated[
+        str | None,
+        typer.Option(metavar="MOMENT", help="When meters activate it, with its offset: 2026-12-01T02:00:00+01:00."),
+    ] = None,
+    within_hours: WithinHours = 168,
+    at_once: AtOnce = None,
+    wait: Wait = False,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Bring meters to an imported image: each is done when it shows the new version."""
+    of_meters = {"meters": meter or [], "group": group, "within_hours": within_hours, "at_once": at_once}
+    hes = head_end(url, token_file)
+    order = of_meters | {"image": image, "activate_at": activate_at}
+    show_campaign_of(hes, _ordered(hes, paths.FIRMWARE_STARTS, FirmwareStart, order), wait=wait, as_json=as_json)
 
 
 @campaigns.command("list")
@@ -120,6 +165,14 @@ def _move(campaign_id: str, how: str, url: str, token_file: TokenFile) -> None:
     _show(head_end(url, token_file).get(f"{_path(campaign_id)}/{how}", Campaign, "POST", "{}"))
 
 
+def _ordered(hes: RunningProcess, path: str, model: type[Chosen], order: Mapping[str, object]) -> Campaign:
+    try:
+        content = model.model_validate(order).model_dump_json()
+    except ValidationError as problem:
+        raise hes.refused(first_problem(problem, _OPTIONS)) from None
+    return hes.get(path, Campaign, "POST", content)
+
+
 def show_campaign_of(hes: RunningProcess, one: Campaign, *, wait: bool, as_json: bool) -> None:
     """Show it, at its end if `wait`; the exit code is FAILED if a meter failed that was waited for."""
     if wait:
@@ -136,13 +189,13 @@ def _waited_for(hes: RunningProcess, one: Campaign) -> Campaign:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed}/{task.total} meters, {task.fields[failed]} failed"),
+        TextColumn("{task.fields[done]}/{task.fields[meters]} meters, {task.fields[failed]} failed"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(one.summary, total=one.meters, failed=0)
+        task = progress.add_task(one.summary, total=100.0, done=0, meters=one.meters, failed=0)
         while True:
-            progress.update(task, completed=one.done, failed=one.failed)
+            progress.update(task, completed=_share(one), done=one.done, failed=one.failed)
             if one.done == one.meters or one.state == "paused":
                 return one
             asyncio.run(real_sleep(LOOK_EVERY_S))
@@ -152,11 +205,30 @@ def _waited_for(hes: RunningProcess, one: Campaign) -> Campaign:
 def _show(one: Campaign) -> None:
     counts = f"{one.done} of {one.meters} meters have an end ({one.percent:g} %): {one.ok} done, {one.failed} failed"
     show(f"campaign {one.id}: {one.summary}, {one.state}", counts)
+    if one.blocks_percent is not None:
+        show(f"{_bar(one.blocks_percent)} of the blocks of all meters")
+    if one.transfers:
+        lines = table("meter", "stage", "blocks", "")
+        for transfer in one.transfers:
+            blocks = f"{transfer.there} of {transfer.blocks}"
+            lines.add_row(transfer.meter, transfer.stage, blocks, _bar(transfer.percent))
+        show(lines)
     if one.failures:
         lines = table("meter", "code", "reason")
         for failure in one.failures:
             lines.add_row(failure.meter, failure.reply_code or "", failure.reason or "")
         show(lines)
+
+
+def _share(one: Campaign) -> float:
+    """In percent: of blocks where there are any and meters are under way, else of meters."""
+    blocks = one.blocks_percent
+    return one.percent if blocks is None or one.done == one.meters else max(blocks, one.percent)
+
+
+def _bar(percent: float) -> str:
+    filled = int(percent / 100 * BAR_WIDE)
+    return f"[{'#' * filled}{'.' * (BAR_WIDE - filled)}] {percent:g} %"
 
 
 def _path(campaign_id: str) -> str:

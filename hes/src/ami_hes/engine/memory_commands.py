@@ -39,6 +39,11 @@ class MemoryCommand:
     async def needs_meter(self) -> None:
         self.lanes.line_up(self)
 
+    async def afresh(self, after_s: float) -> None:
+        if not self.over:
+            self.lanes.finish(self)
+            asyncio.get_running_loop().call_later(after_s, self.lanes.restore, [self.job])
+
     async def again(self, after_s: float) -> None:
         self.redelivered = True
         self.lanes.rest(self)

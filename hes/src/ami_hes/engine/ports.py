@@ -88,6 +88,9 @@ class CommandDelivery(Delivery[CommandJob], Protocol):
     async def free_meter(self) -> None:
         """The work on its meter is over, and the next command for it may be taken, although this one is not done yet."""
 
+    async def afresh(self, after_s: float) -> None:
+        """Bring it again after this many seconds, behind what waits by then, as one that was not attempted so far."""
+
     async def needs_meter(self) -> None:
         """A meterless one can't be done so: from now on it waits for its meter as any other, behind what waits already."""
 

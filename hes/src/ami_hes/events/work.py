@@ -111,12 +111,23 @@ class CommissionDetails:
     """In their order, up to the last one that was taken."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirmwareDetails:
+    """The `details` of the operation `transfer_firmware`."""
+
+    image: str
+    """Its identifier."""
+    version: str
+    """What a meter shows that runs it."""
+
+
 DETAILS: Mapping[str, type[Any]] = {
     "disconnect_control": DisconnectDetails,
     "control": ControlDetails,
     "read_meter": ReadDetails,
     "change_key": ChangeKeyDetails,
     "commission": CommissionDetails,
+    "transfer_firmware": FirmwareDetails,
 }
 """Name of an operation -> the dataclass of its details, where it is declared."""
 

@@ -22,7 +22,7 @@ from ami_hes.jobs.places import FreePlaces, LanePlaces, Place
 from ami_hes.jobs.rows import stored_result
 from ami_hes.meters.registry import Registry
 from ami_hes.meters.trace import tracing
-from ami_hes.operations import Assignment, Attempt, MeterNeeded
+from ami_hes.operations import Assignment, Attempt, HeldBack, MeterNeeded
 from ami_hes.served import describe, event_type_of, failed
 from ami_hes.store import Completed, StoredCommand, StoredResult
 from ami_process.environment import real_time
@@ -144,7 +144,7 @@ class CommandWorker:
         return await alone(delivery, work, failed, emit=self._context.emit, again_s=AGAIN_S)
 
     async def _finish(self, delivery: CommandDelivery, place: Place) -> _Finished | None:
-        """None if the command comes again: another attempt is worth it, or it needs its meter."""
+        """None if it has no end yet: another attempt is worth it, it needs its meter, it goes on later, or somebody puts it again."""
         known = await self._known(delivery)
         if known.result is not None:
             return _Finished(delivery, known.result, kept=True)
@@ -153,6 +153,12 @@ class CommandWorker:
             outcome = await self._carried_out(delivery, known, place)
         except MeterNeeded:
             await delivery.needs_meter()
+            return None
+        except HeldBack:
+            await delivery.done()
+            return None
+        if outcome.goes_on_s is not None:
+            await delivery.afresh(outcome.goes_on_s)
             return None
         if outcome.again and (after_s := self._pause_s(delivery)) is not None:
             self._postponed(delivery, outcome, after_s)
@@ -212,7 +218,7 @@ class CommandWorker:
             with tracing(assignment.command.request_id):
                 async with limit:
                     return await self._run(assignment)
-        except MeterNeeded:
+        except (MeterNeeded, HeldBack):
             raise
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
             if limit.expired() and isinstance(problem, TimeoutError):

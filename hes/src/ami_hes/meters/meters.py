@@ -32,6 +32,7 @@ from ami_hes.meters.serial_port import connect_serial
 from ami_hes.meters.session import Afterwards, Session, SessionContext
 from ami_hes.meters.session_slots import SessionSlots
 from ami_hes.meters.trace import ApduTrace
+from ami_hes.store.firmware_port import FirmwareStore
 from ami_hes.store.ports import Counters, ReceivedCounters, ScalerUnits
 from ami_hes.store.readings_port import Readings
 from ami_mapping.lookup import ReadingTable
@@ -85,8 +86,9 @@ class Meters:
         commissioning: Commissioning | None = None,
         quarantine: Quarantine | None = None,
         addresses: KeepsAddresses | None = None,
+        firmware: FirmwareStore | None = None,
     ) -> None:
-        """`commissioning` keeps how far each meter is, `quarantine` who has called unknown, `addresses` where meters are that have moved. `keys` says which keys a meter may have while they change; without it those of its entry. `readings` is where what is read of meters is kept, `taker` what keeps the events that they push; nothing is without them. Without `scalers` they are known in this life alone."""
+        """`commissioning` keeps how far each meter is, `quarantine` who has called unknown, `addresses` where meters are that have moved, `firmware` the images that meters are brought to. `keys` says which keys a meter may have while they change; without it those of its entry. `readings` is where what is read of meters is kept, `taker` what keeps the events that they push; nothing is without them. Without `scalers` they are known in this life alone."""
         self.registry = registry
         self.keys = keys or NothingChanges()
         self.commissioning = commissioning or NothingCommissioned()
@@ -95,6 +97,7 @@ class Meters:
         self.objects = KnownObjects()
         self.scalers = KnownScalers(scalers, environment)
         self.readings = readings
+        self.firmware = firmware
         self.traffic = Traffic()
         self.sessions = Counter({"opened": 0, "resumed": 0, "failed": 0})
         """How sessions with meters began; those that prove who has dialled in are left out."""

@@ -45,6 +45,12 @@ class Assignment:
     """Whether the meter is not to be touched, since it is not this command's turn there."""
     session_over: Callable[[], None] = _nobody_waits
     """To be called when nothing more is asked of the meter: another command may have its place while this one keeps what it read."""
+    cancelled: bool = False
+    """Whether it was cancelled after something may have left: what can be taken back is, and nothing new is begun."""
+
+
+class HeldBack(Exception):
+    """A command that is not to be worked now; nothing of it was done, and it stays open in the store until somebody puts it again."""
 
 
 class MeterNeeded(Exception):

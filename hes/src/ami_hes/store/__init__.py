@@ -15,6 +15,16 @@ from ami_hes.store.database import Database
 from ami_hes.store.deliveries import SqlDeliveries
 from ami_hes.store.device_events import SqlDeviceEvents
 from ami_hes.store.device_events_port import DeviceEvents, EventChange, EventQuery, Happened, StoredDeviceEvent
+from ami_hes.store.firmware import SqlFirmware
+from ami_hes.store.firmware_port import (
+    FirmwareStore,
+    ImageExists,
+    ImageProgress,
+    StoredImage,
+    StoredTransfer,
+    TransferStage,
+    WrongPart,
+)
 from ami_hes.store.history import SqlHistory
 from ami_hes.store.kept_messages import SqlKeptMessages
 from ami_hes.store.kept_messages_port import KeptMessage, KeptMessages, WaitingMessage
@@ -85,7 +95,10 @@ __all__ = [
     "EventQuery",
     "Extract",
     "FailedDelivery",
+    "FirmwareStore",
     "Happened",
+    "ImageExists",
+    "ImageProgress",
     "KeptMessage",
     "KeptMessages",
     "MeterState",
@@ -109,6 +122,7 @@ __all__ = [
     "SqlCounters",
     "SqlDeliveries",
     "SqlDeviceEvents",
+    "SqlFirmware",
     "SqlHistory",
     "SqlKeptMessages",
     "SqlOutgoing",
@@ -128,6 +142,7 @@ __all__ = [
     "StoredCommand",
     "StoredCommissioning",
     "StoredDeviceEvent",
+    "StoredImage",
     "StoredMeter",
     "StoredReading",
     "StoredRegistry",
@@ -137,7 +152,10 @@ __all__ = [
     "StoredSchedule",
     "StoredSeries",
     "StoredSource",
+    "StoredTransfer",
+    "TransferStage",
     "WaitingMessage",
+    "WrongPart",
     "assume_the_worst",
     "csv_parts",
     "parquet_is_possible",

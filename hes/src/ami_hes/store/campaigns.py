@@ -66,5 +66,6 @@ def _line(row: Row[*tuple[object, ...]]) -> CampaignLine:
         summary=found["summary"],
         state=CampaignState(found["state"]),
         created_at=found["created_at"],
+        at_once=found["at_once"],
     )
     return CampaignLine(campaign, int(found["meters"]), int(found["done"]), int(found["ok_ones"] or 0))

@@ -29,6 +29,8 @@ class StoredCampaign:
     """The same for a person."""
     state: CampaignState
     created_at: datetime
+    at_once: int | None = None
+    """Meters of it that are under way at once; None: as many as the lane has room for."""
 
 
 class CampaignLine(NamedTuple):

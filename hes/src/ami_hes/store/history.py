@@ -117,6 +117,12 @@ class SqlHistory:
         """Those of a request, in their order."""
         return await self._database.transaction(lambda connection: _commands(connection, message_id))
 
+    async def open_bodies(self, operation: str) -> list[str]:
+        """The different bodies of commands of an operation that have no end."""
+        query = select(commands.c.body).distinct()
+        query = query.where(commands.c.operation == operation, commands.c.finished_at.is_(None))
+        return await self._database.transaction(lambda connection: list(connection.execute(query).scalars()))
+
     async def open_commands_of(self, mrid: str) -> int:
         """How many commands of the meter with this mRID, as its entry spells it, are not at their end."""
         this = commands.c.mrid == mrid, commands.c.finished_at.is_(None)

@@ -292,8 +292,49 @@ campaigns = Table(
     Column("summary", Text, nullable=False),
     Column("state", String, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("at_once", Integer),
 )
 """A campaign is the request of the same id, whose commands are its meters; here is what a request has no column for."""
+
+images = Table(
+    "images",
+    metadata,
+    Column("identifier", String, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("version_object", String, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("imported_at", UtcDateTime, nullable=False),
+    Column("complete", Boolean, nullable=False),
+)
+"""Firmware images."""
+
+image_parts = Table(
+    "image_parts",
+    metadata,
+    Column("identifier", String, primary_key=True),
+    Column("first_octet", Integer, primary_key=True, autoincrement=False),
+    Column("octets", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["identifier"], ["images.identifier"], ondelete="CASCADE"),
+)
+"""The octets of the images, in the parts in which they came."""
+
+firmware_transfers = Table(
+    "firmware_transfers",
+    metadata,
+    Column("mrid", String, primary_key=True),
+    Column("request_id", String, nullable=False),
+    Column("identifier", String, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("stage", String, nullable=False),
+    Column("blocks", Integer, nullable=False),
+    Column("there", Integer, nullable=False),
+    Column("stuck", Integer, nullable=False),
+    Column("refusals", Integer, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Index("firmware_transfers_by_request", "request_id"),
+)
+"""Which image is in the image memory of a meter, and how far it is; it stays when the campaign is forgotten."""
 
 meter_scalers = Table(
     "meter_scalers",
@@ -367,7 +408,7 @@ heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=T
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0015",
+    revision="0016",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),
