@@ -32,6 +32,7 @@ from ami_hes.store import (
     SqlCounters,
     SqlDeliveries,
     SqlDeviceEvents,
+    SqlFirmware,
     SqlKeptMessages,
     SqlOutgoing,
     SqlQuarantine,
@@ -71,6 +72,7 @@ VERSIONS = {
         "0013",
         "0014",
         "0015",
+        "0016",
     ),
     "cis": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005"),
 }
@@ -89,6 +91,7 @@ DATABASES = {
         "0013.sql",
         "0014.sql",
         "0015.sql",
+        "0016.sql",
     ),
     "cis": ("0003.sql", "0004.sql", "0005.sql"),
 }
@@ -202,6 +205,13 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         assert changed == ([("sent encryption_key", 44)] if version >= "0013" else [])
         campaigns = [(one.campaign.state, one.meters, one.done) for one in await SqlCampaigns(database).lines(9)]
         assert campaigns == ([("paused", 2, 1)] if version >= "0013" else [])
+        firmware = SqlFirmware(database)
+        images = [(one.image.identifier, one.octets, one.image.complete) for one in await firmware.images()]
+        assert images == ([("fw-2", 100, True)] if version >= "0016" else [])
+        transfers = [(one.mrid[-4:], one.there, one.blocks) for one in await firmware.transfers("open")]
+        assert transfers == ([("1001", 3, 4)] if version >= "0016" else [])
+        at_once = [one.campaign.at_once for one in await SqlCampaigns(database).lines(9)]
+        assert at_once == ([7] if version >= "0016" else [None] * len(campaigns))
         happened = [(one.code, one.reason) for one in await SqlDeviceEvents(database).find(EventQuery())]
         assert happened == ([("0.12.0.257", "fraud attempt")] if version >= "0014" else [])
         waiting_changes = [(one.verb, one.event.alarm) for one in await SqlDeviceEvents(database).changes(9)]
