@@ -40,6 +40,7 @@ def dump(postgresql: Cluster, schema: Schema) -> str:
             ("replies", "number"),
             ("reading_series", "series_id"),
             ("device_event_changes", "number"),
+            ("device_event_journal", "number"),
         ):
             if number in getattr(schema.tables.tables.get(name), "columns", ()):
                 target.exec_driver_sql(

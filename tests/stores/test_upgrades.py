@@ -73,6 +73,7 @@ VERSIONS = {
         "0014",
         "0015",
         "0016",
+        "0017",
     ),
     "cis": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005"),
 }
@@ -92,6 +93,7 @@ DATABASES = {
         "0014.sql",
         "0015.sql",
         "0016.sql",
+        "0017.sql",
     ),
     "cis": ("0003.sql", "0004.sql", "0005.sql"),
 }
@@ -214,8 +216,12 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         assert at_once == ([7] if version >= "0016" else [None] * len(campaigns))
         happened = [(one.code, one.reason) for one in await SqlDeviceEvents(database).find(EventQuery())]
         assert happened == ([("0.12.0.257", "fraud attempt")] if version >= "0014" else [])
-        waiting_changes = [(one.verb, one.event.alarm) for one in await SqlDeviceEvents(database).changes(9)]
+        device_events = SqlDeviceEvents(database)
+        waiting_changes = [(one.verb, one.event.alarm) for one in await device_events.changes(9)]
         assert waiting_changes == ([("created", "0-0:97.98.0*255/13")] if version >= "0014" else [])
+        assert len(await device_events.changes_after(0, 9)) == (version >= "0017")
+        marks = await device_events.log_marks("00000000-0000-4000-8000-000000001001")
+        assert list(marks) == (["0-0:99.98.1*255"] if version >= "0017" else [])
         commissioning = [(state, mrid[-4:]) for mrid, state in (await SqlCommissioning(database).states()).items()]
         assert commissioning == ([("failed", "1001")] if version >= "0015" else [])
         callers = [(one.name, one.calls) for one in await SqlQuarantine(database).load()]

@@ -79,6 +79,12 @@ def _campaigns() -> typer.Typer:
     return campaigns
 
 
+def _events() -> typer.Typer:
+    from ami_hes.client.device_events import events
+
+    return events
+
+
 def _dead_letters() -> typer.Typer:
     from ami_hes.client.outgoing import dead_letters
 
@@ -118,6 +124,7 @@ app = typer.Typer(
             "images": _images,
             "firmware": _firmware,
             "campaigns": _campaigns,
+            "events": _events,
             "subscribers": _subscribers,
             "dead-letters": _dead_letters,
             "outages": _outages,

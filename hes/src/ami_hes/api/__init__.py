@@ -1,7 +1,8 @@
-"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers and readings, requests, jobs, campaigns, commissioning, images, quarantine, schedules, outages, dead letters, subscribers, metrics."""
+"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers and readings, requests, jobs, campaigns, commissioning, images, quarantine, schedules, events of meters, outages, dead letters, subscribers, metrics."""
 
 from ami_hes.api.campaigns import campaign_routes
 from ami_hes.api.commissioning import commissioning_routes
+from ami_hes.api.device_events import device_event_routes
 from ami_hes.api.images import image_routes
 from ami_hes.api.meters import meter_routes
 from ami_hes.api.metrics import Measured, Metrics, metrics_routes
@@ -21,6 +22,7 @@ __all__ = [
     "Metrics",
     "campaign_routes",
     "commissioning_routes",
+    "device_event_routes",
     "image_routes",
     "kept_readings_routes",
     "meter_routes",

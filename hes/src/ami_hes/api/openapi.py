@@ -12,6 +12,7 @@ from starlette.routing import Route
 from ami_hes.api import paths
 from ami_hes.api.campaigns import Campaign, CampaignList, FirmwareStart, KeyRoll
 from ami_hes.api.commissioning import CommissionOrder
+from ami_hes.api.device_events import EVENT_STREAM, DeviceEvent, DeviceEventList
 from ami_hes.api.images import Image, ImageList, ImageOrder, ImagePart
 from ami_hes.api.on_demand import ReadAnswer, ReadOrder
 from ami_hes.api.outages import OutageList, PingAnswer, PingOrder
@@ -53,6 +54,8 @@ class _Operation(NamedTuple):
     """None: CSV."""
     takes: type[BaseModel] | None = None
     parameters: tuple[str, ...] = ()
+    streamed: bool = False
+    """Whether it gives one such value after the other, as server-sent events."""
 
 
 OPERATIONS = (
@@ -69,6 +72,21 @@ OPERATIONS = (
         paths.READINGS, "get", "Readings that are kept, as CSV", None, parameters=("meter", "type", "from", "to")
     ),
     _Operation(paths.READINGS, "post", "Read meters now, and answer when that has an end", ReadAnswer, ReadOrder),
+    _Operation(
+        paths.DEVICE_EVENTS,
+        "get",
+        "What has happened to meters, the latest first",
+        DeviceEventList,
+        parameters=("meter", "group", "type", "from", "to", "open", "limit", "offset"),
+    ),
+    _Operation(
+        paths.DEVICE_EVENT_STREAM,
+        "get",
+        "The same as it is kept, as server-sent events; Last-Event-ID says behind which one",
+        DeviceEvent,
+        parameters=("meter", "group", "type"),
+        streamed=True,
+    ),
     _Operation(paths.GROUPS, "get", "Groups of meters by tag", GroupCounts),
     _Operation(paths.REQUESTS, "get", "Requests, the latest first", RequestList, parameters=("limit", "before")),
     _Operation(paths.REQUEST, "get", "One request by its MessageID, with its commands", RequestDetails),
@@ -136,7 +154,7 @@ def _described(operation: _Operation) -> dict[str, Any]:
         "parameters": [_parameter(name, "query") for name in operation.parameters]
         + [_parameter(name, "path") for name in ("name", "message_id") if f"{{{name}" in operation.path],
         "responses": {
-            "200": {"description": "As it is", "content": _content(operation.gives) if operation.gives else _CSV},
+            "200": {"description": "As it is", "content": _given(operation)},
             **refusals,
         },
         "security": [{"token": []}, {}],
@@ -150,8 +168,15 @@ _CSV = {"text/csv": {"schema": {"type": "string"}}}
 
 
 def _parameter(name: str, place: str) -> dict[str, Any]:
-    kind = "integer" if name == "limit" else "string"
+    kind = "integer" if name in ("limit", "offset") else "string"
     return {"name": name, "in": place, "required": place == "path", "schema": {"type": kind}}
+
+
+def _given(operation: _Operation) -> dict[str, Any]:
+    if operation.gives is None:
+        return _CSV
+    content = _content(operation.gives)
+    return {EVENT_STREAM: content[JSON]} if operation.streamed else content
 
 
 def _content(model: type[BaseModel]) -> dict[str, Any]:

@@ -23,6 +23,14 @@ def number(request: Request, name: str, default: int, most: int) -> int:
     return int(text)
 
 
+def number_from_0(request: Request, name: str, most: int) -> int:
+    """A whole number from 0, which it is where nothing is said."""
+    text = request.query_params.get(name, "0")
+    if not (text.isascii() and text.isdecimal() and len(text) <= 12 and int(text) <= most):
+        raise wrong(f"{name}: a whole number from 0 to {most} was expected")
+    return int(text)
+
+
 def group(request: Request, name: str) -> tuple[str, str] | None:
     """A tag and its value, as feeder=F12."""
     text = request.query_params.get(name)

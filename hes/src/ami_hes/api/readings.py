@@ -41,7 +41,7 @@ def kept_readings_routes(readings: Readings | None, registry: Registry, zone: Zo
         check_known(request, ("meter", "type", "from", "to", "format"))
         if readings is None:
             raise ApiRefused(HTTPStatus.CONFLICT, "no readings are kept: hes.keep_readings_days is 0")
-        since, until = (_moment(request, name, zone) for name in ("from", "to"))
+        since, until = (moment(request, name, zone) for name in ("from", "to"))
         if since is not None and until is not None and until <= since:
             raise wrong(f"to: {until.isoformat()} is not after {since.isoformat()}")
         wanted = Extract.between(
@@ -127,7 +127,8 @@ def _reading_type(text: str) -> str:
         raise wrong(f"type: {problem}") from None
 
 
-def _moment(request: Request, name: str, zone: ZoneInfo) -> datetime | None:
+def moment(request: Request, name: str, zone: ZoneInfo) -> datetime | None:
+    """Of a parameter, in this zone where it has no offset; None where it is not there. Raises ApiRefused."""
     text = request.query_params.get(name)
     if text is None:
         return None

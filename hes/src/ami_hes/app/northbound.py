@@ -17,6 +17,7 @@ from ami_hes.api import (
     Measured,
     campaign_routes,
     commissioning_routes,
+    device_event_routes,
     image_routes,
     kept_readings_routes,
     meter_routes,
@@ -66,6 +67,7 @@ async def opened(
         application = Branch(paths.PREFIX, api, Branch(paths.METRICS, api, inbox))
         await stack.enter_async_context(serving(application, listener, configured.http_limits(setup.settings)))
         stack.callback(work.stop_intake)
+        stack.callback(south.taker.close)
         yield
 
 
@@ -101,6 +103,7 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
             work.campaigns, south.kept, south.commissioning, configured.commissioning(setup.settings), zone
         ),
         *schedule_routes(work.book, south.registry, zone),
+        *device_event_routes(south.taker, south.registry, zone),
         *kept_readings_routes(south.meters.readings, south.registry, zone),
         *reading_routes(work.intake.handle, south.registry.name_of, setup.schemas, setup.environment, zone),
         *outage_routes(_outage_book(setup, south, work), south.registry, zone),

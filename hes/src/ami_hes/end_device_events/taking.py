@@ -18,11 +18,30 @@ class EventTaker:
     environment: Environment
     kept: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when something was kept."""
+    followers: set[asyncio.Event] = field(default_factory=set)
+    """Each is set likewise, and when the process stops."""
+    _closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def take(self, happened: Happened) -> None:
         """Committed when it returns; raises StoreUnavailable."""
         await self.store.keep(happened)
-        self.kept.set()
+        self.tell()
+
+    def tell(self) -> None:
+        """Something is in the store that was not there before."""
+        for one in (self.kept, *self.followers):
+            one.set()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody is to follow any more."""
+        return self._closed.is_set()
+
+    def close(self) -> None:
+        """Let those who follow go."""
+        self._closed.set()
+        for one in self.followers:
+            one.set()
 
     async def take_push(self, notification: Unsolicited, meter: Meter) -> None:
         """What a protected push says; raises StoreUnavailable."""

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, fun
 
 from ami_hes.store.database import Database
 from ami_hes.store.device_events_port import ChangeVerb, EventChange, EventQuery, Happened, StoredDeviceEvent
-from ami_hes.store.tables import device_event_changes, device_events
+from ami_hes.store.tables import device_event_changes, device_event_journal, device_events, event_log_marks
 from ami_process.store.group_commit import GroupCommit
 
 GATHER_S = 0.025
@@ -46,13 +46,43 @@ class SqlDeviceEvents:
         these = delete(device_event_changes).where(device_event_changes.c.number.in_(numbers))
         await self._database.transaction(lambda c: c.execute(these).close())
 
+    async def changes_after(self, number: int, most: int) -> list[EventChange]:
+        return await self._database.transaction(lambda c: _changes_after(c, number, most))
+
+    async def latest_change(self) -> int:
+        query = select(func.coalesce(func.max(device_event_journal.c.number), 0))
+        return await self._database.transaction(lambda c: int(c.execute(query).scalar_one()))
+
+    async def log_marks(self, mrid: str) -> dict[str, datetime]:
+        query = select(event_log_marks.c.log, event_log_marks.c.seen_at).where(event_log_marks.c.mrid == mrid)
+        return await self._database.transaction(lambda c: {row.log: row.seen_at for row in c.execute(query)})
+
+    async def mark_log(self, mrid: str, log: str, *, seen_at: datetime, read_at: datetime) -> None:
+        values = {"mrid": mrid, "log": log, "seen_at": seen_at, "read_at": read_at}
+        await self._database.transaction(lambda c: _mark_log(c, values))
+
     async def find(self, query: EventQuery) -> list[StoredDeviceEvent]:
         return await self._database.transaction(lambda c: [_event(row) for row in c.execute(_found(query))])
 
     async def forget(self, before: datetime) -> int:
         open_alarm = device_events.c.alarm.is_not(None) & device_events.c.closed_at.is_(None)
-        old = delete(device_events).where(device_events.c.received_at < before, ~open_alarm)
+        latest = select(device_event_journal.c.event_id).order_by(device_event_journal.c.number.desc()).limit(1)
+        kept = open_alarm | device_events.c.event_id.in_(latest)  # numbers of changes go on behind the latest one
+        old = delete(device_events).where(device_events.c.received_at < before, ~kept)
         return await self._database.transaction(lambda c: c.execute(old).rowcount)
+
+
+def _changes_after(connection: Connection, number: int, most: int) -> list[EventChange]:
+    joined = device_event_journal.join(device_events)
+    query = select(device_event_journal.c.number, device_event_journal.c.verb, device_events).select_from(joined)
+    ordered = query.where(device_event_journal.c.number > number).order_by(device_event_journal.c.number).limit(most)
+    return [EventChange(row.number, row.verb, _event(row)) for row in connection.execute(ordered)]
+
+
+def _mark_log(connection: Connection, values: dict[str, object]) -> None:
+    this = (event_log_marks.c.mrid == values["mrid"], event_log_marks.c.log == values["log"])
+    if not connection.execute(update(event_log_marks).where(*this).values(values)).rowcount:
+        connection.execute(insert(event_log_marks).values(values))
 
 
 def _found(query: EventQuery) -> Select[*tuple[object, ...]]:
@@ -136,7 +166,9 @@ def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _change(connection: Connection, verb: ChangeVerb, ids: Sequence[str]) -> None:
-    connection.execute(insert(device_event_changes), [{"verb": verb, "event_id": one} for one in ids])
+    rows = [{"verb": verb, "event_id": one} for one in ids]
+    for table in (device_event_changes, device_event_journal):
+        connection.execute(insert(table), rows)
 
 
 def _row(one: StoredDeviceEvent) -> dict[str, object]:

@@ -58,7 +58,7 @@ class EventChange(NamedTuple):
     """An event that is new, or has ended."""
 
     number: int
-    """Ascending in the order in which they were kept."""
+    """Ascending in the order in which they were kept; those that wait have numbers of their own."""
     verb: ChangeVerb
     event: StoredDeviceEvent
 
@@ -75,6 +75,7 @@ class EventQuery:
     until: datetime | None = None
     """Excluded."""
     open_alarms: bool = False
+    """Those alone that have not ended."""
     most: int = 1_000
     offset: int = 0
     newest_first: bool = False
@@ -98,8 +99,20 @@ class DeviceEvents(Protocol):
     async def handed_on(self, numbers: Sequence[int]) -> None:
         """These changes wait no longer."""
 
+    async def changes_after(self, number: int, most: int) -> list[EventChange]:
+        """The oldest behind this one, handed on or not."""
+
+    async def latest_change(self) -> int:
+        """Its number; 0 where there is none."""
+
+    async def log_marks(self, mrid: str) -> dict[str, datetime]:
+        """By log, the latest entry that was read of this meter, by its clock."""
+
+    async def mark_log(self, mrid: str, log: str, *, seen_at: datetime, read_at: datetime) -> None:
+        """The entries of this log up to this moment are kept."""
+
     async def find(self, query: EventQuery) -> list[StoredDeviceEvent]:
         """By time; of one moment by id."""
 
     async def forget(self, before: datetime) -> int:
-        """Drop what was received before, open alarms excepted; how many."""
+        """Drop what was received before, open alarms and the latest change excepted; how many."""

@@ -379,6 +379,27 @@ device_event_changes = Table(
 )
 """Events that are new, or have ended, and were not handed on to subscribers yet."""
 
+device_event_journal = Table(
+    "device_event_journal",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("verb", String, nullable=False),
+    Column("event_id", String, nullable=False),
+    ForeignKeyConstraint(["event_id"], ["device_events.event_id"], ondelete="CASCADE"),
+    Index("device_event_journal_by_event", "event_id"),
+)
+"""The same in the order in which they were kept, handed on or not, for who follows them. The latest one stays, so that no number is given again."""
+
+event_log_marks = Table(
+    "event_log_marks",
+    metadata,
+    Column("mrid", String, primary_key=True),
+    Column("log", String, primary_key=True),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("read_at", UtcDateTime, nullable=False),
+)
+"""The latest entry of each event log of a meter that was read, by the clock of the meter, and when that was."""
+
 commissioning = Table(
     "commissioning",
     metadata,
@@ -408,7 +429,7 @@ heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=T
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0016",
+    revision="0017",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

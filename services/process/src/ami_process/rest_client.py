@@ -4,7 +4,7 @@ A command says what became of its request: `NotReached` when the process has cer
 `ProcessRefused` with the process's own reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,12 +34,14 @@ class ProcessRefused(Exception):
 
 
 @contextmanager
-def streamed(url: str, path: str, token_file: Path | None = None) -> Iterator[Iterator[bytes]]:
-    """A GET whose answer may be of any size, part by part. Raises NotReached, ProcessRefused, and AnswerLost where it breaks off."""
+def streamed(
+    url: str, path: str, token_file: Path | None = None, more: Mapping[str, str] | None = None
+) -> Iterator[Iterator[bytes]]:
+    """A GET whose answer may be of any size, part by part; `more` are further headers. Raises NotReached, ProcessRefused, and AnswerLost where it breaks off."""
     with (
         _client(url) as client,
         _problems_of(url),
-        client.stream("GET", path, headers=_authorization(token_file)) as response,
+        client.stream("GET", path, headers=_authorization(token_file) | dict(more or {})) as response,
     ):
         if response.status_code != httpx.codes.OK:
             raise ProcessRefused(_reason(response.status_code, _read(response))[0])
