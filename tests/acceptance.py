@@ -45,6 +45,7 @@ STEPS: dict[str, tuple[tuple[str, ...], ...]] = {
         (*AMI, "bench-dlms"),
         (*AMI, "bench-fleet", "--meters", "1000,10000,100000,1000000"),
         (*AMI, "bench-readings", "--meters", "10000"),
+        (*AMI, "bench-commissioning", "--meters", "10000"),
     ),
     "compose": ((*PYTEST, "-m", "compose", str(TESTS / "compose")),),
 }

@@ -62,6 +62,12 @@ class Whole:
         code = await asyncio.to_thread(main, ["meters", *arguments, "--url", self.cis, "--json"])
         return code, json.loads(capsys.readouterr().out)
 
+    async def words(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+        """As a person gets it."""
+        capsys.readouterr()
+        assert await asyncio.to_thread(main, ["meters", *arguments, "--url", self.cis]) == 0
+        return capsys.readouterr().out
+
     async def points(self, name: str) -> list[str]:
         found = (await self.client.get(f"{self.hes}/api/v1/meters/{name}")).json()
         points: list[str] = found["entry"].get("usage_points", [])
@@ -107,6 +113,9 @@ async def test_a_meter_is_exchanged_with_its_last_and_first_readings(
     code, again = await whole.command(capsys, *order)
     assert (code, again["exchanged"], again["final"], len(again["first"])) == (0, True, [], 1), "it was done already"
     assert [one["step"] for one in again["steps"]] == ["look", "first readings"]
+    shown_words = await whole.words(capsys, *order)
+    assert f"at {POINT}: {NEW} is there" in shown_words and "first readings" in shown_words and "import" in shown_words
+    assert NEW in await whole.words(capsys, "list") and "usage point: none" in await whole.words(capsys, "show", OLD)
 
 
 async def test_nothing_is_changed_where_it_could_not_come_to_its_end(

@@ -18,6 +18,7 @@ MODULES = {
     "bench-dlms": "ami_cli.bench_dlms.cli",
     "bench-fleet": "ami_cli.bench_fleet.cli",
     "bench-readings": "ami_cli.bench_readings.cli",
+    "bench-commissioning": "ami_cli.bench_commissioning",
 }
 """Name of the sub-command -> the module whose `app` it is."""
 

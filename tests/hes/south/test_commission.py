@@ -71,7 +71,9 @@ class Site:
     async def commission(self, url: str, **order: Any) -> dict[str, Any]:
         answer = await self.client.post(url + COMMISSIONING, json=order)
         assert answer.status_code == 200, answer.text
-        campaign = f"{url}/api/v1/campaigns/{answer.json()['id']}"
+        return await self.ended(f"{url}/api/v1/campaigns/{answer.json()['id']}")
+
+    async def ended(self, campaign: str) -> dict[str, Any]:
         async with asyncio.timeout(3 * PATIENCE_S):
             while (found := (await self.client.get(campaign)).json())["done"] < found["meters"]:
                 await asyncio.sleep(0)
@@ -142,3 +144,13 @@ async def test_a_step_that_fails_ends_it_with_its_reason_and_what_was_done_befor
         assert await site.names(url, "failed") == ["M1001", "M1002"]
         assert (await site.commission(url, meters=["M1001"]))["ok"] == 1
         assert (await site.shown(url, "M1001"))["state"] == "commissioned"
+
+
+async def test_what_is_begun_in_one_life_comes_to_its_end_in_the_next(site: Site) -> None:
+    async with site.head_end(PUSH) as url:
+        ordered = (await site.client.post(url + COMMISSIONING, json={"all_new": True})).json()
+    async with site.head_end() as url:  # the order says what they are to have, whatever is configured by now
+        found = await site.ended(f"{url}/api/v1/campaigns/{ordered['id']}")
+        assert (found["meters"], found["ok"], found["failures"]) == (2, 2, [])
+        assert ("push", "done") in steps(await site.shown(url, "M1002"))
+        assert await site.names(url, "commissioned") == ["M1001", "M1002"]

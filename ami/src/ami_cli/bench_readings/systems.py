@@ -1,6 +1,7 @@
 """An HES with its simulated meters, each a process: a population of ours, or the configured meters of another checkout."""
 
 import asyncio
+import json
 import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -77,9 +79,19 @@ OURS = Commands(module("ami_hes", "serve"), module("ami_meter_sim", "serve"))
 
 
 @asynccontextmanager
-async def population(base: Path, count: int, processes: Processes, directory: Path) -> AsyncIterator[Running]:
-    """Ours: one address each, ciphered, shipped to the HES."""
-    path, meters = _shipped(base, count, directory)
+async def population(
+    base: Path,
+    count: int,
+    processes: Processes,
+    directory: Path,
+    *,
+    hes: Mapping[str, object] | None = None,
+    default_keys: bool = False,
+) -> AsyncIterator[Running]:
+    """Ours: one address each, ciphered, shipped to the HES; `hes` on top of its section, `default_keys`: the shipment calls its keys so."""
+    path, meters = _shipped(base, count, directory, hes or {})
+    if default_keys:
+        _call_keys_default(directory)
     async with _started(processes, "ours", path, meters, OURS) as running:
         yield running
 
@@ -95,7 +107,17 @@ async def registered(base: Path, count: int, processes: Processes, directory: Pa
     yield _resident(processes.process_id(head_end))
 
 
-def _shipped(base: Path, count: int, directory: Path) -> tuple[Path, tuple[str, ...]]:
+def _call_keys_default(directory: Path) -> None:
+    for path in directory.glob("shipment-hes.*"):
+        content = json.loads(path.read_text("utf-8"))
+        for row in content["meters"]:
+            row["default_keys"] = True
+        path.write_text(json.dumps(content), "utf-8")
+
+
+def _shipped(
+    base: Path, count: int, directory: Path, hes: Mapping[str, object] = MappingProxyType({})
+) -> tuple[Path, tuple[str, ...]]:
     """The configuration, and the mRIDs of its meters."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -109,7 +131,7 @@ def _shipped(base: Path, count: int, directory: Path) -> tuple[Path, tuple[str, 
         "max_meters_per_request": count,
         "max_answer_octets": MOST_OCTETS,
         "lanes": {"read": {"deadline_s": REQUEST_S}},
-    }
+    } | dict(hes)
     document = configuration.anchored(document, directory)
     directory.mkdir(exist_ok=True)
     populations.ship(document, directory)
