@@ -6,9 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from north_bench import North, StandIn, entries, mrid, north
 from patience import PATIENCE_S
 
+from ami_hes.__main__ import main
 from ami_hes.commands import Outcome
 
 KEYS = "/api/v1/campaigns/keys"
@@ -49,7 +51,9 @@ async def begun(meters: StandIn, count: int) -> None:
             await asyncio.sleep(0)
 
 
-async def test_a_group_is_worked_and_each_failure_has_its_reason(tmp_path: Path, events: list[Any]) -> None:
+async def test_a_group_is_worked_and_each_failure_has_its_reason(
+    tmp_path: Path, events: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     meters = StandIn({"M3": Outcome(False, "5.3", "FATAL", "M3: the meter has refused the new key")})
     async with north(tmp_path, meters, registry=registry(), events=events) as hes:
         one = await order(hes, group=GROUP, key="authentication")
@@ -63,6 +67,8 @@ async def test_a_group_is_worked_and_each_failure_has_its_reason(tmp_path: Path,
         listed = (await hes.client.get(f"{hes.url}/api/v1/campaigns")).json()["campaigns"]
         assert [line["id"] for line in listed] == [one["id"]]
         assert (await move(hes, one["id"], "pause")) == (409, {"error": "the campaign is at its end"})
+        assert await asyncio.to_thread(main, ["requests", "list", "--url", hes.url]) == 0
+        assert capsys.readouterr().out.splitlines()[1].split()[1:4] == [one["id"], "campaign", "campaign"]
 
 
 async def test_a_paused_campaign_begins_no_meter_also_in_the_next_life(tmp_path: Path) -> None:

@@ -118,8 +118,8 @@ async def test_meters_are_listed_shown_and_counted(tmp_path: Path, capsys: pytes
         capsys.readouterr()
         assert await hes(running, "meters", "list", "--group", "feeder=F1") == 0
         listed = capsys.readouterr().out.splitlines()
-        assert listed[0].split() == ["name", "mRID", "address", "from", "groups"]
-        assert listed[1].split() == ["M7", mrid(7), "127.0.0.1:7", "import", "feeder=F1"]
+        assert listed[0].split() == ["name", "mRID", "address", "state", "from", "groups"]
+        assert listed[1].split() == ["M7", mrid(7), "127.0.0.1:7", "new", "import", "feeder=F1"]
         assert listed[2] == "1 of 1"
         assert await hes(running, "meters", "list", "--limit", "1") == 0
         assert capsys.readouterr().out.splitlines()[-1] == "1 of 5; more with --after M1"

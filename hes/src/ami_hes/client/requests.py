@@ -10,6 +10,9 @@ from ami_hes.api import paths
 from ami_hes.api.values import Cancelled, CommandEntry, JobCounts, RequestDetails, RequestEntry, RequestList
 from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, format_moment, head_end, show, show_json, table
 
+CAMPAIGN = ("created", "EndDeviceControls")
+"""How a campaign is kept (docs/adr/0026): created is no verb of a request."""
+
 requests = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -35,9 +38,14 @@ def list_requests(
     lines = table("accepted", "MessageID", "request", "from", "meters", "done", "ok", "result", numbers=(4, 5, 6))
     for one in found.requests:
         counts = (str(number) for number in (one.meters, one.done, one.ok))
-        asked = f"{one.verb} {one.noun}"
-        lines.add_row(_moment(one.accepted_at), one.message_id, asked, one.source or "", *counts, _result(one))
+        asked, source = what_was_asked(one.verb, one.noun), one.source or ""
+        lines.add_row(_moment(one.accepted_at), one.message_id, asked, source, *counts, _result(one))
     show(lines, *([f"older ones with --before {found.next}"] if found.next else []))
+
+
+def what_was_asked(verb: str, noun: str) -> str:
+    """Verb and noun; what the head-end has made of itself is no request of anybody."""
+    return "campaign" if (verb, noun) == CAMPAIGN else f"{verb} {noun}"
 
 
 @requests.command("show")
@@ -54,7 +62,7 @@ def show_request(
         return
     one = found.request
     head = [
-        f"{one.verb} {one.noun} from {one.source or 'an unnamed sender'}, MessageID {one.message_id}",
+        f"{what_was_asked(one.verb, one.noun)} from {one.source or 'an unnamed sender'}, MessageID {one.message_id}",
         f"accepted {_moment(one.accepted_at)}, answered {_moment(one.answered_at)}: {_result(one)}",
     ]
     if found.reply_address is not None:
