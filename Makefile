@@ -29,7 +29,7 @@ DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(c
 	$(call option,STATE,--state)
 
 # A misspelt variable would be ignored, and the target do something else than was wanted: make demo CYCELS=1
-KNOWN = ARGS AGAINST AGAINST_METERS ASYNCHRONOUS BIN CIS_PORT CONFIG CYCLES DIST DLMS_PORT HES_PORT JSON METERS METER_PORT MODE N ONLY \
+KNOWN = ARGS AGAINST AGAINST_METERS ASYNCHRONOUS BIN CIS_PORT CONFIG CYCLES DIST DLMS_PORT GASPS HES_PORT JSON METERS METER_PORT MODE N ONLY \
 	PERIOD PLAIN POPULATIONS PYTHON READ RUNS SECONDS SECURITY SEED SHELL STATE UPGRADE UV VENV WORKERS WRITE
 UNKNOWN := $(filter-out $(KNOWN) MAKEFLAGS MAKEOVERRIDES -*-command-variables-*-,$(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v))))
 ifneq ($(UNKNOWN),)
@@ -68,11 +68,12 @@ check: $(VENV)/.dev     ## style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.run     ## benchmarks of the whole system, of the DLMS core alone, of populations of meters and of readings: METERS=2,100,1000 POPULATIONS=1000,1000000 READ=10000 RUNS=5 WRITE=docs JSON=1 AGAINST='../other/.venv/bin/python -m ami_hes serve' AGAINST_METERS='../other/.venv/bin/python -m ami_meter_sim serve'
+bench: $(VENV)/.run     ## benchmarks of the whole system, of the DLMS core alone, of populations of meters, of readings and of an outage: METERS=2,100,1000 POPULATIONS=1000,1000000 READ=10000 GASPS=10000 RUNS=5 WRITE=docs JSON=1 AGAINST='../other/.venv/bin/python -m ami_hes serve' AGAINST_METERS='../other/.venv/bin/python -m ami_meter_sim serve'
 	@$(BIN)/ami bench $(call option,METERS,--meters) $(call option,RUNS,--runs) $(if $(call given,AGAINST),--against '$(AGAINST)') $(if $(call given,WRITE),--write '$(WRITE)/bench.md') $(call flag,JSON,--json)
 	@$(BIN)/ami bench-dlms $(call option,RUNS,--runs) $(if $(call given,WRITE),--write '$(WRITE)/bench-dlms.md') $(call flag,JSON,--json)
 	@$(BIN)/ami bench-fleet $(call option,POPULATIONS,--meters) $(if $(call given,WRITE),--write '$(WRITE)/bench-fleet.md') $(call flag,JSON,--json)
 	@$(BIN)/ami bench-readings $(call option,READ,--meters) $(call option,RUNS,--runs) $(if $(call given,AGAINST_METERS),--against '$(AGAINST)' --against-meters '$(AGAINST_METERS)') $(if $(call given,WRITE),--write '$(WRITE)/bench-readings.md') $(call flag,JSON,--json)
+	@$(BIN)/ami bench-outage $(call option,GASPS,--meters) $(if $(call given,WRITE),--write '$(WRITE)/bench-outage.md') $(call flag,JSON,--json)
 
 parquet: $(VENV)/.dev   ## pyarrow into .venv as well, for the tests of Parquet
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/parquet.txt

@@ -240,6 +240,12 @@ class OutageSettings(Section):
     momentary_s: float = Field(
         default=60.0, ge=0, allow_inf_nan=False, description="an interruption that is no longer counts as momentary"
     )
+    verify_every_s: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how often meters that have said that their power is back are pinged, some at a time; 0: when somebody asks for it",
+    )
     look_back_days: float = Field(
         default=7.0, gt=0, le=366, description="of how many days the events of power are looked at"
     )

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from north_bench import Cis, entries
+from free_ports import free_port
+from north_bench import Cis, North, entries
+from patience import PATIENCE_S
 from pushing_meter import NOON
 from told_events import CLOCK, FRAUD, events_of, head_end
 
+from ami_dlms import data
+from ami_hes.jobs import reply_sender
 from ami_hes.jobs.destinations import Destinations
 from ami_hes.meters.registry import Registry
 from ami_hes.outages.places import Place, places_of
@@ -143,3 +151,72 @@ async def test_all_of_them_come_and_the_queue_is_to_be_seen(tmp_path: Path, even
     assert set(codes) == {"0.36.114.35", "0.12.0.257", LOST}
     for line in ('hes_datagrams_total{outcome="worked"} 3.0', 'hes_device_events_waiting{importance="0"} 0.0'):
         assert line in text, text
+
+
+class Held:
+    """A subscriber that answers nobody until it is told to; what it was sent, in the order in which it came."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.came = asyncio.Event()
+        self.release = asyncio.Event()
+        self.url = ""
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Held]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", free_port())
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/cim"
+        try:
+            yield self
+        finally:
+            server.close()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self.bodies) < count:
+                self.came.clear()
+                await self.came.wait()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = re.search(rb"content-length: (\d+)", head)
+        assert length is not None
+        self.bodies.append(await reader.readexactly(int(length[1])))
+        self.came.set()
+        await self.release.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+
+async def test_a_gasp_overtakes_what_waits_for_a_slow_subscriber(
+    tmp_path: Path, events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that wait are posted by importance and not in the order in which they came."""
+    monkeypatch.setattr(reply_sender, "PER_DESTINATION", 1)
+    async with Held().serving() as oms, head_end(tmp_path, oms.url, events, timeout_s=PATIENCE_S) as (hes, meter):
+        pushes = [
+            meter.notified(1, "0-0:96.11.1", data.unsigned(251)),
+            meter.notified(1, "0-0:96.11.1", data.unsigned(252)),
+            meter.alarms(FRAUD),
+            meter.last_gasp(),
+        ]
+        for number, one in enumerate(pushes, 1):
+            meter.send(one)
+            await owed(hes, number)
+        assert len(oms.bodies) == 1
+        oms.release.set()
+        await oms.until(len(pushes))
+    codes = [one.event_type for body in oms.bodies for one in events_of(body)]
+    assert codes == ["0.0.0.0", LOST, "0.12.0.257", "0.0.0.0"]
+
+
+async def owed(hes: North, number: int) -> None:
+    """Wait until so many messages are on their way and no event waits to be made into one."""
+    wanted = {
+        f"hes_replies_owed {number}.0",
+        *(f'hes_device_events_waiting{{importance="{one}"}} 0.0' for one in "012"),
+    }
+    async with asyncio.timeout(PATIENCE_S):
+        while not wanted <= set((await hes.client.get(f"{hes.url}/metrics")).text.splitlines()):
+            await asyncio.sleep(0.01)

@@ -59,6 +59,10 @@ def test_ready_and_stopped(tmp_path: Path, number: signal.Signals) -> None:
         ready = event(process)
         assert (ready["event"], ready["role"]) == ("ready", "hes")
         http, dlms = ready["listen"]
+        assert ready["datagram_buffer_octets"] > 0 and ready["datagram_buffer_limited_by"] in (
+            None,
+            "net.core.rmem_max",
+        )
         assert httpx.get(f"http://{http}/healthz", trust_env=False, timeout=PATIENCE_S).json() == {"status": "ok"}
         host, port = dlms.split(":")
         socket.create_connection((host, int(port))).close()

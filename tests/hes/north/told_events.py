@@ -21,12 +21,17 @@ POWER_DOWN = 1 << 0
 
 @asynccontextmanager
 async def head_end(
-    directory: Path, url: str, events: list[Any], **subscriber: Any
+    directory: Path, url: str, events: list[Any], timeout_s: float = 10.0, **subscriber: Any
 ) -> AsyncIterator[tuple[North, PushingMeter]]:
     port = free_port()
     named = {"name": "oms", "url": url, "nouns": ["EndDeviceEvents"]} | subscriber
     async with north(
-        directory, events=events, registry=[ciphered(1), ciphered(2)], dlms_port=port, subscribers=[named]
+        directory,
+        events=events,
+        registry=[ciphered(1), ciphered(2)],
+        dlms_port=port,
+        subscribers=[named],
+        reply_timeout_s=timeout_s,
     ) as hes:
         yield hes, PushingMeter(ciphered(1), port)
 

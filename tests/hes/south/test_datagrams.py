@@ -27,7 +27,8 @@ class Receiver:
         self.open = asyncio.Event()
         self.open.set()
         self.begun = asyncio.Event()
-        self.socket = DatagramSocket(self._work, self.figures)
+        self.lost: list[int] = []
+        self.socket = DatagramSocket(self._work, self.figures, self.lost.append)
 
     async def _work(self, octets: bytes, address: Address) -> None:
         self.begun.set()
@@ -97,9 +98,10 @@ async def test_what_the_kernel_had_no_room_for_is_counted() -> None:
                 await asyncio.sleep(0)
         assert receiver.figures.lost_in_kernel
         assert receiver.figures.taken + receiver.figures.lost_in_kernel == many
+    assert sum(receiver.lost) == receiver.figures.lost_in_kernel, "each is reported once"
 
 
 async def test_a_taken_port_is_told() -> None:
     async with receiving() as (_, sender):
         with pytest.raises(OSError):
-            DatagramSocket(Receiver()._work, DatagramFigures()).open(HOST, sender.getpeername()[1], 0)
+            DatagramSocket(Receiver()._work, DatagramFigures(), int).open(HOST, sender.getpeername()[1], 0)

@@ -5,13 +5,14 @@ from datetime import tzinfo
 from http import HTTPStatus
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_cim.errors import CimError
 from ami_hes.api import paths, query
+from ami_hes.api.campaigns import checked_group
 from ami_hes.api.moments import Moment, given
 from ami_hes.meters.registry import Registry
 from ami_hes.outages import NotAsked, OutageBook, Ping, Place, Report
@@ -78,11 +79,12 @@ class OutageList(BaseModel):
 
 
 class PingOrder(BaseModel):
-    """Which meters are asked, by name or mRID; none named: those that are dark, or back by their own word alone."""
+    """Which meters are asked, by name or mRID, or by TAG=VALUE of the registry; none named: those that are dark, or back by their own word alone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     meters: tuple[Name, ...] = Field(default=(), max_length=MOST_NAMED)
+    groups: tuple[Annotated[Name, AfterValidator(checked_group)], ...] = Field(default=(), max_length=MOST_NAMED)
 
 
 class Silent(BaseModel):
@@ -123,7 +125,7 @@ def outage_routes(book: OutageBook, registry: Registry, zone: tzinfo) -> list[Ro
 
     async def ping(request: Request) -> Response:
         order = await read_body(request, PingOrder)
-        mrids = _mrids(order.meters, registry) if order.meters else None
+        mrids = _mrids(order, registry) if order.meters or order.groups else None
         try:
             with query.looking():
                 return query.given(PingAnswer.of(await book.ping(mrids), registry))
@@ -135,11 +137,16 @@ def outage_routes(book: OutageBook, registry: Registry, zone: tzinfo) -> list[Ro
     return [Route(paths.OUTAGES, look, methods=["GET"]), Route(paths.OUTAGE_PING, ping, methods=["POST"])]
 
 
-def _mrids(names: Sequence[str], registry: Registry) -> list[str]:
-    found = []
-    for name in dict.fromkeys(names):
+def _mrids(order: PingOrder, registry: Registry) -> list[str]:
+    """Each once. Raises ApiRefused for a name that nobody has."""
+    found = [
+        mrid
+        for tag, _, value in (one.partition("=") for one in order.groups)
+        for mrid in registry.member_ids(tag, value)
+    ]
+    for name in order.meters:
         meter = registry.find_by_name(name) or registry.find_by_mrid(name)
         if meter is None:
             raise ApiRefused(HTTPStatus.NOT_FOUND, f"there is no meter {name[:100]}")
         found.append(meter.mrid)
-    return found
+    return list(dict.fromkeys(found))

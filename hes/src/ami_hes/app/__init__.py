@@ -30,6 +30,14 @@ async def running(
 
     `run` replaces the sessions with meters, in tests without meters.
     """
+    async with _running(settings, environment, run, make_engine) as ready:
+        yield ready.listen
+
+
+@asynccontextmanager
+async def _running(
+    settings: Settings, environment: Environment, run: Run | None, make_engine: MakeEngine
+) -> AsyncIterator[events.Ready]:
     hes, setup = settings.hes, Setup.of(settings, environment)
     allow_open_files(configured.open_files(settings))
     known = southbound.known(setup)
@@ -39,16 +47,21 @@ async def running(
         south = await stack.enter_async_context(southbound.opened(setup, stores, known))
         work = await stack.enter_async_context(working.opened(setup, stores, south, run, make_engine))
         await stack.enter_async_context(northbound.opened(setup, stores, south, work, listener))
-        addresses = [address_of(listener)]
-        yield addresses + ([format_address(*south.meters.listening)] if south.meters.listening else [])
+        meters, addresses = south.meters, [address_of(listener)]
+        yield events.Ready(
+            role="hes",
+            listen=addresses + ([format_address(*meters.listening)] if meters.listening else []),
+            datagram_buffer_octets=meters.datagrams.granted_octets,
+            datagram_buffer_limited_by=meters.buffer_limited_by,
+        )
 
 
 async def serve(settings: Settings, stop: asyncio.Event, environment: Environment) -> int:
     """Be the HES until `stop` is set; the exit code."""
     try:
-        async with running(settings, environment) as addresses:
+        async with _running(settings, environment, None, EmbeddedEngine) as ready:
             collect_seldom()
-            environment.emit(events.Ready(role="hes", listen=addresses))
+            environment.emit(ready)
             await stop.wait()
     except ListenFailed as problem:
         environment.emit(cannot_listen(problem))

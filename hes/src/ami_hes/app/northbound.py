@@ -4,7 +4,6 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -32,13 +31,11 @@ from ami_hes.api import (
     scaler_routes,
     schedule_routes,
 )
-from ami_hes.api.on_demand import answered
 from ami_hes.app.setup import Setup
 from ami_hes.app.southbound import South
 from ami_hes.app.storage import Stores
 from ami_hes.app.working import Work
 from ami_hes.inbox import create_inbox
-from ami_hes.outages import OutageBook
 from ami_mapping.events import IMPORTANCE
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
@@ -106,20 +103,6 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         *device_event_routes(south.taker, south.registry, zone),
         *kept_readings_routes(south.meters.readings, south.registry, zone),
         *reading_routes(work.intake.handle, south.registry.name_of, setup.schemas, setup.environment, zone),
-        *outage_routes(_outage_book(setup, south, work), south.registry, zone),
+        *outage_routes(work.outages, south.registry, zone),
         *outgoing_routes(stores.history, work.redelivery, configured.subscriber_targets(setup.settings), zone),
     ]
-
-
-def _outage_book(setup: Setup, south: South, work: Work) -> OutageBook:
-    outages = setup.settings.hes.outages
-    return OutageBook(
-        taker=south.taker,
-        registry=south.registry,
-        environment=setup.environment,
-        ask=lambda message: answered(work.intake.handle, message, setup.schemas),
-        levels=outages.levels,
-        share=outages.share,
-        momentary=timedelta(seconds=outages.momentary_s),
-        look_back=timedelta(days=outages.look_back_days),
-    )

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from ami_hes import configured, events, served
+from ami_hes.api.on_demand import answered
 from ami_hes.app.setup import Setup
 from ami_hes.app.southbound import South
 from ami_hes.app.storage import Stores
@@ -32,6 +33,7 @@ from ami_hes.jobs import (
 )
 from ami_hes.master_data import OpenCommands
 from ami_hes.operation_sets import Ask
+from ami_hes.outages import OutageBook, Verifying
 from ami_hes.outbox import Outbox
 from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook
 from ami_hes.store import SqlCampaigns, SqlSchedules, StoreUnavailable
@@ -51,6 +53,7 @@ class Work:
     campaigns: CampaignBook
     intake: Intake
     redelivery: Redelivery
+    outages: OutageBook
 
     def stop_intake(self) -> None:
         """Accept nothing more, and let nothing wait for its answer any longer."""
@@ -92,6 +95,8 @@ async def opened(
         intake = Intake(context, answers, south.registry, hosts, limits, parts, partners, cancel=commands.cancel)
         await context.engine.open(await collector.under_way() | await campaigns.under_way())
         await intake.late.open()
+        outages = _outage_book(setup, south, intake)
+        verifying = Verifying(book=outages, every_s=hes.outages.verify_every_s)
         event_publisher = _event_publisher(setup, south, context)
         drops, looked = _what_gets_too_old(setup, context, south), partial(_report_unusable, drop, context)
         works = (
@@ -100,6 +105,7 @@ async def opened(
             collector.work,
             campaigns.work,
             event_publisher.work,
+            verifying.work,
             intake.late.work,
             looked,
         )
@@ -114,6 +120,7 @@ async def opened(
             campaigns=campaigns,
             intake=intake,
             redelivery=redelivery,
+            outages=outages,
         )
 
 
@@ -198,6 +205,20 @@ def _event_publisher(setup: Setup, south: South, context: Context) -> EventPubli
         source=context.source,
         environment=context.environment,
         reply_age=context.reply_age,
+    )
+
+
+def _outage_book(setup: Setup, south: South, intake: Intake) -> OutageBook:
+    outages = setup.settings.hes.outages
+    return OutageBook(
+        taker=south.taker,
+        registry=south.registry,
+        environment=setup.environment,
+        ask=lambda message: answered(intake.handle, message, setup.schemas),
+        levels=outages.levels,
+        share=outages.share,
+        momentary=timedelta(seconds=outages.momentary_s),
+        look_back=timedelta(days=outages.look_back_days),
     )
 
 

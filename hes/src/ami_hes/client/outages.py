@@ -4,6 +4,7 @@ import sys
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from ami_hes.api import paths
 from ami_hes.api.outages import OutageList, PingAnswer, PingOrder
@@ -41,12 +42,13 @@ def list_outages(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: To
 @outages.command("ping")
 def ping(
     meters: Annotated[list[str] | None, typer.Argument(metavar="METER", help="Names or mRIDs; none: as said.")] = None,
+    group: Annotated[list[str] | None, typer.Option(metavar="TAG=VALUE", help="All meters with this tag.")] = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:
     """Ask meters whether they have power: these, or all that are dark or back by their own word alone. One that answers is restored."""
-    order = PingOrder(meters=tuple(meters or ()))
+    order = _order(meters or [], group or [], url)
     found = head_end(url, token_file).get(paths.OUTAGE_PING, PingAnswer, "POST", order.model_dump_json())
     if as_json:
         show_json(found)
@@ -56,3 +58,10 @@ def ping(
         sys.stdout.write(f"{one.meter}: {one.code}\n")
     if len(found.silent) > MOST_NAMED:
         sys.stdout.write(f"and {len(found.silent) - MOST_NAMED:,} more did not answer\n")
+
+
+def _order(meters: list[str], groups: list[str], url: str) -> PingOrder:
+    try:
+        return PingOrder(meters=tuple(meters), groups=tuple(groups))
+    except ValidationError:
+        raise head_end(url, None).refused("outages ping: a group is TAG=VALUE, as feeder=F12") from None

@@ -1,10 +1,10 @@
 """The events of the head-end system, one line each on standard output; each has a `level`. A module per subject."""
 
 from ami_hes.events.campaigns import CampaignBegun, CampaignFailed
-from ami_hes.events.device_events import DeviceEventsNotWritten
+from ami_hes.events.device_events import DeviceEventsNotWritten, RestorationsAsked
 from ami_hes.events.meters import (
     Apdu,
-    DatagramBufferSmall,
+    DatagramsLost,
     DialledIn,
     Dropped,
     HungUp,
@@ -66,7 +66,7 @@ __all__ = [
     "CampaignFailed",
     "CommandFailed",
     "CommandPostponed",
-    "DatagramBufferSmall",
+    "DatagramsLost",
     "DeadLetters",
     "DetailsFailed",
     "DeviceEventsNotWritten",
@@ -105,6 +105,7 @@ __all__ = [
     "RequestRepeated",
     "RequestTooCostly",
     "RequestUnreadable",
+    "RestorationsAsked",
     "ResultsNotKept",
     "ScalerDiffers",
     "ScheduleBegun",

@@ -18,3 +18,15 @@ class DeviceEventsNotWritten(Event):
     """How many were in it."""
     reason: str
     """What was wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorationsAsked(Event):
+    """Meters that have said that their power is back were asked (`hes.outages.verify_every_s`)."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    asked: int
+    """How many."""
+    answered: int
+    """Of these; the others are asked again, up to three times."""

@@ -107,17 +107,17 @@ class Dropped(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DatagramBufferSmall(Event):
-    """The system grants the socket for pushes by UDP a smaller receive buffer than `hes.datagram_buffer_octets`: more of a burst is lost."""
+class DatagramsLost(Event):
+    """Datagrams that meters have pushed found the receive buffer of the socket full: nobody knows what was in them."""
 
     severity: ClassVar[Severity | None] = "warning"
 
-    asked_octets: int
-    """What the settings want."""
+    number: int
+    """Since this was reported the last time; Linux counts them."""
     granted_octets: int
-    """What it has."""
-    limited_by: str
-    """The sysctl of Linux that limits it: set it to `asked_octets`, or the setting to what there is."""
+    """Of the buffer."""
+    limited_by: str | None
+    """The sysctl that keeps it smaller than `hes.datagram_buffer_octets`; null where it is as large as that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,11 @@ class Ready(events.Ready):
 
     severity: ClassVar[Severity | None] = "info"
 
+    datagram_buffer_octets: int
+    """Receive buffer that the system grants the socket for pushes by UDP."""
+    datagram_buffer_limited_by: str | None
+    """The sysctl that keeps it smaller than `hes.datagram_buffer_octets`: set it to as much; null where nothing does."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreOutage(Event):

@@ -27,6 +27,8 @@ IN_A_ROW = 20
 """Datagrams that are worked on before others have their turn."""
 MOST_WAITING = 200_000
 """Datagrams that wait here; as long as there are so many, further ones stay in the kernel."""
+LOOK_AFTER = 200
+"""Datagrams after which it is looked whether the kernel has lost any, once none of them waits."""
 RMEM_MAX = "net.core.rmem_max"
 _TABLES = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
 _INODE, _DROPS = 9, 12
@@ -55,9 +57,13 @@ class DatagramFigures:
 class DatagramSocket:
     """A UDP socket that is emptied as soon as something has come."""
 
-    def __init__(self, work: Work, figures: DatagramFigures) -> None:
+    def __init__(self, work: Work, figures: DatagramFigures, report_lost: Callable[[int], None]) -> None:
+        """`report_lost` is told of datagrams that the kernel has lost since it was told the last time."""
         self._work = work
         self._figures = figures
+        self._report_lost = report_lost
+        self._reported = 0
+        self._looked_at = 0
         self._waiting: deque[tuple[bytes, Address]] = deque()
         self._came = asyncio.Event()
         self._socket: socket.socket | None = None
@@ -92,7 +98,7 @@ class DatagramSocket:
             await self._worker
         while self._waiting:
             await self._work_on_next()
-        self.look()
+        self._look_for_lost()
         self._socket.close()
         self._socket = None
 
@@ -101,6 +107,13 @@ class DatagramSocket:
         if self._socket is not None:
             self._figures.lost_in_kernel = _lost(self._socket)
         return self._figures
+
+    def _look_for_lost(self) -> None:
+        self._looked_at = self._figures.taken
+        lost = self.look().lost_in_kernel or 0
+        if lost > self._reported:
+            self._report_lost(lost - self._reported)
+            self._reported = lost
 
     def send(self, octets: bytes, address: Address) -> bool:
         """Hand a datagram to the kernel; False when we have ended, or it takes none now."""
@@ -146,6 +159,8 @@ class DatagramSocket:
                 await self._work_on_next()
             if not self._waiting:
                 self._came.clear()
+                if self._figures.taken - self._looked_at >= LOOK_AFTER:
+                    self._look_for_lost()
             if len(self._waiting) < MOST_WAITING // 2:
                 self._read(True)
             await asyncio.sleep(0)

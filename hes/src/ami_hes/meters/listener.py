@@ -14,7 +14,7 @@ from functools import partial
 from ami_dlms.errors import DlmsError
 from ami_dlms.framing import wrapper
 from ami_dlms.framing.framing import WrapperPdu
-from ami_hes.events import DatagramBufferSmall, DialledIn, NotProved
+from ami_hes.events import DatagramsLost, DialledIn, NotProved
 from ami_hes.meters.association import Timeouts
 from ami_hes.meters.callers import Caller, CallerPlaces
 from ami_hes.meters.channels import TcpChannel
@@ -78,7 +78,7 @@ class Listener:
         self._unknown: dict[Caller, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
         self._buffer_octets = buffer_octets
-        self._datagrams = DatagramSocket(self._take_datagram, figures)
+        self._datagrams = DatagramSocket(self._take_datagram, figures, self._report_lost)
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen on both; OSError when a port is taken. Port 0 chooses one that is free for both."""
@@ -88,7 +88,6 @@ class Listener:
             address: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
             try:
                 self._datagrams.open(*address, self._buffer_octets)
-                self._report_buffer()
                 return address
             except OSError as error:
                 self._server.close()
@@ -112,12 +111,14 @@ class Listener:
         """What came by UDP, and what became of it."""
         return self._datagrams.look()
 
-    def _report_buffer(self) -> None:
+    @property
+    def buffer_limited_by(self) -> str | None:
+        """The sysctl that keeps the receive buffer smaller than the settings want it; None where it is as they want it."""
+        return RMEM_MAX if self._datagrams.look().granted_octets < self._buffer_octets else None
+
+    def _report_lost(self, number: int) -> None:
         granted = self._datagrams.look().granted_octets
-        if granted < self._buffer_octets:
-            self._emit(
-                DatagramBufferSmall(asked_octets=self._buffer_octets, granted_octets=granted, limited_by=RMEM_MAX)
-            )
+        self._emit(DatagramsLost(number=number, granted_octets=granted, limited_by=self.buffer_limited_by))
 
     async def _take_datagram(self, octets: bytes, address: Address) -> None:
         """One notification per datagram; returns when there is room for the next."""

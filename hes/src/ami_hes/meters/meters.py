@@ -161,6 +161,11 @@ class Meters:
         """What came by UDP, and what became of it."""
         return self._listener.datagrams
 
+    @property
+    def buffer_limited_by(self) -> str | None:
+        """What keeps the buffer for them smaller than the settings want it; None where nothing does."""
+        return self._listener.buffer_limited_by
+
     async def start(self) -> None:
         """Begin to listen; OSError when the port is taken."""
         await self._received.load()

@@ -69,6 +69,7 @@ _IDENTIFYING = ("EndDevice/", "UsagePoint/")
 
 def size(message: RequestMessage, partner: Partner = STANDARD) -> int:
     """How many devices, usage points and groups a request names, whether known or not, each as often as it does."""
+    _check_verb(message.header.verb)
     query = _query_of(message)
     named = query.usage_points, query.end_device_groups, query.usage_point_groups
     return len(devices_of(query.end_devices, partner)) + sum(map(len, named))
@@ -76,8 +77,7 @@ def size(message: RequestMessage, partner: Partner = STANDARD) -> int:
 
 def plan(context: RequestContext, message: RequestMessage, registry: Registry) -> Plan:
     """The commands and the errors of a request; raises Refused if nothing of it may be done."""
-    if context.verb != "get":
-        raise Refused(error("2.9", f"The verb {context.verb} is not served for MeterReadings. Served is: get."))
+    _check_verb(context.verb)
     query = _query_of(message)
     _demand_understood(query)
     period = _period_of(query, context.accepted_at)
@@ -129,6 +129,11 @@ def created(read: Sequence[tuple[Worked, ReadValues]], partner: Partner = STANDA
 
 def _payload(read: Sequence[tuple[Worked, ReadValues]], reason: str | None) -> MeterReadings:
     return MeterReadings(tuple(_meter_reading(one, values, reason) for one, values in read))
+
+
+def _check_verb(verb: str) -> None:
+    if verb != Verb.GET:
+        raise Refused(error("2.9", f"The verb {verb} is not served for MeterReadings. Served is: get."))
 
 
 def _query_of(message: RequestMessage) -> GetMeterReadings:

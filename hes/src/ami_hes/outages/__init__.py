@@ -3,5 +3,6 @@
 from ami_hes.outages.book import NotAsked, OutageBook, Ping, Report
 from ami_hes.outages.places import Place
 from ami_hes.outages.power import Power
+from ami_hes.outages.verifying import Verifying
 
-__all__ = ["NotAsked", "OutageBook", "Ping", "Place", "Power", "Report"]
+__all__ = ["NotAsked", "OutageBook", "Ping", "Place", "Power", "Report", "Verifying"]

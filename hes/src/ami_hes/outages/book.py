@@ -4,6 +4,7 @@ Nothing of it is kept beside the events: a head-end that starts again knows the 
 reads; a meter that answers it has power, and where it was dark that is an event of its own, which goes to subscribers as any other.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -80,6 +81,9 @@ class OutageBook:
     async def report(self) -> Report:
         """Raises StoreUnavailable."""
         found, complete = await self._powers()
+        return await asyncio.to_thread(self._report, found, complete)  # it takes long for ten thousand
+
+    def _report(self, found: dict[str, Power], complete: bool) -> Report:
         dark = {one.mrid: one.dark_since for one in found.values() if one.dark_since is not None}
         return Report(
             places=places_of(dark, self.registry, self.levels, self.share),
@@ -113,7 +117,7 @@ class OutageBook:
         since = self.environment.now() - self.look_back
         query = EventQuery(code_tails=tails, since=since, most=MOST_EVENTS, newest_first=True)
         events = await self.taker.store.find(query)
-        return powers(reversed(events), self.momentary), len(events) < MOST_EVENTS
+        return await asyncio.to_thread(powers, events[::-1], self.momentary), len(events) < MOST_EVENTS
 
     async def _keep(self, mrid: str) -> None:
         meter, now = self.registry.find_by_mrid(mrid), self.environment.now()
