@@ -12,6 +12,7 @@ from free_ports import free_port
 from harness import System, system
 
 from ami_cis.__main__ import main as cis
+from ami_hes.__main__ import main as hes
 
 COVER = "0.12.0.257"
 
@@ -56,3 +57,29 @@ def test_the_cis_asks_for_what_has_happened_and_keeps_it(
     assert (cover["meter"], cover["code"], cover["details"]["bit"]) == ("M1001", COVER, "13")
     assert listed(whole, capsys, "--fetch") == listed(whole, capsys, "--meter", "M1001") != []
     assert process.wait_for("device_events_kept")["events"] == 1
+
+
+def hes_events(whole: System, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
+    capsys.readouterr()
+    token = str(whole.directory / "hes.tokens")
+    code = hes(["events", *words, "--url", whole.hes_url, "--token-file", token, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_event_logs_are_read_once_and_what_they_have_reaches_the_cis(
+    whole: System, simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Read twice, and whole: each entry is one event. The alarm that the same hand has set off is an event of its own (M-153)."""
+    simulator.post("/meters/M1001/conditions", {"condition": "terminal_cover", "there": False})
+    for more in ((), (), ("--whole",)):
+        code, campaign = hes_events(whole, capsys, "poll", "M1001", "--wait", *more)
+        assert (code, campaign["ok"]) == (0, 1), campaign
+    _, found = hes_events(whole, capsys, "list", "--type", "terminal-cover-removed", "--type", "terminal-cover-closed")
+    assert sorted((one["type"], one["details"]["number"], one["clock"]) for one in found["events"]) == [
+        ("0.12.29.16", "41", "meter"),
+        ("0.12.29.212", "40", "meter"),
+    ]
+    fetched = listed(whole, capsys, "--fetch", "--type", "terminal-cover-removed")
+    assert [one["event_id"] for one in fetched] == [
+        one["event_id"] for one in found["events"] if one["type"] == "0.12.29.212"
+    ]

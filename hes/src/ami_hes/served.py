@@ -12,7 +12,7 @@ from ami_cim.message import RequestMessage
 from ami_cim.payloads import Payload
 from ami_hes import operation_sets
 from ami_hes.commands import Command, CommandJob, Outcome
-from ami_hes.end_device_events import EventOrders, parts_of_events
+from ami_hes.end_device_events import EventOrders, log_reading, parts_of_events
 from ami_hes.master_data import DeviceOrders, LinkageOrders, OpenCommands
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.nouns import NounModule, Order, end_device_controls, meter_readings
@@ -99,6 +99,7 @@ OPERATIONS: dict[str, Operation] = {
     contactor.NAME: contactor.OPERATION,
     control.NAME: control.OPERATION,
     read_meter.NAME: read_meter.OPERATION,
+    log_reading.NAME: log_reading.OPERATION,
     change_key.NAME: change_key.OPERATION,
     commission.NAME: commission.OPERATION,
     transfer_firmware.NAME: transfer_firmware.OPERATION,

@@ -386,6 +386,12 @@ class HesSettings(Section):
     keep_device_events_days: float = Field(
         default=400.0, gt=0, description="how long what has happened to meters is kept; open alarms stay"
     )
+    event_log_hours: float = Field(
+        default=0.0,
+        ge=0,
+        le=24 * 366,
+        description="how often the event logs of all meters are read; 0: only when asked",
+    )
     keep_answers_days: float = Field(default=30.0, gt=0, description="how long a request and its answer are kept")
     keep_message_ids: int = Field(
         default=1_000_000, ge=0, description="MessageIDs of requests no longer kept; they are refused"

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from ami_hes.api import paths, query
 from ami_hes.api.moments import Moment, given
 from ami_hes.campaigns import MOST_METERS, CampaignBook, NotPossible
+from ami_hes.end_device_events import log_reading
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.operations import change_key, transfer_firmware
 from ami_hes.operations.firmware_order import format_order, order_of
@@ -61,6 +62,13 @@ class Chosen(BaseModel):
     @property
     def within(self) -> timedelta:
         return timedelta(hours=self.within_hours)
+
+
+class EventLogOrder(Chosen):
+    """Meters whose event logs are read; `whole`: also what was read before."""
+
+    whole: bool = False
+    within_hours: Annotated[float, Field(gt=0, le=60 * 24)] = 24.0
 
 
 class KeyRoll(Chosen):
@@ -153,6 +161,7 @@ def campaign_routes(
         Route(paths.CAMPAIGNS, campaigns.list, methods=["GET"]),
         Route(paths.KEY_ROLLS, campaigns.roll_keys, methods=["POST"]),
         Route(paths.FIRMWARE_STARTS, campaigns.start_firmware, methods=["POST"]),
+        Route(paths.EVENT_LOG_READINGS, campaigns.read_event_logs, methods=["POST"]),
         Route(paths.CAMPAIGN, campaigns.show, methods=["GET"]),
         Route(paths.CAMPAIGN_PAUSE, campaigns.moved(book.pause), methods=["POST"]),
         Route(paths.CAMPAIGN_RESUME, campaigns.moved(book.resume), methods=["POST"]),
@@ -182,6 +191,15 @@ class _Campaigns:
     async def show(self, request: Request) -> Response:
         check_known(request, ())
         return await self._shown(request.path_params["name"])
+
+    async def read_event_logs(self, request: Request) -> Response:
+        order = await read_body(request, EventLogOrder)
+        meters = chosen_meters(order, self._registry)
+        summary = f"read event logs of {order.group or f'{len(meters)} named'}"
+        body = log_reading.WHOLE if order.whole else ""
+        with query.looking():
+            campaign_id = await self._book.order(log_reading.NAME, body, summary, meters, order.within, order.at_once)
+        return await self._shown(campaign_id)
 
     async def roll_keys(self, request: Request) -> Response:
         order = await read_body(request, KeyRoll)

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ami_hes.api import paths
-from ami_hes.api.campaigns import Campaign, CampaignList, FirmwareStart, KeyRoll
+from ami_hes.api.campaigns import Campaign, CampaignList, EventLogOrder, FirmwareStart, KeyRoll
 from ami_hes.api.commissioning import CommissionOrder
 from ami_hes.api.device_events import EVENT_STREAM, DeviceEvent, DeviceEventList
 from ami_hes.api.images import Image, ImageList, ImageOrder, ImagePart
@@ -95,6 +95,7 @@ OPERATIONS = (
     _Operation(paths.SCHEDULE, "delete", "Remove a schedule and its runs", Removed),
     _Operation(paths.CAMPAIGNS, "get", "Campaigns, the latest first", CampaignList, parameters=("limit",)),
     _Operation(paths.CAMPAIGN, "get", "One campaign by its id, with the meters at which it failed", Campaign),
+    _Operation(paths.EVENT_LOG_READINGS, "post", "Read event logs of meters, as a campaign", Campaign, EventLogOrder),
     _Operation(paths.KEY_ROLLS, "post", "Change a key of meters, as a campaign", Campaign, KeyRoll),
     _Operation(paths.COMMISSIONINGS, "post", "Commission meters, as a campaign", Campaign, CommissionOrder),
     _Operation(

@@ -12,7 +12,7 @@ from ami_hes.api.on_demand import answered
 from ami_hes.app.setup import Setup
 from ami_hes.app.southbound import South
 from ami_hes.app.storage import Stores
-from ami_hes.campaigns import CampaignBook
+from ami_hes.campaigns import CampaignBook, EventLogSchedule
 from ami_hes.end_device_events import EventPublisher
 from ami_hes.engine import MakeEngine
 from ami_hes.file_drop import FileDrop
@@ -104,6 +104,7 @@ async def opened(
             replies.work,
             collector.work,
             campaigns.work,
+            _event_logs(setup, south, campaigns).work,
             event_publisher.work,
             verifying.work,
             intake.late.work,
@@ -192,6 +193,11 @@ def _campaigns(setup: Setup, stores: Stores, context: Context) -> CampaignBook:
         environment=context.environment,
         pending=setup.settings.hes.lanes.campaign.max_pending,
     )
+
+
+def _event_logs(setup: Setup, south: South, campaigns: CampaignBook) -> EventLogSchedule:
+    every = timedelta(hours=setup.settings.hes.event_log_hours)
+    return EventLogSchedule(book=campaigns, registry=south.registry, environment=setup.environment, every=every)
 
 
 def _event_publisher(setup: Setup, south: South, context: Context) -> EventPublisher:

@@ -9,8 +9,21 @@ import typer
 from pydantic import ValidationError
 
 from ami_hes.api import paths
+from ami_hes.api.campaigns import Campaign, EventLogOrder
 from ami_hes.api.device_events import DeviceEvent, DeviceEventList
-from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, format_moment, head_end, show, show_json, table
+from ami_hes.client.asking import (
+    DEFAULT_URL,
+    AsJson,
+    TokenFile,
+    Url,
+    first_problem,
+    format_moment,
+    head_end,
+    show,
+    show_json,
+    table,
+)
+from ami_hes.client.campaigns import show_campaign_of
 from ami_process.asking import RunningProcess
 from ami_process.rest_client import streamed
 from ami_process.terminal_text import printable
@@ -87,6 +100,26 @@ def follow_events(
         for number, verb, data in _messages(parts):
             sys.stdout.write(_line(hes, number, verb, data, as_json=as_json) + "\n")
             sys.stdout.flush()
+
+
+@events.command("poll")
+def poll_logs(
+    name: Annotated[list[str] | None, typer.Argument(metavar="[METER...]", help="Names or mRIDs.")] = None,
+    group: Group = None,
+    whole: Annotated[bool, typer.Option("--whole", help="All of each log, also what was read before.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Show the progress until every meter has an end.")] = False,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Read the event logs of meters: what they have that was not read before becomes events."""
+    hes = head_end(url, token_file)
+    try:
+        order = EventLogOrder.model_validate({"meters": name or [], "group": group, "whole": whole})
+    except ValidationError as problem:
+        raise hes.refused(first_problem(problem, {"meters": "METER", "group": "--group"})) from None
+    begun = hes.get(paths.EVENT_LOG_READINGS, Campaign, "POST", order.model_dump_json())
+    show_campaign_of(hes, begun, wait=wait, as_json=as_json)
 
 
 def _choice(meter: list[str] | None, group: str | None, code: list[str] | None) -> list[tuple[str, str]]:

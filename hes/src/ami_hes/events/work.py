@@ -112,6 +112,16 @@ class CommissionDetails:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventLogDetails:
+    """The `details` of the operation `read_event_logs`."""
+
+    entries: int
+    """How many were read, those that were known already included."""
+    logs: int
+    """How many logs were read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FirmwareDetails:
     """The `details` of the operation `transfer_firmware`."""
 
@@ -126,6 +136,7 @@ DETAILS: Mapping[str, type[Any]] = {
     "control": ControlDetails,
     "read_meter": ReadDetails,
     "change_key": ChangeKeyDetails,
+    "read_event_logs": EventLogDetails,
     "commission": CommissionDetails,
     "transfer_firmware": FirmwareDetails,
 }

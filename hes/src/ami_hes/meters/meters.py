@@ -95,6 +95,7 @@ class Meters:
         self.settings = settings
         self.environment = environment
         self.objects = KnownObjects()
+        self.taker = taker
         self.scalers = KnownScalers(scalers, environment)
         self.readings = readings
         self.firmware = firmware

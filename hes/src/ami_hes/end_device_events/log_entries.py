@@ -1,0 +1,97 @@
+"""From the buffer of an event log to its events (docs/mapping.md, M-130, M-153). Pure.
+
+An entry whose time is no moment is none: it would be another event with each reading. So is one without a number.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ami_dlms.cosem.profile import OddRow, decode_each_row
+from ami_dlms.cosem.selection import CaptureObject
+from ami_dlms.data import Data
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import DataTag
+from ami_dlms.errors import DlmsError
+from ami_dlms.obis import Obis
+from ami_hes.end_device_events.made import Told, log_event, time_of
+from ami_hes.meters import Meter
+from ami_hes.store import StoredDeviceEvent
+from ami_mapping.alarms import log_of_code
+
+MOST_NUMBER = 0xFFFF
+PUSHED_WITHIN = timedelta(seconds=60)
+"""How long after its entry a number may be pushed and be the same event (M-160)."""
+DATE_TIME_OCTETS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntries:
+    """What a log says, the oldest first, and how many of its rows can't be used."""
+
+    events: tuple[StoredDeviceEvent, ...]
+    odd: int = 0
+
+
+def number_column(columns: Sequence[CaptureObject]) -> int | None:
+    """The place of the column with the numbers of events."""
+    return next((place for place, one in enumerate(columns) if log_of_code(one.logical_name) is not None), None)
+
+
+def entries_of(
+    buffer: Data, columns: Sequence[CaptureObject], log: Obis, meter: Meter, received_at: datetime
+) -> LogEntries:
+    """The rows of a buffer with these columns; raises DecodeError for what is no buffer, ValueError for columns that are none of a log."""
+    clock = next((place for place, one in enumerate(columns) if one.is_clock), None)
+    number = number_column(columns)
+    if clock is None or number is None:
+        raise ValueError("it has no column with a clock, or none with numbers of events")
+    found: list[StoredDeviceEvent] = []
+    odd = 0
+    for row in decode_each_row(buffer, columns):
+        event = (
+            None if isinstance(row, OddRow) else _event(row.values[clock], row.values[number], log, meter, received_at)
+        )
+        if event is None:
+            odd += 1
+        else:
+            found.append(event)
+    return LogEntries(tuple(sorted(found, key=lambda one: one.created_at)), odd)
+
+
+def not_pushed(entries: Sequence[StoredDeviceEvent], kept: Iterable[StoredDeviceEvent]) -> Iterator[StoredDeviceEvent]:
+    """Those entries that are no event that is kept already because its number was pushed (M-160)."""
+    own = {one.event_id for one in entries}
+    pushed = [one for one in kept if one.source == "log" and one.event_id not in own]
+    known = {one.event_id for one in kept} & own
+    for entry in entries:
+        same = None if entry.event_id in known else next((one for one in pushed if _is_push_of(one, entry)), None)
+        if same is None:
+            yield entry
+        else:
+            pushed.remove(same)
+
+
+def _is_push_of(pushed: StoredDeviceEvent, entry: StoredDeviceEvent) -> bool:
+    after = pushed.created_at - entry.created_at
+    return pushed.details == entry.details and timedelta(0) <= after <= PUSHED_WITHIN
+
+
+def _event(said: Data, number: Data, log: Obis, meter: Meter, received_at: datetime) -> StoredDeviceEvent | None:
+    native, at = number.value, _moment(said)
+    if not isinstance(native, int) or isinstance(native, bool) or not 0 <= native <= MOST_NUMBER or at is None:
+        return None
+    time = time_of(at, received_at)
+    return log_event(Told(meter, time, received_at), log, native) if time.by_meter else None
+
+
+def _moment(value: Data) -> CosemDateTime | None:
+    if value.tag is DataTag.DATE_TIME and isinstance(value.value, CosemDateTime):
+        return value.value
+    octets = value.value
+    if value.tag is not DataTag.OCTET_STRING or not isinstance(octets, bytes) or len(octets) != DATE_TIME_OCTETS:
+        return None
+    try:
+        return CosemDateTime.decode(octets)
+    except DlmsError:
+        return None
