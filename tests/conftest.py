@@ -38,10 +38,12 @@ ONE_WORKER = (
     "tests/e2e/test_cis_read.py",
     "tests/e2e/test_http.py",
     "tests/e2e/test_north.py",
+    "tests/e2e/test_procedures.py",
     "tests/e2e/test_readings.py",
     "tests/e2e/test_second_noun.py",
     "tests/e2e/test_store_faults.py",
     "tests/e2e/test_survival.py",
+    "tests/e2e/test_told_faults.py",
     "tests/e2e/test_truth.py",
 )
 """Modules whose tests share a fixture that is several processes, or look at what one of many seconds has done: each worker would make it anew."""

@@ -187,8 +187,8 @@ def faulty_fleet(directory: Path, count: int) -> Iterator[FaultyFleet]:
         whole.config["hes"] |= {
             "shipments": [str(path)],
             "apdu_timeout_s": TIME_LIMIT_S,
-            "deadline_s": 60.0,
-            "max_sessions": 200,
+            "deadline_s": 90.0,
+            "max_sessions": 60,
             "lanes": {"read": {"attempts": 1, "share": 1.0}},
             "subscribers": [{"name": "oms", "url": subscriber.url, "nouns": ["EndDeviceEvents"]}],
         }

@@ -25,6 +25,7 @@ from ami_hes.outages.places import Place, places_of
 from ami_hes.outages.power import powers
 from ami_hes.store import Database, Happened, SqlDeviceEvents, StoredDeviceEvent
 from ami_mapping.events import IMPORTANCE, rank_of
+from ami_process.store.places import Place as StorePlace
 
 LOST, BACK, UP, VERIFIED = "0.26.38.85", "0.1.0.49", "0.26.38.49", "0.26.0.216"
 MOMENTARY = timedelta(seconds=60)
@@ -114,8 +115,8 @@ def test_ranks() -> None:
     ]
 
 
-async def test_what_matters_most_is_handed_on_first(tmp_path: Path) -> None:
-    async with Database(tmp_path / "hes.sqlite") as database:
+async def test_what_matters_most_is_handed_on_first(place: StorePlace) -> None:
+    async with Database(place) as database:
         store = SqlDeviceEvents(database)
         codes = ["0.36.114.35", "0.12.0.257", LOST, "0.1.0.490", BACK]
         for number, code in enumerate(codes):

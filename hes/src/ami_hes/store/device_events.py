@@ -37,8 +37,8 @@ class SqlDeviceEvents:
         )
 
     async def waiting(self, first: Sequence[Sequence[str]] = ()) -> list[int]:
-        rank = _rank(first).label("rank")
-        query = select(rank, func.count()).select_from(device_event_changes.join(device_events)).group_by(rank)
+        ranks = select(_rank(first).label("rank")).select_from(device_event_changes.join(device_events)).subquery()
+        query = select(ranks.c.rank, func.count()).group_by(ranks.c.rank)
         found = await self._database.transaction(lambda c: {row[0]: row[1] for row in c.execute(query)})
         return [found.get(place, 0) for place in range(len(first) + 1)]
 
