@@ -38,12 +38,30 @@ def campaign(ami: System, campaign_id: str) -> dict[str, Any]:
         pytest.param(100, marks=[pytest.mark.acceptance, pytest.mark.timeout(900)]),
     ],
 )
-@pytest.mark.parametrize("key", ["encryption", pytest.param("authentication", marks=pytest.mark.acceptance)])
-def test_the_keys_of_a_group_are_rolled_whoever_is_killed(tmp_path: Any, count: int, key: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "model", "suite"),
+    [
+        ("encryption", "single-phase", 0),
+        *(
+            pytest.param(*one, marks=pytest.mark.acceptance)
+            for one in (
+                ("authentication", "single-phase", 0),
+                ("encryption", "three-phase", 1),
+                ("authentication", "three-phase", 2),
+                ("master", "three-phase", 0),
+                ("master", "three-phase", 2),
+            )
+        ),
+    ],
+)
+def test_the_keys_of_a_group_are_rolled_whoever_is_killed(
+    tmp_path: Any, count: int, key: str, model: str, suite: int
+) -> None:
+    """A master key is transferred by version 1 of the security setup alone."""
     with system(tmp_path) as ami:
         ami.config["hes"]["lanes"] = {"campaign": {"attempts": 50, "retry_most_s": 1.0}}
         ami.config["hes"]["max_sessions"] = 8
-        ship_and_start(ami, "json", town(free_port(), count=count, model="single-phase"))
+        ship_and_start(ami, "json", town(free_port(), count=count, model=model, suite=suite))
         rows = json.loads(shipment(ami.path, "--for", "cis").stdout)["meters"]
         meters = [name for row in rows for name in ("--meter", row["name"])]
         ordered = hes_command(ami, "keys", "roll", "--key", key, "--json", *meters)

@@ -22,6 +22,7 @@ from ami_hes.operations import (
     Attempt,
     Operation,
     change_key,
+    change_master_key,
     commission,
     contactor,
     control,
@@ -101,6 +102,7 @@ OPERATIONS: dict[str, Operation] = {
     read_meter.NAME: read_meter.OPERATION,
     log_reading.NAME: log_reading.OPERATION,
     change_key.NAME: change_key.OPERATION,
+    change_master_key.NAME: change_master_key.OPERATION,
     commission.NAME: commission.OPERATION,
     transfer_firmware.NAME: transfer_firmware.OPERATION,
 }

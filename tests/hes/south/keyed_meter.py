@@ -21,11 +21,12 @@ from small_meter import HES_TITLE, Counters, SmallMeter
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
+from ami_dlms.errors import SecurityError
 from ami_dlms.obis import Obis
 from ami_dlms.security import ReceiveCounter, SendCounter, unwrap_key
 from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
 from ami_hes.meters import Meter, Meters, MetersSettings
-from ami_hes.operations import Assignment, Attempt, change_key
+from ami_hes.operations import Assignment, Attempt, change_key, change_master_key
 from ami_hes.operations.identity import check_identity
 from ami_hes.registry import KeptRegistry, MasterKey, Sealer, configured_meters, open_registry
 from ami_hes.served import run
@@ -61,6 +62,8 @@ class KeyedMeter(SmallMeter):
     """Its counters begin anew with a new encryption key."""
     takes: bool = True
     """False: it answers success and keeps the former key."""
+    keeps: frozenset[int] = frozenset()
+    """The key_ids of which it answers so."""
     step: Step = lambda _: None
     transfers: int = 0
 
@@ -84,14 +87,20 @@ class KeyedMeter(SmallMeter):
         if self.result is not ActionResult.SUCCESS:
             return self.result
         for key_id, wrapped in (one.value for one in parameters.value):
-            key = unwrap_key(self.master_key, wrapped.value)
+            try:
+                key = unwrap_key(self.master_key, wrapped.value)
+            except SecurityError:
+                return ActionResult.OTHER_REASON
             self.transfers += 1
-            if self.takes:
+            if self.takes and key_id.value not in self.keeps:
                 self._change(key_id.value, key)
         self.step("the meter has taken the key and has not answered")
         return ActionResult.SUCCESS
 
     def _change(self, key_id: int, key: bytes) -> None:
+        if key_id == 3:
+            self.master_key = key
+            return
         if key_id == 2:
             self.authentication_key = key
             return
@@ -212,7 +221,8 @@ class Life:
 
     async def change(self, field_name: str = "encryption_key", request_id: str = "roll") -> Outcome | None:
         """Work the command as the worker does; None when this life was killed."""
-        return await self.work(job(request_id, self.meter, change_key.NAME, field_name))
+        operation = change_master_key.NAME if field_name == change_master_key.FIELD else change_key.NAME
+        return await self.work(job(request_id, self.meter, operation, field_name))
 
     async def work(self, job: CommandJob, *, cancelled: bool = False) -> Outcome | None:
         """The same of any command; it is run again as long as it goes on, at once."""

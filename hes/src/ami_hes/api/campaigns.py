@@ -16,7 +16,7 @@ from ami_hes.api.moments import Moment, given
 from ami_hes.campaigns import MOST_METERS, CampaignBook, NotPossible
 from ami_hes.end_device_events import log_reading
 from ami_hes.meters.registry import Meter, Registry
-from ami_hes.operations import change_key, transfer_firmware
+from ami_hes.operations import change_key, change_master_key, transfer_firmware
 from ami_hes.operations.firmware_order import format_order, order_of
 from ami_hes.store import CampaignLine, FirmwareStore, StoredImage, StoredTransfer
 from ami_hes.store.history import CommandLine, SqlHistory
@@ -42,11 +42,17 @@ class WhichKey(StrEnum):
     ENCRYPTION = "encryption"
     AUTHENTICATION = "authentication"
     SECRET = "secret"  # noqa: S105  # what it is called
+    MASTER = "master"
 
     @property
     def field(self) -> str:
         """Of the meter's entry."""
-        return {"encryption": "encryption_key", "authentication": "authentication_key"}.get(self.value, "secret")
+        return self.value if self is WhichKey.SECRET else f"{self.value}_key"
+
+    @property
+    def operation(self) -> str:
+        """What changes it."""
+        return change_master_key.NAME if self is WhichKey.MASTER else change_key.NAME
 
 
 class Chosen(BaseModel):
@@ -205,7 +211,7 @@ class _Campaigns:
         order = await read_body(request, KeyRoll)
         meters = chosen_meters(order, self._registry)
         summary = f"roll {order.key} of {order.group or f'{len(meters)} named'}"
-        return await self._ordered(order, change_key.NAME, order.key.field, summary, meters)
+        return await self._ordered(order, order.key.operation, order.key.field, summary, meters)
 
     async def start_firmware(self, request: Request) -> Response:
         order = await read_body(request, FirmwareStart)

@@ -71,7 +71,10 @@ def of_meters() -> None:
 @keys.command("roll")
 def roll(
     key: Annotated[
-        WhichKey, typer.Option(help="The unicast encryption key (GUEK), the authentication key (GAK), or the secret.")
+        WhichKey,
+        typer.Option(
+            help="The unicast encryption key (GUEK), the authentication key (GAK), the secret, or the master key (KEK)."
+        ),
     ] = WhichKey.ENCRYPTION,
     meter: Meters = None,
     group: Group = None,

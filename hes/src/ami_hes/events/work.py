@@ -88,7 +88,7 @@ class ControlDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeKeyDetails:
-    """The `details` of the operation `change_key`."""
+    """The `details` of the operations `change_key` and `change_master_key`."""
 
     key: str
     """Which one: a field of the meter's entry, as encryption_key."""
@@ -137,6 +137,7 @@ DETAILS: Mapping[str, type[Any]] = {
     "read_meter": ReadDetails,
     "change_key": ChangeKeyDetails,
     "read_event_logs": EventLogDetails,
+    "change_master_key": ChangeKeyDetails,
     "commission": CommissionDetails,
     "transfer_firmware": FirmwareDetails,
 }

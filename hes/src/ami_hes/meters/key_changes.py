@@ -19,6 +19,9 @@ class KeyChanges(Protocol):
     def sent(self, meter: Meter, field: str) -> bytes | None:
         """The new key that may have left for the meter, as long as no association was opened under it."""
 
+    def sent_by(self, meter: Meter, field: str) -> str | None:
+        """The request by which that key was sent."""
+
     def changed_by(self, meter: Meter, field: str) -> str | None:
         """The request by which the key that is in force came; None for the one of the entry."""
 
@@ -27,6 +30,9 @@ class KeyChanges(Protocol):
 
     async def keep(self, meter: Meter, field: str, key: bytes, request_id: str) -> None:
         """Keep a new key before it leaves; committed when it returns. Raises StoreUnavailable, and then it must not leave."""
+
+    async def taken(self, meter: Meter, field: str) -> None:
+        """The key that was sent is in force, which was seen otherwise than by an association; committed when it returns. Raises StoreUnavailable."""
 
     async def proved(self, meter: Meter) -> None:
         """The meter has opened an association with the keys of this candidate: what it has proved counts, and is committed."""
@@ -41,6 +47,9 @@ class NothingChanges:
     def sent(self, _: Meter, __: str) -> bytes | None:
         return None
 
+    def sent_by(self, _: Meter, __: str) -> str | None:
+        return None
+
     def changed_by(self, _: Meter, __: str) -> str | None:
         return None
 
@@ -49,6 +58,9 @@ class NothingChanges:
 
     async def keep(self, meter: Meter, field: str, _: bytes, __: str) -> None:
         raise LookupError(f"{field} of {meter.name} can't be kept: there is no store of keys")
+
+    async def taken(self, _: Meter, __: str) -> None:
+        """Nothing was sent."""
 
     async def proved(self, _: Meter) -> None:
         """Nothing was in doubt."""

@@ -91,7 +91,9 @@ class _Change:
             session.healthy = (
                 False  # it ends here: what was negotiated under the former key says nothing of the new one
             )
-        await self._see_in_force()
+        await opened_again(self._meters, self._meter, self._until)
+        if not self._is_made:
+            raise MeterFault("keys", "not-taken")
 
     @property
     def _is_made(self) -> bool:
@@ -105,23 +107,30 @@ class _Change:
         elif session.meter.authentication is Mechanism.LOW:
             await self._begin(key)
             result = await session.set(_PASSWORD, data.octet_string(key))
-            _check(result is DataAccessResult.SUCCESS, result.name, result is DataAccessResult.TEMPORARY_FAILURE)
+            check_taken(result is DataAccessResult.SUCCESS, result.name, result is DataAccessResult.TEMPORARY_FAILURE)
         else:
             await self._act(session, _CHANGE_HLS_SECRET, data.octet_string(key), key)
 
     async def _transfer(self, session: Session, key: bytes) -> None:
-        master = session.meter.master_key or b""
-        one = data.structure(data.enum(KEY_IDS[self._field]), data.octet_string(wrap_key(master, key)))
-        descriptor = MethodDescriptor(64, await _security_setup(session), 2)
-        await self._act(session, descriptor, data.array(one), key)
+        """Under the master key; where a new one is in doubt and the meter refuses it under the former one, under the new one."""
+        descriptor = MethodDescriptor(64, await security_setup(session), 2)
+        in_doubt = self._meters.keys.sent(self._meter, "master_key")
+        masters = [session.meter.master_key or b""] + ([] if in_doubt is None else [in_doubt])
+        for master in masters[:-1]:
+            if (
+                await self._invoke(session, descriptor, _wrapped(self._field, master, key), key)
+            ) is ActionResult.SUCCESS:
+                return
+        await self._act(session, descriptor, _wrapped(self._field, masters[-1], key), key)
 
     async def _act(self, session: Session, method: MethodDescriptor, parameters: data.Data, key: bytes) -> None:
-        outcome = await session.action(method, parameters, before=lambda: self._begin(key))
-        _check(
-            outcome.result is ActionResult.SUCCESS,
-            outcome.result.name,
-            outcome.result is ActionResult.TEMPORARY_FAILURE,
-        )
+        result = await self._invoke(session, method, parameters, key)
+        check_taken(result is ActionResult.SUCCESS, result.name, result is ActionResult.TEMPORARY_FAILURE)
+
+    async def _invoke(
+        self, session: Session, method: MethodDescriptor, parameters: data.Data, key: bytes
+    ) -> ActionResult:
+        return (await session.action(method, parameters, before=lambda: self._begin(key))).result
 
     async def _begin(self, key: bytes) -> None:
         """The new key is about to leave: from here on the meter may have it."""
@@ -130,22 +139,6 @@ class _Change:
             await self._attempt.begin()
         except StoreUnavailable as problem:
             raise MeterFault("internal", "store", detail=str(problem)) from None
-
-    async def _see_in_force(self) -> None:
-        """Open an association; which key it was opened under is known then. A meter that broke off is called again."""
-        pause_s = FIRST_RETRY_S
-        while True:
-            try:
-                async with self._meters.hold(self._meter, until=self._until) as session:
-                    await check_identity(session)
-                break
-            except MeterFault as fault:
-                if fault.kind != "transport" or self._until - real_time() <= pause_s:
-                    raise
-            await real_sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_RETRY_S)
-        if not self._is_made:
-            raise MeterFault("keys", "not-taken")
 
     def _new_key(self, meter: Meter) -> bytes:
         """As long as the former one; a password is text."""
@@ -157,7 +150,27 @@ class _Change:
         return urlsafe_b64encode(random_bytes(length))[:length]
 
 
-async def _security_setup(session: Session) -> Obis:
+def _wrapped(field: str, master: bytes, key: bytes) -> data.Data:
+    """The parameters of key_transfer."""
+    return data.array(data.structure(data.enum(KEY_IDS[field]), data.octet_string(wrap_key(master, key))))
+
+
+async def opened_again(meters: Meters, meter: Meter, until: float) -> None:
+    """Open an association; which key it was opened under is known then. A meter that broke off is called again. Raises MeterFault."""
+    pause_s = FIRST_RETRY_S
+    while True:
+        try:
+            async with meters.hold(meter, until=until) as session:
+                await check_identity(session)
+            return
+        except MeterFault as fault:
+            if fault.kind != "transport" or until - real_time() <= pause_s:
+                raise
+        await real_sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_RETRY_S)
+
+
+async def security_setup(session: Session) -> Obis:
     """That of the association, where the meter says which it is."""
     try:
         value = (await session.get(_REFERENCE)).value
@@ -177,7 +190,7 @@ def _problem(meter: Meter, field: str) -> str:
     return "" if meter.ciphered else "in-clear"
 
 
-def _check(holds: bool, result: str, passing: bool) -> None:
+def check_taken(holds: bool, result: str, passing: bool) -> None:
     """Raises MeterFault for a meter that says that it has changed nothing."""
     if passing:
         raise MeterFault("data-access-result", "TEMPORARY_FAILURE", where="changing the key")

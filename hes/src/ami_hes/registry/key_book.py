@@ -42,6 +42,10 @@ class KeyBook:
         found = self._changed(mrid_key(meter.mrid), SENT + field)
         return None if found is None else found.key
 
+    def sent_by(self, meter: Meter, field: str) -> str | None:
+        found = self._changed(mrid_key(meter.mrid), SENT + field)
+        return None if found is None else found.request_id
+
     def changed_by(self, meter: Meter, field: str) -> str | None:
         found = self._changed(mrid_key(meter.mrid), IN_FORCE + field)
         return None if found is None else found.request_id
@@ -62,18 +66,26 @@ class KeyBook:
         mrid = mrid_key(meter.mrid)
         if mrid not in self._meters:  # it was taken out meanwhile; should it come back, both keys are tried again
             return
-        of_entry = self._meters.secrets_of_entry(mrid)
         changes: dict[str, ChangedKey | None] = {}
         for field in PROVED:
             new = self._changed(mrid, SENT + field)
             if new is not None and new.key == getattr(meter, field):
-                former = ChangedKey(of_entry.get(field, b""))
-                changes |= {SENT + field: None, IN_FORCE + field: new, OF_ENTRY + field: former}
+                changes |= self._settled(mrid, field, new)
         if not changes:
             self._former.add(mrid)
             return
         await self._change(mrid, changes)
         self._former.discard(mrid)
+
+    async def taken(self, meter: Meter, field: str) -> None:
+        mrid = mrid_key(meter.mrid)
+        new = self._changed(mrid, SENT + field)
+        if new is not None and mrid in self._meters:
+            await self._change(mrid, self._settled(mrid, field, new))
+
+    def _settled(self, mrid: str, field: str, new: ChangedKey) -> dict[str, ChangedKey | None]:
+        former = ChangedKey(self._meters.secrets_of_entry(mrid).get(field, b""))
+        return {SENT + field: None, IN_FORCE + field: new, OF_ENTRY + field: former}
 
     def _changed(self, mrid: str, purpose: str) -> ChangedKey | None:
         found = next((one for one in self._meters.changed_keys(mrid) if one.purpose == purpose), None)
