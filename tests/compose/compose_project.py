@@ -5,31 +5,64 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 METERS = 4
+T = TypeVar("T")
 TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
-class Compose:
-    """The running project."""
+class Project:
+    """A project by its file."""
 
     project: str
+    file: Path = ROOT / "docker-compose.yml"
+    environment: Mapping[str, str] | None = None
 
     def command(self, *arguments: str) -> list[str]:
-        return ["docker", "compose", "-f", str(ROOT / "docker-compose.yml"), "-p", self.project, *arguments]
+        return ["docker", "compose", "-f", str(self.file), "-p", self.project, *arguments]
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S)
+        command = self.command(*arguments)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=self.environment)
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done
+
+    @contextmanager
+    def up(self, *services: str) -> Iterator[None]:
+        """Started one after the other, each once it has said that it is ready; nothing of them is left."""
+        try:
+            for service in services:
+                self.run("up", "--detach", "--no-build", "--pull", "never", service)
+                self.until(partial(self._said, service), lambda said: '"event": "ready"' in said)
+            yield
+        finally:
+            print(self.run("logs", "--no-color", "--tail", "40", check=False).stdout)
+            self.run("down", "--volumes", "--timeout", "5", check=False)
+
+    def _said(self, service: str) -> str:
+        return self.run("logs", "--no-color", service).stdout
+
+    def until(self, look: Callable[[], T], is_there: Callable[[T], bool]) -> T:
+        """What is seen once it is there; each look starts a process, so that they are not many."""
+        until = time.monotonic() + PATIENCE_S
+        while not is_there(found := look()):
+            assert time.monotonic() < until, f"it never came: {found}"
+        return found
+
+
+class Compose(Project):
+    """The running project of docker-compose.yml."""
 
     def python(self, service: str, code: str) -> subprocess.CompletedProcess[str]:
         """Run a piece of Python inside a running container."""

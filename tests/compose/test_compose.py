@@ -65,6 +65,22 @@ def test_everything_is_healthy(compose: Compose, service: str) -> None:
     assert compose.inspect(service)["State"]["Health"]["Status"] == "healthy"
 
 
+ALL_MODULES = """
+import importlib, pkgutil
+for package in [one.name for one in pkgutil.iter_modules() if one.name.startswith("ami_")]:
+    for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+"""
+"""Also those that only its commands import, and of a library what only some of its users need."""
+
+
+@pytest.mark.parametrize("service", ["cis", "hes", "meters"])
+def test_an_image_has_all_that_its_modules_import(compose: Compose, service: str) -> None:
+    done = compose.python(service, ALL_MODULES)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("meter", ["meter-1", "meter-2", "meters"])
 def test_the_hes_reaches_the_meters_and_the_cis_does_not(compose: Compose, meter: str) -> None:
     by_address = compose.address(meter, "south")
