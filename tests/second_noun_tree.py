@@ -80,7 +80,7 @@ def added() -> list[str]:
 def run(directory: Path, *arguments: str) -> str:
     """What a Python prints that finds these packages first."""
     command = [sys.executable, "-W", "error", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(directory)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(directory), str(Path(__file__).parent)))}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

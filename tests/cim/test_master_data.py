@@ -1,4 +1,4 @@
-"""MeterConfig, EndDeviceConfig, UsagePointConfig and MasterDataLinkageConfig: the same after a round trip, valid when written."""
+"""MeterConfig, EndDeviceConfig, UsagePointConfig, MasterDataLinkageConfig and MeterServiceRequests: the same after a round trip, valid when written."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ from ami_cim.payloads.device_assets import DeviceAsset
 from ami_cim.payloads.end_device_config import EndDeviceConfig, GetEndDeviceConfig
 from ami_cim.payloads.master_data_linkage_config import GetMasterDataLinkageConfig, MasterDataLinkageConfig
 from ami_cim.payloads.meter_config import GetMeterConfig, MeterConfig
+from ami_cim.payloads.meter_readings import Reading
+from ami_cim.payloads.meter_service_requests import (
+    KINDS,
+    MeterServiceRequests,
+    MeterServiceWork,
+    ServicedMeter,
+    ServicedReadings,
+)
 from ami_cim.payloads.usage_point_config import GetUsagePointConfig, UsagePointAsset, UsagePointConfig
 from ami_cim.schema import Schemas
 
@@ -56,8 +64,38 @@ POINTS = few(
         names=NAMES,
     )
 )
+CODE = st.just("0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0")
 MOMENT = st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC))
+READINGS = few(
+    st.builds(
+        ServicedReadings,
+        readings=few(
+            st.builds(
+                Reading,
+                reading_type=CODE,
+                value=st.decimals(0, 10, places=3).map(str),
+                taken_at=MOMENT,
+                reason=st.sampled_from([None, "removal", "installation"]),
+            )
+        ),
+    )
+)
+SERVICED = st.builds(
+    ServicedMeter, mrid=OPTIONAL, amr_system=OPTIONAL, serial_number=OPTIONAL, meter_readings=READINGS, names=NAMES
+)
+WORKS = few(
+    st.builds(
+        MeterServiceWork,
+        kind=st.sampled_from([None, *KINDS]),
+        priority=OPTIONAL,
+        requested_at=st.none() | MOMENT,
+        work_type=OPTIONAL,
+        meter=SERVICED,
+        old_meter=st.none() | SERVICED,
+    )
+)
 PAYLOAD = st.one_of(
+    st.builds(MeterServiceRequests, works=WORKS),
     st.builds(MeterConfig, devices=DEVICES),
     st.builds(EndDeviceConfig, devices=DEVICES),
     st.builds(UsagePointConfig, usage_points=POINTS),

@@ -89,6 +89,15 @@ for _noun in ("MeterConfig", "EndDeviceConfig", "UsagePointConfig", "MasterDataL
         f"Reply{_noun}": [f"{verb}{_noun}" for verb in ("Canceled", "Changed", "Closed", "Created", "Deleted")],
         f"Execute{_noun}OperationSet": [f"Execute{_noun}OperationSet"],
     }
+OPERATIONS |= {
+    "ExecuteMeterServiceRequests": [
+        f"{verb}MeterServiceRequests" for verb in ("Cancel", "Change", "Close", "Create", "Delete")
+    ],
+    "ReplyMeterServiceRequests": [
+        f"{verb}MeterServiceRequests" for verb in ("Canceled", "Changed", "Closed", "Created", "Deleted")
+    ],
+    "ExecuteMeterServiceRequestsOperationSet": ["ExecuteMeterServiceRequestsOperationSet"],
+}
 ROOTS = {
     name: name
     if name.startswith("Get") or name == "Generic"

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,18 @@ from free_ports import free_port
 from patience import PATIENCE_S
 from reported import ignore
 
+from ami_cim import envelope, wire
+from ami_cim.identity import Name
+from ami_cim.message import Header, RequestMessage, ResponseMessage
+from ami_cim.payloads.meter_readings import Reading
+from ami_cim.payloads.meter_service_requests import (
+    MeterServiceRequests,
+    MeterServiceWork,
+    ServicedMeter,
+    ServicedReadings,
+)
 from ami_cim.reading_type_names import reading_type_of
+from ami_cim.schema import Schemas
 from ami_cis.__main__ import main
 from ami_cis.app import running as running_cis
 from ami_cis.settings import Cis
@@ -30,6 +42,8 @@ from ami_meter_sim.settings import Settings as SimulatorSettings
 from ami_process.environment import Environment
 
 POINT, POINT_MRID = "UP-500", str(uuid.UUID(int=500))
+SCHEMAS = Schemas()
+IMPORT_WH = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0"
 OLD, NEW, OTHER = "M1001", "M1002", "M1003"
 
 
@@ -85,7 +99,9 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
         environment = Environment(emit=ignore)
         simulated = await start(simulator, simulator.meters, environment)
         stack.push_async_callback(simulated.stop)
-        hes = HesSettings(hes={"port": 0, "dlms_port": 0, "store": tmp_path / "hes.sqlite"})
+        hes = HesSettings(
+            hes={"port": 0, "dlms_port": 0, "store": tmp_path / "hes.sqlite", "reply_hosts": ("127.0.0.1",)}
+        )
         hes_at, *_ = await stack.enter_async_context(running_hes(hes, environment))
         cis = CisSettings(cis=Cis(port=0, store=tmp_path / "cis.sqlite", hes_url=f"http://{hes_at}"))
         system = await stack.enter_async_context(running_cis(cis, environment, 0))
@@ -146,4 +162,91 @@ async def test_a_meter_that_can_not_be_read_any_more_is_exchanged_when_that_is_s
     assert await whole.points(OLD) == [POINT_MRID, POINT]
     code, done = await whole.command(capsys, *order, "--without-final")
     assert (code, done["exchanged"], done["final"], len(done["first"])) == (0, True, [], 1), done
+    assert (await whole.points(OLD), await whole.points(NEW)) == ([], [POINT_MRID, POINT])
+
+
+def order(
+    new: str, old: str | None, message_id: str, readings: tuple[ServicedReadings, ...] = (), **more: Any
+) -> bytes:
+    """MeterServiceRequests, as any client writes it."""
+    address = more.pop("reply_address", None)
+    former = None if old is None else ServicedMeter(names=(Name(name=old),), meter_readings=readings)
+    work = MeterServiceWork(
+        **{"kind": "meter", "meter": ServicedMeter(names=(Name(name=new),)), "old_meter": former} | more
+    )
+    header = Header(
+        verb="create",
+        noun="MeterServiceRequests",
+        async_reply_flag=True if address else None,
+        reply_address=address,
+        timestamp=datetime.now(UTC),
+        source="WM",
+        message_id=message_id,
+        correlation_id=message_id,
+    )
+    message = RequestMessage(header=header, payload=MeterServiceRequests(works=(work,)))
+    return wire.write_request(message, envelope.typed_wrapper("create", "MeterServiceRequests"), SCHEMAS)
+
+
+async def ordered(whole: Whole, octets: bytes) -> ResponseMessage:
+    answer = await whole.client.post(
+        f"{whole.hes}/cim/ExecuteMeterServiceRequests", content=octets, headers={"Content-Type": "text/xml"}
+    )
+    assert answer.status_code == 200, answer.text
+    return wire.read_response(answer.content, SCHEMAS)
+
+
+def read(meter: ServicedMeter | None) -> set[tuple[str, str | None]]:
+    assert meter is not None
+    return {(one.reading_type, one.reason) for group in meter.meter_readings for one in group.readings}
+
+
+async def test_one_order_of_another_system_exchanges_a_meter(whole: Whole) -> None:
+    octets = order(NEW, OLD, "order-1")
+    for _ in range(2):  # the same message again gets the same answer
+        answer = await ordered(whole, octets)
+        assert (answer.reply.result, [one.value for one in answer.reply.identifiers]) == (
+            "OK",
+            [str(uuid.UUID(int=1002)), POINT_MRID],
+        ), answer.reply
+        assert isinstance(answer.payload, MeterServiceRequests)
+        (work,) = answer.payload.works
+        assert (IMPORT_WH, "removal") in read(work.old_meter) and (IMPORT_WH, "installation") in read(work.meter)
+        assert (await whole.points(OLD), await whole.points(NEW)) == ([], [POINT_MRID, POINT])
+    again = (await ordered(whole, order(NEW, OLD, "order-2"))).reply
+    assert (again.result, again.errors[0].code) == ("OK", "0.0") and "no link was changed" in str(
+        again.errors[0].reason
+    )
+
+
+async def test_an_order_with_a_reply_address_is_acknowledged_and_carried_out(whole: Whole) -> None:
+    reply = (await ordered(whole, order(NEW, OLD, "late-1", reply_address=f"{whole.cis}/cim"))).reply
+    assert (reply.result, [one.code for one in reply.errors]) == ("OK", ["0.3"])
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while await whole.points(NEW) != [POINT_MRID, POINT]:
+            await asyncio.sleep(0)
+    assert await whole.points(OLD) == []
+
+
+async def test_an_order_that_could_not_come_to_its_end_changes_nothing(whole: Whole) -> None:
+    wrong = (
+        (order(OTHER, OLD, "1"), "2.13", "UP-600"),
+        (order("M9999", OLD, "2"), "2.4", "Meter: "),
+        (order(NEW, "M9999", "3"), "2.4", "OldMeter: "),
+        (order(NEW, None, "4"), "5.2", "no other work"),
+        (order(NEW, OLD, "5", kind="disconnect"), "5.2", "no other work"),
+        (order(OLD, OLD, "6"), "5.2", "the same meter"),
+    )
+    for octets, code, reason in wrong:
+        reply = (await ordered(whole, octets)).reply
+        assert (reply.result, reply.errors[0].code) == ("FAILED", code) and reason in str(reply.errors[0].reason)
+    moved = {"place": OLD, "columns": entry(OLD, POINT_MRID, POINT)}  # where nothing listens
+    await whole.client.post(f"{whole.hes}/api/v1/meters", json={"rows": [moved]})
+    reply = (await ordered(whole, order(NEW, OLD, "7"))).reply
+    assert reply.result == "FAILED" and str(reply.errors[0].reason).startswith("Nothing was changed: the last readings")
+    assert (await whole.points(OLD), await whole.points(NEW)) == ([POINT_MRID, POINT], [])
+    by_hand = Reading(reading_type=reading_type_of("import"), value="4711.000", taken_at=datetime.now(UTC))
+    answer = await ordered(whole, order(NEW, OLD, "8", (ServicedReadings(readings=(by_hand,)),)))
+    assert answer.reply.result == "OK" and isinstance(answer.payload, MeterServiceRequests), answer.reply
+    assert read(answer.payload.works[0].old_meter) == {(reading_type_of("import"), None)}
     assert (await whole.points(OLD), await whole.points(NEW)) == ([], [POINT_MRID, POINT])

@@ -7,15 +7,15 @@ anything of it is done, unless it only reads.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
 
 from ami_cim.codes import Level, Verb
 from ami_cim.errors import CimError
-from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage, Result
+from ami_cim.message import Header, Reply, ReplyError, RequestMessage, Result
 from ami_cim.payloads.operation_set import Operation, OperationSet
-from ami_hes.nouns import Refused, Report, RequestContext, error
+from ami_hes.nouns import Ask, Refused, Report, RequestContext, error
 
 NOUN = "OperationSet"
 _NAMESPACE = UUID("6f1c3f3e-2d0b-4f6e-9b53-8a1f0f6f5d10")
@@ -28,9 +28,6 @@ ERROR_OCTETS = 300
 _UNDONE = "Nothing of the set was done, since enforceTransactionalIntegrity can't be kept: what a meter has done is not undone."
 
 _TOO_LARGE = f"The values of this operation don't fit into the {MOST_OCTETS} octets of one answer; ask for them alone."
-
-Ask = Callable[[RequestMessage], Awaitable[tuple[ResponseMessage, int]]]
-"""Carries out one request as if it had come by itself; its answer, and how many octets that is."""
 
 
 @dataclass(frozen=True, slots=True)

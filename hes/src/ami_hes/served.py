@@ -13,10 +13,10 @@ from ami_cim.payloads import Payload
 from ami_hes import operation_sets
 from ami_hes.commands import Command, CommandJob, Outcome
 from ami_hes.end_device_events import EventOrders, log_reading, parts_of_events
-from ami_hes.master_data import DeviceOrders, LinkageOrders, OpenCommands
+from ami_hes.master_data import DeviceOrders, ExchangeOrders, LinkageOrders, OpenCommands, exchange_orders
 from ami_hes.meters import Meter, MeterFault, Meters
-from ami_hes.nouns import NounModule, Order, end_device_controls, meter_readings
-from ami_hes.operation_sets import Ask, OperationSets
+from ami_hes.nouns import Ask, NounModule, Order, end_device_controls, meter_readings
+from ami_hes.operation_sets import OperationSets
 from ami_hes.operations import (
     Assignment,
     Attempt,
@@ -91,6 +91,7 @@ NOUNS: dict[str, OnMeters | OnHeadEnd] = {
     "MeterConfig": OnHeadEnd(lambda parts: DeviceOrders("MeterConfig", parts.kept, parts.open_commands)),
     "EndDeviceConfig": OnHeadEnd(lambda parts: DeviceOrders("EndDeviceConfig", parts.kept, parts.open_commands)),
     "MasterDataLinkageConfig": OnHeadEnd(lambda parts: LinkageOrders(parts.kept)),
+    exchange_orders.NOUN: OnHeadEnd(lambda parts: ExchangeOrders(parts.kept, parts.ask), check=exchange_orders.checked),
     operation_sets.NOUN: OnHeadEnd(
         lambda parts: OperationSets(parts.ask, _of_operations()),
         check=lambda message: operation_sets.checked(message, _of_operations()),
@@ -110,7 +111,7 @@ OPERATIONS: dict[str, Operation] = {
 
 def _of_operations() -> frozenset[str]:
     """Nouns that an operation of a set may have."""
-    return frozenset(NOUNS) - {operation_sets.NOUN}
+    return frozenset(NOUNS) - {operation_sets.NOUN, exchange_orders.NOUN}
 
 
 def noun_of(name: str) -> NounModule:

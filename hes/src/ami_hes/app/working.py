@@ -32,7 +32,7 @@ from ami_hes.jobs import (
     Writing,
 )
 from ami_hes.master_data import OpenCommands
-from ami_hes.operation_sets import Ask
+from ami_hes.nouns import Ask
 from ami_hes.outages import OutageBook, Verifying
 from ami_hes.outbox import Outbox
 from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook

@@ -22,9 +22,8 @@ from ami_hes.jobs.redelivery import owe_again
 from ami_hes.jobs.rows import context_of, digest, format_errors, nonce_digest
 from ami_hes.jobs.timed_requests import Cancel, TimedRequests, no_cancel
 from ami_hes.meters.registry import Registry
-from ami_hes.nouns import Partner, Plan, Refused, Report, RequestContext, check, error, partner_of
+from ami_hes.nouns import Ask, Partner, Plan, Refused, Report, RequestContext, check, error, partner_of
 from ami_hes.nouns.kept_partners import format_partner, parse_partner
-from ami_hes.operation_sets import Ask
 from ami_hes.outbox import format_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
 from ami_hes.served import NOUNS, OPERATIONS, Parts, check_of, noun_of, orders_of, timed_of

@@ -15,8 +15,7 @@ from ami_cim.identity import Identifier
 from ami_cim.message import Header, Reply, ReplyError, RequestMessage
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.late_orders import LateOrders, parse_later
-from ami_hes.nouns import Refused, Report, RequestContext, error
-from ami_hes.operation_sets import Ask
+from ami_hes.nouns import Ask, Refused, Report, RequestContext, error
 from ami_hes.outbox import parse_answer
 from ami_hes.served import timed_of
 from ami_hes.store import StoredCommand, StoredRequest

@@ -11,7 +11,7 @@ from ami_cim.message import ReplyError, RequestMessage
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns.header import check, error
 from ami_hes.nouns.partners import STANDARD, Partner, partner_of
-from ami_hes.nouns.plans import Order, Plan, Refused, Report, RequestContext, Worked
+from ami_hes.nouns.plans import Ask, Order, Plan, Refused, Report, RequestContext, Worked
 
 
 class NounModule(Protocol):
@@ -26,6 +26,7 @@ class NounModule(Protocol):
 
 __all__ = [
     "STANDARD",
+    "Ask",
     "NounModule",
     "Order",
     "Partner",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from ami_cim.message import Header, Reply, ReplyError, RequestMessage
+from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
 from ami_cim.payloads import Payload
 from ami_hes.commands import Command, Lane, Outcome
 from ami_hes.nouns.partners import STANDARD, Partner
@@ -71,6 +71,8 @@ class Worked:
     outcome: Outcome
 
 
+Ask = Callable[[RequestMessage], Awaitable[tuple[ResponseMessage, int]]]
+"""Carries out one request as if it had come by itself; its answer, and how many octets that is."""
 Report = tuple[Reply, Payload | None]
 """The Reply, and the payload that goes with it where the noun has one."""
 Order = Callable[[RequestContext, RequestMessage], Awaitable[Report]]

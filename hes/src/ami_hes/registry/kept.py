@@ -139,12 +139,15 @@ class KeptRegistry:
                 self._apply(draft)
             return report
 
-    async def amend(self, amendments: Sequence[Amendment]) -> list[RowOutcome | NotAmended]:
-        """Change entries, each for itself and what is changed in one transaction; their secrets stay. Raises StoreUnavailable: nothing is kept."""
+    async def amend(self, amendments: Sequence[Amendment], *, whole: bool = False) -> list[RowOutcome | NotAmended]:
+        """Change entries, each for itself and what is changed in one transaction; their secrets stay. Raises StoreUnavailable: nothing is kept.
+
+        `whole`: none of them where one can't be changed.
+        """
         async with self._one_at_a_time:
             draft = _Draft(self.registry, self._meters)
             report = [self._amended(one, draft) for one in amendments]
-            if draft.changed:
+            if draft.changed and not (whole and any(isinstance(one, NotAmended) for one in report)):
                 await self._store.change(RegistryChange(meters=[meter for meter, _ in draft.changed.values()]))
                 self._apply(draft)
             return report

@@ -22,6 +22,7 @@ from ami_cim.payloads import (
     meter_config,
     meter_read_schedule,
     meter_readings,
+    meter_service_requests,
     usage_point_config,
 )
 from ami_cim.payloads.opaque import OpaquePayload
@@ -93,6 +94,10 @@ NOUNS: tuple[Noun, ...] = (
         name="MasterDataLinkageConfig",
         payload=master_data_linkage_config.PAYLOAD,
         query=master_data_linkage_config.QUERY,
+    ),
+    Noun(
+        name="MeterServiceRequests",
+        payload=meter_service_requests.PAYLOAD,
     ),
 )
 

@@ -72,7 +72,7 @@ class MeterReadings(Payload):
     """Paths of elements outside the readings that are not carried here, e.g. `EndDeviceEventType`."""
 
 
-_READING = Shape(
+READING: Final = Shape(
     Reading,
     (
         text("reason", "reason"),
@@ -91,7 +91,7 @@ _METER_READING = Shape(
         boolean("isCoincidentTrigger", "coincident_trigger"),
         many("IntervalBlocks", "blocks", INTERVAL_BLOCK),
         one("Meter", "meter", END_DEVICE),
-        many("Readings", "readings", _READING),
+        many("Readings", "readings", READING),
         one("UsagePoint", "usage_point", USAGE_POINT),
         one("valuesInterval", "values_interval", PERIOD),
     ),
