@@ -73,6 +73,10 @@ class DialledInConnections:
             self._replace(meter, connection)
         self._arrived[meter.name].set()
 
+    def is_waiting(self, meter: Meter) -> bool:
+        """Whether there is a connection that a session could take, or try."""
+        return bool(self._waiting.get(meter.name))
+
     def is_established(self, meter: Meter) -> bool:
         """Whether there is a connection over which this meter has proved itself, waiting or in use."""
         in_use = self._in_use.get(meter.name)

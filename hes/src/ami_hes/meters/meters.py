@@ -167,6 +167,10 @@ class Meters:
         """What keeps the buffer for them smaller than the settings want it; None where nothing does."""
         return self._listener.buffer_limited_by
 
+    def is_there(self, meter: Meter) -> bool:
+        """Whether a session can be tried now: a meter that dials in has to have done so."""
+        return meter.address is not None or self._dialled_in.is_waiting(meter)
+
     async def start(self) -> None:
         """Begin to listen; OSError when the port is taken."""
         await self._received.load()

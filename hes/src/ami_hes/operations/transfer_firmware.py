@@ -50,6 +50,8 @@ MOST_REFUSALS = 2
 """Verifications that fail before the image is given up."""
 POLL_S, GO_ON_S = 0.5, 5.0
 """While the meter verifies or activates: how often it is looked at within a run, and when the next run begins."""
+DIALS_IN_S = 20.0
+"""How often it is looked whether a meter is there that dials in; until the deadline, since it takes no session."""
 RESTART_S = 1.0
 """After an activation: when the meter is called first."""
 PATIENCE = timedelta(minutes=15)
@@ -99,7 +101,9 @@ class _Work:
         self._meter = assignment.meter
         self._request_id = assignment.command.request_id
         self._order: FirmwareOrder = parse_order(assignment.command.body)
-        self._slice_until = real_time() + SLICE_S
+        self._slice_until = 0.0
+        self._sends = False
+        """Whether a block was sent in this run: one is, however long the association took."""
         self._sent = 0
         """Blocks since the last look."""
         self._known: StoredTransfer | None = None
@@ -117,7 +121,10 @@ class _Work:
         if waits_s > 0 and not self._assignment.cancelled:
             return _goes_on(min(waits_s, LOOK_AT_CLOCK_S))
         until = min(self._assignment.until, real_time() + LONGEST_S)
+        if not self._meters.is_there(self._meter):
+            return _goes_on(DIALS_IN_S)
         async with self._meters.hold(self._meter, until=until) as session:
+            self._slice_until = real_time() + SLICE_S
             await check_identity(session)
             if await self._version(session) == self._order.version:
                 return self._ok()
@@ -188,15 +195,15 @@ class _Work:
         blocks = -(-self._order.size // state.block_size)
         while missing := state.missing(blocks):
             await self._look(blocks, blocks - len(missing))
-            if real_time() > self._slice_until:
+            if self._is_over:
                 return _goes_on(0.0)
             most = 1 if self._stuck else max(LOOK_AFTER, blocks // LOOK_AFTER)
             for number in missing[:most]:
                 block = octets[number * state.block_size : (number + 1) * state.block_size]
                 parameters = image_transfer.block_parameters(number, block)
                 await self._act(session, image_transfer.TRANSFER_BLOCK, parameters, f"transferring block {number}")
-                self._sent += 1
-                if real_time() > self._slice_until:
+                self._sent, self._sends = self._sent + 1, True
+                if self._is_over:
                     break
             state = await read_state(session)
             if state.status not in TAKES_BLOCKS:
@@ -269,6 +276,11 @@ class _Work:
         _check(result, DataAccessResult.SUCCESS, "writing the schedule of the activation")
         if not image_transfer.same_times(await session.get(image_transfer.EXECUTION_TIME), written):
             raise MeterFault("firmware", "not-scheduled")
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether others may have the meter now."""
+        return self._sends and real_time() > self._slice_until
 
     # --- single steps
 
@@ -374,6 +386,8 @@ class _Work:
 
     def ended_by(self, fault: MeterFault) -> Outcome:
         """A fault that may pass is waited for as long as the meter came a step further not long ago."""
+        if (fault.kind, fault.name) == ("transport", "not-dialled-in"):
+            return _goes_on(DIALS_IN_S)
         passing = (fault.kind, fault.name) in PASSING
         if passing and not self._assignment.cancelled and self._is_recent(PATIENCE):
             return _goes_on(self._pause_s())
