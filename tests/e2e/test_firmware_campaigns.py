@@ -57,7 +57,8 @@ def test_every_meter_whose_faults_pass_ends_in_the_new_version(tmp_path: Path, c
     staying = {"loses-image-blocks": names[1::step][: step // 2], "silent": names[2::step][: step // 2]}
     with system(tmp_path) as ami:
         ami.config["faults"] = faults_of(names, staying)
-        ami.config["hes"] |= {"max_sessions": 16, "apdu_timeout_s": 1.0}
+        ami.config["hes"] |= {"max_sessions": 16, "apdu_timeout_s": 3.0}
+        ami.config["hes"]["lanes"] = {"campaign": {"retry_most_s": 0.5}}
         ship_and_start(ami, "json", town(free_port(), count=count, model="single-phase", first_serial=FIRST_SERIAL))
         rows = json.loads(shipment(ami.path, "--for", "cis").stdout)["meters"]
         assert [row["name"] for row in rows] == names

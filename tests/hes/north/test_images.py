@@ -106,6 +106,8 @@ async def test_a_campaign_has_the_image_that_was_there_and_keeps_it_from_being_r
         assert (status, one["summary"], one["blocks_percent"]) == (200, "firmware 2.0 to 5 named", 0.0)
         await begun(meters, 2)
         assert meters.at_once == 2
+        status, refused = await post(hes, STARTS, {"image": "fw/2 a", "meters": ["M5", "M4"]})
+        assert (status, "2 of the meters, first of them M4, have no end yet" in refused["error"]) == (409, True)
         where = f"{hes.url}/api/v1/images/fw%2F2%20a"
         assert (await hes.client.delete(where)).status_code == 409
         meters.open.set()

@@ -40,6 +40,7 @@ from ami_hes.store import (
     SqlResults,
     StoredRequest,
 )
+from ami_process.clocks import Clock
 from ami_process.environment import REAL, Environment, real_time
 
 SECURITY_SETUP = Obis.parse("0-0:43.0.0*255")
@@ -168,6 +169,7 @@ class Life:
     dead: bool = False
     entry: dict[str, Any] | None = None
     """As configured; None: as the meter was before any change."""
+    clock: Clock = REAL
     known: Meter | None = None
     """The registry's meter after the last command."""
     _tasks: list[asyncio.Task[Outcome]] = field(default_factory=list)
@@ -205,7 +207,7 @@ class Life:
                 _Counters(database, self),
                 SqlReceivedCounters(database),
                 MetersSettings(host="127.0.0.1", port=0, system_title=HES_TITLE, apdu_timeout_s=2.0),
-                Environment(emit=lambda _: None).by(REAL),
+                Environment(emit=lambda _: None).by(self.clock),
                 keys=kept.keys,
                 firmware=self.firmware(database),
             )

@@ -18,6 +18,7 @@ from ami_dlms import data
 from ami_dlms.enums import ActionResult
 from ami_hes.commands import Outcome
 from ami_hes.operations import transfer_firmware
+from ami_process.clocks import SteppedClock
 
 
 @asynccontextmanager
@@ -202,3 +203,48 @@ async def test_a_cancelled_transfer_says_how_far_it_came(tmp_path: Path) -> None
         outcome = await started(tmp_path, meter, cancelled=True)
         assert (outcome.ok, outcome.code) == (False, "6.5")
         assert "5 of 5 blocks were there; nothing was activated" in outcome.reason
+
+
+T = datetime(2026, 11, 30, 1, tzinfo=UTC)
+
+
+async def at_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meter: FirmwareMeter, late: timedelta, *, fires: bool
+) -> Outcome:
+    """With a clock that is moved on to the time of activation, and so much further, as soon as it is waited for."""
+    clock = SteppedClock(T - timedelta(hours=1))
+
+    async def wait(after_s: float) -> None:
+        if after_s >= transfer_firmware.LOOK_AT_CLOCK_S and clock.now() < T:
+            if fires:
+                meter.activate_by_schedule()
+            await clock.advance_to(T + late)
+
+    monkeypatch.setattr("keyed_meter.pause", wait)
+    outcome = await FirmwareLife(tmp_path / "hes.sqlite", meter, [], clock=clock).start(activate_at=T)
+    assert outcome is not None
+    return outcome
+
+
+async def test_what_its_schedule_has_activated_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_meter() as meter:
+        outcome = await at_its_time(tmp_path, monkeypatch, meter, timedelta(0), fires=True)
+        assert outcome.ok and (meter.version, meter.activations) == (b"2.0", 0), outcome
+
+
+async def test_a_schedule_that_does_nothing_is_a_failure_once_its_time_is_long_past(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_meter() as meter:
+        late = transfer_firmware.SCHEDULE_GRACE + timedelta(seconds=1)
+        outcome = await at_its_time(tmp_path, monkeypatch, meter, late, fires=False)
+        assert (outcome.ok, outcome.code) == (False, "5.3")
+        assert "has not activated it at its time (it was for 2026-11-30T01:00:00+00:00)" in outcome.reason
+        assert "may have been ordered" in outcome.reason
+
+
+async def test_a_time_that_is_past_when_the_image_is_verified_activates_nothing(tmp_path: Path) -> None:
+    async with a_meter() as meter:
+        outcome = await started(tmp_path, meter, activate_at=T - timedelta(days=9_000))
+        assert (outcome.ok, outcome.code, meter.status) == (False, "5.2", 3)
+        assert "was past before the image was verified" in outcome.reason and "nothing was activated" in outcome.reason

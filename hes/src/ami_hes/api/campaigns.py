@@ -220,10 +220,22 @@ class _Campaigns:
         if order.activate_at is not None and not now < order.activate_at < now + order.within:
             raise wrong_order("activate_at: a time from now on and within within_hours was expected")
         meters = chosen_meters(order, self._registry)
+        await self._check_free(meters)
         at = "" if order.activate_at is None else f", active from {order.activate_at.isoformat(timespec='seconds')}"
         summary = f"firmware {image.version} to {order.group or f'{len(meters)} named'}{at}"
         body = format_order(order_of(image, order.activate_at))
         return await self._ordered(order, transfer_firmware.NAME, body, summary, meters)
+
+    async def _check_free(self, meters: Sequence[Meter]) -> None:
+        """A meter has one image memory: two campaigns would take it from each other. Raises ApiRefused."""
+        with query.looking():
+            taken = await self._history.open_meters(transfer_firmware.NAME)
+        busy = sorted(one.name for one in meters if one.mrid in taken)
+        if busy:
+            reason = (
+                f"{len(busy)} of the meters, first of them {busy[0]}, have no end yet in another campaign of firmware"
+            )
+            raise ApiRefused(HTTPStatus.CONFLICT, f"{reason}: wait for it, or cancel it")
 
     async def _image(self, identifier: str) -> StoredImage:
         """One that is complete. Raises ApiRefused."""

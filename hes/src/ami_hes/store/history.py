@@ -123,6 +123,12 @@ class SqlHistory:
         query = query.where(commands.c.operation == operation, commands.c.finished_at.is_(None))
         return await self._database.transaction(lambda connection: list(connection.execute(query).scalars()))
 
+    async def open_meters(self, operation: str) -> frozenset[str]:
+        """The mRIDs of meters with a command of an operation that has no end."""
+        query = select(commands.c.mrid).distinct()
+        query = query.where(commands.c.operation == operation, commands.c.finished_at.is_(None))
+        return await self._database.transaction(lambda connection: frozenset(connection.execute(query).scalars()))
+
     async def open_commands_of(self, mrid: str) -> int:
         """How many commands of the meter with this mRID, as its entry spells it, are not at their end."""
         this = commands.c.mrid == mrid, commands.c.finished_at.is_(None)
