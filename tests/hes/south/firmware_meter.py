@@ -29,7 +29,7 @@ SCHEDULE = (Obis.parse("0-0:15.0.2*255"), 4)
 CLOCK = (Obis.parse("0-0:1.0.0*255"), 2)
 ZONE = timezone(timedelta(hours=2))
 BLOCK = 64
-CONTENT = bytes(range(256)) + b"the last block is short"
+CONTENT = bytes(range(128)) + b"the last block is short"
 BLOCKS = [CONTENT[at : at + BLOCK] for at in range(0, len(CONTENT), BLOCK)]
 IMAGE = StoredImage(
     identifier="fw-2",

@@ -170,6 +170,8 @@ class Life:
     entry: dict[str, Any] | None = None
     """As configured; None: as the meter was before any change."""
     clock: Clock = REAL
+    meters: Meters | None = None
+    """While it lives."""
     known: Meter | None = None
     """The registry's meter after the last command."""
     _tasks: list[asyncio.Task[Outcome]] = field(default_factory=list)
@@ -212,6 +214,7 @@ class Life:
                 firmware=self.firmware(database),
             )
             await meters.start()
+            self.meters = meters
             try:
                 yield kept, meters, SqlResults(database)
             finally:
@@ -248,6 +251,13 @@ class Life:
             except (Killed, asyncio.CancelledError):
                 assert self.dead
                 return None
+
+    @property
+    def registered(self) -> Meter:
+        """As the registry has it while it lives."""
+        found = None if self.meters is None else self.meters.registry.find_by_name(self.meter.name)
+        assert found is not None
+        return found
 
     async def opens(self) -> Meter:
         """The registry's meter, with which a session was just held."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from firmware_meter import BLOCKS, CONTENT, IMAGE, SCHEDULE, ZONE, FirmwareLife, FirmwareMeter
 from keyed_meter import Killed, Steps
+from small_meter import eventually
 
 from ami_dlms import data
 from ami_dlms.enums import ActionResult
@@ -51,7 +52,7 @@ async def test_a_meter_is_brought_to_the_new_version_and_a_second_time_nothing_i
 
 @pytest.mark.parametrize("no_bits", [False, True])
 async def test_only_blocks_that_are_not_there_are_sent_again(tmp_path: Path, no_bits: bool) -> None:
-    async with a_meter(loses=lambda count: count in (2, 4), no_bits=no_bits, slow=3) as meter:
+    async with a_meter(loses=lambda count: count in (1, 3), no_bits=no_bits, slow=3) as meter:
         outcome = await started(tmp_path, meter)
         assert outcome.ok and meter.version == b"2.0", outcome
         assert meter.taken == len(BLOCKS)
@@ -121,7 +122,7 @@ PERMANENT: tuple[tuple[dict[str, Any], str, str], ...] = (
     (
         {"loses": lambda _: True},
         "5.3",
-        "confirms blocks of the image and has none of them afterwards (0 of 5 are there)",
+        "confirms blocks of the image and has none of them afterwards (0 of 3 are there)",
     ),
     ({"verifies": False}, "5.3", "has all blocks of the image and its verification fails"),
     ({"activates": False}, "5.3", "was told several times to activate the image and runs the former one"),
@@ -202,7 +203,7 @@ async def test_a_cancelled_transfer_says_how_far_it_came(tmp_path: Path) -> None
         await started(tmp_path, meter)
         outcome = await started(tmp_path, meter, cancelled=True)
         assert (outcome.ok, outcome.code) == (False, "6.5")
-        assert "5 of 5 blocks were there; nothing was activated" in outcome.reason
+        assert "3 of 3 blocks were there; nothing was activated" in outcome.reason
 
 
 T = datetime(2026, 11, 30, 1, tzinfo=UTC)
@@ -248,3 +249,37 @@ async def test_a_time_that_is_past_when_the_image_is_verified_activates_nothing(
         outcome = await started(tmp_path, meter, activate_at=T - timedelta(days=9_000))
         assert (outcome.ok, outcome.code, meter.status) == (False, "5.2", 3)
         assert "was past before the image was verified" in outcome.reason and "nothing was activated" in outcome.reason
+
+
+async def test_a_meter_that_is_slow_gets_a_block_in_each_run_and_is_left_to_others_between_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer_firmware, "SLICE_S", -1.0)
+    async with a_meter() as meter:
+        outcome = await started(tmp_path, meter)
+        assert outcome.ok and meter.came == len(BLOCKS), outcome
+        assert meter.asked.count("open 1") >= len(BLOCKS)
+
+
+async def test_a_meter_that_dials_in_is_waited_for_without_a_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meter = FirmwareMeter()
+    life = FirmwareLife(tmp_path / "hes.sqlite", meter, [])
+    calls = 0
+
+    async def dial(after_s: float) -> None:
+        nonlocal calls
+        assert life.meters is not None and life.meters.listening is not None
+        if after_s == transfer_firmware.DIALS_IN_S:
+            calls += 1
+            await meter.dial(life.meters.listening)
+            await eventually(lambda: life.meters is not None and life.meters.is_there(life.registered))
+
+    monkeypatch.setattr("keyed_meter.pause", dial)
+    try:
+        outcome = await life.start()
+    finally:
+        await meter.close()
+    assert outcome is not None and outcome.ok and meter.version == b"2.0", outcome
+    assert calls == 2, "once before, and once after its restart"
