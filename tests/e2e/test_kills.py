@@ -74,6 +74,14 @@ def test_hes_killed_at_a_step(slow: System, step: str, options: tuple[str, ...])
     said = outcome(asking)
     assert (said["result"], said["unknown"], said["reason"]) == ("OK", False, None), said
     assert switchings(slow, 1) == 1
+    assert control_events(slow) == [("3.31.0.68", said["message_id"])]
+
+
+def control_events(ami: System) -> list[tuple[str, str]]:
+    """What the head-end has told of its controls, in the order in which it was kept."""
+    query = "SELECT code, issuer_tracking_id FROM device_event_journal JOIN device_events USING (event_id)"
+    with closing(sqlite3.connect(ami.config["hes"]["store"], timeout=20)) as store:
+        return [(code, request) for code, request in store.execute(query)]
 
 
 @OPTIONS

@@ -66,6 +66,7 @@ def test_every_number_is_one_of_the_event_list() -> None:
 def test_every_code_of_the_tables_has_a_name_that_people_can_type() -> None:
     """The CIS knows the names and not the tables."""
     codes = {row.code for row in (*event_rows().values(), *alarm_rows().values(), *push_setup_rows().values())}
+    codes |= {end for control in CONTROLS.values() for end in (control.done, control.failed)}
     names = {row.code: row.name for row in known_events()}
     assert codes - {None} <= set(names) and len(names) == len(known_events()) == len(set(names.values()))
     assert all(event_type_of(name) == code for code, name in names.items())

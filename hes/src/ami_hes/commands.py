@@ -77,3 +77,21 @@ class Outcome:
     """No end, but work that came a step further and goes on so many seconds later; it is no attempt in vain. Not kept."""
     values: int | None = field(default=None, compare=False)
     """How many values the payload has, where that was counted when it was written; not kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlEnd:
+    """How a control has ended at its meter, for who wants events of it."""
+
+    command: Command
+    control_type: str
+    """EndDeviceControlType."""
+    event_type: str | None
+    """EndDeviceEventType; None where there is none for this end."""
+    ok: bool
+    reply_code: str | None
+    attempted: bool
+    reason: str
+    at: datetime
+    late: bool = False
+    """Whether it is an answer of the meter that came after the command had its end."""

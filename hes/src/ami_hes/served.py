@@ -11,8 +11,8 @@ from typing import Any
 from ami_cim.message import RequestMessage
 from ami_cim.payloads import Payload
 from ami_hes import operation_sets
-from ami_hes.commands import Command, CommandJob, Outcome
-from ami_hes.end_device_events import EventOrders, log_reading, parts_of_events
+from ami_hes.commands import Command, CommandJob, ControlEnd, Outcome
+from ami_hes.end_device_events import EventOrders, end_event, log_reading, parts_of_events
 from ami_hes.master_data import DeviceOrders, ExchangeOrders, LinkageOrders, OpenCommands, exchange_orders
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.nouns import Ask, NounModule, Order, end_device_controls, meter_readings
@@ -32,7 +32,7 @@ from ami_hes.operations import (
 )
 from ami_hes.registry import KeptRegistry
 from ami_hes.schedules import ScheduleBook, ScheduleOrders
-from ami_hes.store import DeviceEvents
+from ami_hes.store import DeviceEvents, StoredDeviceEvent
 from ami_mapping.faults import explain
 
 
@@ -182,6 +182,24 @@ def describe(command: Command, meter: Meter | None, outcome: Outcome) -> dict[st
     """What the operation has to say of a command's end; None for one that is not known here."""
     operation = OPERATIONS.get(command.operation)
     return None if operation is None else dict(operation.describe(command, meter, outcome))
+
+
+def end_of(command: Command, outcome: Outcome, at: datetime) -> StoredDeviceEvent | None:
+    """The end of a command as an event of its meter; None for operations whose ends are none."""
+    operation = OPERATIONS.get(command.operation)
+    if operation is None or operation.control_type is None:
+        return None
+    end = ControlEnd(
+        command=command,
+        control_type=operation.control_type(command),
+        event_type=operation.ends_as(command, outcome),
+        ok=outcome.ok,
+        reply_code=outcome.code,
+        attempted=outcome.attempted,
+        reason=outcome.reason,
+        at=at,
+    )
+    return end_event(end)
 
 
 def event_type_of(command: Command, outcome: Outcome) -> str | None:

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from north_bench import Cis, mrid
+from north_bench import CONNECT, Cis, StandIn, control, mrid, north, request
 from pushing_meter import INTERVAL, NOON, ON_CONNECTIVITY, PushingMeter, ciphered
 from scheduled import reported
 from told_events import CLOCK, FRAUD, POWER_DOWN, events_of, head_end, message_of
 
 from ami_cim.payloads.end_device_events import EndDeviceEvent, EndDeviceEvents
 from ami_dlms import data
+from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
 from ami_hes.meters import push
-from ami_hes.store import Database, EventQuery, Happened, SqlDeviceEvents, StoredDeviceEvent
+from ami_hes.operations import contactor
+from ami_hes.served import end_of
+from ami_hes.store import (
+    Database,
+    EventQuery,
+    Happened,
+    SqlDeviceEvents,
+    SqlResults,
+    StoredDeviceEvent,
+    StoredRequest,
+    StoredResult,
+)
 
 
 def said(event: EndDeviceEvent) -> dict[str, str | None]:
@@ -159,3 +171,83 @@ async def test_no_gasp_is_dropped_because_many_wait_for_the_store(
             came += events_of(await oms.taken.get())
     assert sorted(one.created_at for one in came) == [NOON + timedelta(seconds=number) for number in range(gasps)]
     assert not [one for one in events if one["event"] == "dropped"]
+
+
+async def test_the_end_of_a_control_is_an_event_with_what_it_answers(tmp_path: Path, events: list[Any]) -> None:
+    """Done, failed, and done in a way that has no type of its own; each once, also when the request comes again."""
+    outcomes = {
+        "M1": Outcome(True, reason="M1: disconnected", attempted=True),
+        "M2": Outcome(False, "4.1", "FATAL", "M2: no answer; it may or may not have switched", attempted=True),
+        "M3": Outcome(True, "0.0", "INFORM", "M3: ready for reconnection", attempted=True),
+    }
+    asked = request(
+        *(control(CONNECT, name) for name in outcomes), message_id="r-1", correlation_id="c-1", source="CIS"
+    )
+    named = {"name": "oms", "nouns": ["EndDeviceEvents"]}
+    found: list[EndDeviceEvent] = []
+    async with Cis().serving() as oms:
+        subscribers = [named | {"url": oms.url}]
+        for _ in range(2):
+            async with north(tmp_path, StandIn(outcomes), events=events, subscribers=subscribers) as hes:
+                for _ in range(2):
+                    await hes.ask(asked)
+                while len(found) < 3:
+                    found += events_of(await oms.taken.get())
+    assert len({one.mrid for one in found}) == 3 == len(await kept(tmp_path))
+    by_name = {one.asset.names[0].name: one for one in found if one.asset is not None}
+    assert {name: one.event_type for name, one in by_name.items()} == {
+        "M1": "3.31.0.42",
+        "M2": "3.31.0.67",
+        "M3": "0.0.0.0",  # a code, no address
+    }
+    assert {(one.issuer_id, one.issuer_tracking_id) for one in found} == {("CIS", "c-1")}
+    assert by_name["M2"].reason == outcomes["M2"].reason
+    assert said(by_name["M2"]) == {
+        "endDeviceControlType": CONNECT,
+        "result": "failed",
+        "replyCode": "4.1",
+        "attempted": "true",
+        "lateAnswer": "false",
+        "clock": "head-end",
+    }
+
+
+async def test_a_result_and_its_event_are_kept_together_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is worked again after a kill has the event that it had, and the first result stays."""
+    command = Command("r-1", MeterId("M1", mrid(1)), contactor.NAME, CONNECT)
+    asked = StoredRequest(
+        request_id="r-1",
+        digest="",
+        verb="create",
+        noun="EndDeviceControls",
+        correlation_id="c-1",
+        reply_address=None,
+        accepted_at=NOON,
+        deadline_at=NOON,
+        errors="[]",
+    )
+
+    def result(at: datetime, *, ok: bool) -> StoredResult:
+        outcome = Outcome(ok, None if ok else "5.3", attempted=True)
+        event = end_of(command, outcome, at)
+        return StoredResult(request_id="r-1", meter_name="M1", outcome=outcome, took_ms=1, finished_at=at, event=event)
+
+    async with Database(tmp_path / "hes.sqlite") as database:
+        results, store = SqlResults(database), SqlDeviceEvents(database)
+        await results.accept(asked, [CommandJob(command, Lane.CONTROL, NOON)])
+        with monkeypatch.context() as patched:
+            patched.setattr("ami_hes.store.results.keep_device_events", raising)
+            with pytest.raises(LookupError):
+                await results.save([result(NOON, ok=True)])
+        assert len(await results.open_commands("r-1")) == 1
+        await results.save([result(NOON, ok=True)])
+        await results.save([result(NOON + timedelta(minutes=1), ok=False)])
+        (event,) = await store.find(EventQuery())
+        assert (event.code, event.created_at, event.issuer_tracking_id) == ("3.31.0.42", NOON, "c-1")
+        assert len(await store.changes_after(0, 9)) == 1
+
+
+def raising(*_: Any) -> None:
+    raise LookupError("killed here")

@@ -54,11 +54,12 @@ from ami_dlms.framing import wrapper
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, ReceiveCounter, SendCounter
 from ami_hes.commands import Command, MeterId, Outcome
+from ami_hes.end_device_events import EventTaker
 from ami_hes.meters import Meters, MetersSettings, Registry
 from ami_hes.operations import Assignment, Attempt
 from ami_hes.operations import control as recipes
 from ami_hes.served import describe, run
-from ami_hes.store import CounterRange, Database, SqlCounters, SqlReceivedCounters, StoreUnavailable
+from ami_hes.store import CounterRange, Database, SqlCounters, SqlDeviceEvents, SqlReceivedCounters, StoreUnavailable
 from ami_mapping.controls import Control, DisconnectState
 from ami_mapping.recipes import Taken
 from ami_process.clocks import Clock
@@ -406,6 +407,7 @@ class South:
     def __post_init__(self) -> None:
         self.counters = Counters(self.database)
         self.received = SqlReceivedCounters(self.database)
+        self.happened = SqlDeviceEvents(self.database)
 
     async def meter(self, listen: bool = True, **settings: Any) -> SmallMeter:
         meter = SmallMeter(**settings)
@@ -419,7 +421,8 @@ class South:
             self.counters,
             self.received,
             MetersSettings(**values),
-            Environment(emit=lambda event: self.events.append(as_read(event))).by(clock),
+            environment := Environment(emit=lambda event: self.events.append(as_read(event))).by(clock),
+            taker=EventTaker(self.happened, environment),
         )
         await self.meters.start()
         return self.meters

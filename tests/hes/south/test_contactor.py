@@ -13,6 +13,7 @@ from ami_dlms import data
 from ami_dlms.apdu.acse import Diagnostic
 from ami_dlms.enums import ActionResult, DataAccessResult, DiagnosticSource
 from ami_dlms.obis import Obis
+from ami_hes.store import EventQuery
 from ami_process.clocks import Clock, ScaledClock, SteppedClock
 from ami_process.environment import real_time
 
@@ -191,7 +192,10 @@ async def test_no_answer_in_time_is_4_1_and_the_late_answer_is_told(ami: South) 
     assert (late["meter"], late["message_id"], late["operation"]) == ("M1001", "request-1", "disconnect_control")
     assert late["details"]["action_result"] == "success"
     assert late["details"]["after"] == {"output_state": False, "control_state": 0, "control_mode": 4}
-    assert meter.actions == 1
+    assert meter.actions == 1 and late["kept"]
+    (event,) = await ami.happened.find(EventQuery())
+    assert (event.code, event.source, event.mrid) == ("3.31.0.68", "control", ami.meters.registry.meters[0].mrid)
+    assert '["lateAnswer", "true"]' in event.details and "answered after the command had failed" in event.reason
 
 
 async def test_who_waits_for_a_late_answer_makes_room_for_the_next_command(ami: South) -> None:

@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 
 from ami_dlms.association import Unsolicited
+from ami_hes.commands import ControlEnd
+from ami_hes.end_device_events.control_ends import end_event
 from ami_hes.end_device_events.pushes import happened_in
 from ami_hes.meters import Meter
 from ami_hes.store import DeviceEvents, Happened
@@ -31,6 +33,11 @@ class EventTaker:
         """Something is in the store that was not there before."""
         for one in (self.kept, *self.followers):
             one.set()
+
+    async def take_end(self, end: ControlEnd) -> None:
+        """Of a control; raises StoreUnavailable."""
+        event, request_id = end_event(end), end.command.request_id
+        await self.take(Happened(mrid=event.mrid, at=end.at, events=(event,), of_request=request_id))
 
     @property
     def is_closed(self) -> bool:

@@ -186,6 +186,8 @@ class LateAnswer(Event):
     """As of `meter_done`; what was seen is what the meter showed then."""
     ms: float
     """Milliseconds since the ACTION."""
+    kept: bool
+    """Whether it is kept as an event of the meter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ knows how far it got: whether it may have reached its meter, and whether it has 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -23,8 +23,8 @@ from ami_hes.jobs.rows import stored_result
 from ami_hes.meters.registry import Registry
 from ami_hes.meters.trace import tracing
 from ami_hes.operations import Assignment, Attempt, HeldBack, MeterNeeded
-from ami_hes.served import describe, event_type_of, failed
-from ami_hes.store import Completed, StoredCommand, StoredResult
+from ami_hes.served import describe, end_of, event_type_of, failed
+from ami_hes.store import Completed, StoredCommand, StoredDeviceEvent, StoredResult
 from ami_process.environment import real_time
 from ami_process.events import Event, format_fault
 
@@ -67,12 +67,21 @@ class CommandWorker:
     """Works the lanes of commands."""
 
     def __init__(
-        self, context: Context, answers: AnswerMaker, registry: Registry, run: Run, limits: WorkerLimits
+        self,
+        context: Context,
+        answers: AnswerMaker,
+        registry: Registry,
+        run: Run,
+        limits: WorkerLimits,
+        *,
+        told: Callable[[], None] = lambda: None,
     ) -> None:
+        """`told` is called when events of meters were kept with results."""
         self._context = context
         self._answers = answers
         self._registry = registry
         self._run = run
+        self._told = told
         self._lanes = limits.lanes
         self._groups = limits.groups
         self._places = LanePlaces({lane: one.sessions for lane, one in limits.lanes.items()}, limits.groups)
@@ -185,8 +194,20 @@ class CommandWorker:
 
     def _ended(self, delivery: CommandDelivery, outcome: Outcome, started: float) -> _Finished:
         took_ms = round((real_time() - started) * 1000, 1)
-        result = stored_result(delivery.job.command, outcome, took_ms=took_ms, finished_at=self._context.now())
-        return _Finished(delivery, result, kept=False)
+        command = delivery.job.command
+        result = stored_result(command, outcome, took_ms=took_ms, finished_at=self._context.now())
+        return _Finished(delivery, replace(result, event=self._event(command, result)), kept=False)
+
+    def _event(self, command: Command, result: StoredResult) -> StoredDeviceEvent | None:
+        """What an operation can't say of a command keeps no result back."""
+        try:
+            return end_of(command, result.outcome, result.finished_at)
+        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+            fault = format_fault(problem)
+            self._context.emit(
+                events.DetailsFailed(message_id=command.request_id, meter=command.meter.name, exception=fault)
+            )
+            return None
 
     def _pause_s(self, delivery: CommandDelivery) -> float | None:
         """After which pause the command is worth another attempt; None if there is none, or no time for it."""
@@ -251,6 +272,8 @@ class CommandWorker:
     async def _keep(self, batch: Sequence[_Finished]) -> None:
         """Save, report, answer, hand on, and only then done; what completes no request waits for no answer."""
         completed = await self._context.results.save([one.result for one in batch])
+        if any(one.result.event is not None for one in batch):
+            self._told()
         for one in batch:
             if not one.kept:
                 self._report(one.delivery.job.command, one.result)

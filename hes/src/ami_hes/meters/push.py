@@ -25,6 +25,7 @@ from ami_dlms.errors import DlmsError, LocalError, ProtocolError
 from ami_dlms.security import GlobalKeys, ReceiveCounter
 from ami_dlms.security.aead import SYSTEM_TITLE_LENGTH
 from ami_hes import events
+from ami_hes.commands import ControlEnd
 from ami_hes.meters.confirming import Confirmations, WayBack, asks_to_be_confirmed
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.received import FrameOrigin, ReceiveCounters
@@ -47,10 +48,13 @@ _GENERAL_GLO = bytes((ApduTag.GENERAL_GLO_CIPHERING,))
 
 
 class TakesPushes(Protocol):
-    """What keeps the events that a push says (`ami_hes.end_device_events`)."""
+    """What keeps events of meters (`ami_hes.end_device_events`)."""
 
     async def take_push(self, notification: Unsolicited, meter: Meter) -> None:
-        """Kept when it returns; raises StoreUnavailable."""
+        """Those that a push says. Kept when it returns; raises StoreUnavailable."""
+
+    async def take_end(self, end: ControlEnd) -> None:
+        """What came of a control after it had its end; likewise."""
 
 
 class Sender(Protocol):

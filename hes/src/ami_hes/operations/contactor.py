@@ -9,10 +9,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ami_cim.xml import printable
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult
-from ami_hes.commands import Command, Lane, Outcome
+from ami_hes.commands import Command, ControlEnd, Lane, Outcome
 from ami_hes.events import LateAnswer
 from ami_hes.meters import Meter, MeterFault, Meters, Session
 from ami_hes.meters.trace import tracing
@@ -71,12 +72,21 @@ def describe(command: Command, meter: Meter | None, outcome: Outcome) -> Mapping
 def ends_as(command: Command, outcome: Outcome) -> str | None:
     """The EndDeviceEventType of its end; a meter that is only ready for reconnection (OK with a code) has none."""
     control = CONTROLS.get(command.body)
-    if control is None or (outcome.ok and outcome.code is not None):
+    return None if control is None else _event_type(control, ok=outcome.ok, code=outcome.code)
+
+
+def _event_type(control: Control, *, ok: bool, code: str | None) -> str | None:
+    if ok and code is not None:
         return None
-    return control.done if outcome.ok else control.failed
+    return control.done if ok else control.failed
 
 
-OPERATION = Operation(run, describe, Lane.CONTROL, acts=True, ends_as=ends_as)
+def control_type(command: Command) -> str:
+    """The body is it."""
+    return command.body
+
+
+OPERATION = Operation(run, describe, Lane.CONTROL, acts=True, ends_as=ends_as, control_type=control_type)
 
 
 class _Work:
@@ -189,6 +199,7 @@ class _Work:
             ms = round((real_time() - (self._sent_at or real_time())) * 1000, 1)
             after = await self._read(session)
         seen = _format_seen(self.before, after, outcome.result)
+        kept = await self._keep_late(judge(self._control, outcome.result, after, before=self.before))
         self._meters.environment.emit(
             LateAnswer(
                 message_id=self._command.request_id,
@@ -196,8 +207,32 @@ class _Work:
                 operation=NAME,
                 details=_details(self._control.code, self._control, seen),
                 ms=ms,
+                kept=kept,
             )
         )
+
+    async def _keep_late(self, verdict: Verdict) -> bool:
+        """As an event of the meter, by what it shows now; whether it is kept."""
+        if self._meters.taker is None:
+            return False
+        end = ControlEnd(
+            command=self._command,
+            control_type=self._control.code,
+            event_type=_event_type(self._control, ok=verdict.ok, code=verdict.code),
+            ok=verdict.ok,
+            reply_code=verdict.code,
+            attempted=True,
+            reason=printable(
+                f"{self._meter.name}: the meter has answered after the command had failed: {verdict.reason}"
+            ),
+            at=self._meters.environment.now(),
+            late=True,
+        )
+        try:
+            await self._meters.taker.take_end(end)
+        except StoreUnavailable:
+            return False
+        return True
 
 
 def _state(values: Sequence[Data]) -> DisconnectState:

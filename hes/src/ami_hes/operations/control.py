@@ -90,7 +90,15 @@ def ends_as(command: Command, outcome: Outcome) -> str | None:
     return control.done if outcome.ok else control.failed
 
 
-OPERATION = Operation(run, describe, Lane.CONTROL, acts=True, switches=False, ends_as=ends_as)
+def control_type(command: Command) -> str:
+    """That of the body; nothing where it is not known here any more."""
+    control, _ = parse_body(command.body)
+    return "" if control is None else control.code
+
+
+OPERATION = Operation(
+    run, describe, Lane.CONTROL, acts=True, switches=False, ends_as=ends_as, control_type=control_type
+)
 
 
 def _failed(fault: Fault) -> Verdict:

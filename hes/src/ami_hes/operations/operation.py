@@ -43,3 +43,5 @@ class Operation:
     switches: bool = True
     """Whether what it may change is a switch: it only words such a failure."""
     ends_as: EndsAs = _no_event
+    control_type: Callable[[Command], str] | None = None
+    """The EndDeviceControlType of a command, where the end of each is an event of the meter, with a type of its own or without."""

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, fun
 
 from ami_hes.store.database import Database
 from ami_hes.store.device_events_port import ChangeVerb, EventChange, EventQuery, Happened, StoredDeviceEvent
-from ami_hes.store.tables import device_event_changes, device_event_journal, device_events, event_log_marks
+from ami_hes.store.tables import device_event_changes, device_event_journal, device_events, event_log_marks, requests
 from ami_process.store.group_commit import GroupCommit
 
 GATHER_S = 0.025
@@ -23,7 +23,7 @@ class SqlDeviceEvents:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._keeping: GroupCommit[Happened] = GroupCommit(database, _keep, gather_s=GATHER_S)
+        self._keeping: GroupCommit[Happened] = GroupCommit(database, keep_device_events, gather_s=GATHER_S)
 
     async def keep(self, happened: Happened) -> None:
         await self._keeping.add(happened)
@@ -115,8 +115,8 @@ def _rank(first: Sequence[Sequence[str]]) -> ColumnElement[int]:
     return case(*ranks, else_=len(ranks)) if ranks else literal(0)
 
 
-def _keep(connection: Connection, batch: Sequence[Happened]) -> None:
-    """In their order, since an alarm may begin and end in one transaction."""
+def keep_device_events(connection: Connection, batch: Sequence[Happened]) -> None:
+    """As of the DeviceEvents port, in a transaction that may do more. In their order, since an alarm may begin and end in one transaction."""
     for happened in batch:
         _close(connection, happened)
         standing = _open_alarms(connection, happened)
@@ -124,8 +124,17 @@ def _keep(connection: Connection, batch: Sequence[Happened]) -> None:
         known = _known(connection, [one.event_id for one in new])
         unique = {one.event_id: one for one in new if one.event_id not in known}
         if unique:
-            connection.execute(insert(device_events), [_row(one) for one in unique.values()])
+            issuer = _issuer(connection, happened.of_request)
+            connection.execute(insert(device_events), [_row(one) | issuer for one in unique.values()])
             _change(connection, "created", list(unique))
+
+
+def _issuer(connection: Connection, request_id: str | None) -> dict[str, object]:
+    if request_id is None:
+        return {}
+    query = select(requests.c.source, requests.c.correlation_id).where(requests.c.request_id == request_id)
+    row = connection.execute(query).first()
+    return {} if row is None else {"issuer_id": row.source, "issuer_tracking_id": row.correlation_id}
 
 
 def _close(connection: Connection, happened: Happened) -> None:

@@ -52,6 +52,8 @@ class Happened:
     at: datetime
     events: Sequence[StoredDeviceEvent] = ()
     cleared: Sequence[str] = ()
+    of_request: str | None = None
+    """The request that has brought it about: its source and its CorrelationID go along (issuerID, issuerTrackingID)."""
 
 
 class EventChange(NamedTuple):

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from ami_hes.commands import Command, CommandJob, Outcome
+from ami_hes.store.device_events_port import StoredDeviceEvent
 
 AT_ONCE = 500_000
 """Characters of payloads of a request that are handed out together."""
@@ -54,6 +55,8 @@ class StoredResult:
     outcome: Outcome
     took_ms: float
     finished_at: datetime
+    event: StoredDeviceEvent | None = None
+    """The end as an event of the meter, which is kept with it or not at all."""
 
 
 @dataclass(frozen=True, slots=True)

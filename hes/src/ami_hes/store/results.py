@@ -23,6 +23,8 @@ from sqlalchemy.exc import IntegrityError
 from ami_hes.commands import CommandJob
 from ami_hes.store.answers import answer, commands_of, completed, keep_part, next_part
 from ami_hes.store.database import Database
+from ami_hes.store.device_events import keep_device_events
+from ami_hes.store.device_events_port import Happened, StoredDeviceEvent
 from ami_hes.store.ports import (
     AnswerPart,
     Completed,
@@ -220,7 +222,12 @@ def _attempt(connection: Connection, begun: Sequence[StoredAttempt]) -> None:
 
 def _save(connection: Connection, results: Sequence[StoredResult]) -> list[Completed]:
     connection.execute(_SAVE, [_outcome(result) for result in results])
+    keep_device_events(connection, [_happened(one, one.event) for one in results if one.event is not None])
     return completed(connection, list(dict.fromkeys(result.request_id for result in results)))
+
+
+def _happened(result: StoredResult, event: StoredDeviceEvent) -> Happened:
+    return Happened(mrid=event.mrid, at=result.finished_at, events=(event,), of_request=result.request_id)
 
 
 def _outcome(result: StoredResult) -> dict[str, object]:
