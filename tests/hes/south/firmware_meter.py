@@ -210,7 +210,12 @@ class FirmwareLife(Life):
         return _Store(database, self)
 
     async def start(
-        self, image: StoredImage = IMAGE, content: bytes = CONTENT, *, cancelled: bool = False, **order: Any
+        self,
+        image: StoredImage = IMAGE,
+        content: bytes = CONTENT,
+        *,
+        is_cancelled: Callable[[], bool] = lambda: False,
+        **order: Any,
     ) -> Outcome | None:
         """Work the command as the worker does; None when this life was killed."""
         async with Database(self.path) as database:
@@ -219,4 +224,4 @@ class FirmwareLife(Life):
                 await store.add_part(image.identifier, 0, content)
         named = (image.identifier, image.sha256, image.size, image.version, image.version_object)
         body = format_order(FirmwareOrder(*named, **order))
-        return await self.work(job(self.request_id, self.meter, transfer_firmware.NAME, body), cancelled=cancelled)
+        return await self.work(job(self.request_id, self.meter, transfer_firmware.NAME, body), is_cancelled)

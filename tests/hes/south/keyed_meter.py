@@ -229,7 +229,7 @@ class Life:
         operation = change_master_key.NAME if field_name == change_master_key.FIELD else change_key.NAME
         return await self.work(job(request_id, self.meter, operation, field_name))
 
-    async def work(self, job: CommandJob, *, cancelled: bool = False) -> Outcome | None:
+    async def work(self, job: CommandJob, is_cancelled: Callable[[], bool] = lambda: False) -> Outcome | None:
         """The same of any command; it is run again as long as it goes on, at once."""
         request_id = job.request_id
         async with self.lived() as (kept, meters, results):
@@ -241,7 +241,7 @@ class Life:
                 self.around, "the attempt is kept", partial(results.attempt, request_id, self.meter.name, NOW)
             )
             attempt = Attempt(keep, begun=stored.attempted)
-            assignment = Assignment(meter, job.command, attempt, real_time() + 20, cancelled=cancelled)
+            assignment = Assignment(meter, job.command, attempt, real_time() + 20, is_cancelled=is_cancelled)
             task = asyncio.create_task(_until_its_end(meters, assignment))
             self._tasks.append(task)
             try:

@@ -192,7 +192,7 @@ async def test_a_schedule_is_written_in_the_time_of_the_meter_and_nothing_is_ask
         with suppress(Killed):
             assert await second.start(activate_at=at) is None
         assert len(meter.asked) == asked, "it is waited for without the meter"
-        cancelled = await FirmwareLife(life.path, meter, []).start(activate_at=at, cancelled=True)
+        cancelled = await FirmwareLife(life.path, meter, []).start(activate_at=at, is_cancelled=lambda: True)
         assert cancelled is not None and (cancelled.ok, cancelled.code) == (False, "6.5"), cancelled
         assert "its schedule is empty again" in cancelled.reason and "nothing was activated" in cancelled.reason
         assert meter.values[SCHEDULE] == data.array()
@@ -201,7 +201,7 @@ async def test_a_schedule_is_written_in_the_time_of_the_meter_and_nothing_is_ask
 async def test_a_cancelled_transfer_says_how_far_it_came(tmp_path: Path) -> None:
     async with a_meter(refusal={3: ActionResult.OTHER_REASON}) as meter:
         await started(tmp_path, meter)
-        outcome = await started(tmp_path, meter, cancelled=True)
+        outcome = await started(tmp_path, meter, is_cancelled=lambda: True)
         assert (outcome.ok, outcome.code) == (False, "6.5")
         assert "3 of 3 blocks were there; nothing was activated" in outcome.reason
 
@@ -283,3 +283,10 @@ async def test_a_meter_that_dials_in_is_waited_for_without_a_session(
         await meter.close()
     assert outcome is not None and outcome.ok and meter.version == b"2.0", outcome
     assert calls == 2, "once before, and once after its restart"
+
+
+async def test_what_is_cancelled_in_the_middle_of_a_run_is_not_activated(tmp_path: Path) -> None:
+    async with a_meter() as meter:
+        outcome = await started(tmp_path, meter, is_cancelled=lambda: meter.came == len(BLOCKS))
+        assert (outcome.ok, outcome.code, meter.activations) == (False, "6.5", 0), outcome
+        assert "3 of 3 blocks were there; nothing was activated" in outcome.reason

@@ -143,13 +143,16 @@ class CampaignBook:
 
         async def guarded(assignment: Assignment) -> Outcome:
             command, attempt = assignment.command, assignment.attempt
-            is_cancelled = command.request_id in self._cancelled
-            if is_cancelled and not attempt.begun:
+
+            def is_cancelled() -> bool:
+                return command.request_id in self._cancelled
+
+            if is_cancelled() and not attempt.begun:
                 outcome = failed(command, attempt, "deadline", "cancelled")
             elif command.request_id in self._held_back:
                 raise HeldBack
             else:
-                outcome = await run(replace(assignment, cancelled=is_cancelled))
+                outcome = await run(replace(assignment, is_cancelled=is_cancelled))
             self._note_end(command, outcome)
             return outcome
 

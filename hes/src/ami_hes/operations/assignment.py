@@ -33,6 +33,11 @@ def _nobody_waits() -> None:
     pass
 
 
+def _is_not() -> bool:
+    """Nobody has cancelled it."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """One command for the meter that its mRID names by now; everything has to end by `until` (of `real_time`)."""
@@ -45,8 +50,8 @@ class Assignment:
     """Whether the meter is not to be touched, since it is not this command's turn there."""
     session_over: Callable[[], None] = _nobody_waits
     """To be called when nothing more is asked of the meter: another command may have its place while this one keeps what it read."""
-    cancelled: bool = False
-    """Whether it was cancelled after something may have left: what can be taken back is, and nothing new is begun."""
+    is_cancelled: Callable[[], bool] = _is_not
+    """Whether it was cancelled by now, after something may have left: what can be taken back is, and nothing new is begun."""
 
 
 class HeldBack(Exception):

@@ -115,10 +115,10 @@ class _Work:
     async def carried_out(self) -> Outcome:
         """Raises MeterFault."""
         self._known = await self._asked(lambda: self._store.transfer(self._meter.mrid))
-        if self._assignment.cancelled and not self._has(*_ACTIVATES):
+        if self._assignment.is_cancelled() and not self._has(*_ACTIVATES):
             raise MeterFault("firmware", "cancelled")
         waits_s = self._waits_s()
-        if waits_s > 0 and not self._assignment.cancelled:
+        if waits_s > 0 and not self._assignment.is_cancelled():
             return _goes_on(min(waits_s, LOOK_AT_CLOCK_S))
         until = min(self._assignment.until, real_time() + LONGEST_S)
         if not self._meters.is_there(self._meter):
@@ -128,7 +128,7 @@ class _Work:
             await check_identity(session)
             if await self._version(session) == self._order.version:
                 return self._ok()
-            if self._assignment.cancelled and self._has(TransferStage.SCHEDULING, TransferStage.SCHEDULED):
+            if self._assignment.is_cancelled() and self._has(TransferStage.SCHEDULING, TransferStage.SCHEDULED):
                 return await self._take_back(session)
             return await self._next(session)
 
@@ -139,6 +139,8 @@ class _Work:
             return _goes_on(GO_ON_S)
         if self._has(TransferStage.ACTIVATING, TransferStage.SCHEDULED):
             self._check_activation(state)
+        if self._assignment.is_cancelled():
+            raise MeterFault("firmware", "cancelled")
         if self._is_ours(state):
             if state.status is ImageTransferStatus.VERIFICATION_SUCCESSFUL:
                 return await self._activate(session)
@@ -236,7 +238,7 @@ class _Work:
 
     async def _activate(self, session: Session) -> Outcome:
         """At once, or by the meter's own schedule."""
-        if self._assignment.cancelled:
+        if self._assignment.is_cancelled():
             raise MeterFault("firmware", "cancelled")
         if self._order.activate_at is not None:
             return await self._schedule(session)
@@ -279,8 +281,8 @@ class _Work:
 
     @property
     def _is_over(self) -> bool:
-        """Whether others may have the meter now."""
-        return self._sends and real_time() > self._slice_until
+        """Whether others may have the meter now, or nothing more is wanted of it."""
+        return self._assignment.is_cancelled() or (self._sends and real_time() > self._slice_until)
 
     # --- single steps
 
@@ -389,7 +391,7 @@ class _Work:
         if (fault.kind, fault.name) == ("transport", "not-dialled-in"):
             return _goes_on(DIALS_IN_S)
         passing = (fault.kind, fault.name) in PASSING
-        if passing and not self._assignment.cancelled and self._is_recent(PATIENCE):
+        if passing and not self._assignment.is_cancelled() and self._is_recent(PATIENCE):
             return _goes_on(self._pause_s())
         why = fault.explained(attempted=None, switches=False)
         reason = f"{self._meter.name}: {why.reason} {self._what_counts()}"
