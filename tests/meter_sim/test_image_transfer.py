@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from devices import Inside, action, described, script, scripts
 from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
+from ami_meter_sim.__main__ import main
 from ami_meter_sim.objects.firmware import HEADER_OCTETS, Transfer, make_image
 from ami_meter_sim.objects.image_transfer import (
     MOST_BLOCKS,
@@ -305,3 +307,22 @@ def test_what_is_kept_of_a_transfer_is_small_and_comes_back() -> None:
     assert Transfer.decode(transfer.encode()) == transfer
     assert len(data.encode(transfer.encode())) < 2048 // 8 + 2 * HEADER_OCTETS
     assert transfer.first_missing == 1
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_the_command_line_writes_an_image_that_is_verified_and_a_damaged_one_that_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damaged: bool
+) -> None:
+    file = tmp_path / "firmware.bin"
+    options = ["--version", "3.1", "--octets", "300", *(["--damaged"] if damaged else [])]
+    assert main(["image", str(file), *options]) == 0
+    assert capsys.readouterr().out == f"{file}: version 3.1, 396 octets\n"
+    content, one = file.read_bytes(), meter(block=512)
+    assert initiate(one, len(content)) is send(one, 0, content) is ActionResult.SUCCESS
+    one.act(IMAGE, 3, NOTHING)
+    wanted = ImageTransferStatus.VERIFICATION_FAILED if damaged else ImageTransferStatus.VERIFICATION_SUCCESSFUL
+    assert status(one) is wanted
+    if not damaged:
+        one.act(IMAGE, 4, NOTHING)
+        assert active_firmware(one.device) == b"3.1"
+    assert main(["image", str(tmp_path), *options]) == 2

@@ -157,6 +157,25 @@ async def _run(settings: Settings, environment: Environment, events: Events, sto
     return await run(settings, settings.meters, environment, stop, die)
 
 
+@app.command("image")
+def write_image(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The new file.")],
+    version: Annotated[str, typer.Option(metavar="TEXT", help="What meters show that run it.")],
+    octets: Annotated[
+        int, typer.Option(metavar="N", min=1, max=2**24 - 96, help="How much it has beside its header.")
+    ] = 50_000,
+    damaged: Annotated[
+        bool, typer.Option("--damaged", help="An octet is another one: its verification fails.")
+    ] = False,
+) -> None:
+    """Write a firmware image that simulated meters know the version of, and verify by its checksum. Exit code 2: the file can't be written."""
+    from ami_meter_sim.objects.firmware import sample_image  # a process that serves meters is told its images
+
+    with explaining("meter-sim", ValueError, OSError):
+        written = file.write_bytes(sample_image(version, octets, damaged=damaged))
+        typer.echo(f"{file}: version {version}, {written} octets")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments say; the exit code."""
     return exit_code_of(app, arguments)

@@ -7,6 +7,7 @@ checksum, and its version is its identifier.
 """
 
 from dataclasses import dataclass, replace
+from hashlib import shake_256
 
 from ami_dlms import data
 from ami_dlms.data import Data
@@ -27,6 +28,12 @@ def make_image(version: str, content: bytes) -> bytes:
     head = MARK + text.ljust(VERSION_OCTETS, b"\0")
     checksum = _share(0, head + bytes(CHECKSUM_OCTETS) + content) % PRIME
     return head + checksum.to_bytes(CHECKSUM_OCTETS, "big") + content
+
+
+def sample_image(version: str, octets: int, *, damaged: bool = False) -> bytes:
+    """An image with so many octets of content, which follow from its version; ValueError as for `make_image`."""
+    image = make_image(version, shake_256(version.encode()).digest(octets))
+    return image[:-1] + bytes((image[-1] ^ 1,)) if damaged else image
 
 
 def _share(offset: int, octets: bytes) -> int:
