@@ -99,7 +99,7 @@ def commissioning(settings: Settings) -> commission.Order:
     """What every meter that is commissioned is to have."""
     wanted = settings.hes.commissioning
     targets = tuple(PushTarget(one.setup, one.destination, one.transport) for one in wanted.push)
-    return commission.Order(wanted.clock_within_s, targets)
+    return commission.Order(wanted.clock_within_s, targets, wanted.master_key)
 
 
 def open_files(settings: Settings) -> int:

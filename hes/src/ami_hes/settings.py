@@ -222,6 +222,10 @@ class CommissioningSettings(Section):
     """`[hes.commissioning]`: what a meter has to show before it is commissioned."""
 
     clock_within_s: Seconds = Field(default=10.0, description="a clock that is further off is set")
+    master_key: bool = Field(
+        default=False,
+        description="whether the master key (KEK) of meters with default keys is changed as well, which takes a security setup (class 64) of version 1",
+    )
     push: tuple[PushSettings, ...] = Field(default=(), max_length=16)
     """Push targets: `[[hes.commissioning.push]]`."""
 

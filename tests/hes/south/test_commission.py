@@ -61,9 +61,9 @@ class Site:
             await simulated.stop()
 
     @asynccontextmanager
-    async def head_end(self, *push: dict[str, Any]) -> AsyncIterator[str]:
+    async def head_end(self, *push: dict[str, Any], master_key: bool = False) -> AsyncIterator[str]:
         hes = {"port": 0, "dlms_port": 0, "store": self.directory / "hes.sqlite", "max_sessions": 8}
-        hes |= {"commissioning": {"push": push}, "lanes": {"campaign": {"attempts": 1}}}
+        hes |= {"commissioning": {"push": push, "master_key": master_key}, "lanes": {"campaign": {"attempts": 1}}}
         known = [{k: v for k, v in one.items() if k != "simulated"} for one in self.believed or self.entries]
         async with running(HesSettings(hes=hes, meters=known), Environment(emit=ignore)) as listening:
             yield f"http://{listening[0]}"
@@ -92,7 +92,7 @@ class Site:
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    one = Site(tmp_path, [entry(1001), entry(1002)])
+    one = Site(tmp_path, [entry(1001), entry(1002), entry(1003, simulated={"model": "three-phase"})])
     async with one.client, one.meters():
         yield one
 
@@ -103,7 +103,7 @@ def steps(shown: dict[str, Any]) -> list[tuple[str, str]]:
 
 async def test_a_new_meter_is_commissioned_step_by_step_and_again_there_is_nothing_to_do(site: Site) -> None:
     async with site.head_end(PUSH) as url:
-        assert await site.names(url, "new") == ["M1001", "M1002"]
+        assert await site.names(url, "new") == ["M1001", "M1002", "M1003"]
         found = await site.commission(url, meters=["M1001"])
         assert (found["ok"], found["failures"]) == (1, [])
         first = await site.shown(url, "M1001")
@@ -111,13 +111,13 @@ async def test_a_new_meter_is_commissioned_step_by_step_and_again_there_is_nothi
         changed = [("clock", "done"), ("push", "done"), ("keys", "done"), ("keys", "done")]
         assert steps(first) == [("identity", "done"), ("objects", "done"), *changed]
         assert "push to" not in str(first) and PUSH["destination"] in first["commissioning"]["steps"][3]["reason"]
-        assert (await site.names(url, "new"), await site.names(url, "commissioned")) == (["M1002"], ["M1001"])
+        assert (await site.names(url, "new"), await site.names(url, "commissioned")) == (["M1002", "M1003"], ["M1001"])
     async with site.head_end(PUSH) as url:  # another life, which has the former keys in its configuration
         assert (await site.commission(url, meters=["M1001"]))["ok"] == 1
         left = [("clock", "left"), ("push", "left"), ("keys", "left"), ("keys", "left")]
         assert steps(await site.shown(url, "M1001"))[2:] == left
         found = await site.commission(url, all_new=True)
-        assert (found["meters"], found["ok"], found["summary"]) == (1, 1, "commission all new")
+        assert (found["meters"], found["ok"], found["summary"]) == (2, 2, "commission all new")
         answer = await site.client.post(url + COMMISSIONING, json={"all_new": True})
         assert (answer.status_code, answer.json()) == (422, {"error": "no meter is new"})
         listed = (await site.client.get(f"{url}/api/v1/meters", params={"state": "newer"})).status_code
@@ -151,6 +151,23 @@ async def test_what_is_begun_in_one_life_comes_to_its_end_in_the_next(site: Site
         ordered = (await site.client.post(url + COMMISSIONING, json={"all_new": True})).json()
     async with site.head_end() as url:  # the order says what they are to have, whatever is configured by now
         found = await site.ended(f"{url}/api/v1/campaigns/{ordered['id']}")
-        assert (found["meters"], found["ok"], found["failures"]) == (2, 2, [])
-        assert ("push", "done") in steps(await site.shown(url, "M1002"))
-        assert await site.names(url, "commissioned") == ["M1001", "M1002"]
+        assert (found["meters"], found["ok"], found["failures"]) == (3, 3, [])
+        said = {one["step"]: one["reason"] for one in (await site.shown(url, "M1002"))["commissioning"]["steps"]}
+        assert PUSH["destination"] in said["push"], "done in whichever life"
+        assert await site.names(url, "commissioned") == ["M1001", "M1002", "M1003"]
+
+
+async def test_a_default_master_key_is_changed_before_what_goes_under_it(site: Site) -> None:
+    async with site.head_end(master_key=True) as url:
+        found = await site.commission(url, meters=["M1003"])
+        assert (found["ok"], found["failures"]) == (1, [])
+        shown = await site.shown(url, "M1003")
+        keys = [one["reason"] for one in shown["commissioning"]["steps"] if one["step"] == "keys"]
+        assert keys == [
+            "a new master_key is in force",
+            "a new encryption_key is in force",
+            "authentication_key was changed before",
+        ]
+    async with site.head_end(master_key=True) as url:
+        assert (await site.commission(url, meters=["M1003"]))["ok"] == 1
+        assert steps(await site.shown(url, "M1003"))[-3:] == [("keys", "left")] * 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,13 +11,16 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import Result
 from patience import PATIENCE_S
 from reported import ignore, into
 from small_meter import SmallMeter, eventually
+from typer.testing import CliRunner
 
 from ami_dlms import apdu
 from ami_dlms.apdu.ciphered import GeneralGloCiphering
 from ami_dlms.framing import wrapper
+from ami_hes.__main__ import app
 from ami_hes.app import running
 from ami_hes.meters.quarantine import MOST_CALLERS, MOST_PER_HOST, Quarantine
 from ami_hes.settings import Settings
@@ -110,6 +115,35 @@ async def test_who_pushes_under_a_title_of_nobody_is_kept_by_it_and_can_be_forgo
         assert title not in await hes.callers()
         await hes.ship(meter.entry(address="dials-in"))
         assert await hes.callers() == {}, "who is registered meanwhile is not shown"
+
+
+async def test_an_operator_takes_a_caller_in_by_its_row_of_a_shipment(tmp_path: Path) -> None:
+    async with head_end(tmp_path) as hes, a_meter(number=7001) as meter, a_meter(number=7002) as other:
+        name, row = "AMI0000000007001", meter.entry()
+        for one in (meter, other):
+            await one.dial(hes.dlms)
+        await eventually(lambda: len(hes.told("quarantined")) == 2)
+
+        async def command(*arguments: str) -> Result:
+            line = ["meters", "quarantine", *arguments, "--url", hes.url.removesuffix("/api/v1")]
+            return await asyncio.to_thread(CliRunner().invoke, app, line)
+
+        assert name in (await command("list")).stdout and "127.0.0.1" in (await command("show", name)).stdout
+        shipment = tmp_path / "shipment.json"
+        shipment.write_text(
+            json.dumps({"format": 1, "meters": [other.entry() | {"logical_device_name": "X"}]}), "utf-8"
+        )
+        refused = await command("accept", name, "--shipment", str(shipment))
+        assert refused.exit_code == 2 and f"has no row for {name}" in refused.output
+        shipment.write_text(json.dumps({"format": 1, "meters": [other.entry(), row]}), "utf-8")
+        taken = await command("accept", name, "--shipment", str(shipment))
+        assert (taken.exit_code, taken.stdout) == (
+            0,
+            "M7001 is in the registry (accepted): its next call is recognised\n",
+        )
+        assert (await command("forget", "AMI0000000007002")).exit_code == 0
+        assert (await command("list")).stdout == "Nobody is in quarantine.\n"
+        assert (await command("forget", name)).exit_code == 2
 
 
 async def test_who_floods_pushes_out_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def accept(
 ) -> None:
     """Take a caller into the registry: by its row of a shipment, or as a meter without keys. Its next call is recognised.
 
-    Exit code 1: refused. 2: the file cannot be used. 3: the HES cannot be reached.
+    Exit code 2: refused, or the file cannot be used. 3: the HES cannot be reached.
     """
     hes = head_end(url, token_file)
     said = {"mrid": mrid, "name": meter, "device_id": device_id}

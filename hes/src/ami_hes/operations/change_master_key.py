@@ -37,16 +37,21 @@ async def run(meters: Meters, assignment: Assignment) -> Outcome:
     """Carry one command out on one meter; every end is an Outcome."""
     name = assignment.meter.name
     try:
-        await _Change(meters, assignment).make()
+        await make_master_change(meters, assignment)
     except MeterFault as fault:
         why = fault.explained(attempted=None)
-        reason = f"{name}: {why.reason} {_what_counts(meters, assignment)}"
+        reason = f"{name}: {why.reason} {what_counts_of_master(meters, assignment)}"
         again = (fault.kind, fault.name) in PASSING
         return Outcome(False, why.code, why.level, reason, attempted=assignment.attempt.begun, again=again)
     reason = (
         f"{name}: the new {FIELD} is in force: an association was opened under an {PROOF} that came wrapped under it"
     )
     return Outcome(True, reason=reason, attempted=True)
+
+
+async def make_master_change(meters: Meters, assignment: Assignment) -> None:
+    """Change the master key of the assignment's meter, and its authentication key. Raises MeterFault unless both are seen in force."""
+    await _Change(meters, assignment).make()
 
 
 def describe(_: Command, __: Meter | None, ___: Outcome) -> Mapping[str, object]:
@@ -174,7 +179,7 @@ def _problem(meter: Meter) -> str:
     return "" if meter.ciphered else "in-clear"
 
 
-def _what_counts(meters: Meters, assignment: Assignment) -> str:
+def what_counts_of_master(meters: Meters, assignment: Assignment) -> str:
     """What the head-end knows of the meter's keys now."""
     if meters.keys.sent(assignment.meter, FIELD) is not None:
         return "The new master key may have reached the meter: both are kept; order the change again."

@@ -19,6 +19,7 @@ from ami_hes.meters import Meter, MeterFault, Meters, Session
 from ami_hes.meters.public_client import as_text
 from ami_hes.operations.assignment import Assignment
 from ami_hes.operations.change_key import FIELDS, make_change, what_counts
+from ami_hes.operations.change_master_key import make_master_change, what_counts_of_master
 from ami_hes.operations.identity import read_identified
 from ami_hes.operations.operation import Operation
 from ami_hes.operations.recipe_steps import StepTaker
@@ -29,6 +30,7 @@ from ami_mapping.recipes import PushTarget, Recipe, Stopped, clock_within, push_
 NAME = "commission"
 """The operation's name; the body of its commands is an `Order`."""
 IDENTITY, OBJECTS, CLOCK, PUSH, KEYS = "identity", "objects", "clock", "push", "keys"
+MASTER_KEY = "master_key"
 DIGEST = 12
 """Characters of the digest by which lists of objects are told apart."""
 
@@ -40,6 +42,8 @@ class Order:
     clock_within_s: float
     """A clock that is further off is set."""
     push: tuple[PushTarget, ...] = ()
+    master_key: bool = False
+    """Whether a default master key is changed too, which a security setup of version 0 doesn't take."""
 
     def format(self) -> str:
         return _ORDERS.dump_json(self).decode()
@@ -171,16 +175,27 @@ class _Work:
         if not self._meter.default_keys:
             self._note(StepResult.LEFT, "the keys are its own")
             return
-        for field in _secrets_of(self._meter):
+        for field in _secrets_of(self._meter, with_master=self._order.master_key):
             keys = self._meters.keys
             if not keys.is_of_entry(self._meter, field) and keys.sent(self._meter, field) is None:
                 self._note(StepResult.LEFT, f"{field} was changed before")
                 continue
             try:
-                await make_change(self._meters, self._assignment, field)
+                await self._change_key(field)
             except MeterFault as fault:
-                raise fault.add_detail(what_counts(self._meters, self._assignment, field)) from None
+                raise fault.add_detail(self._what_counts(field)) from None
             self._note(StepResult.DONE, f"a new {field} is in force")
+
+    async def _change_key(self, field: str) -> None:
+        if field == MASTER_KEY:
+            await make_master_change(self._meters, self._assignment)
+        else:
+            await make_change(self._meters, self._assignment, field)
+
+    def _what_counts(self, field: str) -> str:
+        if field == MASTER_KEY:
+            return what_counts_of_master(self._meters, self._assignment)
+        return what_counts(self._meters, self._assignment, field)
 
     def _note(self, result: StepResult, reason: str) -> None:
         self._steps.append(CommissioningStep(self._at, result, reason))
@@ -190,11 +205,12 @@ class _Work:
         await self._meters.commissioning.note(self._meter, state, request_id, self._steps)
 
 
-def _secrets_of(meter: Meter) -> tuple[str, ...]:
-    """Those that its association uses, and that can be changed."""
+def _secrets_of(meter: Meter, *, with_master: bool) -> tuple[str, ...]:
+    """Those that its association uses, and that can be changed; a master key first, since what goes behind it is then known by nobody else."""
+    first = (MASTER_KEY,) if with_master and meter.master_key is not None and meter.keyed else ()
     of_ciphering = meter.keyed
     of_mechanism = meter.authentication in WITH_SECRET
-    return tuple(
+    return first + tuple(
         field
         for field in FIELDS
         if getattr(meter, field) is not None and (of_mechanism if field == "secret" else of_ciphering)
