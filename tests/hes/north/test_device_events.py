@@ -29,6 +29,7 @@ from ami_hes.store import (
     StoredRequest,
     StoredResult,
 )
+from ami_process.store.places import Place
 
 
 def said(event: EndDeviceEvent) -> dict[str, str | None]:
@@ -213,7 +214,7 @@ async def test_the_end_of_a_control_is_an_event_with_what_it_answers(tmp_path: P
 
 
 async def test_a_result_and_its_event_are_kept_together_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is worked again after a kill has the event that it had, and the first result stays."""
     command = Command("r-1", MeterId("M1", mrid(1)), contactor.NAME, CONNECT)
@@ -234,7 +235,7 @@ async def test_a_result_and_its_event_are_kept_together_or_not_at_all(
         event = end_of(command, outcome, at)
         return StoredResult(request_id="r-1", meter_name="M1", outcome=outcome, took_ms=1, finished_at=at, event=event)
 
-    async with Database(tmp_path / "hes.sqlite") as database:
+    async with Database(place) as database:
         results, store = SqlResults(database), SqlDeviceEvents(database)
         await results.accept(asked, [CommandJob(command, Lane.CONTROL, NOON)])
         with monkeypatch.context() as patched:

@@ -19,7 +19,8 @@ from test_asked_events import COVER, FRAUD, KEPT, POWER_DOWN, event, keep
 
 from ami_hes.__main__ import main as hes_command
 from ami_hes.api import device_events
-from ami_hes.store import Database, SqlDeviceEvents
+from ami_hes.store import Database, EventQuery, Happened, SqlDeviceEvents
+from ami_process.store.places import Place
 
 EVENTS, STREAM = "/api/v1/events", "/api/v1/events/stream"
 ALARM, CLOCK = 1 << 13, 1
@@ -120,15 +121,23 @@ async def test_there_are_no_more_followers_than_may_and_who_leaves_makes_room(
                         break
 
 
-async def test_numbers_of_changes_go_on_when_all_that_was_old_is_forgotten(tmp_path: Path) -> None:
-    """Else who follows would be given nothing behind what it saw last."""
-    await keep(tmp_path, KEPT)
-    async with Database(tmp_path / "hes.sqlite") as database:
+async def test_numbers_of_changes_go_on_when_all_that_was_old_is_forgotten(place: Place) -> None:
+    """Else who follows would be given nothing behind what it saw last. Marks of logs are moved on, each for itself."""
+    async with Database(place) as database:
         store = SqlDeviceEvents(database)
+        for one in KEPT:
+            await store.keep(Happened(mrid=one.mrid, at=one.created_at, events=[one]))
+        assert await store.latest_change() == 4
         assert await store.forget(NOON + timedelta(days=1)) == 3
-    await keep(tmp_path, [event(9, 2, FRAUD, NOON)])
-    async with Database(tmp_path / "hes.sqlite") as database:
-        assert [one.number for one in await SqlDeviceEvents(database).changes_after(0, 10)] == [4, 5]
+        late = event(9, 2, FRAUD, NOON)
+        await store.keep(Happened(mrid=late.mrid, at=NOON, events=[late]))
+        assert [one.number for one in await store.changes_after(0, 10)] == [4, 5]
+        found = await store.find(EventQuery(codes=("3.12.0.257", FRAUD), code_tails=("12.29.212",)))
+        assert [one.event_id for one in found] == [late.event_id, KEPT[3].event_id]
+        for log, minute in (("a", 1), ("b", 2), ("a", 3)):
+            at = NOON + timedelta(minutes=minute)
+            await store.mark_log(mrid(1), log, seen_at=at, read_at=NOON)
+        assert await store.log_marks(mrid(1)) == {"a": NOON + timedelta(minutes=3), "b": NOON + timedelta(minutes=2)}
 
 
 async def test_the_commands_list_and_follow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,6 +62,8 @@ def test_rows_are_events_in_the_order_of_their_time_and_what_is_none_is_counted(
     assert odd == 3 and entries(row(NOON, data.unsigned(40)))[0] == found[:1]
     with pytest.raises(DecodeError):
         entries_of(data.unsigned(1), COLUMNS, LOG, meter(), NOON)
+    with pytest.raises(ValueError, match="10001 entries"):
+        entries(*[data.unsigned(1)] * 10_001)
     with pytest.raises(ValueError, match="no column"):
         entries_of(data.array(), COLUMNS[:1], LOG, meter(), NOON)
 

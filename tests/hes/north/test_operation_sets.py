@@ -367,7 +367,7 @@ async def test_sets_of_which_nothing_is_done(tmp_path: Path, octets: bytes, code
 
 @pytest.mark.parametrize(
     ("operation", "code"),
-    [(config("OperationSet"), "2.5"), (("created", *get(1)[1:]), "2.9"), (("create", *get(1)[1:]), "1.7")],
+    [(config("OperationSet"), "2.5"), (("created", *get(1)[1:]), "2.9"), (("create", *get(1)[1:]), "2.9")],
 )
 async def test_an_operation_that_is_none_fails_alone(
     tmp_path: Path, operation: tuple[str, str, str], code: str

@@ -20,6 +20,8 @@ from ami_hes.store import StoredDeviceEvent
 from ami_mapping.alarms import log_of_code
 
 MOST_NUMBER = 0xFFFF
+MOST_ENTRIES = 10_000
+"""Of one log that are read."""
 PUSHED_WITHIN = timedelta(seconds=60)
 """How long after its entry a number may be pushed and be the same event (M-160)."""
 DATE_TIME_OCTETS = 12
@@ -41,11 +43,14 @@ def number_column(columns: Sequence[CaptureObject]) -> int | None:
 def entries_of(
     buffer: Data, columns: Sequence[CaptureObject], log: Obis, meter: Meter, received_at: datetime
 ) -> LogEntries:
-    """The rows of a buffer with these columns; raises DecodeError for what is no buffer, ValueError for columns that are none of a log."""
+    """The rows of a buffer with these columns; raises DecodeError for what is no buffer, ValueError for columns that are none of a log and for too many rows."""
     clock = next((place for place, one in enumerate(columns) if one.is_clock), None)
     number = number_column(columns)
     if clock is None or number is None:
         raise ValueError("it has no column with a clock, or none with numbers of events")
+    rows = len(buffer.value) if isinstance(buffer.value, Sequence) else 0
+    if rows > MOST_ENTRIES:
+        raise ValueError(f"{rows} entries came, and {MOST_ENTRIES} are taken at most")
     found: list[StoredDeviceEvent] = []
     odd = 0
     for row in decode_each_row(buffer, columns):

@@ -13,7 +13,7 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.errors import DecodeError
 from ami_dlms.obis import Obis
 from ami_hes.commands import Command, Lane, Outcome
-from ami_hes.end_device_events.log_entries import LogEntries, entries_of, not_pushed
+from ami_hes.end_device_events.log_entries import MOST_ENTRIES, LogEntries, entries_of, not_pushed
 from ami_hes.end_device_events.taking import EventTaker
 from ami_hes.meters import GetRefused, Meter, MeterFault, Meters, Session
 from ami_hes.meters.known_objects import EVENT_LOGS, attributes_of_profile, profile_of
@@ -30,7 +30,7 @@ OVERLAP = timedelta(days=1)
 """That is read again before the latest entry: the meter's clock may have been set back."""
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = datetime(2099, 12, 31, tzinfo=UTC)
-MOST_ENTRIES, ENTRIES_IN_USE = 10_000, 7
+ENTRIES_IN_USE = 7
 MOST_LOGS = 50
 MOST_KEPT = 20_000
 """Events of a meter that are compared with its entries."""
