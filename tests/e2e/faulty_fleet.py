@@ -19,7 +19,7 @@ import httpx
 from answered_readings import Value, values
 from asked_meters import Simulator
 from free_ports import free_port
-from harness import Process, Receiver, System, system
+from harness import Process, Receiver, System, system, until
 from lxml import etree
 from patience import PATIENCE_S
 from stranger import DISCONNECT
@@ -100,6 +100,23 @@ class FaultyFleet:
         """The same for the quarters of four hours."""
         period = f"<end>{START.isoformat()}</end><start>{(START - timedelta(hours=4)).isoformat()}</start>"
         return self._read(meters, QUARTERS, f"<Reading><timePeriod>{period}</timePeriod></Reading>")
+
+    def roll_keys(self, meters: list[str]) -> dict[str, Told]:
+        """What the campaign says of a change of their encryption keys, by the names of its meters."""
+        token = (self.whole.directory / "hes.tokens").read_text().strip()
+        url = f"{self.whole.hes_url}/api/v1/campaigns"
+        with httpx.Client(trust_env=False, timeout=PATIENCE_S, headers={"Authorization": f"Bearer {token}"}) as client:
+            ordered = client.post(f"{url}/keys", json={"key": "encryption", "meters": meters})
+            assert ordered.is_success, ordered.text
+            place = f"{url}/{ordered.json()['id']}"
+            until(lambda: client.get(place).json()["done"] == len(meters), "the end of the campaign")
+            failures = {one["meter"]: one for one in client.get(place).json()["failures"]}
+        return {
+            name: Told(failures[name]["reply_code"], None, failures[name]["reason"] or "")
+            if name in failures
+            else Told(None, None, "")
+            for name in meters
+        }
 
     def events(self, count: int) -> list[Event]:
         """Those that the subscriber has, once there are so many."""

@@ -46,7 +46,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
             lambda: fleet.disconnect(names("control", "action")),
             lambda: fleet.read(names("read")),
             lambda: fleet.read_day(names("quarters")),
+            lambda: fleet.roll_keys(names("keys")),
         )
+        again = fleet.read(names("keys"))
+        assert {one.code for one in again.values()} == {None}, "a meter whose key is in doubt can be read"
         replies = {fleet.names.index(name): one for answer in answers for name, one in answer.items()}
         for name in names("event"):
             fleet.simulator.post("/power", {"on": False, "name": name})

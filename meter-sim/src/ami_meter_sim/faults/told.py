@@ -16,6 +16,7 @@ ASKED: Mapping[str, str] = {
     "action": "a disconnect, with the fault at its ACTION alone",
     "read": "a read of the import register",
     "quarters": "a read of quarters of an hour",
+    "keys": "a change of its encryption key, by a campaign",
     "event": "a push of the last gasp",
 }
 """What the head-end was to do, in words."""
@@ -42,7 +43,7 @@ class ToldRow:
             return f"one event `{self.code}`, with the time at which it happened" if self.code else "no event"
         if not self.code:
             return f"OK, with the ReadingQualities {self.says}" if self.says else "OK"
-        return f"`{self.code}` {self.level}: {self.says}"
+        return f"`{self.code}`{self.level and f' {self.level}'}: {self.says}"
 
 
 @cache
