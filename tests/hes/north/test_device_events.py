@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,22 @@ async def test_what_has_no_time_of_the_meter_has_ours_and_says_so(tmp_path: Path
         meter.send(meter.alarms(FRAUD, at=None))
         (event,) = events_of(await oms.taken.get())
     assert said(event)["clock"] == "head-end"
+
+
+async def test_a_clock_that_is_ahead_is_told_beside_when_the_event_came(tmp_path: Path, events: list[Any]) -> None:
+    """The time stays what the meter says; one that could be true has no such detail."""
+    ahead = datetime(2099, 1, 1, tzinfo=UTC)
+    async with Cis().serving() as oms, head_end(tmp_path, oms.url, events) as (_, meter):
+        meter.send(meter.last_gasp(ahead), meter.alarms(FRAUD))
+        found: list[EndDeviceEvent] = []
+        while len(found) < 2:
+            found += events_of(await oms.taken.get())
+    by_code = {one.event_type: one for one in found}
+    gasp = by_code["0.26.38.85"]
+    assert gasp.created_at == ahead and said(gasp)["clock"] == "meter"
+    received = said(gasp)["receivedDateTime"]
+    assert received is not None and datetime.fromisoformat(received) < ahead
+    assert "receivedDateTime" not in said(by_code["0.12.0.257"])
 
 
 async def test_what_is_no_event_and_what_nobody_vouches_for_becomes_none(tmp_path: Path, events: list[Any]) -> None:

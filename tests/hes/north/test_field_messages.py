@@ -97,6 +97,15 @@ async def test_the_charset_of_the_header_is_honoured(hes: Hes) -> None:
     assert "Zähler-1001" in texts(response.content, "reason")[0]
 
 
+async def test_a_soap_action_that_contradicts_the_body_is_not_looked_at(hes: Hes) -> None:
+    """What is in the body is done, whatever the header calls it."""
+    action = '"http://iec.ch/TC57/2011/MeterReadings/GetMeterReadings"'
+    headers = {"Content-Type": XML, "SOAPAction": action}
+    response = await hes.client.post(hes.url + TYPED, content=vector("mrid_urn_uuid.xml"), headers=headers)
+    assert (response.status_code, texts(response.content, "Noun")) == (200, ["EndDeviceControls"])
+    assert hes.meters.told() == [("M1001", DISCONNECT, False)]
+
+
 async def test_a_body_in_gzip_is_unpacked(hes: Hes) -> None:
     for coding in ("gzip", "X-GZIP"):
         response = await hes.post(vector("gzip.xml.gz"), content_encoding=coding)

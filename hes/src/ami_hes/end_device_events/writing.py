@@ -5,7 +5,7 @@ The MessageID follows from the subscriber and from what is in the message, so th
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import uuid5
 
 from ami_cim import envelope, wire
@@ -19,6 +19,8 @@ from ami_hes.schedules import Subscriber
 from ami_hes.store import StoredDeviceEvent
 
 NOUN = "EndDeviceEvents"
+AHEAD = timedelta(minutes=1)
+"""Beyond this an event has not happened yet when it comes, so the clock of its meter is wrong."""
 
 
 def payload_of(events: Sequence[StoredDeviceEvent], registry: Registry) -> EndDeviceEvents:
@@ -60,7 +62,9 @@ def _event(one: StoredDeviceEvent, registry: Registry) -> EndDeviceEvent:
     points = () if meter is None else meter.usage_points
     details = tuple(EventDetail(name=name, value=value) for name, value in json.loads(one.details))
     if one.closed_at is not None:
-        details += (EventDetail(name="closedDateTime", value=one.closed_at.isoformat().replace("+00:00", "Z")),)
+        details += (_moment("closedDateTime", one.closed_at),)
+    if one.created_at - one.received_at > AHEAD:
+        details += (_moment("receivedDateTime", one.received_at),)
     return EndDeviceEvent(
         mrid=one.event_id,
         event_type=one.code,
@@ -72,3 +76,7 @@ def _event(one: StoredDeviceEvent, registry: Registry) -> EndDeviceEvent:
         details=details,
         usage_point=UsagePoint(names=tuple(Name(name=point) for point in points)) if points else None,
     )
+
+
+def _moment(name: str, at: datetime) -> EventDetail:
+    return EventDetail(name=name, value=at.isoformat().replace("+00:00", "Z"))
