@@ -36,6 +36,7 @@ ONE_WORKER = (
     "tests/docs/test_dlms_readme.py",
     "tests/e2e/test_attempted.py",
     "tests/e2e/test_cis_read.py",
+    "tests/e2e/test_device_events.py",
     "tests/e2e/test_http.py",
     "tests/e2e/test_north.py",
     "tests/e2e/test_procedures.py",
