@@ -29,7 +29,8 @@ MOST_WAITING = 200_000
 """Datagrams that wait here; as long as there are so many, further ones stay in the kernel."""
 LOOK_AFTER = 200
 """Datagrams after which it is looked whether the kernel has lost any, once none of them waits."""
-RMEM_MAX = "net.core.rmem_max"
+BUFFER_LIMIT = "net.core.rmem_max" if sys.platform == "linux" else "kern.ipc.maxsockbuf"
+"""The sysctl that says how large a receive buffer may be."""
 _TABLES = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
 _INODE, _DROPS = 9, 12
 """Columns of these tables."""
@@ -77,7 +78,8 @@ class DatagramSocket:
         try:
             one.setblocking(False)
             if buffer_octets:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_octets)
+                with suppress(OSError):  # where the system refuses it in place of granting less
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_octets)
             one.bind((host, port))
         except BaseException:
             one.close()

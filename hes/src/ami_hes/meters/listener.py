@@ -19,7 +19,7 @@ from ami_hes.meters.association import Timeouts
 from ami_hes.meters.callers import Caller, CallerPlaces
 from ami_hes.meters.channels import TcpChannel
 from ami_hes.meters.confirming import WayBack
-from ami_hes.meters.datagrams import RMEM_MAX, Address, DatagramFigures, DatagramSocket
+from ami_hes.meters.datagrams import BUFFER_LIMIT, Address, DatagramFigures, DatagramSocket
 from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.link import Link, Traffic
@@ -114,7 +114,7 @@ class Listener:
     @property
     def buffer_limited_by(self) -> str | None:
         """The sysctl that keeps the receive buffer smaller than the settings want it; None where it is as they want it."""
-        return RMEM_MAX if self._datagrams.look().granted_octets < self._buffer_octets else None
+        return BUFFER_LIMIT if self._datagrams.look().granted_octets < self._buffer_octets else None
 
     def _report_lost(self, number: int) -> None:
         granted = self._datagrams.look().granted_octets
