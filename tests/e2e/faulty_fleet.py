@@ -118,11 +118,14 @@ class FaultyFleet:
             for name in meters
         }
 
-    def events(self, count: int) -> list[Event]:
-        """Those that the subscriber has, once there are so many."""
-        while len(found := [one for body in list(self.subscriber.bodies) for one in _events(body)]) < count:
-            self.subscriber.wait(len(self.subscriber.bodies) + 1)
-        return found
+    def last_gasps(self, count: int) -> list[Event]:
+        """Those that the subscriber has, once there are so many; the ends of controls come to it as well."""
+        while True:
+            bodies = list(self.subscriber.bodies)
+            found = [one for body in bodies for one in _events(body) if one.code == LAST_GASP]
+            if len(found) >= count:
+                return found
+            self.subscriber.wait(len(bodies) + 1)
 
     def _read(self, meters: list[str], code: str, between: str) -> dict[str, Told]:
         devices = "".join(f"<EndDevice><mRID>{self._mrid(one)}</mRID></EndDevice>" for one in meters)

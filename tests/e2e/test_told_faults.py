@@ -55,7 +55,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
             fleet.simulator.post("/power", {"on": False, "name": name})
         fleet.simulator.move_to(START + LATER)
         expected = sum(bool(ROWS[place].code) for place in of["event"])
-        came = fleet.events(expected)
+        came = fleet.last_gasps(expected)
         events = {place: [one for one in came if one.mrid == fleet.mrids[place]] for place in of["event"]}
         yield Found(replies, events, fleet)
 
