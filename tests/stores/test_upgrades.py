@@ -210,8 +210,8 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         firmware = SqlFirmware(database)
         images = [(one.image.identifier, one.octets, one.image.complete) for one in await firmware.images()]
         assert images == ([("fw-2", 100, True)] if version >= "0016" else [])
-        transfers = [(one.mrid[-4:], one.there, one.blocks) for one in await firmware.transfers("open")]
-        assert transfers == ([("1001", 3, 4)] if version >= "0016" else [])
+        transfers = [(name, one.there, one.blocks) for name, one in await firmware.under_way("open", 9)]
+        assert transfers == ([("M1001", 3, 4)] if version >= "0016" else [])
         at_once = [one.campaign.at_once for one in await SqlCampaigns(database).lines(9)]
         assert at_once == ([7] if version >= "0016" else [None] * len(campaigns))
         happened = [(one.code, one.reason) for one in await SqlDeviceEvents(database).find(EventQuery())]

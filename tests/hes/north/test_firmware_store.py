@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
+from stored_values import a_request, a_result, some_commands
 
 from ami_hes.store import (
     Database,
     ImageExists,
     ImageProgress,
     SqlFirmware,
+    SqlHistory,
+    SqlResults,
     StoredImage,
     StoredTransfer,
     TransferStage,
@@ -74,4 +77,19 @@ async def test_a_meter_has_one_image_in_its_memory(place: Place) -> None:
         for one in (TRANSFER, later, replace(TRANSFER, mrid="m-2")):
             await store.keep_transfer(one)
         assert await store.transfer("m-1") == later
-        assert await store.transfers("c-1") == [replace(TRANSFER, mrid="m-2")]
+
+
+async def test_how_far_a_campaign_is(place: Place) -> None:
+    async with Database(place) as database:
+        store, results = SqlFirmware(database), SqlResults(database)
+        jobs = some_commands("c-1", "M1", "M2", "M3", "M4")
+        await results.accept(a_request("c-1"), jobs)
+        first, second, third, _ = (replace(TRANSFER, mrid=one.command.meter.mrid, there=1) for one in jobs)
+        for one in (first, second, replace(third, there=2)):
+            await store.keep_transfer(one)
+        assert await store.under_way("c-1", 2) == [("M1", first), ("M2", second)]
+        await results.save([a_result("c-1", "M1"), a_result("c-1", "M2", ok=False)])
+        assert await store.under_way("c-1", 9) == [("M3", replace(third, there=2))]
+        assert await store.shares("c-1") == 1.0 + 0.25 + 0.5
+        assert (await store.under_way("c-2", 9), await store.shares("c-2")) == ([], 0.0)
+        assert [one.meter for one in await SqlHistory(database).failures("c-1", 9)] == ["M2"]

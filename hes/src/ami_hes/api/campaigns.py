@@ -18,8 +18,8 @@ from ami_hes.end_device_events import log_reading
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.operations import change_key, change_master_key, transfer_firmware
 from ami_hes.operations.firmware_order import format_order, order_of
-from ami_hes.store import CampaignLine, FirmwareStore, StoredImage, StoredTransfer
-from ami_hes.store.history import CommandLine, SqlHistory
+from ami_hes.store import CampaignLine, FirmwareStore, StoredImage
+from ami_hes.store.history import SqlHistory
 from ami_process.api import ApiRefused, read_body
 from ami_process.query_parameters import check_known
 
@@ -276,29 +276,27 @@ class _Campaigns:
             line = await self._book.store.find(campaign_id)
             if line is None:
                 raise _unknown(campaign_id)
-            is_firmware = line.campaign.kind == transfer_firmware.NAME
-            commands = await self._history.commands(campaign_id) if line.done > line.ok or is_firmware else ()
-            transfers = await self._firmware.transfers(campaign_id) if is_firmware else ()
-        failed = [one for one in commands if one.ok is False][:MOST_FAILURES]
+            failed = await self._history.failures(campaign_id, MOST_FAILURES) if line.done > line.ok else ()
+            blocks = await self._blocks(line) if line.campaign.kind == transfer_firmware.NAME else {}
         failures = tuple(Failure(meter=one.meter, reply_code=one.reply_code, reason=one.reason) for one in failed)
-        blocks = _blocks(commands, transfers) if is_firmware else {}
         return given(Campaign.of(line, failures=failures, **blocks), self._zone)
 
-
-def _blocks(commands: Sequence[CommandLine], transfers: Sequence[StoredTransfer]) -> dict[str, Any]:
-    """How far the image is at each meter that has no end, and at all of them."""
-    known = {one.mrid: one for one in transfers}
-    shares = [1.0 if one.ok else _share(known.get(one.mrid)) for one in commands]
-    under_way = [(one.meter, known[one.mrid]) for one in commands if one.ok is None and one.mrid in known]
-    listed = [
-        Transfer(meter=meter, stage=str(one.stage), blocks=one.blocks, there=one.there, percent=_percent(_share(one)))
-        for meter, one in under_way[:MOST_FAILURES]
-    ]
-    return {"blocks_percent": _percent(sum(shares) / max(1, len(shares))), "transfers": tuple(listed)}
-
-
-def _share(transfer: StoredTransfer | None) -> float:
-    return 0.0 if transfer is None else transfer.there / transfer.blocks
+    async def _blocks(self, line: CampaignLine) -> dict[str, Any]:
+        """How far the image is at meters that have no end, and at all of them."""
+        campaign_id = line.campaign.campaign_id
+        shares = await self._firmware.shares(campaign_id)
+        under_way = await self._firmware.under_way(campaign_id, MOST_FAILURES)
+        listed = [
+            Transfer(
+                meter=meter,
+                stage=str(one.stage),
+                blocks=one.blocks,
+                there=one.there,
+                percent=_percent(one.there / one.blocks),
+            )
+            for meter, one in under_way
+        ]
+        return {"blocks_percent": _percent(shares / line.meters), "transfers": tuple(listed)}
 
 
 def _percent(share: float) -> float:

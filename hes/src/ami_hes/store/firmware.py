@@ -2,10 +2,10 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from hashlib import sha256
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Float, Row, bindparam, case, cast, delete, func, insert, select, update
 
 from ami_hes.store.database import Database
 from ami_hes.store.firmware_port import (
@@ -16,7 +16,7 @@ from ami_hes.store.firmware_port import (
     TransferStage,
     WrongPart,
 )
-from ami_hes.store.tables import firmware_transfers, image_parts, images
+from ami_hes.store.tables import commands, firmware_transfers, image_parts, images
 from ami_process.store.group_commit import GroupCommit
 
 MOST_IN_MEMORY = 2
@@ -37,6 +37,18 @@ _REPLACE = (
     .where(firmware_transfers.c.mrid == bindparam("of_meter"))
     .values({name: bindparam(name) for name in _COLUMNS if name != "mrid"})
 )
+
+_JOINED = commands.outerjoin(
+    firmware_transfers,
+    (firmware_transfers.c.request_id == commands.c.request_id) & (firmware_transfers.c.mrid == commands.c.mrid),
+)
+_OF_CAMPAIGN = (
+    select(commands.c.meter_name, *(firmware_transfers.c[name] for name in _COLUMNS))
+    .select_from(_JOINED)
+    .where(firmware_transfers.c.mrid.is_not(None))
+)
+_PART = cast(firmware_transfers.c.there, Float) / firmware_transfers.c.blocks
+_SHARES = select(func.sum(case((commands.c.ok, 1.0), else_=func.coalesce(_PART, 0.0)))).select_from(_JOINED)
 
 
 class SqlFirmware:
@@ -82,17 +94,23 @@ class SqlFirmware:
     async def transfer(self, mrid: str) -> StoredTransfer | None:
         query = select(*firmware_transfers.c).where(firmware_transfers.c.mrid == mrid)
         row = await self._database.transaction(lambda connection: connection.execute(query).one_or_none())
-        return None if row is None else _transfer(row)
+        return None if row is None else _transfer(StoredTransfer(**row._mapping))
 
     async def keep_transfer(self, transfer: StoredTransfer) -> None:
         await self._keeping.add(transfer)
 
-    async def transfers(self, request_id: str) -> Sequence[StoredTransfer]:
-        query = select(*firmware_transfers.c).where(firmware_transfers.c.request_id == request_id)
+    async def under_way(self, request_id: str, limit: int) -> Sequence[tuple[str, StoredTransfer]]:
+        query = _OF_CAMPAIGN.where(commands.c.request_id == request_id, commands.c.finished_at.is_(None))
+        query = query.order_by(commands.c.position).limit(limit)
+        rows = await self._database.transaction(lambda connection: connection.execute(query).all())
         return [
-            _transfer(row)
-            for row in await self._database.transaction(lambda connection: connection.execute(query).all())
+            (name, _transfer(StoredTransfer(**dict(zip(_COLUMNS, transfer, strict=True))))) for name, *transfer in rows
         ]
+
+    async def shares(self, request_id: str) -> float:
+        query = _SHARES.where(commands.c.request_id == request_id)
+        found: float | None = await self._database.transaction(lambda connection: connection.execute(query).scalar())
+        return float(found or 0.0)
 
 
 def _declare(connection: Connection, image: StoredImage) -> ImageProgress:
@@ -162,8 +180,9 @@ def _remove(connection: Connection, identifier: str) -> bool:
     return connection.execute(delete(images).where(_OF_IMAGE), {"of_image": identifier}).rowcount > 0
 
 
-def _transfer(row: Row[*tuple[object, ...]]) -> StoredTransfer:
-    return StoredTransfer(**dict(row._mapping) | {"stage": TransferStage(row._mapping["stage"])})
+def _transfer(row: StoredTransfer) -> StoredTransfer:
+    """With its stage as what it is, of which the store has the word."""
+    return replace(row, stage=TransferStage(row.stage))
 
 
 def _keep_transfers(connection: Connection, transfers: Sequence[StoredTransfer]) -> None:

@@ -105,5 +105,8 @@ class FirmwareStore(Protocol):
     async def keep_transfer(self, transfer: StoredTransfer) -> None:
         """In place of what was known of the meter."""
 
-    async def transfers(self, request_id: str) -> Sequence[StoredTransfer]:
-        """Those of a campaign."""
+    async def under_way(self, request_id: str, limit: int) -> Sequence[tuple[str, StoredTransfer]]:
+        """Those of a campaign, at meters that have no end, in the order of its commands; each with the meter's name."""
+
+    async def shares(self, request_id: str) -> float:
+        """The sum over a campaign's meters, of the part of the image that is there: 1 for each that has the version."""

@@ -117,6 +117,10 @@ class SqlHistory:
         """Those of a request, in their order."""
         return await self._database.transaction(lambda connection: _commands(connection, message_id))
 
+    async def failures(self, message_id: str, limit: int) -> list[CommandLine]:
+        """The commands of a request that failed, in their order."""
+        return await self._database.transaction(lambda connection: _failures(connection, message_id, limit))
+
     async def open_bodies(self, operation: str) -> list[str]:
         """The different bodies of commands of an operation that have no end."""
         query = select(commands.c.body).distinct()
@@ -192,10 +196,18 @@ def _lines(connection: Connection, query: Select[Any]) -> list[RequestLine]:
 
 
 def _commands(connection: Connection, message_id: str) -> list[CommandLine]:
+    return [CommandLine(*row) for row in connection.execute(_commands_of(message_id))]
+
+
+def _failures(connection: Connection, message_id: str, limit: int) -> list[CommandLine]:
+    failed = _commands_of(message_id).where(commands.c.ok.is_(False)).limit(limit)
+    return [CommandLine(*row) for row in connection.execute(failed)]
+
+
+def _commands_of(message_id: str) -> Select[Any]:
     columns = ("mrid", "operation", "lane", "ok", "reply_code", "reason", "attempted", "took_ms", "finished_at")
     query = select(commands.c.meter_name, *(commands.c[name] for name in columns))
-    of_request = query.where(commands.c.request_id == message_id).order_by(commands.c.position)
-    return [CommandLine(*row) for row in connection.execute(of_request)]
+    return query.where(commands.c.request_id == message_id).order_by(commands.c.position)
 
 
 def _undelivered(connection: Connection, limit: int) -> list[DeliveryLine]:
