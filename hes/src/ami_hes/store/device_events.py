@@ -1,7 +1,7 @@
 """EndDeviceEvents in the database: the DeviceEvents port. What comes at once from many meters shares a transaction."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, func, insert, literal, or_, select, update
@@ -116,25 +116,43 @@ def _rank(first: Sequence[Sequence[str]]) -> ColumnElement[int]:
 
 
 def keep_device_events(connection: Connection, batch: Sequence[Happened]) -> None:
-    """As of the DeviceEvents port, in a transaction that may do more. In their order, since an alarm may begin and end in one transaction."""
+    """As of the DeviceEvents port, in a transaction that may do more. Alarms in their order, since one may begin and end in one transaction."""
+    if not any(map(_has_alarms, batch)):
+        _add(connection, batch)
+        return
     for happened in batch:
         _close(connection, happened)
         standing = _open_alarms(connection, happened)
         new = [one for one in happened.events if one.alarm is None or one.alarm not in standing]
-        known = _known(connection, [one.event_id for one in new])
-        unique = {one.event_id: one for one in new if one.event_id not in known}
-        if unique:
-            issuer = _issuer(connection, happened.of_request)
-            connection.execute(insert(device_events), [_row(one) | issuer for one in unique.values()])
-            _change(connection, "created", list(unique))
+        _add(connection, [replace(happened, events=new)])
 
 
-def _issuer(connection: Connection, request_id: str | None) -> dict[str, object]:
-    if request_id is None:
-        return {}
-    query = select(requests.c.source, requests.c.correlation_id).where(requests.c.request_id == request_id)
-    row = connection.execute(query).first()
-    return {} if row is None else {"issuer_id": row.source, "issuer_tracking_id": row.correlation_id}
+def _has_alarms(happened: Happened) -> bool:
+    return bool(happened.cleared) or any(one.alarm for one in happened.events)
+
+
+def _add(connection: Connection, batch: Sequence[Happened]) -> None:
+    """Those that are not kept yet, each as it came first."""
+    known = _known(connection, [one.event_id for happened in batch for one in happened.events])
+    issuers = _issuers(connection, [one.of_request for one in batch if one.of_request is not None])
+    new: dict[str, dict[str, object]] = {}
+    for happened in batch:
+        for one in happened.events:
+            if one.event_id not in known:
+                new.setdefault(one.event_id, _row(one) | issuers.get(happened.of_request, {}))
+    if new:
+        connection.execute(insert(device_events), list(new.values()))
+        _change(connection, "created", list(new))
+
+
+def _issuers(connection: Connection, request_ids: Sequence[str]) -> dict[str | None, dict[str, object]]:
+    """By request, what goes along with what it has brought about."""
+    columns = requests.c.request_id, requests.c.source, requests.c.correlation_id
+    return {
+        row.request_id: {"issuer_id": row.source, "issuer_tracking_id": row.correlation_id}
+        for some in _parts(list(dict.fromkeys(request_ids)))
+        for row in connection.execute(select(*columns).where(requests.c.request_id.in_(some)))
+    }
 
 
 def _close(connection: Connection, happened: Happened) -> None:
