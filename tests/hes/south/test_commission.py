@@ -19,6 +19,7 @@ from reported import ignore
 from small_meter import SmallMeter
 
 from ami_hes.app import running
+from ami_hes.operations import commission
 from ami_hes.settings import Settings as HesSettings
 from ami_meter_sim.app import start
 from ami_meter_sim.settings import Settings as SimulatorSettings
@@ -171,3 +172,13 @@ async def test_a_default_master_key_is_changed_before_what_goes_under_it(site: S
     async with site.head_end(master_key=True) as url:
         assert (await site.commission(url, meters=["M1003"]))["ok"] == 1
         assert steps(await site.shown(url, "M1003"))[-3:] == [("keys", "left")] * 3
+
+
+async def test_a_meter_that_does_not_call_holds_no_place_for_days(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commission, "LONGEST_S", 0.1)
+    site.believed = [site.entries[0] | {"address": "dials-in"}]
+    async with site.head_end() as url:
+        found = await site.commission(url, meters=["M1001"])
+        (failure,) = found["failures"]
+        assert "M1001: identity: " in failure["reason"] and "before it: no step" in failure["reason"]
+        assert (await site.shown(url, "M1001"))["state"] == "failed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,10 @@ from ami_dlms.apdu.ciphered import GeneralGloCiphering
 from ami_dlms.framing import wrapper
 from ami_hes.__main__ import app
 from ami_hes.app import running
+from ami_hes.meters import quarantine as quarantining
 from ami_hes.meters.quarantine import MOST_CALLERS, MOST_PER_HOST, Quarantine
 from ami_hes.settings import Settings
+from ami_hes.store import StoredCaller, StoreUnavailable
 from ami_process.environment import Environment
 
 HERE, THERE = "127.0.0.1", "127.0.0.9"
@@ -155,6 +157,45 @@ async def test_who_floods_pushes_out_its_own(monkeypatch: pytest.MonkeyPatch) ->
     for number in range(MOST_CALLERS):
         quarantine.note(f"MANY{number}", None, f"198.51.{number // 256}.{number % 256}:1")
     assert len(quarantine.callers(but=lambda _: False)) == MOST_CALLERS
+
+
+class AwayStore:
+    """Takes nothing until it is back; counts what it is asked to keep at once."""
+
+    def __init__(self) -> None:
+        self.back = False
+        self.most = 0
+        self.kept: dict[str, StoredCaller] = {}
+
+    async def load(self) -> list[StoredCaller]:
+        return []
+
+    async def keep(self, callers: Sequence[StoredCaller], forgotten: Sequence[str]) -> None:
+        self.most = max(self.most, len(callers) + len(forgotten))
+        if not self.back:
+            raise StoreUnavailable("away")
+        self.kept |= {one.name: one for one in callers}
+        for name in forgotten:
+            self.kept.pop(name, None)
+
+
+async def test_a_store_that_is_away_gets_who_is_left_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no name of a flood waits for it."""
+    monkeypatch.setattr(quarantining, "RETRY_S", 0.0)
+    store = AwayStore()
+    quarantine = Quarantine(store, Environment(emit=ignore))
+    await quarantine.start()
+    for number in range(5 * MOST_PER_HOST):
+        quarantine.note(f"FLOOD{number}", None, "192.0.2.2:4059")
+        if number % 50 == 0:
+            tries = store.most
+            await eventually(lambda: store.most > tries or store.most >= MOST_PER_HOST)  # noqa: B023
+    store.back = True
+    await eventually(lambda: len(store.kept) == MOST_PER_HOST)
+    assert store.most <= 2 * MOST_PER_HOST
+    quarantine.forget(f"FLOOD{5 * MOST_PER_HOST - 1}")
+    await eventually(lambda: len(store.kept) == MOST_PER_HOST - 1)
+    await quarantine.stop()
 
 
 async def moved(hes: HeadEnd, meter: SmallMeter, ends: Callable[[], list[Any]], source: str = HERE) -> list[Any]:

@@ -29,6 +29,8 @@ class Quarantine:
         self._environment = environment
         self._callers: OrderedDict[str, StoredCaller] = OrderedDict()
         self._unwritten: set[str] = set()
+        self._written: set[str] = set()
+        """What the store has; only of these it has to be told that they are forgotten."""
         self._heard = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
 
@@ -36,6 +38,7 @@ class Quarantine:
         """Know what earlier lives have kept. Raises StoreUnavailable."""
         if self._store is not None:
             self._callers = OrderedDict((one.name, one) for one in await self._store.load())
+            self._written = set(self._callers)
             self._writing = asyncio.create_task(self._write())
 
     async def stop(self) -> None:
@@ -77,8 +80,10 @@ class Quarantine:
     def forget(self, name: str) -> StoredCaller | None:
         """It is not there any more, until it calls again; None where it is not."""
         found = self._callers.pop(name, None)
-        if found is not None:
+        if name in self._written:
             self._mark(name)
+        else:
+            self._unwritten.discard(name)
         return found
 
     def _mark(self, name: str) -> None:
@@ -107,12 +112,17 @@ class Quarantine:
             return
         self._unwritten.clear()
         callers = [self._callers[name] for name in names if name in self._callers]
+        forgotten = [name for name in names if name not in self._callers]
+        new = {one.name for one in callers} - self._written
+        self._written |= new  # now, since one may be forgotten meanwhile
         try:
-            await self._store.keep(callers, [name for name in names if name not in self._callers])
+            await self._store.keep(callers, forgotten)
         except BaseException:
-            self._unwritten.update(names)
+            self._written -= new
+            self._unwritten.update(name for name in names if name in self._callers or name in self._written)
             self._heard.set()
             raise
+        self._written.difference_update(name for name in forgotten if name not in self._callers)
 
 
 def _host(peer: str) -> str:

@@ -18,7 +18,7 @@ from ami_hes.commands import Command, Lane, Outcome
 from ami_hes.meters import Meter, MeterFault, Meters, Session
 from ami_hes.meters.public_client import as_text
 from ami_hes.operations.assignment import Assignment
-from ami_hes.operations.change_key import FIELDS, make_change, what_counts
+from ami_hes.operations.change_key import FIELDS, LONGEST_S, make_change, what_counts
 from ami_hes.operations.change_master_key import make_master_change, what_counts_of_master
 from ami_hes.operations.identity import read_identified
 from ami_hes.operations.operation import Operation
@@ -26,11 +26,14 @@ from ami_hes.operations.recipe_steps import StepTaker
 from ami_hes.operations.retries import PASSING
 from ami_hes.store import CommissioningStep, MeterState, StepResult, StoreUnavailable
 from ami_mapping.recipes import PushTarget, Recipe, Stopped, clock_within, push_target
+from ami_process.environment import real_time
 
 NAME = "commission"
 """The operation's name; the body of its commands is an `Order`."""
 IDENTITY, OBJECTS, CLOCK, PUSH, KEYS = "identity", "objects", "clock", "push", "keys"
 MASTER_KEY = "master_key"
+NOT_THERE_YET = frozenset({("transport", "not-dialled-in")})
+"""Rows of the fault table: a new meter that dials in may do so later."""
 DIGEST = 12
 """Characters of the digest by which lists of objects are told apart."""
 
@@ -104,7 +107,7 @@ class _Work:
             await self._change_keys()
         except MeterFault as fault:
             why = fault.explained(attempted=None)
-            again = (fault.kind, fault.name) in PASSING
+            again = (fault.kind, fault.name) in PASSING | NOT_THERE_YET
             return await self._failed(why.code, why.level, why.reason, again=again)
         except _NotAsWanted as end:
             return await self._failed(end.code, end.level, end.reason)
@@ -126,7 +129,8 @@ class _Work:
         return Outcome(False, code, level, said, json.dumps(self._steps), attempted=self._begun, again=again)
 
     async def _over_one_association(self) -> None:
-        async with self._meters.hold(self._meter, until=self._assignment.until) as session:
+        until = min(self._assignment.until, real_time() + LONGEST_S)
+        async with self._meters.hold(self._meter, until=until) as session:
             await self._identify(session)
             self._at = OBJECTS
             objects = await self._meters.objects.of(session)
