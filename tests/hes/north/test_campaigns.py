@@ -142,3 +142,16 @@ async def test_what_can_not_be_ordered_is_refused_in_a_sentence(tmp_path: Path) 
             assert answer.status_code == 422 and reason in answer.json()["error"], answer.text
         assert (await hes.client.get(f"{hes.url}/api/v1/campaigns")).json() == {"campaigns": []}
         assert (await move(hes, mrid(9), "pause"))[0] == (await move(hes, mrid(9), "cancel"))[0] == 404
+
+
+async def test_a_limited_campaign_goes_on_behind_a_meter_that_fails_after_several_attempts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ami_hes.campaigns.book.LOOK_EVERY_S", 0.05)
+    meters = StandIn({"M1": Outcome(False, "4.1", "WARNING", "M1: lost", again=True)})
+    lanes = {"campaign": {"attempts": 3, "retry_first_s": 0.01}}
+    async with north(tmp_path, meters, registry=registry(), lanes=lanes) as hes:
+        one = await order(hes, meters=["M1", "M2", "M3"], at_once=1)
+        found = await ended(hes, one["id"], 3)
+        assert (found["ok"], found["failed"], meters.most_at_once) == (2, 1, 1)
+        assert [command.meter.name for command in meters.commands] == ["M1", "M1", "M1", "M2", "M3"]

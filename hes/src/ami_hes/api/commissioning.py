@@ -57,7 +57,9 @@ class _Orders:
             raise wrong_order("name meters, a group of them, or all_new")
         summary = f"commission {which or f'{len(meters)} named'}"
         with query.looking():
-            campaign_id = await self._book.order(commission.NAME, self._body, summary, meters, order.within)
+            campaign_id = await self._book.order(
+                commission.NAME, self._body, summary, meters, order.within, order.at_once
+            )
             line = await self._book.store.find(campaign_id)
         if line is None:
             raise RuntimeError("a campaign that was kept is there")

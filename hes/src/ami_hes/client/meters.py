@@ -29,7 +29,7 @@ from ami_hes.client.quarantine import quarantine
 from ami_hes.store import MeterState
 
 OF_DEFAULTS = "default: counts for an entry that says nothing of it; one that says the same is kept alike"
-_OPTIONS = {"meters": "METER", "group": "--group", "within_hours": "--within-hours"}
+_OPTIONS = {"meters": "METER", "group": "--group", "within_hours": "--within-hours", "at_once": "--at-once"}
 meters = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="The registry of a running HES."
 )
@@ -117,6 +117,7 @@ def commission(
     group: Annotated[str | None, typer.Option(metavar="TAG=VALUE", help="All meters that have it now.")] = None,
     all_new: Annotated[bool, typer.Option("--all-new", help="All at which nothing was ever begun.")] = False,
     within_hours: Annotated[float, typer.Option(metavar="HOURS", help="By when each meter has to have an end.")] = 168,
+    at_once: Annotated[int | None, typer.Option(metavar="N", help="Meters that are under way at once.")] = None,
     wait: Wait = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
@@ -124,7 +125,13 @@ def commission(
 ) -> None:
     """Commission meters: identity, objects, clock, push targets, default keys; each step is seen done, or said why not."""
     hes = head_end(url, token_file)
-    order = {"meters": meter or [], "group": group, "all_new": all_new, "within_hours": within_hours}
+    order = {
+        "meters": meter or [],
+        "group": group,
+        "all_new": all_new,
+        "within_hours": within_hours,
+        "at_once": at_once,
+    }
     try:
         content = CommissionOrder.model_validate(order).model_dump_json()
     except ValidationError as problem:
