@@ -219,6 +219,18 @@ async def test_one_order_of_another_system_exchanges_a_meter(whole: Whole) -> No
     )
 
 
+async def test_of_two_orders_at_once_for_one_new_meter_one_is_carried_out(whole: Whole) -> None:
+    """Whichever comes first: the other one changes nothing."""
+    answers = await asyncio.gather(
+        ordered(whole, order(NEW, OLD, "order-1")), ordered(whole, order(NEW, OTHER, "order-2"))
+    )
+    assert sorted(str(one.reply.result) for one in answers) == ["FAILED", "OK"], [one.reply for one in answers]
+    (refused,) = (one.reply.errors[0] for one in answers if one.reply.result == "FAILED")
+    assert refused.code in ("5.2", "2.13") and NEW in str(refused.reason)
+    points = [await whole.points(one) for one in (OLD, NEW, OTHER)]
+    assert sorted(filter(None, points)) == [[POINT_MRID, POINT], ["UP-600"]], "no usage point has lost its meter"
+
+
 async def test_an_order_with_a_reply_address_is_acknowledged_and_carried_out(whole: Whole) -> None:
     reply = (await ordered(whole, order(NEW, OLD, "late-1", reply_address=f"{whole.cis}/cim"))).reply
     assert (reply.result, [one.code for one in reply.errors]) == ("OK", ["0.3"])

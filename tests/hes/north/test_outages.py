@@ -6,25 +6,35 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from free_ports import free_port
-from north_bench import Cis, North, entries
+from north_bench import Cis, North, entries, ignore
 from patience import PATIENCE_S
 from pushing_meter import NOON
 from told_events import CLOCK, FRAUD, events_of, head_end
 
+from ami_cim.codes import Level
+from ami_cim.identity import EndDevice, Identifier
+from ami_cim.message import Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.payloads.meter_readings import MeterReading, MeterReadings, Reading
 from ami_dlms import data
+from ami_hes.end_device_events import EventTaker
 from ami_hes.jobs import reply_sender
 from ami_hes.jobs.destinations import Destinations
 from ami_hes.meters.registry import Registry
+from ami_hes.outages import OutageBook
+from ami_hes.outages.book import PINGED
 from ami_hes.outages.places import Place, places_of
 from ami_hes.outages.power import powers
 from ami_hes.store import Database, Happened, SqlDeviceEvents, StoredDeviceEvent
 from ami_mapping.events import IMPORTANCE, rank_of
+from ami_process.environment import Environment
 from ami_process.store.places import Place as StorePlace
 
 LOST, BACK, UP, VERIFIED = "0.26.38.85", "0.1.0.49", "0.26.38.49", "0.26.0.216"
@@ -188,6 +198,46 @@ class Held:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         await writer.drain()
         writer.close()
+
+
+async def test_who_has_answered_a_ping_and_is_dark_again_or_was_never_asked_is_not_restored(place: StorePlace) -> None:
+    """A ping has its end when the last meter has answered or is given up; what comes until then counts."""
+    registry = network()
+    again, back, never = (meter.mrid for meter in registry.meters[:3])
+    environment = Environment(emit=ignore)
+    async with Database(place) as database:
+        taker = EventTaker(SqlDeviceEvents(database), environment)
+
+        async def lose(mrid: str) -> None:
+            now = environment.now()
+            lost = replace(event(LOST, mrid=mrid), event_id=str(uuid4()), created_at=now, received_at=now)
+            await taker.take(Happened(mrid=mrid, at=now, events=(lost,)))
+
+        async def ask(message: RequestMessage) -> ResponseMessage:
+            await lose(again)
+            value = Reading(reading_type=PINGED, value="1", taken_at=environment.now())
+            read = tuple(MeterReading(meter=EndDevice(mrid=one), readings=(value,)) for one in (again, back))
+            identifier = Identifier(value=never, kind="uuid", object_type="EndDevice")
+            unserved = ReplyError(code="2.10", level=Level.FATAL, reason="no such type", identifier=identifier)
+            reply = Reply(result="PARTIAL", errors=(unserved,))
+            header = replace(message.header, verb="reply")
+            return ResponseMessage(header=header, reply=reply, payload=MeterReadings(meter_readings=read))
+
+        for one in (again, back, never):
+            await lose(one)
+        book = OutageBook(
+            taker=taker,
+            registry=registry,
+            environment=environment,
+            ask=ask,
+            levels=(),
+            share=0.5,
+            momentary=MOMENTARY,
+            look_back=timedelta(days=1),
+        )
+        ping = await book.ping()
+        assert (ping.answered, ping.silent, ping.restored) == ([again, back], [(never, "2.10")], [back])
+        assert sorted(one for found in (await book.report()).places for one in found.dark) == sorted((again, never))
 
 
 async def test_a_gasp_overtakes_what_waits_for_a_slow_subscriber(

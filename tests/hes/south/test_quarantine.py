@@ -159,6 +159,22 @@ async def test_who_floods_pushes_out_its_own(monkeypatch: pytest.MonkeyPatch) ->
     assert len(quarantine.callers(but=lambda _: False)) == MOST_CALLERS
 
 
+def test_a_flood_of_names_is_not_gone_through_for_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    quarantine = Quarantine(None, Environment(emit=ignore))
+    for number in range(MOST_CALLERS):
+        quarantine.note(f"MANY{number}", None, f"198.51.{number // 256}.{number % 256}:1")
+    looked_at: list[str] = []
+
+    def counted(host: str) -> str:
+        looked_at.append(host)
+        return host
+
+    monkeypatch.setattr(quarantining, "counted_address", counted)
+    quarantine.note("ONE MORE", None, "192.0.2.1:1")
+    assert quarantine.find("ONE MORE") and quarantine.find("MANY0") is None and quarantine.find("MANY1")
+    assert len(looked_at) < 10, "the addresses of those who are there are left alone"
+
+
 class AwayStore:
     """Takes nothing until it is back; counts what it is asked to keep at once."""
 

@@ -4,6 +4,7 @@ Both readings are requests of their own, as any client would ask, under MessageI
 transaction. So an order that comes again, or that a restart interrupts, goes on from what is so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
 
@@ -84,10 +85,11 @@ class ExchangeOrders:
             return
 
         def left(table: Table | None) -> Table:
-            return {field: value for field, value in _there(table, old).items() if field != "usage_points"}
+            there = _there(table, old, points)
+            return {field: value for field, value in there.items() if field != "usage_points"}
 
         def come(table: Table | None) -> Table:
-            return {**_there(table, new), "usage_points": list(points)}
+            return {**_there(table, new, new.usage_points), "usage_points": list(points)}
 
         changes = [Amendment(old.mrid, left), Amendment(new.mrid, come)]
         for outcome in await self.kept.amend(changes, whole=True):
@@ -154,9 +156,12 @@ def _so_already(new: Meter, points: tuple[str, ...]) -> ReplyError:
     return ReplyError(code="0.0", level=Level.INFORM, reason=reason)
 
 
-def _there(table: Table | None, meter: Meter) -> Table:
-    if table is None:  # it was taken out meanwhile
-        raise Problem("2.4", f"The meter {meter.name} is not known here any more.")
+def _there(table: Table | None, meter: Meter, points: Sequence[str]) -> Table:
+    """The entry as it is now; raises Problem where it has another place than when the exchange was looked at, since readings took a while."""
+    if table is None:
+        raise Problem("2.4", f"the meter {meter.name} is not known here any more")
+    if list(table.get("usage_points", ())) != list(points):
+        raise Problem("2.13", f"the meter {meter.name} was linked or unlinked meanwhile")
     return table
 
 

@@ -28,6 +28,8 @@ class Quarantine:
         self._store = store
         self._environment = environment
         self._callers: OrderedDict[str, StoredCaller] = OrderedDict()
+        self._of_host: dict[str, OrderedDict[str, None]] = {}
+        """Their names by host, in the same order: a flood of names is not to be gone through for each of them."""
         self._unwritten: set[str] = set()
         self._written: set[str] = set()
         """What the store has; only of these it has to be told that they are forgotten."""
@@ -37,7 +39,8 @@ class Quarantine:
     async def start(self) -> None:
         """Know what earlier lives have kept. Raises StoreUnavailable."""
         if self._store is not None:
-            self._callers = OrderedDict((one.name, one) for one in await self._store.load())
+            for one in await self._store.load():
+                self._put(one)
             self._written = set(self._callers)
             self._writing = asyncio.create_task(self._write())
 
@@ -56,16 +59,15 @@ class Quarantine:
         """A caller gave this name from this host and port, or only a system title."""
         now, title = self._environment.now(), None if system_title is None else system_title.hex()
         name = name or title or ""
-        known = self._callers.pop(name, None)
+        known = self._take(name)
         if known is None:
             if not name:
                 return
             self._make_room(peer)
             known = StoredCaller(name, title, peer, now, now, 0)
             self._environment.emit(Quarantined(caller=name, peer=peer))
-        self._callers[name] = replace(
-            known, system_title=title or known.system_title, address=peer, last_seen_at=now, calls=known.calls + 1
-        )
+        title = title or known.system_title
+        self._put(replace(known, system_title=title, address=peer, last_seen_at=now, calls=known.calls + 1))
         self._mark(name)
 
     def callers(self, *, but: Callable[[StoredCaller], bool]) -> list[StoredCaller]:
@@ -79,11 +81,24 @@ class Quarantine:
 
     def forget(self, name: str) -> StoredCaller | None:
         """It is not there any more, until it calls again; None where it is not."""
-        found = self._callers.pop(name, None)
+        found = self._take(name)
         if name in self._written:
             self._mark(name)
         else:
             self._unwritten.discard(name)
+        return found
+
+    def _put(self, one: StoredCaller) -> None:
+        self._callers[one.name] = one
+        self._of_host.setdefault(_host(one.address), OrderedDict())[one.name] = None
+
+    def _take(self, name: str) -> StoredCaller | None:
+        found = self._callers.pop(name, None)
+        if found is not None:
+            names = self._of_host[_host(found.address)]
+            del names[name]
+            if not names:
+                del self._of_host[_host(found.address)]
         return found
 
     def _mark(self, name: str) -> None:
@@ -91,10 +106,9 @@ class Quarantine:
         self._heard.set()
 
     def _make_room(self, peer: str) -> None:
-        host = _host(peer)
-        of_host = [name for name, one in self._callers.items() if _host(one.address) == host]
+        of_host = self._of_host.get(_host(peer), {})
         if len(of_host) >= MOST_PER_HOST:
-            self.forget(of_host[0])
+            self.forget(next(iter(of_host)))
         elif len(self._callers) >= MOST_CALLERS:
             self.forget(next(iter(self._callers)))
 

@@ -7,7 +7,7 @@ reads; a meter that answers it has power, and where it was dark that is an event
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ami_cim.identity import EndDevice, Identified
 from ami_cim.message import Header, RequestMessage, ResponseMessage
@@ -17,7 +17,7 @@ from ami_hes.end_device_events import EventTaker
 from ami_hes.end_device_events.made import restored_event
 from ami_hes.meters.registry import Registry
 from ami_hes.outages.places import Place, places_of
-from ami_hes.outages.power import Power, powers
+from ami_hes.outages.power import ALARM, Power, powers
 from ami_hes.store import EventQuery, Happened
 from ami_mapping.events import POWER_LOST, POWER_RESTORED
 from ami_process.environment import Environment
@@ -28,7 +28,7 @@ MOST_PINGED = 1_000
 """Meters of one ping."""
 PINGED = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
 """The ReadingType of a ping: the import register, which every meter of a customer has."""
-ANSWERED = frozenset({"5.6", "5.7", "2.10"})
+ANSWERED = frozenset({"5.6", "5.7"})
 """Codes of a meter that was reached and has no such register."""
 SOURCE = "HES API"
 Ask = Callable[[RequestMessage], Awaitable[ResponseMessage]]
@@ -101,12 +101,15 @@ class OutageBook:
         known = [one for one in wanted if self.registry.knows(one)]
         if not known or len(known) > MOST_PINGED:
             raise NotAsked(f"{len(known):,} meters: from 1 to {MOST_PINGED:,} can be asked at once")
+        asked_at = self.environment.now()
         response = await self.ask(self._message(known))
         payload = response.payload if isinstance(response.payload, MeterReadings) else MeterReadings()
         read = {one.meter.mrid for one in payload.meter_readings if one.meter is not None and one.readings}
         codes = {one.identifier.value: one.code for one in response.reply.errors if one.identifier is not None}
         answered = [one for one in known if one in read or codes.get(one) in ANSWERED]
-        restored = [one for one in answered if one in found and _is_open(found[one])]
+        back = [one for one in answered if one in found and _is_open(found[one])]
+        gone = await self._lost_since(asked_at, back)
+        restored = [one for one in back if one not in gone]
         for one in restored:
             await self._keep(one)
         silent = [(one, codes.get(one, "")) for one in known if one not in set(answered)]
@@ -118,6 +121,15 @@ class OutageBook:
         query = EventQuery(code_tails=tails, since=since, most=MOST_EVENTS, newest_first=True)
         events = await self.taker.store.find(query)
         return await asyncio.to_thread(powers, events[::-1], self.momentary), len(events) < MOST_EVENTS
+
+    async def _lost_since(self, asked_at: datetime, mrids: Sequence[str]) -> set[str]:
+        """Those of them whose loss of power came while others were waited for: who has answered may be dark again."""
+        if not mrids:
+            return set()
+        since = asked_at - self.look_back
+        query = EventQuery(mrids=mrids, code_tails=POWER_LOST, since=since, most=MOST_EVENTS, newest_first=True)
+        told = await self.taker.store.find(query)
+        return {one.mrid for one in told if one.received_at >= asked_at and one.source != ALARM}
 
     async def _keep(self, mrid: str) -> None:
         meter, now = self.registry.find_by_mrid(mrid), self.environment.now()

@@ -66,7 +66,9 @@ def _joined(found: Sequence[Place], registry: Registry, level: str, below: str, 
     joined: list[Place] = []
     gone: set[int] = set()
     for name, places in inside.items():
-        all_below = {meter.tags[below] for meter in registry.members(level, name) if below in meter.tags}
+        # this runs beside the event loop: a member may leave the registry meanwhile
+        members = filter(None, map(registry.find_by_mrid, registry.member_ids(level, name)))
+        all_below = {meter.tags[below] for meter in members if below in meter.tags}
         if len(places) > 1 and len(places) >= share * len(all_below):
             dark = tuple(mrid for place in places for mrid in place.dark)
             joined.append(Place(level, name, registry.number_of(level, name), dark, min(one.since for one in places)))
