@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,8 @@ from ami_cim.identity import EndDevice, Identified, Name, UsagePoint
 from ami_cim.message import Header, Property, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_events import AskedPeriod, EndDeviceEvents, GetEndDeviceEvents
 from ami_cim.periods import Period
+from ami_hes.end_device_events import orders
+from ami_hes.end_device_events.writing import payload_of
 from ami_hes.store import Database, Happened, SqlDeviceEvents, StoredDeviceEvent
 
 POWER_DOWN, FRAUD, COVER = "0.26.38.85", "0.12.0.257", "0.12.29.212"
@@ -122,6 +125,18 @@ async def test_an_event_is_given_as_subscribers_get_it(hes: North) -> None:
     (one,) = response.payload.events
     assert (one.event_type, one.created_at, one.asset) == (FRAUD, LATER, EndDevice(mrid(1), (Name(name="M1"),)))
     assert one.usage_point is not None and [each.name for each in one.details] == ["clock"]
+
+
+async def test_a_long_answer_is_not_made_in_the_turn_of_others(hes: North, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_by: list[int] = []
+
+    def noted(*arguments: Any) -> EndDeviceEvents:
+        made_by.append(threading.get_ident())
+        return payload_of(*arguments)
+
+    monkeypatch.setattr(orders, "payload_of", noted)
+    assert numbers(await ask(hes, asked(GetEndDeviceEvents()))) == [1, 3, 4, 2]
+    assert made_by and threading.get_ident() not in made_by
 
 
 async def test_pages_and_what_was_not_found_are_told(hes: North) -> None:

@@ -14,6 +14,8 @@ from patience import PATIENCE_S
 from ami_hes.meters.datagrams import Address, DatagramFigures, DatagramSocket
 
 HOST = "127.0.0.1"
+FAULTY = b"faulty"
+"""A datagram whose work raises."""
 FEW = 100
 """Datagrams that fit into whatever buffer a system grants."""
 
@@ -28,12 +30,19 @@ class Receiver:
         self.open.set()
         self.begun = asyncio.Event()
         self.lost: list[int] = []
-        self.socket = DatagramSocket(self._work, self.figures, self.lost.append)
+        self.failed: list[bytes] = []
+        self.socket = DatagramSocket(self._work, self.figures, self.lost.append, self._fail)
 
     async def _work(self, octets: bytes, address: Address) -> None:
         self.begun.set()
+        if octets == FAULTY:
+            raise LookupError(octets)
         await self.open.wait()
         self.came.append(octets)
+
+    def _fail(self, problem: Exception, octets: bytes, _: Address) -> None:
+        assert isinstance(problem, LookupError)
+        self.failed.append(octets)
 
 
 @asynccontextmanager
@@ -85,6 +94,16 @@ async def test_what_was_taken_is_worked_on_when_the_socket_closes() -> None:
     assert not receiver.socket.send(b"late", (HOST, 9))
 
 
+async def test_a_datagram_that_shows_a_fault_ends_nothing_behind_it() -> None:
+    async with receiving() as (receiver, sender):
+        for one in (b"one", FAULTY, b"two"):
+            sender.send(one)
+        async with asyncio.timeout(PATIENCE_S):
+            while receiver.figures.worked < 3:
+                await asyncio.sleep(0)
+    assert (receiver.came, receiver.failed) == ([b"one", b"two"], [FAULTY])
+
+
 @pytest.mark.needs("linux")
 async def test_what_the_kernel_had_no_room_for_is_counted() -> None:
     """Sent, taken and lost add up; the smallest buffer that a system gives holds less than this."""
@@ -104,4 +123,4 @@ async def test_what_the_kernel_had_no_room_for_is_counted() -> None:
 async def test_a_taken_port_is_told() -> None:
     async with receiving() as (_, sender):
         with pytest.raises(OSError):
-            DatagramSocket(Receiver()._work, DatagramFigures(), int).open(HOST, sender.getpeername()[1], 0)
+            Receiver().socket.open(HOST, sender.getpeername()[1], 0)

@@ -3,7 +3,8 @@
 A log is marked as read when its entries are in the store, so a command that is interrupted reads some again, which are the same events.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -117,7 +118,7 @@ class _Work:
         buffer = await self._buffer(session, profile, start)
         now, meter = self.meters.environment.now(), self.assignment.meter
         try:
-            found = entries_of(buffer, profile.columns, log, meter, now)
+            found = await asyncio.to_thread(entries_of, buffer, profile.columns, log, meter, now)
         except (DecodeError, ValueError) as problem:
             self._note(log, str(problem), _unexpected(log, str(problem)))
             return
@@ -141,7 +142,7 @@ class _Work:
         """First the events and then the mark."""
         mrid, store = self.assignment.meter.mrid, self.taker.store
         kept = await store.find(EventQuery(mrids=(mrid,), since=start, most=MOST_KEPT, newest_first=True))
-        new = list(not_pushed(found.events, [one for one in kept if _is_of(one, log)]))
+        new = await asyncio.to_thread(_new_ones, found, kept, log)
         if new:
             await self.taker.take(Happened(mrid=mrid, at=now, events=new))
         latest = max((one.created_at for one in found.events if one.created_at <= now), default=None)
@@ -151,6 +152,10 @@ class _Work:
         self.entries += len(found.events)
         if found.odd:
             self._note(log, f"{found.odd} entries have no moment or no number, and are left out")
+
+
+def _new_ones(found: LogEntries, kept: Sequence[StoredDeviceEvent], log: Obis) -> list[StoredDeviceEvent]:
+    return list(not_pushed(found.events, [one for one in kept if _is_of(one, log)]))
 
 
 def _is_of(one: StoredDeviceEvent, log: Obis) -> bool:

@@ -20,6 +20,9 @@ Address = tuple[str, int]
 Work = Callable[[bytes, Address], Awaitable[None]]
 """Takes one datagram; returns when the next one may come."""
 
+ReportFault = Callable[[Exception, bytes, Address], None]
+"""Of a fault of ours, and the datagram."""
+
 MOST_OCTETS = 65_536
 AT_ONCE = 1_000
 """Datagrams that are taken from the kernel in one turn of the event loop."""
@@ -58,9 +61,12 @@ class DatagramFigures:
 class DatagramSocket:
     """A UDP socket that is emptied as soon as something has come."""
 
-    def __init__(self, work: Work, figures: DatagramFigures, report_lost: Callable[[int], None]) -> None:
-        """`report_lost` is told of datagrams that the kernel has lost since it was told the last time."""
+    def __init__(
+        self, work: Work, figures: DatagramFigures, report_lost: Callable[[int], None], report_fault: ReportFault
+    ) -> None:
+        """`report_lost` is told of datagrams that the kernel has lost since it was told the last time, `report_fault` of one whose work has raised."""
         self._work = work
+        self._report_fault = report_fault
         self._figures = figures
         self._report_lost = report_lost
         self._reported = 0
@@ -170,7 +176,10 @@ class DatagramSocket:
     async def _work_on_next(self) -> None:
         """It leaves the queue once it was worked on: who is cancelled before that leaves it there."""
         octets, address = self._waiting[0]
-        await self._work(octets, address)
+        try:
+            await self._work(octets, address)
+        except Exception as problem:  # noqa: BLE001  # reported; one datagram is not to end all that come behind it
+            self._report_fault(problem, octets, address)
         self._waiting.popleft()
         self._figures.worked += 1
 

@@ -29,7 +29,7 @@ from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.trace import ApduTrace
 from ami_hes.store import StoreUnavailable
 from ami_process.environment import real_time
-from ami_process.events import Emit
+from ami_process.events import Emit, format_fault
 from ami_process.sockets import counted_address
 
 RECOGNITION_S = 10.0
@@ -78,7 +78,7 @@ class Listener:
         self._unknown: dict[Caller, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
         self._buffer_octets = buffer_octets
-        self._datagrams = DatagramSocket(self._take_datagram, figures, self._report_lost)
+        self._datagrams = DatagramSocket(self._take_datagram, figures, self._report_lost, self._report_fault)
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen on both; OSError when a port is taken. Port 0 chooses one that is free for both."""
@@ -119,6 +119,10 @@ class Listener:
     def _report_lost(self, number: int) -> None:
         granted = self._datagrams.look().granted_octets
         self._emit(DatagramsLost(number=number, granted_octets=granted, limited_by=self.buffer_limited_by))
+
+    def _report_fault(self, problem: Exception, octets: bytes, address: Address) -> None:
+        peer = f"{address[0]}:{address[1]}"
+        self._notifications.drop(peer, "udp", f"a fault of this head-end: {format_fault(problem)}", octets)
 
     async def _take_datagram(self, octets: bytes, address: Address) -> None:
         """One notification per datagram; returns when there is room for the next."""

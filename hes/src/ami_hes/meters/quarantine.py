@@ -106,8 +106,8 @@ class Quarantine:
         self._heard.set()
 
     def _make_room(self, peer: str) -> None:
-        of_host = self._of_host.get(_host(peer), {})
-        if len(of_host) >= MOST_PER_HOST:
+        of_host = self._of_host.get(_host(peer))
+        if of_host is not None and len(of_host) >= MOST_PER_HOST:
             self.forget(next(iter(of_host)))
         elif len(self._callers) >= MOST_CALLERS:
             self.forget(next(iter(self._callers)))
