@@ -101,6 +101,22 @@ async def test_they_are_followed_as_they_are_kept_and_from_what_was_seen_last(tm
         assert refused.status_code == 422
 
 
+async def test_who_wants_none_of_many_events_sees_that_there_is_somebody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And how far they are, so that it goes on from there."""
+    monkeypatch.setattr(device_events, "AT_ONCE", 1)
+    await keep(tmp_path, KEPT)
+    async with head_end(tmp_path) as (hes, _):
+        wanted, behind = {"type": "fraud"}, {"Last-Event-ID": "0"}
+        async with hes.client.stream("GET", hes.url + STREAM, params=wanted, headers=behind) as answer:
+            lines, ids = answer.aiter_lines(), []
+            while len(ids) < 1 + len(KEPT):
+                name, _, value = (await asyncio.wait_for(anext(lines), PATIENCE_S)).partition(": ")
+                ids += [value] if name == "id" else []
+    assert ids == ["0", "1", "2", "3", "4"]
+
+
 async def test_there_are_no_more_followers_than_may_and_who_leaves_makes_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

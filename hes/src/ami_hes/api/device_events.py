@@ -189,10 +189,12 @@ async def _written(
         while not taker.is_closed:
             woken.clear()
             changes = await taker.store.changes_after(after, AT_ONCE)
-            for one in changes:
-                after = one.number
-                if wanted.has(one.event, registry):
-                    yield _message(one, registry, zone)
+            theirs = [one for one in changes if wanted.has(one.event, registry)]
+            for one in theirs:
+                yield _message(one, registry, zone)
+            after = changes[-1].number if changes else after
+            if changes and not theirs:  # among many that others want it is still to be seen that there is somebody
+                yield f"id: {after}\n: nothing that was asked for\n\n"
             if not changes and not await _within(woken, QUIET_S):
                 yield f"id: {after}\n: nothing new\n\n"
     except StoreUnavailable:
