@@ -143,6 +143,17 @@ async def test_usage_errors_are_2(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "cis.reply_address" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--at", "--until", "--start"])
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_time_that_no_message_can_say_is_2(
+    capsys: pytest.CaptureFixture[str], option: str, moment: str
+) -> None:
+    asked = ("control", "clock-set", "--meter", "M1001", option, moment, "--url", "http://127.0.0.1:1")
+    assert await asyncio.to_thread(main, [*asked]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"cis: control: {option}: ") and "before the year 1 or after 9999" in said
+
+
 async def test_no_cis_is_3_and_a_lost_answer_says_how_to_ask_again(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ("send", "--code", "3.31.0.23", "--meter", "M1001", "--message-id", "mine", "--url")
     assert await asyncio.to_thread(main, [*asked, "http://127.0.0.1:1"]) == 3

@@ -39,6 +39,7 @@ from ami_cim.payloads.meter_readings import MeterReading, MeterReadings
 from ami_cim.periods import Period
 from ami_cim.quality import Quality
 from ami_cis.app import System, running
+from ami_cis.device_events_api import DEVICE_EVENTS
 from ami_cis.readings_api import READINGS
 from ami_cis.schedules_api import SCHEDULES
 from ami_cis.store import KeptReading, ReadingQuery, Retention, Store, TakenEvent
@@ -310,6 +311,14 @@ async def test_a_look_that_is_none_is_refused(tmp_path: Path, hes: StandInHes, q
         (READINGS, {"meters": "M1001"}, "meters: there is no such parameter; there are meter, type, from, to"),
         (READINGS, {"meter": "x" * 301}, "meter: has more than 300 characters"),
         (READINGS, {"meter": ["M1001"] * 1_001}, "meter: at most 1000 are taken"),
+        (READINGS, {"from": ["2026-01-01", "2026-01-02"]}, "from: is given more than once"),
+        (DEVICE_EVENTS, {"to": ["2026-01-01", "2026-01-02"]}, "to: is given more than once"),
+        (SCHEDULES, {"group": ["F11", "F12"]}, "group: is given more than once"),
+        (
+            DEVICE_EVENTS,
+            {"from": "0001-01-01T00:00+14:00"},
+            "0001-01-01 00:00+14:00 is before the year 1 or after 9999 in UTC",
+        ),
         (SCHEDULES, {"groups": "F12"}, "groups: there is no such parameter; there are meter, group"),
         (f"{SCHEDULES}/daily", {"keep": "true"}, "keep: there is no such parameter; there are none here"),
     ],

@@ -92,7 +92,7 @@ def send_control(
         sys.stdout.write(_names())
         raise typer.Exit(OK)
     limit = {"threshold": threshold, "over_s": over, "under_s": under, "duration_s": duration}
-    limit["start_at"] = _moment(start)
+    limit["start_at"] = _moment(cis, "--start", start)
     wanted = {
         "code": name,
         "meters": meter or [],
@@ -101,8 +101,8 @@ def send_control(
         "groups": group or [],
         "usage_point_groups": usage_point_group or [],
         "text": text,
-        "start_at": _moment(at),
-        "end_at": _moment(until),
+        "start_at": _moment(cis, "--at", at),
+        "end_at": _moment(cis, "--until", until),
         "changes": change,
         "asynchronous": asynchronous or at is not None,
         "message_id": message_id,
@@ -128,8 +128,12 @@ def _show(outcome: ControlOutcome, *, as_json: bool) -> NoReturn:
     raise typer.Exit(OK if outcome.confirmed or outcome.accepted else NOT_OK)
 
 
-def _moment(local: datetime | None) -> str | None:
-    return None if local is None else local.astimezone().isoformat()
+def _moment(cis: RunningProcess, option: str, given: datetime | None) -> str | None:
+    """With its offset; one that has none is a time of this machine."""
+    try:
+        return None if given is None else given.astimezone().isoformat()
+    except (OverflowError, ValueError):  # ValueError: of the year 0, which some offsets of zones lead to
+        raise cis.refused(f"{option}: {given} is before the year 1 or after 9999") from None
 
 
 def _names() -> str:

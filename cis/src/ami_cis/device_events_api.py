@@ -125,7 +125,7 @@ def _json(document: BaseModel) -> Response:
 
 def _wanted(request: Request, zone: ZoneInfo) -> DeviceEventQuery:
     """The query: `meter` and `type` as often as there are, `from`, `to`. Raises ApiRefused for anything else."""
-    check_known(request, ("meter", "type", "from", "to"))
+    check_known(request, ("meter", "type", "from", "to"), several=("meter", "type"))
     meters, types = (values_of(request, name, MAX_TYPES) for name in ("meter", "type"))
     given = {name: request.query_params[name] for name in ("from", "to") if name in request.query_params}
     try:

@@ -64,7 +64,7 @@ def list_events(
         code_of_exit = _fetched(cis, wanted)
     if not group:
         query = [("meter", one) for one in meter or []] + [("type", one) for one in code or []] + times
-        _list(cis, query, as_json=as_json)
+        _list(cis, query, as_json=as_json, fetched=fetch)
     raise typer.Exit(code_of_exit)
 
 
@@ -86,8 +86,8 @@ def _fetched(cis: RunningProcess, wanted: Mapping[str, object]) -> int:
     return OK if found.result == "OK" and found.complete else NOT_OK
 
 
-def _list(cis: RunningProcess, query: Iterable[tuple[str, str]], *, as_json: bool) -> None:
-    """What the CIS has."""
+def _list(cis: RunningProcess, query: Iterable[tuple[str, str]], *, as_json: bool, fetched: bool) -> None:
+    """What the CIS has; `fetched` says whether the HES was asked just before."""
     found = cis.get(f"{DEVICE_EVENTS}?{urlencode(list(query))}", DeviceEventList)
     if not found.events and found.unlisted:
         one = found.unlisted[0]
@@ -98,9 +98,8 @@ def _list(cis: RunningProcess, query: Iterable[tuple[str, str]], *, as_json: boo
         sys.stdout.write(found.model_dump_json() + "\n")
         return
     if not found.events:
-        sys.stdout.write(
-            "The CIS has no such events. The HES sends them to a subscriber of EndDeviceEvents; --fetch asks it.\n"
-        )
+        hint = "" if fetched else " The HES sends them to a subscriber of EndDeviceEvents; --fetch asks it."
+        sys.stdout.write(f"The CIS has no such events.{hint}\n")
         return
     _draw(found)
 

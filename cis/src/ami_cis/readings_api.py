@@ -250,7 +250,7 @@ def reading_routes(readings: Readings, store: Store, asking: Asking) -> list[Rou
 
 def _wanted(request: Request, zone: ZoneInfo) -> ReadingQuery:
     """The query: `meter` and `type` as often as there are, `from`, `to`. Raises ApiRefused for anything else."""
-    check_known(request, ("meter", "type", "from", "to"))
+    check_known(request, ("meter", "type", "from", "to"), several=("meter", "type"))
     meters, asked = (values_of(request, name, MAX_TYPES) for name in ("meter", "type"))
     query = request.query_params
     given = {name: query[name] for name in ("from", "to") if name in query}

@@ -232,7 +232,7 @@ def _look_routes(schedules: ReadSchedules, store: Store, asking: Asking, under_w
 
 def _asked(request: Request, known: Sequence[Meter]) -> tuple[tuple[Target, ...], tuple[str | None, str] | None]:
     """Of a query: `meter` as often as there are, or `group`; none: all that the HES has."""
-    check_known(request, ("meter", "group"))
+    check_known(request, ("meter", "group"), several=("meter",))
     names, group = values_of(request, "meter", MAX_METERS), request.query_params.get("group")
     if names and group:
         raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, "name meters or a group")

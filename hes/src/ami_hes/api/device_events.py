@@ -41,6 +41,7 @@ QUIET_S = 5.0
 EVENT_STREAM = "text/event-stream"
 LAST_SEEN = "last-event-id"
 _CHOICES = ("meter", "group", "type")
+_SEVERAL = ("meter", "type")
 
 
 class DeviceEvent(BaseModel):
@@ -95,7 +96,7 @@ def device_event_routes(taker: EventTaker, registry: Registry, zone: ZoneInfo) -
     followers = _Followers()
 
     async def list_events(request: Request) -> Response:
-        check_known(request, (*_CHOICES, "from", "to", "open", "limit", "offset"))
+        check_known(request, (*_CHOICES, "from", "to", "open", "limit", "offset"), _SEVERAL)
         limit = query.number(request, "limit", DEFAULT_LISTED, MOST_LISTED)
         wanted = _query_of(request, registry, zone, limit)
         if wanted is None:
@@ -108,7 +109,7 @@ def device_event_routes(taker: EventTaker, registry: Registry, zone: ZoneInfo) -
         return given(DeviceEventList(events=events, more=len(found) > limit), zone)
 
     async def follow(request: Request) -> Response:
-        check_known(request, _CHOICES)
+        check_known(request, _CHOICES, _SEVERAL)
         wanted = _Wanted.of(request, registry)
         with query.looking():
             after = _last_seen(request, await taker.store.latest_change())

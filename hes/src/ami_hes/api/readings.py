@@ -38,7 +38,7 @@ def kept_readings_routes(readings: Readings | None, registry: Registry, zone: Zo
     answers = _Answers()
 
     async def give(request: Request) -> Response:
-        check_known(request, ("meter", "type", "from", "to", "format"))
+        check_known(request, ("meter", "type", "from", "to", "format"), several=("meter", "type"))
         if readings is None:
             raise ApiRefused(HTTPStatus.CONFLICT, "no readings are kept: hes.keep_readings_days is 0")
         since, until = (moment(request, name, zone) for name in ("from", "to"))

@@ -99,6 +99,8 @@ class OutageBook:
         found, _ = await self._powers()
         wanted = mrids if mrids is not None else [one.mrid for one in found.values() if _is_open(one)][:MOST_PINGED]
         known = [one for one in wanted if self.registry.knows(one)]
+        if not known and mrids is None:
+            raise NotAsked("no meter is dark, or has yet to be asked whether its power is back: name meters or groups")
         if not known or len(known) > MOST_PINGED:
             raise NotAsked(f"{len(known):,} meters: from 1 to {MOST_PINGED:,} can be asked at once")
         asked_at = self.environment.now()

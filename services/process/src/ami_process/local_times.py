@@ -14,7 +14,8 @@ def at_home(moment: datetime, zone: ZoneInfo) -> datetime:
         return _at_home(moment, zone)
     except OverflowError:
         shown = moment.isoformat(sep=" ", timespec="minutes")
-        raise NoSuchTime(f"{shown} is before the year 1 or after 9999 in {zone.key} or in UTC") from None
+        where = "UTC" if zone.key == "UTC" else f"{zone.key} or in UTC"
+        raise NoSuchTime(f"{shown} is before the year 1 or after 9999 in {where}") from None
 
 
 def _at_home(moment: datetime, zone: ZoneInfo) -> datetime:

@@ -10,14 +10,21 @@ from ami_process.api import ApiRefused
 MAX_CHARACTERS = 300
 
 
-def check_known(request: Request, names: Collection[str]) -> None:
-    """A parameter that is none of these is refused, as is one that is too long: it would be left out silently."""
+def check_known(request: Request, names: Collection[str], several: Collection[str] = ()) -> None:
+    """A parameter that is none of these is refused, as is one that is too long: it would be left out silently.
+
+    So is one that comes twice, where it is none of `several`: only one of its values would count.
+    """
+    seen = set()
     for name, value in request.query_params.multi_items():
         if name not in names:
             there_are = f"there are {', '.join(names)}" if names else "there are none here"
             raise wrong(f"{name[:40]}: there is no such parameter; {there_are}")
         if len(value) > MAX_CHARACTERS:
             raise wrong(f"{name}: has more than {MAX_CHARACTERS} characters")
+        if name in seen and name not in several:
+            raise wrong(f"{name}: is given more than once")
+        seen.add(name)
 
 
 def values_of(request: Request, name: str, most: int) -> Sequence[str]:
