@@ -141,6 +141,8 @@ async def test_nothing_is_changed_where_it_could_not_come_to_its_end(
         (OTHER, None, "M1003 is at the usage point UP-600"),
         ("M9999", None, "does not know the meter M9999"),
         (NEW, OTHER, "at UP-500 is M1001, and not M1003"),
+        (OLD, OLD, "M1001 and M1001 are the same meter"),
+        (OLD, str(uuid.UUID(int=1001)), "M1001 are the same meter"),
     ):
         more = () if old is None else ("--old", old)
         code, done = await whole.command(capsys, "exchange", "--usage-point", POINT, "--new", new, *more)

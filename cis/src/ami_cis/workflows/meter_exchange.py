@@ -74,6 +74,7 @@ class MeterExchanges:
 
     async def _run(self, order: ExchangeOrder, outcome: ExchangeOutcome) -> None:
         there = await self._link(order, outcome, "look")
+        _check_two_meters(order, there)
         if there is not None and there.is_of(order.new):
             outcome.exchanged, outcome.old = True, order.old
         else:
@@ -141,6 +142,13 @@ class MeterExchanges:
         if read.outcome.result != "OK":
             raise _Stopped(f"the {step} of {meter} were not had: {_why(read.outcome)}")
         return read.readings
+
+
+def _check_two_meters(order: ExchangeOrder, there: Link | None) -> None:
+    """A meter in its own place would look like an exchange that is done already. One may be named by its mRID, the other by its name."""
+    both_there = order.old is not None and there is not None and there.is_of(order.new) and there.is_of(order.old)
+    if both_there or order.old == order.new:
+        raise _Stopped(f"{order.old} and {order.new} are the same meter")
 
 
 def _label(one: Identified) -> str:
