@@ -17,6 +17,7 @@ from ami_cim.message import RequestMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl
 from ami_hes.jobs import late_orders
 from ami_hes.jobs.late_orders import LateOrders
+from ami_hes.jobs.timed_requests import TimedRequests
 from ami_process.clocks import SteppedClock
 from ami_process.environment import Environment
 
@@ -130,6 +131,35 @@ async def test_one_that_waits_is_changed(tmp_path: Path) -> None:
             reply = await cis.taken.get()
             assert (texts(reply, "Result"), texts(reply, "CorrelationID")) == (["OK"], ["change"])
             assert hes.meters.told() == [("M2", CONNECT, False)]
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["sent again", "not sent again"])
+async def test_a_change_that_is_interrupted_is_done_once_and_without_the_former(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """The head-end ends when the change is kept, and before anything else."""
+    cis, clock = Cis(), SteppedClock(START)
+
+    async def ends(*_: object) -> None:
+        raise RuntimeError("the process ends here")
+
+    async with cis.serving():
+        async with north(tmp_path, environment=environment(clock)) as hes:
+            await hes.post(octets(later(cis, at(DISCONNECT, "M1")), GENERIC), GENERIC)
+            changed = octets(change(cis, "later", at(CONNECT, "M2")), GENERIC)
+            with monkeypatch.context() as patch:
+                patch.setattr(TimedRequests, "replaced", ends)
+                assert "5.1" in (await hes.post(changed, GENERIC)).text
+        async with north(tmp_path, environment=environment(clock)) as hes:
+            if again:
+                assert texts((await hes.post(changed, GENERIC)).content, "code") == ["0.3"]
+            await clock.advance_to(LATER)
+            ended = {texts(reply, "CorrelationID")[0]: reply for reply in [await cis.taken.get() for _ in range(2)]}
+            assert len(hes.meters.commands) == 1, "one of the two"
+            if again:
+                assert hes.meters.told() == [("M2", CONNECT, False)]
+            done = {name for name, reply in ended.items() if texts(reply, "Result") == ["OK"]}
+            assert done == ({"change"} if hes.meters.commands[0].body == CONNECT else {"later"})
 
 
 async def test_a_change_that_was_changed_is_taken_back_by_its_own_transaction(tmp_path: Path) -> None:

@@ -201,13 +201,20 @@ class Intake:
             kept = await self._keep(new, (), header) or new
             if kept.digest != asked or kept.answer is not None:
                 return await self._same_again(kept, asked)
-            if header.verb == "change" and (refusal := await self._controls.replaced(message)) is not None:
-                return await self._accepted(kept.request_id, self._refused_late(kept, refusal), _CARRIED_OUT_AGAIN)
-            return await self._accepted(kept.request_id, self._acknowledged(kept, octets), _CARRIED_OUT_AGAIN)
+            work = self._changed(kept, message, octets) if header.verb == "change" else self._acknowledged(kept, octets)
+            return await self._accepted(kept.request_id, work, _CARRIED_OUT_AGAIN)
 
-    async def _refused_late(self, request: StoredRequest, refusal: ReplyError) -> KeptAnswer:
-        """What is kept already: the reply to its address says why nothing of it is done."""
-        return await self._answer(await self._order(request, refusal))
+    async def _changed(self, request: StoredRequest, message: RequestMessage, octets: bytes) -> KeptAnswer:
+        """Its message is kept before the former one is cancelled, so that one of the two is there whatever ends in between."""
+        await self._context.messages.keep(request.request_id, octets)
+        refusal = await self._controls.replaced(message)
+        if refusal is None:
+            return await self._acknowledged(request, octets)
+        answered = await self._order(
+            request, refusal
+        )  # kept already: the reply to its address says why nothing of it is done
+        await self._context.messages.drop(request.request_id)
+        return await self._answer(answered)
 
     async def _keep_order(self, message: RequestMessage, asked: str) -> StoredRequest:
         """As it is kept, now or before; raises Refused."""

@@ -65,6 +65,8 @@ class TimedRequests:
         """The Reply to a request whose time has come, or to one that cancels another; raises Refused and CimError."""
         if self.takes(message.header):
             return await self._cancelled(await self.named(message)), None
+        if message.header.verb == "change" and (refusal := await self.replaced(message)) is not None:
+            return Reply(result="FAILED", errors=(refusal,)), None  # an earlier life had kept it and come no further
         header = replace(
             message.header,
             verb="create",
