@@ -91,6 +91,44 @@ def test_a_ping_verifies_what_a_meter_has_said_until_it_is_dark_again() -> None:
     assert not one.verified
 
 
+def by_clock(code: str, received: float, fast: float = 0, source: str = "push") -> StoredDeviceEvent:
+    """An event of a meter whose clock is so many seconds fast; `ping`: of the head-end."""
+    one = event(code, received, source=source)
+    return replace(one, created_at=one.received_at + timedelta(seconds=fast), by_meter=source != "ping")
+
+
+def pinged(received: float) -> StoredDeviceEvent:
+    return by_clock(VERIFIED, received, source="ping")
+
+
+@pytest.mark.parametrize("fast", [-600, 0, 600])
+def test_a_ping_ends_what_was_received_before_it_whatever_the_clock_of_the_meter_is(fast: float) -> None:
+    told = [by_clock(LOST, 0, fast), pinged(90), by_clock(LOST, 120, fast), pinged(150), by_clock(LOST, 300, fast)]
+    for count, dark, momentary, sustained in ((2, 0, 0, 1), (3, 1, 0, 1), (4, 0, 1, 1), (5, 1, 1, 1)):
+        by_time = sorted(told[:count], key=lambda one: one.created_at)
+        (one,) = powers(by_time, MOMENTARY).values()
+        assert (one.dark_since is not None, one.momentary, one.sustained) == (dark, momentary, sustained), count
+        assert one.verified is not bool(dark)
+    (one,) = powers([*told, by_clock(BACK, 303, fast)], MOMENTARY).values()
+    assert (one.dark_since, one.momentary, one.sustained, one.verified) == (None, 2, 1, False)
+
+
+@pytest.mark.parametrize("fast", [-600, 0, 600])
+def test_what_a_log_says_afterwards_is_no_new_outage(fast: float) -> None:
+    """It is read when power is there."""
+    log = [by_clock(code, 7200, at - 7200 + fast, "log") for code, at in ((LOST, 2), (UP, 1000))]
+    told = [by_clock(LOST, 0, fast), pinged(3600)]
+    for later in (log[:1], log):
+        (one,) = powers([*told, *later], MOMENTARY).values()
+        assert (one.dark_since, one.momentary, one.sustained, one.verified) == (None, 0, 1, True)
+
+
+@pytest.mark.parametrize("fast", [-600, -60, 60])
+def test_a_loss_that_is_pushed_after_a_ping_counts_though_the_clock_was_set(fast: float) -> None:
+    (one,) = powers([by_clock(LOST, 0), pinged(90), by_clock(LOST, 120, fast)], MOMENTARY).values()
+    assert (one.dark_since, one.sustained) == (AT + timedelta(seconds=120 + fast), 1)
+
+
 def network() -> Registry:
     """Two feeders with two transformers each, and four meters behind each of these."""
     rows = [

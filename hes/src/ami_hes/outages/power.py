@@ -4,7 +4,9 @@ A last gasp, or the entry of a log, says that power is lost; communication that 
 says that it is back. The alarm bit of a power-down says neither: it leaves when the power is back, with the time at which it leaves (M-153).
 """
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,6 +14,7 @@ from ami_hes.store import StoredDeviceEvent
 from ami_mapping.events import POWER_LOST, POWER_RESTORED, VERIFIED
 
 ALARM = "alarm"
+LOG = "log"
 PING = "ping"
 """Source of what the head-end has found out by asking."""
 
@@ -33,30 +36,72 @@ class Power:
 
 
 def powers(events: Iterable[StoredDeviceEvent], momentary: timedelta) -> dict[str, Power]:
-    """By mRID, of each meter that has said anything of its power; `events` in the order of their time."""
-    found: dict[str, Power] = {}
+    """By mRID, of each meter that has said anything of its power."""
+    told: dict[str, list[StoredDeviceEvent]] = defaultdict(list)
     for event in events:
-        tail = event.code.partition(".")[2]
-        one = found.setdefault(event.mrid, Power(event.mrid))
-        if tail in POWER_LOST and event.source != ALARM:
-            _lost(one, event.created_at)
-        elif tail in POWER_RESTORED:
-            _restored(one, event.created_at, momentary)
-            one.verified = one.verified or tail == VERIFIED
-    return found
+        told[event.mrid].append(event)
+    return {mrid: _power(mrid, of_meter, momentary) for mrid, of_meter in told.items()}
 
 
-def _lost(one: Power, at: datetime) -> None:
-    """Said again, by its log or another push, it is the same loss."""
-    if one.dark_since is None:
-        one.dark_since, one.verified = at, False
+def _power(mrid: str, told: Sequence[StoredDeviceEvent], momentary: timedelta) -> Power:
+    one, lost = Power(mrid), None
+    for event in _in_order([event for event in told if _says_something(event)]):
+        if _is_loss(event):
+            if lost is None:  # said again, by its log or another push, it is the same loss
+                lost, one.dark_since, one.verified = event, event.created_at, False
+            continue
+        if lost is not None:
+            if _between(lost, event) <= momentary:
+                one.momentary += 1
+            else:
+                one.sustained += 1
+            lost, one.dark_since, one.restored_at = None, None, event.created_at
+        one.verified = one.verified or _tail(event) == VERIFIED
+    return one
 
 
-def _restored(one: Power, at: datetime, momentary: timedelta) -> None:
-    if one.dark_since is None:
-        return
-    if at - one.dark_since <= momentary:
-        one.momentary += 1
-    else:
-        one.sustained += 1
-    one.dark_since, one.restored_at = None, at
+def _in_order(told: Sequence[StoredDeviceEvent]) -> list[StoredDeviceEvent]:
+    """What has the head-end's time divides, by when all was received, what has the meter's; that is ordered by the meter's clock in between.
+
+    So the two clocks are never compared: a ping ends what was received before it, however slow or fast the meter is.
+    """
+    ours = sorted((event for event in told if not event.by_meter), key=lambda event: event.received_at)
+    own = sorted((event for event in told if event.by_meter), key=lambda event: event.received_at)
+    bounds = [event.received_at for event in ours]
+    keyed = [((number, True, event.received_at), event) for number, event in enumerate(ours)]
+    behind: timedelta | None = None
+    for event in own:
+        at = event.received_at
+        if event.source != LOG:
+            behind = at - event.created_at
+        elif behind is not None:  # a log may tell long afterwards: by the clock as it was at the latest push
+            at = min(at, _moved(event.created_at, behind))
+        keyed.append(((bisect_right(bounds, at), False, event.created_at), event))
+    return [event for _, event in sorted(keyed, key=lambda one: one[0])]
+
+
+def _moved(at: datetime, by: timedelta) -> datetime:
+    """Within what a datetime can be: the clock of a meter may say anything."""
+    try:
+        return at + by
+    except OverflowError:
+        return at
+
+
+def _between(lost: StoredDeviceEvent, back: StoredDeviceEvent) -> timedelta:
+    """By one clock: the meter's, or that of the head-end where one of them has no other."""
+    if lost.by_meter is back.by_meter or lost.received_at > back.received_at:
+        return back.created_at - lost.created_at
+    return back.received_at - lost.received_at
+
+
+def _says_something(event: StoredDeviceEvent) -> bool:
+    return _tail(event) in POWER_RESTORED or (_is_loss(event) and event.source != ALARM)
+
+
+def _is_loss(event: StoredDeviceEvent) -> bool:
+    return _tail(event) in POWER_LOST
+
+
+def _tail(event: StoredDeviceEvent) -> str:
+    return event.code.partition(".")[2]
