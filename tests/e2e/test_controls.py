@@ -110,6 +110,13 @@ def test_a_control_for_later_waits_and_is_taken_back(whole: System, capsys: pyte
     assert (code, [one["code"] for one in unknown["errors"]]) == (1, ["2.15"])
 
 
+def test_a_start_that_is_past_is_now(whole: System, capsys: pytest.CaptureFixture[str]) -> None:
+    name = whole.config["meters"][0]["name"]
+    past = (START - timedelta(hours=1)).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
+    code, answer = ask(whole, capsys, "control", "demand-reset", "--meter", name, "--at", past)
+    assert (code, answer["accepted"], answer["confirmed"], answer["result"]) == (0, False, True, "OK")
+
+
 def test_a_control_for_later_is_done_at_its_time(
     whole: System, simulator: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,7 +30,7 @@ class Controls:
         """Send an order and wait for its end; never raises for what the HES or the network does."""
         request = self._request(order)
         sent, sending = self._sent(order, request), _sent_event(order, request)
-        is_later = order.start_at is not None
+        is_later = order.start_at is not None and order.start_at > self._environment.now()
         ended = await self._exchanges.run(request, sent, sending, until_acknowledged=is_later)
         return self._concluded(request, order.targets, ended)
 
