@@ -221,6 +221,15 @@ async def test_one_order_of_another_system_exchanges_a_meter(whole: Whole) -> No
     )
 
 
+async def test_a_meter_that_never_was_at_the_usage_point_is_not_said_to_be_removed_from_it(whole: Whole) -> None:
+    for octets in (order(OTHER, NEW, "wrong-1"), order(OTHER, NEW, "wrong-2")):  # a refusal is no exchange that is kept
+        answer = await ordered(whole, octets)
+        reply = answer.reply
+        assert (reply.result, reply.errors[0].code, answer.payload) == ("FAILED", "2.13", None), reply
+        assert "M1002 is at no usage point, and no exchange of it for M1003" in str(reply.errors[0].reason)
+    assert (await whole.points(NEW), await whole.points(OTHER)) == ([], ["UP-600"])
+
+
 async def test_of_two_orders_at_once_for_one_new_meter_one_is_carried_out(whole: Whole) -> None:
     """Whichever comes first: the other one changes nothing."""
     answers = await asyncio.gather(

@@ -32,7 +32,7 @@ from ami_hes.operations import (
 )
 from ami_hes.registry import KeptRegistry
 from ami_hes.schedules import ScheduleBook, ScheduleOrders
-from ami_hes.store import DeviceEvents, StoredDeviceEvent
+from ami_hes.store import DeviceEvents, Results, StoredDeviceEvent
 from ami_mapping.faults import explain
 
 
@@ -42,6 +42,7 @@ class Parts:
 
     schedules: ScheduleBook
     kept: KeptRegistry
+    results: Results
     open_commands: OpenCommands
     device_events: DeviceEvents
     time_zone: str
@@ -91,7 +92,9 @@ NOUNS: dict[str, OnMeters | OnHeadEnd] = {
     "MeterConfig": OnHeadEnd(lambda parts: DeviceOrders("MeterConfig", parts.kept, parts.open_commands)),
     "EndDeviceConfig": OnHeadEnd(lambda parts: DeviceOrders("EndDeviceConfig", parts.kept, parts.open_commands)),
     "MasterDataLinkageConfig": OnHeadEnd(lambda parts: LinkageOrders(parts.kept)),
-    exchange_orders.NOUN: OnHeadEnd(lambda parts: ExchangeOrders(parts.kept, parts.ask), check=exchange_orders.checked),
+    exchange_orders.NOUN: OnHeadEnd(
+        lambda parts: ExchangeOrders(parts.kept, parts.results, parts.ask), check=exchange_orders.checked
+    ),
     operation_sets.NOUN: OnHeadEnd(
         lambda parts: OperationSets(parts.ask, _of_operations()),
         check=lambda message: operation_sets.checked(message, _of_operations()),

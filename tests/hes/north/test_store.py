@@ -171,6 +171,19 @@ async def test_an_answer_to_a_reply_address_is_owed_until_it_is_taken(place: Pla
         assert await results.owed() == []
 
 
+async def test_what_is_noted_with_a_request_counts_unless_it_was_refused(place: Place) -> None:
+    async with Database(place) as database:
+        results = SqlResults(database)
+        noun = a_request("r1").noun
+        for name in ("r1", "r2"):
+            await results.accept(a_request(name), [])
+            assert not await results.has_noted(noun, f"note of {name}")
+            await results.note(name, f"note of {name}")
+        assert await results.has_noted(noun, "note of r1") and not await results.has_noted("another", "note of r1")
+        await results.answer({"r1": an_answer(b"<a/>"), "r2": an_answer(b"<b/>", "FAILED")}, NOW)
+        assert [await results.has_noted(noun, f"note of {name}") for name in ("r1", "r2")] == [True, False]
+
+
 async def test_what_is_about_to_leave_is_known_to_the_next_life(place: Place) -> None:
     async with opened(place) as (results, _):
         await results.accept(a_request("r1"), some_commands("r1", *(f"M{n}" for n in range(200))))

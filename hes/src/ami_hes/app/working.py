@@ -31,7 +31,6 @@ from ami_hes.jobs import (
     WorkerLimits,
     Writing,
 )
-from ami_hes.master_data import OpenCommands
 from ami_hes.nouns import Ask
 from ami_hes.outages import OutageBook, Verifying
 from ami_hes.outbox import Outbox
@@ -91,7 +90,7 @@ async def opened(
         collector = _collector(setup, stores, south, context, writer)
         book = ScheduleBook(collector.store, south.registry, setup.environment, collector.look)
         limits = IntakeLimits(lanes, hes.max_meters_per_request)
-        parts = _parts(book, south, stores.history.open_commands_of, hes.time_zone)
+        parts = _parts(book, south, stores, hes.time_zone)
         partners = setup.partners.partners
         intake = Intake(context, answers, south.registry, hosts, limits, parts, partners, cancel=commands.cancel)
         await context.engine.open(await collector.under_way() | await campaigns.under_way())
@@ -151,13 +150,12 @@ def _context(setup: Setup, stores: Stores, groups: Groups, make_engine: MakeEngi
     )
 
 
-def _parts(
-    book: ScheduleBook, south: South, open_commands: OpenCommands, time_zone: str
-) -> Callable[[Ask], served.Parts]:
+def _parts(book: ScheduleBook, south: South, stores: Stores, time_zone: str) -> Callable[[Ask], served.Parts]:
     return lambda ask: served.Parts(
         schedules=book,
         kept=south.kept,
-        open_commands=open_commands,
+        results=stores.results,
+        open_commands=stores.history.open_commands_of,
         device_events=south.taker.store,
         time_zone=time_zone,
         ask=ask,

@@ -229,7 +229,7 @@ class CommandWorker:
             detail = f"{command.meter.mrid}, then named {command.meter.name}"
             return failed(command, attempt, "identity", "removed", detail=detail)
         if left_s <= 0:
-            return failed(command, attempt, "deadline", "passed" if delivery.redelivered else "busy")
+            return failed(command, attempt, "deadline", _row_of_late(attempt, redelivered=delivery.redelivered))
         assignment = Assignment(meter, command, attempt, started + left_s, delivery.meterless, place.session_over)
         return await self._in_time(assignment, left_s)
 
@@ -366,6 +366,13 @@ class CommandWorker:
         command = assignment.command
         self._context.emit(events.OperationOverdue(message_id=command.request_id, meter=command.meter.name))
         return failed(command, assignment.attempt, "deadline", "no-answer")
+
+
+def _row_of_late(attempt: Attempt, *, redelivered: bool) -> str:
+    """Of the fault table, for a command whose deadline has passed when it is taken; one that goes on in parts had its turn before."""
+    if attempt.begun:
+        return "unfinished"
+    return "passed" if redelivered else "busy"
 
 
 def _is_ended() -> bool:

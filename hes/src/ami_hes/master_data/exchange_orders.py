@@ -4,6 +4,7 @@ Both readings are requests of their own, as any client would ask, under MessageI
 transaction. So an order that comes again, or that a restart interrupts, goes on from what is so.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
@@ -26,6 +27,7 @@ from ami_hes.meters.meter_index import Table
 from ami_hes.nouns import Ask, Refused, Report, RequestContext, error
 from ami_hes.nouns.devices import meter_of_device
 from ami_hes.registry import Amendment, KeptRegistry, NotAmended
+from ami_hes.store import Results
 
 NOUN = "MeterServiceRequests"
 _NAMESPACE = UUID("b7f5a9a2-5d0c-4a86-8c4b-0d3b1c6e7f21")
@@ -41,6 +43,7 @@ class ExchangeOrders:
     """Carries out messages of this noun; each may come twice."""
 
     kept: KeptRegistry
+    results: Results
     ask: Ask
 
     async def __call__(self, context: RequestContext, message: RequestMessage) -> Report:
@@ -48,8 +51,9 @@ class ExchangeOrders:
         work = checked(message)
         old, new = self._known(work.old_meter, "OldMeter"), self._known(work.meter, "Meter")
         points = _points(old, new)
+        await self._check_so_already(old, new, points)
         final = await self._final(message, work, old)
-        await self._relink(old, new, points)
+        await self._relink(context, old, new, points)
         first, errors = await self._first(message, new)
         done = replace(
             work,
@@ -79,10 +83,20 @@ class ExchangeOrders:
             raise Refused(error(errors[0].code, f"{reason}: {errors[0].reason}"))
         return readings
 
-    async def _relink(self, old: Meter, new: Meter, points: tuple[str, ...]) -> None:
+    async def _check_so_already(self, old: Meter, new: Meter, points: tuple[str, ...]) -> None:
+        """That a new meter is at a usage point says nothing of which one was there before: only an exchange that is kept does. Raises Refused."""
+        if old.usage_points or await self.results.has_noted(NOUN, _pair(old, new, points)):
+            return
+        reason = (
+            f"The meter {old.name} is at no usage point, and no exchange of it for {new.name} at {points[0]} is kept"
+        )
+        raise Refused(error("2.13", f"Nothing was changed: {reason}."))
+
+    async def _relink(self, context: RequestContext, old: Meter, new: Meter, points: tuple[str, ...]) -> None:
         """Both entries in one transaction, and neither where one can't be changed; nothing where it is so already."""
         if not old.usage_points:
             return
+        await self.results.note(context.request_id, _pair(old, new, points))
 
         def left(table: Table | None) -> Table:
             there = _there(table, old, points)
@@ -149,6 +163,11 @@ def _points(old: Meter, new: Meter) -> tuple[str, ...]:
     if not points:
         raise Refused(error("2.13", f"The meter {old.name} is at no usage point."))
     return points
+
+
+def _pair(old: Meter, new: Meter, points: tuple[str, ...]) -> str:
+    """As it is noted with an order before its links change."""
+    return json.dumps(["exchange", old.mrid, new.mrid, *points])
 
 
 def _so_already(new: Meter, points: tuple[str, ...]) -> ReplyError:

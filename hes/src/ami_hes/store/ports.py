@@ -133,6 +133,12 @@ class Results(Protocol):
         nonce.
         """
 
+    async def note(self, request_id: str, query: str) -> None:
+        """Keep this as the query of a request that is accepted and has no answer yet."""
+
+    async def has_noted(self, noun: str, query: str) -> bool:
+        """Whether a request of this noun is kept that has this query and was not answered with FAILED."""
+
     async def attempt(self, request_id: str, meter_name: str, begun_at: datetime) -> None:
         """What changes the meter is about to leave for it. What is in the store only then is known to every life."""
 

@@ -102,6 +102,15 @@ class SqlResults:
             return kept
         return None
 
+    async def note(self, request_id: str, query: str) -> None:
+        statement = update(requests).where(requests.c.request_id == request_id).values(query=query)
+        await self._database.record(lambda c: c.execute(statement).close())
+
+    async def has_noted(self, noun: str, query: str) -> bool:
+        this = (requests.c.noun == noun, requests.c.query == query, requests.c.result.is_distinct_from("FAILED"))
+        found = select(requests.c.request_id).where(*this).limit(1)
+        return await self._database.transaction(lambda c: c.execute(found).first() is not None)
+
     async def attempt(self, request_id: str, meter_name: str, begun_at: datetime) -> None:
         await self._attempts.add(StoredAttempt(request_id, meter_name, begun_at))
 
