@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from ami_cli.__main__ import app
 
 
+@pytest.mark.ci
 @pytest.mark.needs("proc")
 @pytest.mark.needs("loopback-block")
 def test_each_campaign_has_a_figure_if_every_meter_is_commissioned() -> None:

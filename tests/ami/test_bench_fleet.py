@@ -18,6 +18,7 @@ from ami_cli.bench_fleet.measuring import Size, measure
 MEGA = 1e6
 
 
+@pytest.mark.ci
 @pytest.mark.needs("loopback-block")
 def test_one_population_as_json_and_as_a_page(tmp_path: Path) -> None:
     page = tmp_path / "bench-fleet.md"

@@ -76,6 +76,7 @@ def demo(document: dict[str, Any], tmp_path: Path) -> Iterator[Demo]:
             process.terminate()
 
 
+@pytest.mark.ci
 @pytest.mark.needs("curl")
 def test_the_page_works_as_it_is_pasted_and_the_demo_shows_it(demo: Demo) -> None:
     _, _, disconnect, connect, refused, read, by_zeep = COMMANDS

@@ -69,6 +69,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     return found
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("number", range(len(EXAMPLES)), ids=[fault.strip() for fault, _ in EXAMPLES])
 def test_the_reply_is_what_the_page_says(done: dict[str, dict[str, Any]], number: int) -> None:
     event = done[f"M{generated_meters.FIRST_NUMBER + number + 1}"]

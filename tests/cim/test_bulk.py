@@ -90,6 +90,7 @@ def ratios(meters: int, rows: int) -> tuple[float, float]:
     return fastest(lambda: read(octets)) / base, fastest(lambda: validate(written(payload))) / base
 
 
+@pytest.mark.ci
 def test_many_values_take_a_small_multiple_of_the_time_of_lxml() -> None:
     reading, writing = ratios(20, 500)
     assert reading < 6 and writing < 6, f"reading {reading:.1f}, writing {writing:.1f}"
