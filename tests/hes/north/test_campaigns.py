@@ -11,7 +11,9 @@ from north_bench import North, StandIn, entries, mrid, north
 from patience import PATIENCE_S
 
 from ami_hes.__main__ import main
+from ami_hes.campaigns import book
 from ami_hes.commands import Outcome
+from ami_hes.store import SqlResults
 
 KEYS = "/api/v1/campaigns/keys"
 GROUP = "feeder=F12"
@@ -155,3 +157,24 @@ async def test_a_limited_campaign_goes_on_behind_a_meter_that_fails_after_severa
         found = await ended(hes, one["id"], 3)
         assert (found["ok"], found["failed"], meters.most_at_once) == (2, 1, 1)
         assert [command.meter.name for command in meters.commands] == ["M1", "M1", "M1", "M2", "M3"]
+
+
+@pytest.mark.parametrize("at_once", [None, 2])
+async def test_a_fault_of_ours_holds_a_campaign_up_and_not_for_good(
+    tmp_path: Path, events: list[Any], monkeypatch: pytest.MonkeyPatch, at_once: int | None
+) -> None:
+    monkeypatch.setattr(book, "FAILED_S", 0.0)
+    looked, known = SqlResults.open_commands, []
+
+    async def open_commands(self: SqlResults, request_id: str) -> Any:
+        known.append(request_id)
+        if len(known) == 1:
+            raise ValueError("a row that nobody understands")
+        return await looked(self, request_id)
+
+    monkeypatch.setattr(SqlResults, "open_commands", open_commands)
+    async with north(tmp_path, StandIn(), registry=registry(), events=events) as hes:
+        one = await order(hes, group=GROUP, **({} if at_once is None else {"at_once": at_once}))
+        assert (await ended(hes, one["id"], 5))["ok"] == 5
+    (failed,) = [event for event in events if event["event"] == "campaign_failed"]
+    assert failed["campaign"] == one["id"] and "a row that nobody understands" in failed["exception"]

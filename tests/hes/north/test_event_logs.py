@@ -82,6 +82,18 @@ def test_an_entry_whose_number_was_pushed_shortly_after_is_that_event() -> None:
     assert list(not_pushed(found, [pushed(-1), pushed(161), replace(pushed(3), details="[]")])) == found
 
 
+def test_each_push_goes_to_the_entry_that_needs_it_however_many_there_are() -> None:
+    """Of two that can be that of the first entry, the other one is left to the second."""
+    found, _ = entries(*(row(NOON + timedelta(seconds=2 * at), data.unsigned(40)) for at in range(10_000)))
+    kept = [
+        replace(found[0], event_id=f"push-{number}", created_at=one.created_at + timedelta(seconds=after))
+        for number, (one, after) in enumerate((one, after) for one in found[:-1] for after in (1, -100_000))
+    ]
+    assert list(not_pushed(found, reversed(kept))) == found[-1:]
+    pushes = [replace(found[0], event_id=f"{at}", created_at=NOON + timedelta(seconds=at)) for at in (55, 40)]
+    assert list(not_pushed([found[0], found[25]], pushes)) == []
+
+
 async def test_all_meters_have_their_turn_by_the_clock_and_a_restart_takes_none_twice(tmp_path: Path) -> None:
     for hours, turns in ((0, 1), (5, 1), (6, 2), (11, 2)):
         environment = Environment(emit=ignore).by(SteppedClock(NOON + timedelta(hours=hours)))

@@ -14,7 +14,8 @@ from patience import PATIENCE_S
 from test_campaigns import begun, campaign, ended, move
 
 from ami_hes.api.images import PART_OCTETS
-from ami_hes.commands import Outcome
+from ami_hes.commands import Lane, Outcome
+from ami_hes.engine import EmbeddedEngine
 from ami_hes.operations.firmware_order import parse_order
 
 CONTENT = bytes(range(256)) * 300
@@ -122,17 +123,21 @@ async def test_what_goes_on_is_held_back_while_its_campaign_is_paused(tmp_path: 
     """A stand-in that is never done until it is told so."""
     on = Outcome(False, attempted=True, goes_on_s=0.01)
     meters = StandIn({"M1": on})
-    async with north(tmp_path, meters, registry=entries(1)) as hes:
+    engines: list[EmbeddedEngine] = []
+
+    def make(*args: Any, **settings: Any) -> EmbeddedEngine:
+        engines.append(EmbeddedEngine(*args, **settings))
+        return engines[0]
+
+    async with north(tmp_path, meters, registry=entries(1), make_engine=make) as hes:
         await imported(hes)
         _, one = await post(hes, STARTS, {"image": "fw/2 a", "meters": ["M1"]})
         await begun(meters, 10)
         assert (await move(hes, one["id"], "pause"))[0] == 200
         async with asyncio.timeout(PATIENCE_S):
-            while True:
-                count = len(meters.commands)
-                await asyncio.sleep(0.1)
-                if len(meters.commands) == count:
-                    break
+            while await engines[0].commands.pending(Lane.CAMPAIGN):
+                await asyncio.sleep(0)
+        count = len(meters.commands)
         assert (await campaign(hes, one["id"]))["done"] == 0
         assert (await move(hes, one["id"], "resume"))[0] == 200
         await begun(meters, count + 5)

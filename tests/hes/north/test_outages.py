@@ -32,6 +32,7 @@ from ami_hes.outages import OutageBook
 from ami_hes.outages.book import PINGED
 from ami_hes.outages.places import Place, places_of
 from ami_hes.outages.power import powers
+from ami_hes.outages.sharing import Shared
 from ami_hes.store import Database, Happened, SqlDeviceEvents, StoredDeviceEvent
 from ami_mapping.events import IMPORTANCE, rank_of
 from ami_process.environment import Environment
@@ -276,6 +277,36 @@ async def test_who_has_answered_a_ping_and_is_dark_again_or_was_never_asked_is_n
         ping = await book.ping()
         assert (ping.answered, ping.silent, ping.restored) == ([again, back], [(never, "2.10")], [back])
         assert sorted(one for found in (await book.report()).places for one in found.dark) == sorted((again, never))
+
+
+async def test_who_asks_while_it_is_looked_is_told_together_what_is_found_after_that() -> None:
+    looks: list[asyncio.Future[int]] = []
+
+    async def look() -> int:
+        looks.append(asyncio.get_running_loop().create_future())
+        return await looks[-1]
+
+    async def until(count: int) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while len(looks) < count:
+                await asyncio.sleep(0)
+
+    shared = Shared(look)
+    first = asyncio.create_task(shared.get())
+    await until(1)
+    gone, *others = (asyncio.create_task(shared.get()) for _ in range(20))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert len(looks) == 1, "one at a time"
+    looks[0].set_result(1)
+    await until(2)
+    looks[1].set_exception(ValueError("away"))
+    assert await first == 1
+    assert [str(one) for one in await asyncio.gather(*others, return_exceptions=True)] == ["away"] * 19
+    last = asyncio.create_task(shared.get())
+    await until(3)
+    looks[2].set_result(3)
+    assert (await last, len(looks)) == (3, 3)
 
 
 async def test_a_gasp_overtakes_what_waits_for_a_slow_subscriber(

@@ -214,6 +214,30 @@ async def test_a_store_that_is_away_gets_who_is_left_when_it_is_back(monkeypatch
     await quarantine.stop()
 
 
+async def test_a_fault_is_reported_once_and_does_not_end_the_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantining, "RETRY_S", 0.0)
+    events: list[Any] = []
+    store, tries = AwayStore(), 0
+
+    async def keep(callers: Sequence[StoredCaller], forgotten: Sequence[str]) -> None:
+        nonlocal tries
+        tries += 1
+        if tries in (1, 2, 4):
+            raise ValueError("no row of a table")
+        await AwayStore.keep(store, callers, forgotten)
+
+    store.back = True
+    monkeypatch.setattr(store, "keep", keep)
+    quarantine = Quarantine(store, Environment(emit=into(events)))
+    await quarantine.start()
+    for number, failures in enumerate((1, 2), 1):
+        quarantine.note(f"CALLER{number}", None, "192.0.2.2:4059")
+        await eventually(lambda: len(store.kept) == number)  # noqa: B023
+        failed = [one for one in events if one["event"] == "quarantine_failed"]
+        assert len(failed) == failures and "no row of a table" in failed[-1]["exception"]
+    await quarantine.stop()
+
+
 async def moved(hes: HeadEnd, meter: SmallMeter, ends: Callable[[], list[Any]], source: str = HERE) -> list[Any]:
     await meter.dial(hes.dlms, source)
     return await eventually(ends)

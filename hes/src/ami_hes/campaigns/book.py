@@ -34,6 +34,8 @@ MOST_METERS = 10_000
 """Of one campaign."""
 MOST_UNDER_WAY = 1_000
 UNAVAILABLE_S = 1.0
+FAILED_S = 10.0
+"""When a campaign that a fault of ours has stopped is gone on with."""
 ROOM_S = 0.1
 """When a full lane is looked at again."""
 LOOK_EVERY_S = 2.0
@@ -192,11 +194,18 @@ class CampaignBook:
             await self._changed.wait()
 
     async def _reported(self, campaign: StoredCampaign, work: Awaitable[None]) -> None:
+        """A fault holds up this campaign alone, and not for good."""
         try:
             await work
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
             fault = format_fault(problem)
             self.environment.emit(events.CampaignFailed(campaign=campaign.campaign_id, exception=fault))
+            asyncio.get_running_loop().call_later(FAILED_S, self._put_again, campaign.campaign_id)
+
+    def _put_again(self, campaign_id: str) -> None:
+        """What is in the lane already stays there once."""
+        self._put.discard(campaign_id)
+        self._changed.set()
 
     async def _dispatch(self, campaign_id: str) -> None:
         """Put its open commands as the lane has room; one place is left, so that it is not full for others."""

@@ -3,6 +3,7 @@
 An entry whose time is no moment is none: it would be another event with each reading. So is one without a number.
 """
 
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -65,21 +66,31 @@ def entries_of(
 
 
 def not_pushed(entries: Sequence[StoredDeviceEvent], kept: Iterable[StoredDeviceEvent]) -> Iterator[StoredDeviceEvent]:
-    """Those entries that are no event that is kept already because its number was pushed (M-160)."""
+    """Those entries, the oldest first, that are no event that is kept already because its number was pushed (M-160).
+
+    Each takes the earliest push that can be its own, so that later ones are left to later entries.
+    """
     own = {one.event_id for one in entries}
-    pushed = [one for one in kept if one.source == "log" and one.event_id not in own]
-    known = {one.event_id for one in kept} & own
-    for entry in entries:
-        same = None if entry.event_id in known else next((one for one in pushed if _is_push_of(one, entry)), None)
-        if same is None:
+    known: set[str] = set()
+    pushed: dict[str, deque[StoredDeviceEvent]] = defaultdict(deque)
+    for one in sorted(kept, key=lambda one: one.created_at):
+        if one.event_id in own:
+            known.add(one.event_id)
+        elif one.source == "log":
+            pushed[one.details].append(one)
+    for entry in sorted(entries, key=lambda one: one.created_at):
+        if entry.event_id in known or not _takes_push(entry, pushed[entry.details]):
             yield entry
-        else:
-            pushed.remove(same)
 
 
-def _is_push_of(pushed: StoredDeviceEvent, entry: StoredDeviceEvent) -> bool:
-    after = pushed.created_at - entry.created_at
-    return pushed.details == entry.details and timedelta(0) <= after <= PUSHED_WITHIN
+def _takes_push(entry: StoredDeviceEvent, pushed: deque[StoredDeviceEvent]) -> bool:
+    """What was pushed before this entry is that of no later one either."""
+    while pushed and pushed[0].created_at < entry.created_at:
+        pushed.popleft()
+    if not pushed or pushed[0].created_at - entry.created_at > PUSHED_WITHIN:
+        return False
+    pushed.popleft()
+    return True
 
 
 def _event(said: Data, number: Data, log: Obis, meter: Meter, received_at: datetime) -> StoredDeviceEvent | None:

@@ -91,6 +91,10 @@ class _Work:
                         raise
                     self._note(name, fault.explained(attempted=None).reason, fault)
                     break
+        if len(names) > MOST_LOGS:
+            self.problems.append(
+                f"{len(names) - MOST_LOGS} of its {len(names)} logs were not read: {MOST_LOGS} are read at most"
+            )
         return self._ended(len(names))
 
     def _ended(self, there: int) -> Outcome:

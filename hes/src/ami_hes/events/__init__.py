@@ -24,7 +24,14 @@ from ami_hes.events.process import (
     StoreOutage,
     StoreOutageEnded,
 )
-from ami_hes.events.registry import MeterDisplaced, MeterMoved, Quarantined, RegistryImporting, RegistryOpened
+from ami_hes.events.registry import (
+    MeterDisplaced,
+    MeterMoved,
+    Quarantined,
+    QuarantineFailed,
+    RegistryImporting,
+    RegistryOpened,
+)
 from ami_hes.events.replies import DirectoryUnusable, ReplyDeadLetter, ReplyFailed, ReplyPostponed, ReplySent
 from ami_hes.events.requests import (
     AnswerFailed,
@@ -87,6 +94,7 @@ __all__ = [
     "NotificationNotConfirmed",
     "OperationFailed",
     "OperationOverdue",
+    "QuarantineFailed",
     "Quarantined",
     "ReadingsNotKept",
     "Ready",

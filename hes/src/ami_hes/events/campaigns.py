@@ -22,7 +22,7 @@ class CampaignBegun(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignFailed(Event):
-    """A fault of ours kept a campaign from being worked."""
+    """A fault of ours kept a campaign from being worked; it is tried again."""
 
     severity: ClassVar[Severity | None] = "error"
 

@@ -45,6 +45,16 @@ class Quarantined(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineFailed(Event):
+    """A fault of ours keeps callers in quarantine from being written; it is tried again, and said once until it succeeds."""
+
+    severity: ClassVar[Severity | None] = "error"
+
+    exception: str | None = None
+    """The traceback of the fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeterMoved(Event):
     """A meter has called from another host than its entry says, and has proved its keys over its call and at the new address."""
 

@@ -10,9 +10,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 
-from ami_hes.events import Quarantined
+from ami_hes.events import Quarantined, QuarantineFailed
 from ami_hes.store import QuarantineStore, StoredCaller, StoreUnavailable
 from ami_process.environment import Environment, real_sleep
+from ami_process.events import format_fault
 from ami_process.sockets import counted_address
 
 MOST_CALLERS = 1_000
@@ -35,6 +36,8 @@ class Quarantine:
         """What the store has; only of these it has to be told that they are forgotten."""
         self._heard = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
+        self._failing = False
+        """Whether a fault was reported since they were last written."""
 
     async def start(self) -> None:
         """Know what earlier lives have kept. Raises StoreUnavailable."""
@@ -54,6 +57,8 @@ class Quarantine:
             await self._flush()
         except StoreUnavailable:
             return  # it calls again
+        except Exception as problem:  # noqa: BLE001  # reported, and no reason not to stop
+            self._failed(problem)
 
     def note(self, name: str, system_title: bytes | None, peer: str) -> None:
         """A caller gave this name from this host and port, or only a system title."""
@@ -117,8 +122,17 @@ class Quarantine:
             await self._heard.wait()
             try:
                 await self._flush()
+                self._failing = False
             except StoreUnavailable:
                 await real_sleep(RETRY_S)
+            except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+                self._failed(problem)
+                await real_sleep(RETRY_S)
+
+    def _failed(self, problem: Exception) -> None:
+        if not self._failing:
+            self._environment.emit(QuarantineFailed(exception=format_fault(problem)))
+        self._failing = True
 
     async def _flush(self) -> None:
         self._heard.clear()

@@ -6,7 +6,7 @@ reads; a meter that answers it has power, and where it was dark that is an event
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ami_cim.identity import EndDevice, Identified
@@ -18,6 +18,7 @@ from ami_hes.end_device_events.made import restored_event
 from ami_hes.meters.registry import Registry
 from ami_hes.outages.places import Place, places_of
 from ami_hes.outages.power import ALARM, Power, powers
+from ami_hes.outages.sharing import Shared
 from ami_hes.store import EventQuery, Happened
 from ami_mapping.events import POWER_LOST, POWER_RESTORED
 from ami_process.environment import Environment
@@ -64,9 +65,9 @@ class Ping:
     """Of those that answered, the ones that were dark."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class OutageBook:
-    """Looks, and asks."""
+    """Looks, one at a time for all who want to know, and asks."""
 
     taker: EventTaker
     registry: Registry
@@ -77,9 +78,17 @@ class OutageBook:
     share: float
     momentary: timedelta
     look_back: timedelta
+    _looks: Shared[tuple[dict[str, Power], bool]] = field(init=False)
+    _reports: Shared[Report] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._looks, self._reports = Shared(self._look), Shared(self._made_report)
 
     async def report(self) -> Report:
         """Raises StoreUnavailable."""
+        return await self._reports.get()
+
+    async def _made_report(self) -> Report:
         found, complete = await self._powers()
         return await asyncio.to_thread(self._report, found, complete)  # it takes long for ten thousand
 
@@ -118,6 +127,9 @@ class OutageBook:
         return Ping(answered, silent, restored)
 
     async def _powers(self) -> tuple[dict[str, Power], bool]:
+        return await self._looks.get()
+
+    async def _look(self) -> tuple[dict[str, Power], bool]:
         tails = (*POWER_LOST, *POWER_RESTORED)
         since = self.environment.now() - self.look_back
         query = EventQuery(code_tails=tails, since=since, most=MOST_EVENTS, newest_first=True)
