@@ -13,7 +13,7 @@ from patience import PATIENCE_S
 from ami_hes.__main__ import main
 from ami_hes.campaigns import book
 from ami_hes.commands import Outcome
-from ami_hes.store import SqlResults
+from ami_hes.store import SqlResults, StoredCommand
 
 KEYS = "/api/v1/campaigns/keys"
 GROUP = "feeder=F12"
@@ -150,6 +150,15 @@ async def test_a_limited_campaign_goes_on_behind_a_meter_that_fails_after_severa
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ami_hes.campaigns.book.LOOK_EVERY_S", 0.05)
+    loaded = 0
+    whole_open_commands = SqlResults.open_commands
+
+    async def open_commands(results: SqlResults, request_id: str) -> list[StoredCommand]:
+        nonlocal loaded
+        loaded += 1
+        return await whole_open_commands(results, request_id)
+
+    monkeypatch.setattr(SqlResults, "open_commands", open_commands)
     meters = StandIn({"M1": Outcome(False, "4.1", "WARNING", "M1: lost", again=True)})
     lanes = {"campaign": {"attempts": 3, "retry_first_s": 0.01}}
     async with north(tmp_path, meters, registry=registry(), lanes=lanes) as hes:
@@ -157,6 +166,7 @@ async def test_a_limited_campaign_goes_on_behind_a_meter_that_fails_after_severa
         found = await ended(hes, one["id"], 3)
         assert (found["ok"], found["failed"], meters.most_at_once) == (2, 1, 1)
         assert [command.meter.name for command in meters.commands] == ["M1", "M1", "M1", "M2", "M3"]
+    assert loaded == 1, "those that are under way are looked up alone"
 
 
 @pytest.mark.parametrize("at_once", [None, 2])

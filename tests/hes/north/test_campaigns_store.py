@@ -33,6 +33,27 @@ async def test_a_campaign_is_its_request(place: Place) -> None:
         assert await campaigns.find("without a request") is None
 
 
+async def test_campaigns_that_are_called_so_are_found_without_counting_their_meters(place: Place) -> None:
+    async with Database(place) as database:
+        campaigns, results = SqlCampaigns(database), SqlResults(database)
+        later = replace(ROLL, campaign_id="c-2", created_at=AT + timedelta(hours=1))
+        other = replace(ROLL, campaign_id="c-3", summary="another")
+        for one in (ROLL, later, other, replace(ROLL, campaign_id="without a request")):
+            await campaigns.put(one)
+        for one in (ROLL, later, other):
+            jobs = some_commands(one.campaign_id, "M1", "M2")
+            await results.accept(a_request(one.campaign_id), jobs)
+        called = (ROLL.kind, ROLL.summary)
+        assert await campaigns.of_kind(*called, 9) == [later, ROLL]
+        assert await campaigns.of_kind(*called, 1) == [later]
+        assert await campaigns.mrids(["c-1", "c-2"]) == {job.command.meter.mrid for job in jobs}
+        await results.save([a_result("c-1", "M1"), a_result("c-1", "M2"), a_result("c-2", "M1")])
+        assert await campaigns.has_open(*called)
+        assert await results.open_among("c-2", ["M1", "M2", "M9"]) == {"M2"}
+        await results.save([a_result("c-2", "M2")])
+        assert not await campaigns.has_open(*called) and await campaigns.has_open(other.kind, other.summary)
+
+
 async def test_what_is_ordered_last_is_kept_as_long_as_a_meter_has_no_end(place: Place) -> None:
     async with Database(place) as database:
         campaigns, results = SqlCampaigns(database), SqlResults(database)

@@ -6,12 +6,13 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from north_bench import StandIn, ignore, north
 from patience import PATIENCE_S
 from pushing_meter import NOON, ciphered
-from test_campaigns import begun
+from test_campaigns import begun, ended
 
 from ami_dlms import data
 from ami_dlms.cosem.selection import CaptureObject
@@ -19,6 +20,7 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.errors import DecodeError
 from ami_dlms.obis import Obis
+from ami_hes.campaigns import CampaignBook, event_logs
 from ami_hes.end_device_events.log_entries import entries_of, not_pushed
 from ami_hes.meters.registry import Meter, read_entry
 from ami_hes.store import StoredDeviceEvent
@@ -108,3 +110,37 @@ async def test_all_meters_have_their_turn_by_the_clock_and_a_restart_takes_none_
                     if found and all(one["state"] == "ended" for one in found):
                         break
         assert [one["summary"] for one in found] == ["read event logs of all meters"] * turns
+
+
+async def test_a_turn_of_several_campaigns_that_is_interrupted_reads_the_rest_and_none_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends between the first campaign of a turn and the second one."""
+    monkeypatch.setattr(event_logs, "MOST_METERS", 2)
+    environment, orders = Environment(emit=ignore).by(SteppedClock(NOON)), 0
+    whole_order = CampaignBook.order
+
+    async def order(book: CampaignBook, *arguments: Any) -> str:
+        nonlocal orders
+        orders += 1
+        if orders > 1:
+            await asyncio.Event().wait()
+        return await whole_order(book, *arguments)
+
+    read: list[str] = []
+    with monkeypatch.context() as first_life:
+        first_life.setattr(CampaignBook, "order", order)
+        async with north(tmp_path, meters := StandIn(), environment, event_log_hours=6.0) as hes:
+            await begun(meters, 2)
+            (one,) = (await hes.client.get(f"{hes.url}/api/v1/campaigns")).json()["campaigns"]
+            await ended(hes, one["id"], 2)
+            read += [command.meter.name for command in meters.commands]
+    for left in (1, 0):
+        async with north(tmp_path, meters := StandIn(), environment, event_log_hours=6.0) as hes:
+            await begun(meters, left)
+            read += [command.meter.name for command in meters.commands]
+            found = (await hes.client.get(f"{hes.url}/api/v1/campaigns")).json()["campaigns"]
+            assert sorted(one["meters"] for one in found) == [1, 2]
+            for one in found:
+                await ended(hes, one["id"], one["meters"])
+    assert sorted(read) == ["M1", "M2", "M3"]

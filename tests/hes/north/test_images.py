@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pytest
 from north_bench import North, StandIn, entries, north
 from patience import PATIENCE_S
 from test_campaigns import begun, campaign, ended, move
@@ -17,6 +18,7 @@ from ami_hes.api.images import PART_OCTETS
 from ami_hes.commands import Lane, Outcome
 from ami_hes.engine import EmbeddedEngine
 from ami_hes.operations.firmware_order import parse_order
+from ami_hes.store.history import SqlHistory
 
 CONTENT = bytes(range(256)) * 300
 IMAGE = {
@@ -117,6 +119,45 @@ async def test_a_campaign_has_the_image_that_was_there_and_keeps_it_from_being_r
         order = parse_order(meters.commands[0].body)
         assert (order.identifier, order.sha256, order.version) == ("fw/2 a", IMAGE["sha256"], "2.0")
         assert (await hes.client.delete(where)).status_code == 200
+
+
+@pytest.fixture
+def slow_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever else is there has its chance between what is looked up and what is done by it."""
+
+    def slowly(look: Any) -> Any:
+        async def looked(history: SqlHistory, operation: str) -> Any:
+            found = await look(history, operation)
+            for _ in range(2_000):
+                await asyncio.sleep(0)
+            return found
+
+        return looked
+
+    for name in ("open_meters", "open_bodies"):
+        monkeypatch.setattr(SqlHistory, name, slowly(getattr(SqlHistory, name)))
+
+
+@pytest.mark.usefixtures("slow_looks")
+async def test_of_two_orders_of_firmware_at_once_one_has_the_meters(tmp_path: Path) -> None:
+    meters = StandIn()
+    meters.open.clear()
+    async with north(tmp_path, meters, registry=entries(2)) as hes:
+        await imported(hes)
+        order = {"image": "fw/2 a", "meters": ["M1", "M2"]}
+        answers = await asyncio.gather(*(post(hes, STARTS, order) for _ in range(2)))
+        assert sorted(status for status, _ in answers) == [200, 409], answers
+
+
+@pytest.mark.usefixtures("slow_looks")
+async def test_an_image_is_removed_or_ordered_and_never_both(tmp_path: Path) -> None:
+    meters = StandIn()
+    meters.open.clear()
+    async with north(tmp_path, meters, registry=entries(2)) as hes:
+        await imported(hes)
+        remove = hes.client.delete(f"{hes.url}/api/v1/images/fw%2F2%20a")
+        (ordered, _), removed = await asyncio.gather(post(hes, STARTS, {"image": "fw/2 a", "meters": ["M1"]}), remove)
+        assert (ordered, removed.status_code) in ((200, 409), (422, 200))
 
 
 async def test_what_goes_on_is_held_back_while_its_campaign_is_paused(tmp_path: Path) -> None:

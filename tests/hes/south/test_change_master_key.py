@@ -9,6 +9,8 @@ import pytest
 from keyed_meter import Killed, Life, Steps
 from test_change_key import KILLS, a_meter, check_ranges, settled
 
+from ami_dlms.enums import ActionResult
+
 FIELD = "master_key"
 SETTLED = sorted(f"{what} {field}" for what in ("in force", "of entry") for field in ("authentication_key", FIELD))
 
@@ -98,6 +100,24 @@ async def test_a_key_is_changed_while_it_is_open_which_master_key_the_meter_has(
         assert rolled is not None and rolled.ok, rolled
         outcome = await Life(path, meter, [], entry=entry).change(FIELD, request_id="once more")
         assert outcome is not None and outcome.ok and settled(path) == SETTLED
+
+
+async def test_a_meter_that_can_not_now_is_not_asked_under_the_other_master_key_and_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    async with a_meter(keeps=frozenset({3})) as meter:
+        entry, path = meter.entry(), tmp_path / "hes.sqlite"
+        await Life(path, meter, [], entry=entry).change(FIELD)
+        results = iter([ActionResult.TEMPORARY_FAILURE])
+
+        def once(name: str) -> None:
+            if name == "the meter has got the key":
+                meter.result = next(results, ActionResult.SUCCESS)
+
+        meter.step = once
+        for request_id, ok, again in (("another", False, True), ("another", True, False)):
+            outcome = await Life(path, meter, [], entry=entry).change("encryption_key", request_id=request_id)
+            assert outcome is not None and (outcome.ok, outcome.again) == (ok, again), outcome
 
 
 async def test_an_authentication_key_in_doubt_proves_nothing(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`/api/v1/campaigns`: one operation on many meters; ordered, looked at, paused, resumed, cancelled. No answer holds a key."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta, tzinfo
 from enum import StrEnum
@@ -159,10 +160,15 @@ class CampaignList(BaseModel):
 
 
 def campaign_routes(
-    book: CampaignBook, registry: Registry, history: SqlHistory, firmware: FirmwareStore, zone: tzinfo
+    book: CampaignBook,
+    registry: Registry,
+    history: SqlHistory,
+    firmware: FirmwareStore,
+    ordering: asyncio.Lock,
+    zone: tzinfo,
 ) -> list[Route]:
-    """GET lists and shows, POST orders and changes. `zone`: in which times are given."""
-    campaigns = _Campaigns(book, registry, history, firmware, zone)
+    """GET lists and shows, POST orders and changes. `ordering`: held while what is free for firmware is looked up and taken. `zone`: in which times are given."""
+    campaigns = _Campaigns(book, registry, history, firmware, ordering, zone)
     return [
         Route(paths.CAMPAIGNS, campaigns.list, methods=["GET"]),
         Route(paths.KEY_ROLLS, campaigns.roll_keys, methods=["POST"]),
@@ -179,12 +185,19 @@ class _Campaigns:
     """What each route answers."""
 
     def __init__(
-        self, book: CampaignBook, registry: Registry, history: SqlHistory, firmware: FirmwareStore, zone: tzinfo
+        self,
+        book: CampaignBook,
+        registry: Registry,
+        history: SqlHistory,
+        firmware: FirmwareStore,
+        ordering: asyncio.Lock,
+        zone: tzinfo,
     ) -> None:
         self._book = book
         self._registry = registry
         self._history = history
         self._firmware = firmware
+        self._ordering = ordering
         self._zone = zone
 
     async def list(self, request: Request) -> Response:
@@ -215,6 +228,10 @@ class _Campaigns:
 
     async def start_firmware(self, request: Request) -> Response:
         order = await read_body(request, FirmwareStart)
+        async with self._ordering:
+            return await self._start_firmware(order)
+
+    async def _start_firmware(self, order: FirmwareStart) -> Response:
         image = await self._image(order.image)
         now = self._book.environment.now()
         if order.activate_at is not None and not now < order.activate_at < now + order.within:

@@ -1,5 +1,6 @@
 """`/api/v1/images`: firmware images; declared, filled part by part as bodies of requests are bounded, listed, shown, removed."""
 
+import asyncio
 from base64 import b64decode
 from binascii import Error as Base64Error
 from datetime import tzinfo
@@ -102,9 +103,11 @@ class ImageList(BaseModel):
     images: tuple[Image, ...]
 
 
-def image_routes(store: FirmwareStore, history: SqlHistory, environment: Environment, zone: tzinfo) -> list[Route]:
-    """GET lists and shows, POST declares and fills, DELETE removes. `zone`: in which times are given."""
-    images = _Images(store, history, environment, zone)
+def image_routes(
+    store: FirmwareStore, history: SqlHistory, environment: Environment, ordering: asyncio.Lock, zone: tzinfo
+) -> list[Route]:
+    """GET lists and shows, POST declares and fills, DELETE removes. `ordering`: that of campaigns of firmware. `zone`: in which times are given."""
+    images = _Images(store, history, environment, ordering, zone)
     return [
         Route(paths.IMAGES, images.list, methods=["GET"]),
         Route(paths.IMAGES, images.declare, methods=["POST"]),
@@ -117,8 +120,11 @@ def image_routes(store: FirmwareStore, history: SqlHistory, environment: Environ
 class _Images:
     """What each route answers."""
 
-    def __init__(self, store: FirmwareStore, history: SqlHistory, environment: Environment, zone: tzinfo) -> None:
+    def __init__(
+        self, store: FirmwareStore, history: SqlHistory, environment: Environment, ordering: asyncio.Lock, zone: tzinfo
+    ) -> None:
         self._store = store
+        self._ordering = ordering
         self._history = history
         self._environment = environment
         self._zone = zone
@@ -160,13 +166,18 @@ class _Images:
     async def remove(self, request: Request) -> Response:
         progress = await self._found(request)
         identifier = progress.image.identifier
+        async with self._ordering:
+            await self._remove(identifier)
+        return given(Image.of(progress), self._zone)
+
+    async def _remove(self, identifier: str) -> None:
+        """Raises ApiRefused for one that a campaign has yet to bring to meters."""
         with query.looking():
             bodies = await self._history.open_bodies(transfer_firmware.NAME)
             if any(firmware_order.parse_order(body).identifier == identifier for body in bodies):
                 reason = f"meters of a campaign have yet to get {identifier}; cancel it first"
                 raise ApiRefused(HTTPStatus.CONFLICT, reason)
             await self._store.remove(identifier)
-        return given(Image.of(progress), self._zone)
 
     async def _found(self, request: Request) -> ImageProgress:
         identifier = request.path_params["identifier"]

@@ -1,5 +1,6 @@
 """What faces clients: the inbox for messages, the REST API, health and metrics, at one address."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -86,6 +87,7 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         events_waiting=partial(south.taker.store.waiting, IMPORTANCE),
     )
     zone = ZoneInfo(setup.settings.hes.time_zone)
+    ordering = asyncio.Lock()
     return [
         *clock_routes(setup.environment.clock),
         *meter_routes(south.kept, south.commissioning, zone),
@@ -94,8 +96,8 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         *request_routes(stores.history, work.commands.cancel, zone),
         *metrics_routes(setup.metrics, measured),
         *openapi_routes(),
-        *campaign_routes(work.campaigns, south.registry, stores.history, stores.firmware, zone),
-        *image_routes(stores.firmware, stores.history, setup.environment, zone),
+        *campaign_routes(work.campaigns, south.registry, stores.history, stores.firmware, ordering, zone),
+        *image_routes(stores.firmware, stores.history, setup.environment, ordering, zone),
         *commissioning_routes(
             work.campaigns, south.kept, south.commissioning, configured.commissioning(setup.settings), zone
         ),

@@ -236,8 +236,11 @@ class CampaignBook:
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._left.wait()
             if len(under_way) >= at_once:
-                still = {one.job.subject for one in await _patiently(lambda: self.results.open_commands(campaign_id))}
-                under_way &= still
+                under_way -= await self._ended_among(campaign_id, frozenset(under_way))
+
+    async def _ended_among(self, campaign_id: str, meters: frozenset[str]) -> frozenset[str]:
+        """Of meters that are under way, not of all that are left, which may be thousands."""
+        return meters - await _patiently(lambda: self.results.open_among(campaign_id, meters))
 
     async def _move(self, campaign_id: str, state: CampaignState, *among: CampaignState) -> None:
         if await self.store.move(campaign_id, state, among):

@@ -117,10 +117,11 @@ class _Change:
         in_doubt = self._meters.keys.sent(self._meter, "master_key")
         masters = [session.meter.master_key or b""] + ([] if in_doubt is None else [in_doubt])
         for master in masters[:-1]:
-            if (
-                await self._invoke(session, descriptor, _wrapped(self._field, master, key), key)
-            ) is ActionResult.SUCCESS:
+            result = await self._invoke(session, descriptor, _wrapped(self._field, master, key), key)
+            if result is ActionResult.SUCCESS:
                 return
+            if result is ActionResult.TEMPORARY_FAILURE:  # it says nothing of the master key
+                check_taken(False, result.name, True)
         await self._act(session, descriptor, _wrapped(self._field, masters[-1], key), key)
 
     async def _act(self, session: Session, method: MethodDescriptor, parameters: data.Data, key: bytes) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection, Row, Select, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, func, insert, select, update
 
 from ami_hes.store.campaigns_port import CampaignLine, CampaignState, StoredCampaign
 from ami_hes.store.database import Database
@@ -50,6 +50,21 @@ class SqlCampaigns:
         query = _LINES.order_by(campaigns.c.created_at.desc(), campaigns.c.campaign_id).limit(limit)
         return await self._database.transaction(lambda c: _read(c, query.having(_ALL > _DONE) if under_way else query))
 
+    async def of_kind(self, kind: str, summary: str, limit: int) -> list[StoredCampaign]:
+        accepted = select(requests.c.request_id).where(requests.c.request_id == campaigns.c.campaign_id).exists()
+        query = select(campaigns).where(*_called(kind, summary), accepted)
+        query = query.order_by(campaigns.c.created_at.desc(), campaigns.c.campaign_id).limit(limit)
+        return await self._database.transaction(lambda c: list(map(_campaign, c.execute(query))))
+
+    async def has_open(self, kind: str, summary: str) -> bool:
+        open_ones = select(commands.c.request_id).join(campaigns, commands.c.request_id == campaigns.c.campaign_id)
+        query = open_ones.where(*_called(kind, summary), commands.c.finished_at.is_(None)).limit(1)
+        return await self._database.transaction(lambda c: c.execute(query).first() is not None)
+
+    async def mrids(self, campaign_ids: Sequence[str]) -> frozenset[str]:
+        query = select(commands.c.mrid).where(commands.c.request_id.in_(campaign_ids))
+        return await self._database.transaction(lambda c: frozenset(c.execute(query).scalars()))
+
     async def forget(self) -> None:
         await self._database.transaction(lambda c: c.execute(_FORGOTTEN).close())
 
@@ -58,9 +73,18 @@ def _read(connection: Connection, query: Select[*tuple[object, ...]]) -> list[Ca
     return list(map(_line, connection.execute(query)))
 
 
+def _called(kind: str, summary: str) -> tuple[ColumnElement[bool], ...]:
+    return campaigns.c.kind == kind, campaigns.c.summary == summary
+
+
 def _line(row: Row[*tuple[object, ...]]) -> CampaignLine:
     found = row._mapping
-    campaign = StoredCampaign(
+    return CampaignLine(_campaign(row), int(found["meters"]), int(found["done"]), int(found["ok_ones"] or 0))
+
+
+def _campaign(row: Row[*tuple[object, ...]]) -> StoredCampaign:
+    found = row._mapping
+    return StoredCampaign(
         campaign_id=found["campaign_id"],
         kind=found["kind"],
         summary=found["summary"],
@@ -68,4 +92,3 @@ def _line(row: Row[*tuple[object, ...]]) -> CampaignLine:
         created_at=found["created_at"],
         at_once=found["at_once"],
     )
-    return CampaignLine(campaign, int(found["meters"]), int(found["done"]), int(found["ok_ones"] or 0))

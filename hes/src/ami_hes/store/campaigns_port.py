@@ -57,5 +57,14 @@ class Campaigns(Protocol):
     async def lines(self, limit: int, *, under_way: bool = False) -> list[CampaignLine]:
         """The latest first; `under_way`: with meters that have no end."""
 
+    async def of_kind(self, kind: str, summary: str, limit: int) -> list[StoredCampaign]:
+        """Those that are called so and have a request, the latest first; nothing of their meters is counted."""
+
+    async def has_open(self, kind: str, summary: str) -> bool:
+        """Whether any meter of those that are called so has no end."""
+
+    async def mrids(self, campaign_ids: Sequence[str]) -> frozenset[str]:
+        """The meters of some campaigns."""
+
     async def forget(self) -> None:
         """Drop those whose request is forgotten, or was never kept."""

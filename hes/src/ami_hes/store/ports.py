@@ -4,7 +4,7 @@ This is the truth about requests, results and counters, whatever dispatches the 
 PostgreSQL behind one implementation. Dispatch is at least once, so the first result of a command and the first answer of a request are the ones that stay.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -149,6 +149,9 @@ class Results(Protocol):
 
     async def open_commands(self, request_id: str) -> list[StoredCommand]:
         """The commands of a request that have no result yet."""
+
+    async def open_among(self, request_id: str, meter_names: Collection[str]) -> frozenset[str]:
+        """Those of these meters whose command of a request has no result yet."""
 
     async def unanswered(self) -> list[str]:
         """The ids of requests that have no answer yet, oldest first."""

@@ -1,6 +1,6 @@
 """Requests, commands and replies in the database: the Results port."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import NamedTuple
@@ -128,6 +128,11 @@ class SqlResults:
     async def open_commands(self, request_id: str) -> list[StoredCommand]:
         query = select(commands, _ATTEMPTED).where(commands.c.request_id == request_id)
         return await self._commands(query.where(commands.c.finished_at.is_(None)).order_by(commands.c.position))
+
+    async def open_among(self, request_id: str, meter_names: Collection[str]) -> frozenset[str]:
+        these = (commands.c.request_id == request_id, commands.c.meter_name.in_(meter_names))
+        query = select(commands.c.meter_name).where(*these, commands.c.finished_at.is_(None))
+        return await self._database.transaction(lambda c: frozenset(c.execute(query).scalars()))
 
     async def unanswered(self) -> list[str]:
         unanswered = select(requests.c.request_id).where(requests.c.answered_at.is_(None))
