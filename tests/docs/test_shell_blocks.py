@@ -40,7 +40,7 @@ NOT_RUN_BLOCKS = {
     "needs a window": 1,
     "needs the capture of the first step": 1,
     "needs a real meter": 1,
-    "needs meters of a shipment": 1,
+    "needs meters of an imported shipment": 1,
     "needs a package index": 2,
     "they are what it runs": 2,
 }

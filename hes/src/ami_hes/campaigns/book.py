@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from ami_cim.codes import Verb
@@ -27,7 +28,7 @@ from ami_hes.store import (
     StoredRequest,
     StoreUnavailable,
 )
-from ami_process.environment import Environment, real_sleep
+from ami_process.environment import Environment, real_sleep, real_time, real_timer
 from ami_process.events import format_fault
 
 MOST_METERS = 10_000
@@ -200,7 +201,7 @@ class CampaignBook:
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
             fault = format_fault(problem)
             self.environment.emit(events.CampaignFailed(campaign=campaign.campaign_id, exception=fault))
-            asyncio.get_running_loop().call_later(FAILED_S, self._put_again, campaign.campaign_id)
+            real_timer(real_time() + FAILED_S, partial(self._put_again, campaign.campaign_id))
 
     def _put_again(self, campaign_id: str) -> None:
         """What is in the lane already stays there once."""
