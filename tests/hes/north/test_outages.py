@@ -175,6 +175,9 @@ async def test_what_matters_most_is_handed_on_first(place: StorePlace) -> None:
         told = [change.event.code for change in await store.changes(4, IMPORTANCE)]
         assert told == [LOST, BACK, "0.12.0.257", "0.36.114.35"]
         assert [change.event.code for change in await store.changes(9)] == codes
+        await store.all_handed_on()
+        assert (await store.waiting(IMPORTANCE), await store.changes(4, IMPORTANCE)) == ([0, 0, 0], [])
+        assert len(await store.changes_after(0, 10)) == len(codes), "who follows them sees them all the same"
 
 
 def test_what_waits_for_a_receiver_goes_by_rank() -> None:

@@ -28,6 +28,8 @@ DONE = "OK"
 EVENTS_PER_MESSAGE = 100
 CHANGES_AT_ONCE = 500
 """That are handed on before others have their turn."""
+GATHER_S, REST_S = 0.1, 5.0
+"""How long further changes are waited for: a transaction costs more than what is in it. Where nobody is told of them they are only struck off."""
 AGAIN_S = 2.0
 """When it is tried again after the store was away."""
 
@@ -48,15 +50,19 @@ class EventPublisher:
 
     async def work(self) -> None:
         """Until cancelled; begins with what an earlier life has left."""
+        told = any(NOUN in one.nouns for one in self.subscribers)
         while True:
             self.taker.kept.clear()
             try:
-                while await self._hand_on():
+                while told and await self._hand_on():
                     pass
+                if not told:
+                    await self.taker.store.all_handed_on()
             except StoreUnavailable:
                 await real_sleep(AGAIN_S)
                 continue
             await self.taker.kept.wait()
+            await real_sleep(GATHER_S if told else REST_S)
 
     async def _hand_on(self) -> int:
         changes = await self.taker.store.changes(CHANGES_AT_ONCE, IMPORTANCE)

@@ -1,7 +1,7 @@
 """EndDeviceEvents in the database: the DeviceEvents port. What comes at once from many meters shares a transaction."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, func, insert, literal, or_, select, update
@@ -45,6 +45,9 @@ class SqlDeviceEvents:
     async def handed_on(self, numbers: Sequence[int]) -> None:
         these = delete(device_event_changes).where(device_event_changes.c.number.in_(numbers))
         await self._database.transaction(lambda c: c.execute(these).close())
+
+    async def all_handed_on(self) -> None:
+        await self._database.transaction(lambda c: c.execute(delete(device_event_changes)).close())
 
     async def changes_after(self, number: int, most: int) -> list[EventChange]:
         return await self._database.transaction(lambda c: _changes_after(c, number, most))
@@ -199,7 +202,9 @@ def _change(connection: Connection, verb: ChangeVerb, ids: Sequence[str]) -> Non
 
 
 def _row(one: StoredDeviceEvent) -> dict[str, object]:
-    return asdict(one) | {"code_tail": one.code.partition(".")[2]}
+    row: dict[str, object] = {name: getattr(one, name) for name in _COLUMNS}
+    row["code_tail"] = one.code.partition(".")[2]
+    return row
 
 
 def _event(row: Row[*tuple[object, ...]]) -> StoredDeviceEvent:

@@ -98,6 +98,9 @@ class DeviceEvents(Protocol):
     async def waiting(self, first: Sequence[Sequence[str]] = ()) -> list[int]:
         """How many were not handed on, of each rank and of all others."""
 
+    async def all_handed_on(self) -> None:
+        """Strike off all of them, unseen: nobody is told of any."""
+
     async def handed_on(self, numbers: Sequence[int]) -> None:
         """These changes wait no longer."""
 
