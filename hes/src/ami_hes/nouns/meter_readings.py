@@ -7,6 +7,7 @@ Pure functions. A ReadingType that is not served, or that one meter could not gi
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from ami_cim.asked_readings import asked_readings
 from ami_cim.codes import Level, Verb
@@ -374,4 +375,10 @@ def _sources(series: ReadSeries) -> tuple[str, ...]:
 
 
 def _qualities(codes: Sequence[str]) -> tuple[Quality, ...]:
+    return _alike(tuple(codes))
+
+
+@lru_cache(1_000)
+def _alike(codes: tuple[str, ...]) -> tuple[Quality, ...]:
+    """Nearly all values of an answer have the same."""
     return tuple(Quality(code=one) for one in codes)
