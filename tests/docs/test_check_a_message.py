@@ -19,6 +19,7 @@ def test_there_is_output_on_the_page() -> None:
     assert len(SHOWN) == 3
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(("command", "output"), SHOWN, ids=["clean", "of another set", "readings"])
 def test_the_output_is_what_the_command_writes(command: str, output: str) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}

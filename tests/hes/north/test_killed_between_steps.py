@@ -48,11 +48,8 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 def steps(names: list[str], small: tuple[str, ...] = SMALL) -> list[object]:
     sqlite = [pytest.param("sqlite", name, marks=() if name in small else pytest.mark.ci) for name in names]
-    needed = pytest.mark.needs("postgresql")
-    return sqlite + [
-        pytest.param("postgresql", name, marks=needed if name == "saved" else (needed, pytest.mark.ci))
-        for name in names
-    ]
+    larger = (pytest.mark.needs("postgresql"), pytest.mark.ci)
+    return sqlite + [pytest.param("postgresql", name, marks=larger) for name in names]
 
 
 @dataclass(frozen=True)

@@ -93,9 +93,8 @@ KILLS: dict[str, Callable[[FirmwareLife, FirmwareMeter], None]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "kill", ["the head-end is killed", pytest.param("the connection is lost", marks=pytest.mark.ci)]
-)
+@pytest.mark.ci
+@pytest.mark.parametrize("kill", KILLS)
 async def test_the_meter_ends_in_the_new_version_whatever_is_killed_at_whatever_step(tmp_path: Path, kill: str) -> None:
     names = await names_of_all_steps(tmp_path / "uninterrupted.sqlite")
     for at, name in enumerate(names, 1):
