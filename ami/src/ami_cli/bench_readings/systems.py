@@ -51,7 +51,7 @@ class Running:
         return Run(seconds, hes - before[0], simulator - before[1])
 
     async def kept_s(self, meters: int, began: datetime) -> float:
-        """Seconds from then until the HES had in its store what it read of so many meters: until it said so of the last one (`meter_done`)."""
+        """Seconds from `began` until the values of that number of meters are in the store of the HES: the time of its last `meter_done`."""
         last: list[datetime] = []
         try:
             async with asyncio.timeout(LOST_S):

@@ -1,7 +1,7 @@
 """Events of meters that the HES has (GetEndDeviceEvents): asked for page by page, so that no answer is longer than one message.
 
-What comes is kept by its mRIDs before anybody is told of it (`ami_cis.pending`), so asking twice does nothing twice. A page that has no end
-leaves those before it kept, and the outcome says that not all came.
+Events are kept by their mRIDs before the outcome is reported (`ami_cis.pending`), so asking twice does nothing twice. If a page gets no
+answer, the events of the pages before it stay kept, and the outcome says that not all came.
 """
 
 from collections.abc import Sequence
