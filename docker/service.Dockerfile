@@ -1,6 +1,6 @@
 # One recipe for the three services; each image holds what its SERVICE is locked to, its own PACKAGES, and nothing else.
 # Build from the root of the repository:
-#   docker build -f docker/service.Dockerfile --build-arg SERVICE=cis --build-arg PACKAGES="services/cim services/process cis" .
+#   docker build -f docker/service.Dockerfile --build-arg SERVICE=cis --build-arg PACKAGES="services/cim services/process services/console cis" .
 
 FROM python:3.13-slim AS builder
 ARG SERVICE

@@ -22,7 +22,20 @@ def test_the_block_of_the_readme_is_run_elsewhere(tmp_path: Path) -> None:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One with a wheel of each distribution, and the environment of these tests, which has none of them, in the place of the new one."""
     (tmp_path / "VERSION").write_text((wheels.ROOT / "VERSION").read_text("utf-8"))
-    names = ["cim", "cis", "dlms", "hes", "mapping", "meter_sim", "packs", "process", "reference", "registry"]
+    names = [
+        "cim",
+        "cis",
+        "console",
+        "dlms",
+        "hes",
+        "mapping",
+        "meter_sim",
+        "packs",
+        "process",
+        "reference",
+        "registry",
+        "trace",
+    ]
     (tmp_path / "dist").mkdir()
     for name in names:
         (tmp_path / "dist" / f"ami_{name}-0-py3-none-any.whl").touch()
@@ -36,15 +49,15 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_packages_of_the_repository_itself_are_noticed(repository: Path) -> None:
     assert [line.partition(" is not of the environment: ")[0] for line in wheels.wrong(repository)] == [
-        *("ami_cim", "ami_cis", "ami_cli", "ami_dlms", "ami_hes"),
-        *("ami_mapping", "ami_meter_sim", "ami_packs", "ami_process", "ami_registry"),
+        *("ami_cim", "ami_cis", "ami_cli", "ami_console", "ami_dlms", "ami_hes"),
+        *("ami_mapping", "ami_meter_sim", "ami_packs", "ami_process", "ami_registry", "ami_trace"),
     ]
 
 
 def test_a_wheel_that_was_not_installed_is_noticed(repository: Path) -> None:
-    (repository / "dist/ami_console-0-py3-none-any.whl").touch()
+    (repository / "dist/ami_absent-0-py3-none-any.whl").touch()
     (line,) = wheels.wrong(repository)
-    assert "ami-console" in line
+    assert "ami-absent" in line
 
 
 def test_another_version_is_noticed(repository: Path) -> None:
