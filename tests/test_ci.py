@@ -67,12 +67,12 @@ def test_what_is_missing_is_installed_by_root_or_with_sudo(tree: Path, user: int
     assert f"{before}apt-get update -qq" in called(done)
     (line,) = [line for line in called(done) if " install " in line and line.startswith(("sudo", "apt-get"))]
     assert line.startswith("sudo env " if user else "apt-get ")
-    assert {"make", "git", "curl"} <= set(line.split())
+    assert {"make", "git", "curl", "tshark", "wireshark-common"} <= set(line.split())
     assert "prepare: installing" in done.stdout
 
 
 def test_what_is_there_is_left_alone(tree: Path) -> None:
-    for name in ("make", "git", "curl", "initdb", "python3", "apt-get"):
+    for name in ("make", "git", "curl", "initdb", "tshark", "capinfos", "python3", "apt-get"):
         program(tree, name)
     done = run(tree, "prepare")
     assert (done.returncode, done.stdout) == (0, "prepare: everything is installed\n")

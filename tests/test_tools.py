@@ -62,7 +62,7 @@ def test_a_required_tool_that_is_missing_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_a_tool_that_there_is_not_is_a_mistake() -> None:
-    with pytest.raises(pytest.UsageError, match="AMI_REQUIRE: tshrak is none of curl, "):
+    with pytest.raises(pytest.UsageError, match="AMI_REQUIRE: tshrak is none of capinfos, "):
         required("curl,tshrak")
     assert required("curl, docker,") == {"curl", "docker"}
     assert required(None) == set()

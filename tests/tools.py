@@ -79,6 +79,7 @@ def _loopback_block() -> bool:
 
 
 TOOLS = {
+    "capinfos": _program("capinfos"),
     "curl": _program("curl"),
     "docker": Tool(_docker, "no Docker engine answers `docker info`"),
     "linux": Tool(lambda: sys.platform == "linux", "this system is not Linux"),
@@ -92,6 +93,7 @@ TOOLS = {
     "routed-prefix": Tool(
         _routed, f"no prefix is routed here (.ci/with-prefix, or ip route add local {PREFIX} dev lo)"
     ),
+    "tshark": _program("tshark"),
     "warm-start": Tool(warm_start.possible, "processes are started cold (COLD_STARTS, or no Linux)"),
     "atheris": _environment("fuzz", "the fuzzer is not installed (make fuzz)"),
     "dlms-cosem": _environment("interop/dlms-cosem", "the peer is not installed (make interop)"),
