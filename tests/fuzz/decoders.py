@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from typing import Any
 
 from ami_cim import wire
 from ami_cim.errors import CimError
 from ami_cim.schema import Schemas, schema_directory
+from ami_cli.decode.captures.files import records
+from ami_cli.decode.captures.streams import packets
 from ami_dlms import apdu, data
 from ami_dlms.cosem.profile import decode_rows
 from ami_dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescriptor, SelectiveAccess
@@ -31,6 +34,7 @@ from ami_dlms.explain import (
     part_of,
 )
 from ami_dlms.obis import Obis
+from ami_trace.pcapng import Capture, Dissector, Endpoint, ExportedPdu, Transport, companions
 
 SCHEMAS = Schemas(schema_directory())
 CLOCK = CaptureObject(8, Obis.parse("0-0:1.0.0*255"), 2)
@@ -150,3 +154,19 @@ def read_cim(octets: bytes) -> None:
             read(octets, SCHEMAS)
         except CimError:
             continue
+
+
+def annotate_capture(octets: bytes) -> None:
+    """What `ami decode --pcapng` does with a file: packets, frames, trees, clear APDUs; each of them can be read again."""
+    capture, session = Capture("fuzz", dissector=Dissector.PLUGIN), DecodingSession(KEYRING)
+    written, clear = [capture.begin()], dict[int, bytes]()
+    for record, found in packets(BytesIO(octets)):
+        if record is not None:
+            written.append(capture.original(record.link, record.nanoseconds or 0, record.octets, record.length))
+        for tree in (tree for message in found for tree in explain(message.octets, session)):
+            behind = companions(tree)
+            clear |= {capture.frames + number: one.apdu for number, one in enumerate(behind, 1)}
+            written.append(capture.behind(behind, 0, Endpoint("one end", 1), Endpoint("::1", 2), Transport.TCP))
+    again = list(records(BytesIO(b"".join(written))))
+    assert len(again) == capture.frames
+    assert {number: ExportedPdu.decode(again[number - 1].octets).octets for number in clear} == clear

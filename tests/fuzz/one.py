@@ -32,10 +32,10 @@ if any(option.startswith("-seed=") for option in sys.argv):
 import atheris  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path += [str(ROOT / "services" / package / "src") for package in ("dlms", "cim")]
+sys.path += [str(ROOT / package / "src") for package in ("services/dlms", "services/cim", "services/trace", "ami")]
 sys.path.insert(0, str(Path(__file__).parent))
 
-with atheris.instrument_imports(include=["ami_dlms", "ami_cim"]):
+with atheris.instrument_imports(include=["ami_dlms", "ami_cim", "ami_trace", "ami_cli"]):
     from targets import TARGETS, Target, findings
 
 

@@ -26,6 +26,7 @@ from ami_dlms.errors import LocalError
 from ami_dlms.framing import mbus
 from ami_dlms.framing.hdlc import FrameReader
 from ami_dlms.framing.wrapper import Deframer
+from ami_trace.pcapng import Capture, Companion, Endpoint, Message, Transport
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors"
 SEGMENTED = 2
@@ -158,3 +159,15 @@ def messages() -> Iterator[bytes]:
         yield wire.write_request(request, wrapper, schemas)
         yield wire.write_response(response, wrapper, schemas)
     yield wire.write_fault(InvalidMessage("1.8", "no", wrapper=typed.text))
+
+
+def captures() -> Iterator[bytes]:
+    """Each message as a segment and as a datagram, and files whose packets hold clear APDUs already."""
+    meter, client = Endpoint("10.0.0.5", 4059), Endpoint("10.0.0.1", 40000)
+    for octets in (*wrapped(), *lines()):
+        for transport in Transport:
+            capture = Capture("fuzz")
+            message = Message(
+                datetime(2026, 11, 30, tzinfo=UTC), meter, client, octets, ("a comment",), transport=transport
+            )
+            yield capture.begin() + capture.message(message, [Companion(octets, "clear")])

@@ -40,6 +40,7 @@ TARGETS = {
     "profile": Target(decoders.decode_profile, seeds.tables, 15_000),
     "table": Target(decoders.decode_table, seeds.tables, 15_000),
     "tree": Target(decoders.explain_octets, seeds.anything, 2_000),
+    "capture": Target(decoders.annotate_capture, seeds.captures, 1_000, longest=4096),
     "wrapper": Target(links.wrapper, seeds.wrapped, 15_000),
     "hdlc-stream": Target(links.hdlc_stream, seeds.lines, 1_500),
     "hdlc-server": Target(links.hdlc_server, partial(seeds.frames_from, "C"), 1_500),

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ami_cli.decode.annotated import CLEAR_SUFFIX, write_annotated
 from ami_cli.decode.captures.seen import Seen
 from ami_cli.decode.errors import NotOctets
 from ami_cli.decode.inputs import Input, take
@@ -23,6 +24,7 @@ from ami_cli.meter.secret_arguments import octets, public_key
 from ami_dlms.errors import LocalError
 from ami_dlms.explain import Keyring, is_sound
 from ami_dlms.security import PrivateKey
+from ami_trace.pcapng import CaptureError, Dissector
 
 KEY_FORMS = "HEX|env:NAME|file:PATH"
 PUBLIC_FORMS = f"{KEY_FORMS}|cert:PATH"
@@ -35,6 +37,13 @@ class Format(StrEnum):
     TEXT = "text"
     JSON = "json"
     XML = "xml"
+
+
+class CompanionReader(StrEnum):
+    """What `--companion` takes."""
+
+    STOCK = "stock"
+    PLUGIN = "plugin"
 
 
 Given = Annotated[
@@ -76,6 +85,13 @@ FormatOption = Annotated[Format, typer.Option("--format", help="JSON and XML are
 Summary = Annotated[bool, typer.Option("--summary", "-s", help="One line per frame: when, which, who, what.")]
 DataOption = Annotated[bool, typer.Option("--data", help="It is one value of Data, no APDU and no frame.")]
 Full = Annotated[bool, typer.Option("--full", help="Long octet strings in full, as text too.")]
+Pcapng = Annotated[
+    Path | None,
+    typer.Option(metavar="OUT", help="Write the capture with its clear APDUs, for Wireshark; call it *.clear.pcapng."),
+]
+CompanionOption = Annotated[
+    CompanionReader, typer.Option(help="Who reads the clear APDUs: Wireshark from 4.6 itself, or the plug-in amidlms.")
+]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours on a terminal either.")]
 
 
@@ -96,6 +112,8 @@ def decode(
     summary: Summary = False,
     data: DataOption = False,
     full: Full = False,
+    pcapng: Pcapng = None,
+    companion: CompanionOption = CompanionReader.STOCK,
     no_color: NoColor = False,
 ) -> None:
     """Show what frames (wrapper, HDLC, M-Bus) or APDUs say, octet by octet.
@@ -114,6 +132,8 @@ def decode(
     except (MeterError, LocalError, NotOctets, OSError) as error:
         typer.echo(f"ami decode: {error}", err=True)
         raise typer.Exit(2) from None
+    if pcapng is not None:
+        raise typer.Exit(_annotate(inputs, keyrings, pcapng, companion))
     outcome = _Outcome(keyrings, data=data)
     shown = outcome.read(inputs)
     if summary:
@@ -145,6 +165,23 @@ class _Outcome:
             if given.capture is not None and not count:
                 self.good = False
                 _tell_seen(given.name, seen)
+
+
+def _annotate(inputs: Sequence[Input], keyrings: Keyrings, path: Path, reader: CompanionReader) -> int:
+    """Write the capture with companions; the exit code."""
+    if not path.name.endswith(CLEAR_SUFFIX):
+        typer.echo(f"ami decode: {path} holds clear text: a name that ends in {CLEAR_SUFFIX} would say so", err=True)
+    seen = Seen()
+    dissector = Dissector.STOCK if reader is CompanionReader.STOCK else Dissector.PLUGIN
+    try:
+        written = write_annotated(inputs, keyrings, seen, path, dissector)
+    except (NotOctets, CaptureError, OSError) as error:
+        typer.echo(f"ami decode: {error}", err=True)
+        return 2
+    if not written.frames:
+        _tell_seen(inputs[0].name, seen)
+    typer.echo(written.line(path))
+    return 0 if written.good else 1
 
 
 def _tell_seen(name: str, seen: Seen) -> None:

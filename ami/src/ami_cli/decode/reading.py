@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import BinaryIO
 
 from ami_cli.decode.captures.seen import Seen
-from ami_cli.decode.captures.streams import messages
+from ami_cli.decode.captures.streams import Message, messages
 from ami_cli.decode.inputs import Input
 from ami_cli.decode.keyrings import Keyrings
 from ami_dlms.explain import DecodingSession, Node, explain, explain_data
@@ -50,21 +50,33 @@ def trees(given: Input, keyrings: Keyrings, seen: Seen, report: Report, *, data:
 
 
 def _captured(given: Input, keyrings: Keyrings, seen: Seen, report: Report) -> Iterator[Shown]:
-    """Each frame under its two ends; what a connection says (titles, blocks) holds for that connection."""
+    """Each frame under its two ends."""
     assert given.capture is not None
-    titles = _titles(given.capture, keyrings)
-    sessions: OrderedDict[frozenset[str], DecodingSession] = OrderedDict()
     with given.capture as file:
+        sessions = Sessions(file, keyrings)
         for message in messages(file, seen):
             report(file)
-            ends = frozenset((message.source, message.destination))
-            if ends not in sessions:
-                sessions[ends] = keyrings.session_of(titles.get(ends))
-                if len(sessions) > MOST_SESSIONS:
-                    sessions.popitem(last=False)
-            sessions.move_to_end(ends)
-            for tree in explain(message.octets, sessions[ends]):
+            for tree in sessions.explain(message):
                 yield Shown(tree, message.number, given.name, message.at, message.source, message.destination)
+
+
+class Sessions:
+    """What each connection of a capture has said (titles, blocks), which holds for that connection alone; bounded."""
+
+    def __init__(self, capture: BinaryIO, keyrings: Keyrings) -> None:
+        """Reads all of it when there are keys of a registry: a meter's title may come after what its keys are needed for."""
+        self._titles, self._keyrings = _titles(capture, keyrings), keyrings
+        self._sessions: OrderedDict[frozenset[str], DecodingSession] = OrderedDict()
+
+    def explain(self, message: Message) -> list[Node]:
+        """The trees of a frame."""
+        ends = frozenset((message.source, message.destination))
+        if ends not in self._sessions:
+            self._sessions[ends] = self._keyrings.session_of(self._titles.get(ends))
+            if len(self._sessions) > MOST_SESSIONS:
+                self._sessions.popitem(last=False)
+        self._sessions.move_to_end(ends)
+        return explain(message.octets, self._sessions[ends])
 
 
 def _titles(capture: BinaryIO, keyrings: Keyrings) -> dict[frozenset[str], bytes]:

@@ -87,9 +87,9 @@ def _writer(*, no_color: bool, crop: bool) -> Callable[[Line], None]:
 class Progress:
     """How far a capture has been read, on standard error, if that is a terminal and the answer goes elsewhere."""
 
-    def __init__(self, name: str, size: int) -> None:
+    def __init__(self, name: str, size: int, *, into_file: bool = False) -> None:
         self._name, self._size = Path(name).name, size
-        self._shown = sys.stderr.isatty() and not sys.stdout.isatty()
+        self._shown = sys.stderr.isatty() and (into_file or not sys.stdout.isatty())
         self._next = time.monotonic() + PERIOD
 
     def __call__(self, capture: BinaryIO) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, NamedTuple
@@ -36,6 +36,7 @@ class Message(NamedTuple):
     source: str
     destination: str
     octets: bytes
+    protocol: int = TCP
 
 
 @dataclass(slots=True)
@@ -112,23 +113,32 @@ class _Streams:
 
 def messages(stream: BinaryIO, seen: Seen | None = None) -> Iterator[Message]:
     """The frames in the order in which they were complete; what the capture holds besides goes to `seen`."""
+    for _, found in packets(stream, seen):
+        yield from found
+
+
+def packets(stream: BinaryIO, seen: Seen | None = None) -> Iterator[tuple[Record | None, Sequence[Message]]]:
+    """Each packet with the frames that it completes; at the end, without a packet, those that waited behind a gap."""
     streams, seen = _Streams(), seen or Seen()
     record: Record | None = None
     for record in records(stream):
         seen.packet(is_cut=record.is_cut)
-        try:
-            segment = segment_of(record.link, record.octets)
-            frames = list(_frames(segment, streams, seen))
-        except Unknown as unknown:
-            seen.unknown(str(unknown))
-        except (struct.error, IndexError):
-            seen.unknown("packets that end too soon")
-        else:
-            for frame in frames:
-                yield Message(record.number, record.at, segment.source, segment.destination, frame)
+        yield record, list(_messages(record, streams, seen))
     if record is not None:
-        for ends, frame in streams.rest():
-            yield Message(record.number, record.at, *ends, frame)
+        yield None, [Message(record.number, record.at, *ends, frame) for ends, frame in streams.rest()]
+
+
+def _messages(record: Record, streams: _Streams, seen: Seen) -> Iterator[Message]:
+    try:
+        segment = segment_of(record.link, record.octets)
+        frames = list(_frames(segment, streams, seen))
+    except Unknown as unknown:
+        seen.unknown(str(unknown))
+    except (struct.error, IndexError):
+        seen.unknown("packets that end too soon")
+    else:
+        ends = segment.source, segment.destination
+        yield from (Message(record.number, record.at, *ends, frame, segment.protocol) for frame in frames)
 
 
 def _frames(segment: IpPayload, streams: _Streams, seen: Seen) -> Iterator[bytes]:

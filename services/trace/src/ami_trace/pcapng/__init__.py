@@ -19,6 +19,8 @@ octets come out; where they go is the caller's business:
             [Companion(clear_apdu, "get-request: 1-0:1.8.0*255")],
         ))
 
+Whoever has only what travelled, and the keys, explains it (`ami_dlms.explain`) and takes `companions(tree)`.
+
 A host that is no IP address (a serial port, a name) gets an address of 198.18.0.0/15, and so has each named end on loopback, or
 all would be one; the name of an `Endpoint` is written as a name resolution block, so every Wireshark shows `M1001`. `frame.comment contains "msg=4711"` is the whole request.
 """
@@ -26,6 +28,7 @@ all would be one; the name of an `Endpoint` is written as a name resolution bloc
 from ami_trace.pcapng import http
 from ami_trace.pcapng.blocks import Direction
 from ami_trace.pcapng.capture import Capture, CaptureError, Companion, Dissector, Message, comment_of
+from ami_trace.pcapng.clear_apdus import companions
 from ami_trace.pcapng.exported import EXPORTED_PDU, ExportedPdu
 from ami_trace.pcapng.packets import Endpoint, Transport
 
@@ -41,5 +44,6 @@ __all__ = [
     "Message",
     "Transport",
     "comment_of",
+    "companions",
     "http",
 ]
