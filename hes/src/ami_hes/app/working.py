@@ -17,6 +17,7 @@ from ami_hes.end_device_events import EventPublisher
 from ami_hes.engine import MakeEngine
 from ami_hes.file_drop import FileDrop
 from ami_hes.jobs import (
+    Acceptance,
     AnswerMaker,
     Backoff,
     CommandWorker,
@@ -90,9 +91,9 @@ async def opened(
         collector = _collector(setup, stores, south, context, writer)
         book = ScheduleBook(collector.store, south.registry, setup.environment, collector.look)
         limits = IntakeLimits(lanes, hes.max_meters_per_request)
+        acceptance = Acceptance(context, south.registry, hosts, limits, setup.partners.partners)
         parts = _parts(book, south, stores, hes.time_zone)
-        partners = setup.partners.partners
-        intake = Intake(context, answers, south.registry, hosts, limits, parts, partners, cancel=commands.cancel)
+        intake = Intake(context, answers, acceptance, parts, cancel=commands.cancel)
         await context.engine.open(await collector.under_way() | await campaigns.under_way())
         await intake.late.open()
         outages = _outage_book(setup, south, intake)

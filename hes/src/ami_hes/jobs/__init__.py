@@ -7,16 +7,18 @@ by then; what has passed its deadline fails honestly. Before a control leaves fo
 that nothing was sent when it was. The same MessageID again gets the same answer again and causes nothing.
 """
 
+from ami_hes.jobs.acceptance import Acceptance, IntakeLimits
 from ami_hes.jobs.answers import AnswerMaker, KeptAnswer, Writing
 from ami_hes.jobs.backoff import Backoff
 from ami_hes.jobs.context import Context
-from ami_hes.jobs.intake import Intake, IntakeLimits
+from ami_hes.jobs.intake import Intake
 from ami_hes.jobs.lanes import Group, Groups, LaneLimits, Lanes
 from ami_hes.jobs.redelivery import Redelivery
 from ami_hes.jobs.reply_sender import ReplySender
 from ami_hes.jobs.worker import CommandWorker, Run, WorkerLimits
 
 __all__ = [
+    "Acceptance",
     "AnswerMaker",
     "Backoff",
     "CommandWorker",

@@ -1,0 +1,173 @@
+"""What every request has to pass before anything is done for it, and the row under which it is kept."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ami_cim.codes import Level
+from ami_cim.errors import CimError
+from ami_cim.message import Header, Reply, ReplyError, RequestMessage
+from ami_hes import events
+from ami_hes.commands import CommandJob
+from ami_hes.jobs.context import Context
+from ami_hes.jobs.lanes import Lanes
+from ami_hes.jobs.rows import nonce_digest
+from ami_hes.meters.registry import Registry
+from ami_hes.nouns import Partner, Plan, Refused, RequestContext, error, partner_of
+from ami_hes.nouns.kept_partners import format_partner
+from ami_hes.outbox import format_answer
+from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
+from ami_hes.served import OPERATIONS, noun_of
+from ami_hes.store import NonceUsed, SpentId, StoredRequest
+
+_SPENT = (
+    "This MessageID was used before, for a request of {}, and what came of that is not kept any more. "
+    "Nothing was done for this one."
+)
+MOST_SHOWN = 20
+"""Errors of a refused request in its event."""
+MOST_SUMMARY = 200
+"""Characters of what a request asks for in its event."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeLimits:
+    """How much is accepted, and how long the work on its meters may take."""
+
+    lanes: Lanes
+    meters_per_request: int
+
+
+class Acceptance:
+    """Looks at requests and keeps them."""
+
+    def __init__(
+        self,
+        context: Context,
+        registry: Registry,
+        reply_hosts: ReplyHosts,
+        limits: IntakeLimits,
+        partners: Sequence[Partner] = (),
+    ) -> None:
+        self._context = context
+        self._registry = registry
+        self._reply_hosts = reply_hosts
+        self.limits = limits
+        self._partners = partners
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Accept nothing from now on."""
+        self._stopping = True
+
+    def check_going_on(self) -> None:
+        """Raises CimError when nothing is accepted any more."""
+        if self._stopping:
+            raise stopping(accepted=False)
+
+    def planned(self, message: RequestMessage) -> tuple[RequestContext, Plan]:
+        """What becomes of it on meters; raises Refused."""
+        noun = noun_of(message.header.noun)
+        context = self.context_of(message.header)
+        self.check_size(noun.size(message, context.partner))
+        plan = noun.plan(context, message, self._registry)
+        self.check_size(len(plan.commands))  # a group is one that is named, and may be many meters
+        return context, plan
+
+    def context_of(self, header: Header) -> RequestContext:
+        """What its noun may know of it."""
+        return RequestContext.of(header, self._context.now(), partner_of(header, self._partners))
+
+    async def keep(self, request: StoredRequest, jobs: Sequence[CommandJob], header: Header) -> StoredRequest | None:
+        """None once it is kept, else what was kept under its id before; raises Refused."""
+        try:
+            return await self._context.results.accept(request, jobs, nonce_digest(header))
+        except SpentId as spent:
+            raise Refused(error("2.15", _SPENT.format(spent.accepted_at.isoformat(timespec="seconds")))) from None
+        except NonceUsed:
+            reason = "Header.ReplayDetection: this Nonce was used before, by a message with another MessageID."
+            raise Refused(error("7.7", f"{reason} Nothing was done for this one.")) from None
+
+    def check_reply_address(self, header: Header) -> None:
+        """Raises Refused for one that nothing may be sent to."""
+        if not header.async_reply_flag:
+            return
+        try:
+            self._reply_hosts.check(header.reply_address or "")
+        except NotAnAddress as refusal:
+            raise Refused(error("1.5", f"Header.ReplyAddress: {refusal}.")) from None
+        except NotAllowed as refusal:
+            raise Refused(error("7.7", f"Header.ReplyAddress: {refusal}.")) from None
+
+    def check_size(self, asked: int) -> None:
+        """Before anything is looked up, since looking up is what a request that names too many would cost."""
+        if asked > (most := self.limits.meters_per_request):
+            raise Refused(error("3.1", f"The request names {asked} meters; at most {most} are taken at once."))
+
+    async def check_room(self, jobs: Sequence[CommandJob]) -> None:
+        """Raises Refused where a lane has none."""
+        for lane, new in Counter(job.lane for job in jobs).items():
+            if await self._context.engine.commands.pending(lane) + new > self.limits.lanes[lane].pending:
+                reason = f"Too many commands are waiting in the lane {lane}; nothing was accepted. Try again later."
+                raise Refused(error("3.2", reason))
+
+    def jobs(self, plan: Plan) -> list[CommandJob]:
+        """Each command with its lane and its deadline, which are kept with it."""
+        after = self._context.environment.after_real
+        deadlines = {lane: after(limits.deadline) for lane, limits in self.limits.lanes.items()}
+        if plan.until is not None:
+            deadlines = {lane: min(deadline, plan.until) for lane, deadline in deadlines.items()}
+        lanes = [(one, plan.lane or OPERATIONS[one.operation].lane) for one in plan.commands]
+        return [CommandJob(one, lane, deadlines[lane]) for one, lane in lanes]
+
+    def request(self, header: Header, context: RequestContext, jobs: Sequence[CommandJob]) -> StoredRequest:
+        """Its row."""
+        partner, asynchronous = context.partner, bool(header.async_reply_flag)
+        return StoredRequest(
+            request_id=context.request_id,
+            digest="",
+            verb=context.verb,
+            noun=header.noun,
+            source=context.source,
+            partner=format_partner(partner),
+            correlation_id=header.correlation_id or context.request_id,
+            reply_address=header.reply_address if asynchronous else None,
+            accepted_at=context.accepted_at,
+            deadline_at=max((job.deadline_at for job in jobs), default=context.accepted_at),
+            errors="[]",
+            acknowledgement=self._acknowledgement(header, partner) if asynchronous else None,
+        )
+
+    def _acknowledgement(self, header: Header, partner: Partner) -> bytes:
+        """Kept in the form that the late reply will have."""
+        accepted = ReplyError(code="0.3", level=Level.INFORM, reason="Accepted; the reply goes to the ReplyAddress.")
+        message = self._context.message(header, Reply(result="OK", errors=(accepted,)))
+        return format_answer(message, self._context.schemas, typed=partner.typed_reply)
+
+    def report(self, header: Header, plan: Plan) -> None:
+        """Report that it was accepted."""
+        self._context.emit(
+            events.RequestAccepted(
+                message_id=header.message_id or "",
+                verb=header.verb,
+                noun=header.noun,
+                summary=plan.summary[:MOST_SUMMARY],
+                meters=[command.meter.name for command in plan.commands],
+            )
+        )
+
+    def refuse(self, header: Header, errors: Sequence[ReplyError] | str) -> None:
+        """Report why nothing is done for a request."""
+        said: list[events.ReportedError | str] = [errors] if isinstance(errors, str) else []
+        said += [_described(one) for one in errors[:MOST_SHOWN] if isinstance(one, ReplyError)]
+        self._context.emit(events.RequestRefused(message_id=header.message_id, errors=said))
+
+
+def stopping(*, accepted: bool) -> CimError:
+    """Said to who asks while the process ends."""
+    what = "your request is kept and will be finished" if accepted else "nothing was accepted"
+    return CimError("5.1", f"The head-end system is stopping: {what}. Ask again with the same MessageID.")
+
+
+def _described(one: ReplyError) -> events.ReportedError:
+    return events.ReportedError(code=one.code, reason=one.reason)
