@@ -104,6 +104,11 @@ def test_a_control_for_later_waits_and_is_taken_back(whole: System, capsys: pyte
     sooner = ("control", "clock-set", "--meter", name, "--at", "2026-12-23T12:00:00", "--change", answer["message_id"])
     code, answer = ask(whole, capsys, *sooner)
     assert (code, answer["verb"], answer["accepted"]) == (0, "change", True)
+    code, shown = ask(whole, capsys, "control", "--show", answer["message_id"])
+    assert (code, shown["verb"]) == (0, "get"), str(shown)
+    assert (
+        "ordered by CIS" in shown["errors"][0]["reason"] and "it waits for 2026-12-23T" in shown["errors"][0]["reason"]
+    )
     code, cancelled = ask(whole, capsys, "control", "--cancel", answer["message_id"])
     assert (code, cancelled["result"], cancelled["errors"]) == (0, "OK", [])
     code, unknown = ask(whole, capsys, "control", "--cancel", "never")

@@ -5,7 +5,7 @@
 the same answer. All that comes in is bounded in size, time and number, and validated before anything is sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
@@ -180,7 +180,7 @@ class ControlOutcome(BaseModel):
 
 
 def control_routes(controls: Controls, asking: Asking) -> list[Route]:
-    """POST sends a control, DELETE cancels what of one is not begun."""
+    """POST sends a control, GET says how far one is, DELETE cancels what of one is not begun."""
     under_way = UnderWay("control", asking.stopping)
 
     async def send(request: Request) -> Response:
@@ -190,19 +190,23 @@ def control_routes(controls: Controls, asking: Asking) -> list[Route]:
         outcome = await under_way.end_of(order.message_id, partial(controls.run, order))
         return Response(ControlOutcome.of(order, outcome).model_dump_json(), media_type="application/json")
 
-    async def cancel(request: Request) -> Response:
-        check_known(request, ())
-        name = request.path_params["name"]
-        outcome = await under_way.end_of(None, partial(controls.cancel, name))
-        ended = ControlOutcome.of(Order(code=name, targets=(), verb="cancel"), outcome)
-        return Response(ended.model_dump_json(), media_type="application/json")
+    def about(verb: str, work: Callable[[str], Awaitable[OrderOutcome]]) -> Callable[[Request], Awaitable[Response]]:
+        async def done(request: Request) -> Response:
+            check_known(request, ())
+            name = request.path_params["name"]
+            outcome = await under_way.end_of(None, partial(work, name))
+            ended = ControlOutcome.of(Order(code=name, targets=(), verb=verb), outcome)
+            return Response(ended.model_dump_json(), media_type="application/json")
+
+        return done
 
     async def describe(_: Request) -> Response:
         return JSONResponse(openapi())
 
     return [
         Route(CONTROLS, send, methods=["POST"]),
-        Route(CONTROL, cancel, methods=["DELETE"]),
+        Route(CONTROL, about("get", controls.show), methods=["GET"]),
+        Route(CONTROL, about("cancel", controls.cancel), methods=["DELETE"]),
         Route(OPENAPI, describe, methods=["GET"]),
     ]
 
@@ -225,6 +229,13 @@ _OPERATIONS = (
         "How it ended",
         ControlOutcome,
         ControlOrder,
+    ),
+    _Operation(
+        CONTROL,
+        "get",
+        "Who has ordered a control, and how far it is, by its MessageID",
+        "An entry with code 0.0 for the control, and one for each meter",
+        ControlOutcome,
     ),
     _Operation(
         CONTROL,

@@ -75,6 +75,10 @@ def send_control(
         str | None,
         typer.Option(metavar="ID", help="Take back the control of this MessageID, as far as it is not begun."),
     ] = None,
+    show: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Show who has ordered the control of this MessageID, and how far it is."),
+    ] = None,
     message_id: MessageId = None,
     asynchronous: Asynchronous = False,
     as_json: AsJson = False,
@@ -86,6 +90,8 @@ def send_control(
     Exit code 0: OK, or accepted for later. 1: anything else. 2: refused as it was asked. 3: the CIS cannot be reached, so nothing was sent.
     """
     cis = RunningProcess("cis", url, token_file, "control")
+    if show is not None:
+        _show(cis.get(_path_of(show), ControlOutcome), as_json=as_json)
     if cancel is not None:
         _cancel(cis, cancel, as_json=as_json)
     if name is None:
@@ -118,9 +124,12 @@ def send_control(
 
 
 def _cancel(cis: RunningProcess, message_id: str, *, as_json: bool) -> NoReturn:
-    path = CONTROL.replace("{name:path}", quote(message_id, safe=""))
     unknown = "it is not known what became of it: ask again, which cancels nothing twice"
-    _show(cis.get(path, ControlOutcome, "DELETE", if_lost=unknown), as_json=as_json)
+    _show(cis.get(_path_of(message_id), ControlOutcome, "DELETE", if_lost=unknown), as_json=as_json)
+
+
+def _path_of(message_id: str) -> str:
+    return CONTROL.replace("{name:path}", quote(message_id, safe=""))
 
 
 def _show(outcome: ControlOutcome, *, as_json: bool) -> NoReturn:

@@ -26,8 +26,9 @@ from ami_cim.codes import Verb
 from ami_cim.errors import CimError, PeerFault
 from ami_cim.limits import UNKNOWN_PEER
 from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.nouns import BY_NAME
 from ami_cim.schema import Schemas, schema_directory
-from ami_cim.services import OFFERED, Service, offered
+from ami_cim.services import ANY, OFFERED, Service, offered
 from ami_process.message_reader import MessageReader
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
 
@@ -185,8 +186,10 @@ class Outbox:
 
     def _typed(self, client: zeep.AsyncClient, request: RequestMessage) -> tuple[str, dict[str, Any]]:
         """The operation, and the parts of its wrapper as zeep wants them: our own element, parsed strictly by the HES's WSDL."""
+        is_generic = _service(request) is ANY
         try:
-            wrapper = envelope.typed_wrapper(request.header.verb, request.header.noun)
+            head = request.header
+            wrapper = envelope.REQUEST_MESSAGE if is_generic else envelope.typed_wrapper(head.verb, head.noun)
             element = envelope.format_request(request, wrapper)
             self._schemas.validate(element)
             typed = client.get_element(wrapper.text).parse(element, client.wsdl.types)
@@ -201,7 +204,7 @@ class Outbox:
         ):
             typed["Request"][query] = {}  # zeep takes an element without content for none
         parts = {part: typed[part] for part in ("Header", "Request", "Payload") if typed[part] is not None}
-        return wrapper.localname, parts
+        return ANY.noun if is_generic else wrapper.localname, parts
 
     async def _read(self, request: RequestMessage, answer: HttpAnswer) -> ResponseMessage:
         try:
@@ -254,8 +257,12 @@ class Outbox:
 
 
 def _service(request: RequestMessage) -> Service:
+    """Typed, but for a get that names what is asked for by IDs alone, of a noun without a query profile."""
+    verb, noun = request.header.verb, request.header.noun
     try:
-        return offered(request.header.verb, request.header.noun)
+        if verb == Verb.GET and request.query is None and (row := BY_NAME.get(noun)) is not None and row.query is None:
+            return ANY
+        return offered(verb, noun)
     except CimError as error:
         raise OutboxError(f"the request cannot be written: {error}") from error
 

@@ -8,14 +8,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ami_cim.message import RequestMessage
+from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.payloads import Payload
 from ami_hes import operation_sets
 from ami_hes.commands import Command, CommandJob, ControlEnd, Outcome
 from ami_hes.end_device_events import EventOrders, end_event, log_reading, parts_of_events
 from ami_hes.master_data import DeviceOrders, ExchangeOrders, LinkageOrders, OpenCommands, exchange_orders
 from ami_hes.meters import Meter, MeterFault, Meters
-from ami_hes.nouns import Ask, NounModule, Order, end_device_controls, meter_readings
+from ami_hes.meters.registry import Registry
+from ami_hes.nouns import (
+    Ask,
+    Meant,
+    NounModule,
+    Order,
+    RequestContext,
+    Shown,
+    end_device_controls,
+    meter_readings,
+)
 from ami_hes.operation_sets import OperationSets
 from ami_hes.operations import (
     Assignment,
@@ -59,6 +69,12 @@ class Timed:
     """None: at once. Raises Refused."""
     begun: Callable[[RequestMessage], RequestMessage]
     """The request, once its time has come."""
+    meant: Callable[[RequestContext, RequestMessage, Registry], tuple[Meant, tuple[ReplyError, ...]]]
+    """What of which meters a message points at, that names requests so; and an error for each that is no meter."""
+    asked_of: Callable[[Command], tuple[str, str]]
+    """What a command asks of which meter, in the same form."""
+    shown: Callable[[Sequence[Shown]], Payload]
+    """Requests as the payload of a get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +99,16 @@ class OnHeadEnd:
 
 
 NOUNS: dict[str, OnMeters | OnHeadEnd] = {
-    "EndDeviceControls": OnMeters(end_device_controls, Timed(end_device_controls.begins_at, end_device_controls.begun)),
+    "EndDeviceControls": OnMeters(
+        end_device_controls,
+        Timed(
+            end_device_controls.begins_at,
+            end_device_controls.begun,
+            end_device_controls.meant,
+            end_device_controls.asked_of,
+            end_device_controls.shown,
+        ),
+    ),
     "MeterReadings": OnMeters(meter_readings),
     "EndDeviceEvents": OnHeadEnd(
         lambda parts: EventOrders(parts.device_events, parts.kept.registry), parts=parts_of_events

@@ -81,10 +81,12 @@ async def test_odd_characters_of_a_meter_do_not_break_the_answer(tmp_path: Path)
         assert reply.result == "FAILED" and "<&>" in (reply.errors[0].reason or "")
 
 
-@pytest.mark.parametrize(("verb", "code"), [("change", "5.2"), ("cancel", "1.7"), ("close", "1.7"), ("delete", "1.7")])
+@pytest.mark.parametrize(
+    ("verb", "code"), [("change", "5.2"), ("cancel", "2.15"), ("close", "2.15"), ("delete", "2.15")]
+)
 @pytest.mark.parametrize("path", [TYPED, GENERIC])
 async def test_the_other_verbs_are_answered_honestly(tmp_path: Path, verb: str, code: str, path: str) -> None:
-    """What is to be cancelled is named by its transaction, and not by meters; what is to be changed is for later."""
+    """What is to be cancelled has to be open; what is to be changed is for later."""
     async with north(tmp_path) as hes:
         reply = (await hes.ask(request(control(DISCONNECT, "M1"), verb=verb), path)).reply
         assert (reply.result, [e.code for e in reply.errors]) == ("FAILED", [code])
@@ -95,7 +97,7 @@ async def test_what_is_understood_and_not_served_is_a_response(tmp_path: Path) -
     async with north(tmp_path) as hes:
         for message, code in (
             (request(control(DISCONNECT, "M1"), noun="CustomerConfig"), "2.5"),
-            (request(control(DISCONNECT, "M1"), verb="get"), "2.9"),
+            (request(control(DISCONNECT, "M1"), verb="execute"), "2.9"),
             (request(control(DISCONNECT, "M1"), verb="created"), "2.9"),
             (request(control("3.31.0.99", "M1")), "5.2"),
             (request(control(DISCONNECT, "M1"), async_reply_flag=True), "1.5"),

@@ -184,6 +184,25 @@ async def test_what_is_noted_with_a_request_counts_unless_it_was_refused(place: 
         assert [await results.has_noted(noun, f"note of {name}") for name in ("r1", "r2")] == [True, False]
 
 
+async def test_requests_are_found_by_the_meters_that_they_are_for(place: Place) -> None:
+    async with opened(place) as (results, _):
+        for number, (name, meters) in enumerate([("r1", ("M1", "M2")), ("r2", ("M2",)), ("r3", ("M1",))]):
+            await results.accept(
+                a_request(name, accepted_at=NOW + timedelta(seconds=number)), some_commands(name, *meters)
+            )
+        await results.accept(a_request("other", noun="MeterReadings"), some_commands("other", "M1"))
+        await results.accept(a_request("campaign", verb="created"), some_commands("campaign", "M1"))
+        await results.save([a_result("r1", "M1"), a_result("r2", "M2")])
+
+        async def found(*mrids: str, limit: int = 10, is_open: bool = False) -> list[str]:
+            at = await results.requests_at("EndDeviceControls", {"create", "change"}, mrids, limit, is_open=is_open)
+            return [one.request_id for one in at]
+
+        assert await found("m1") == ["r3", "r1"] and await found("m1", "m2") == ["r3", "r2", "r1"]
+        assert await found("m1", "m2", limit=2) == ["r3", "r2"] and await found("m9") == []
+        assert await found("m1", is_open=True) == ["r3"] and await found("m2", is_open=True) == ["r1"]
+
+
 async def test_what_is_about_to_leave_is_known_to_the_next_life(place: Place) -> None:
     async with opened(place) as (results, _):
         await results.accept(a_request("r1"), some_commands("r1", *(f"M{n}" for n in range(200))))

@@ -14,7 +14,8 @@ from north_bench import CONNECT, DISCONNECT, GENERIC, Cis, StandIn, control, mri
 
 from ami_cim.identity import Identifier
 from ami_cim.message import RequestMessage
-from ami_cim.payloads.end_device_controls import EndDeviceControl
+from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
+from ami_hes.commands import Outcome
 from ami_hes.jobs import late_orders
 from ami_hes.jobs.late_orders import LateOrders
 from ami_hes.jobs.timed_requests import TimedRequests
@@ -237,6 +238,124 @@ async def test_what_is_not_known_or_not_named_is_refused(tmp_path: Path) -> None
     async with north(tmp_path) as hes:
         assert [one.code for one in (await hes.ask(cancel("never"))).reply.errors] == ["2.15"]
         assert [one.code for one in (await hes.ask(request(verb="cancel"))).reply.errors] == ["1.7"]
+
+
+def about(verb: str, *controls: EndDeviceControl, ids: tuple[Identifier, ...] = (), **head: Any) -> RequestMessage:
+    return replace(request(*controls, verb=verb, **head), request_identifiers=ids)
+
+
+def transaction(value: str) -> Identifier:
+    return Identifier(value=value, kind="transaction")
+
+
+def device(value: str) -> Identifier:
+    return Identifier(value=value, kind="name", object_type="EndDevice")
+
+
+@pytest.mark.parametrize("verb", ["cancel", "close", "delete", "change"])
+async def test_what_another_source_has_ordered_is_neither_taken_back_nor_changed(tmp_path: Path, verb: str) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
+        await hes.post(octets(later(cis, at(DISCONNECT, "M1")), GENERIC), GENERIC)
+        for source in ("MDM", None):
+            new = [at(CONNECT, "M1")] if verb == "change" else []
+            head = {"async_reply_flag": True, "reply_address": cis.url} if verb == "change" else {}
+            asked = about(verb, *new, ids=(transaction("later"),), source=source, **head)
+            (refused,) = (await hes.ask(asked, GENERIC)).reply.errors
+            assert refused.code == "7.7" and "ordered by CIS" in (refused.reason or "")
+        await clock.advance_to(LATER)
+        assert texts(await cis.taken.get(), "Result") == ["OK"]
+        assert [one.body for one in hes.meters.commands] == [DISCONNECT]
+
+
+async def test_one_that_waits_is_shown_with_who_has_ordered_it_and_when_it_begins(tmp_path: Path) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
+        await hes.post(octets(later(cis, at(DISCONNECT, "M1", "M2")), GENERIC), GENERIC)
+        asked = (
+            (transaction("later"),),
+            (device("M2"),),
+            (Identifier(value=mrid(1), kind="uuid", object_type="Meter"),),
+        )
+        for ids in asked:
+            answer = await hes.ask(about("get", ids=ids, source="MDM"), GENERIC)
+            assert (answer.reply.result, [one.code for one in answer.reply.errors]) == ("OK", ["0.0"])
+            assert "ordered by CIS" in (answer.reply.errors[0].reason or "")
+            assert f"waits for {LATER.isoformat()}" in (answer.reply.errors[0].reason or "")
+            assert isinstance(answer.payload, EndDeviceControls)
+            (shown,) = answer.payload.controls
+            assert (shown.mrid, shown.issuer_id, shown.start_at) == ("later", "CIS", LATER)
+            assert (shown.control_type, len(shown.end_devices)) == (DISCONNECT, 2)
+        nothing = await hes.ask(about("get", ids=(device("M3"),)), GENERIC)
+        assert nothing.payload is None and "No request is kept" in (nothing.reply.errors[0].reason or "")
+
+
+async def test_one_that_is_begun_is_shown_meter_by_meter(tmp_path: Path) -> None:
+    cis, stand_in = Cis(), StandIn({"M1": Outcome(False, "5.3", "FATAL", "M1: it stays closed", attempted=True)})
+    async with cis.serving(), north(tmp_path, stand_in, max_sessions=1) as hes:
+        await hes.ask(request(control(DISCONNECT, "M1"), message_id="ended"))
+        stand_in.open.clear()
+        stand_in.at_work = 0
+        await hes.post(octets(later(cis, control(CONNECT, "M1", "M2")), GENERIC), GENERIC)
+        while not stand_in.at_work:
+            await asyncio.sleep(0)
+        whole = await hes.ask(about("get", ids=(transaction("later"),)), GENERIC)
+        said = [one.reason or "" for one in whole.reply.errors]
+        assert "2 meters: 1 sent to their meters, 1 not sent yet" in said[0]
+        assert "has been sent to the meter" in said[1] and "not been sent to the meter yet" in said[2]
+        example = await hes.ask(about("get", control(DISCONNECT, "M1")), GENERIC)
+        assert [one.value for one in example.reply.identifiers] == ["ended"]
+        assert "M1: it stays closed" in (example.reply.errors[1].reason or "")
+        both = await hes.ask(about("get", ids=(device("M1"),)), GENERIC)
+        assert [one.value for one in both.reply.identifiers] == ["later", "ended"]
+        assert isinstance(both.payload, EndDeviceControls)
+        assert [(one.control_type, len(one.end_devices)) for one in both.payload.controls] == [
+            (CONNECT, 1),
+            (DISCONNECT, 1),
+        ]
+        stand_in.open.set()
+        await cis.taken.get()
+
+
+async def test_a_get_of_nothing_or_of_what_is_not_known_says_so(tmp_path: Path) -> None:
+    async with north(tmp_path) as hes:
+        for asked, code in (
+            (about("get"), "1.6"),
+            (about("get", ids=(transaction("never"),)), "2.15"),
+            (about("get", ids=(device("M9"),)), "2.4"),
+            (about("get", control(DISCONNECT, "M9")), "2.4"),
+        ):
+            reply = (await hes.ask(asked, GENERIC)).reply
+            assert (reply.result, [one.code for one in reply.errors]) == ("FAILED", [code])
+
+
+async def test_one_that_waits_is_taken_back_by_its_meters_and_its_type(tmp_path: Path) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
+        await hes.post(octets(later(cis, at(DISCONNECT, "M1", "M2")), GENERIC), GENERIC)
+        for asked, code in (
+            (about("cancel", control(CONNECT, "M1", "M2")), "2.15"),
+            (about("cancel", control(DISCONNECT, "M1")), "5.2"),
+            (about("cancel", control(DISCONNECT, "M1", "M2"), source="MDM"), "2.15"),
+            (about("cancel", control(DISCONNECT, "M1", "M9")), "2.4"),
+        ):
+            reply = (await hes.ask(asked)).reply
+            assert (reply.result, [one.code for one in reply.errors]) == ("FAILED", [code])
+        answer = (await hes.ask(about("cancel", control("0.31.0.23", "M1", "M2")))).reply
+        assert (answer.result, [one.value for one in answer.identifiers]) == ("OK", ["later"])
+        assert texts(await cis.taken.get(), "code") == ["6.5"]
+
+
+async def test_one_that_several_meters_could_mean_is_not_taken_back(tmp_path: Path) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
+        await hes.post(octets(later(cis, at(DISCONNECT, "M1")), GENERIC), GENERIC)
+        await hes.post(octets(later(cis, at(CONNECT, "M1"), message_id="other"), GENERIC), GENERIC)
+        (refused,) = (await hes.ask(about("cancel", ids=(device("M1"),)))).reply.errors
+        assert refused.code == "5.2" and "later, other" in (refused.reason or "")
+        assert (await hes.ask(about("cancel", control(CONNECT, "M1")))).reply.result == "OK"
+        assert (await hes.ask(about("cancel", ids=(device("M1"),)))).reply.result == "OK"
+        assert [texts(await cis.taken.get(), "code") for _ in range(2)] == [["6.5"], ["6.5"]]
 
 
 async def test_one_for_later_needs_an_address_and_meters(tmp_path: Path) -> None:

@@ -36,7 +36,14 @@ class Controls:
 
     async def cancel(self, message_id: str) -> OrderOutcome:
         """Cancel the control that was ordered under this MessageID, as far as it is not begun."""
-        order = Order(code=message_id, targets=(), verb="cancel")
+        return await self._about(message_id, "cancel")
+
+    async def show(self, message_id: str) -> OrderOutcome:
+        """What the HES says of the control that was ordered under this MessageID: by whom, and how far it is at each meter."""
+        return await self._about(message_id, "get")
+
+    async def _about(self, message_id: str, verb: str) -> OrderOutcome:
+        order = Order(code=message_id, targets=(), verb=verb)
         request = replace(self._request(order), payload=None, request_identifiers=_transaction(message_id))
         ended = await self._exchanges.run(request, self._sent(order, request), _sent_event(order, request))
         return self._concluded(request, (), ended)

@@ -13,11 +13,11 @@ from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Lanes
 from ami_hes.jobs.rows import nonce_digest
 from ami_hes.meters.registry import Registry
-from ami_hes.nouns import Partner, Plan, Refused, RequestContext, error, partner_of
+from ami_hes.nouns import Meant, Partner, Plan, Refused, RequestContext, error, partner_of
 from ami_hes.nouns.kept_partners import format_partner
 from ami_hes.outbox import format_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
-from ami_hes.served import OPERATIONS, noun_of
+from ami_hes.served import OPERATIONS, noun_of, timed_of
 from ami_hes.store import NonceUsed, SpentId, StoredRequest
 
 _SPENT = (
@@ -73,6 +73,17 @@ class Acceptance:
         plan = noun.plan(context, message, self._registry)
         self.check_size(len(plan.commands))  # a group is one that is named, and may be many meters
         return context, plan
+
+    def meant(self, message: RequestMessage) -> tuple[Meant, tuple[ReplyError, ...]]:
+        """What of which meters a message points at that names requests so; nothing of a noun whose requests are not named so."""
+        timed = timed_of(message.header.noun)
+        if timed is None:
+            return frozenset(), ()
+        context = self.context_of(message.header)
+        self.check_size(noun_of(message.header.noun).size(message, context.partner))
+        found, errors = timed.meant(context, message, self._registry)
+        self.check_size(len(found))
+        return found, errors
 
     def context_of(self, header: Header) -> RequestContext:
         """What its noun may know of it."""

@@ -10,6 +10,7 @@ from ami_cim.message import Header, Reply, ReplyError, RequestMessage
 from ami_hes import events
 from ami_hes.jobs.acceptance import Acceptance
 from ami_hes.jobs.answers import AnswerMaker, KeptAnswer
+from ami_hes.jobs.asked_requests import AskedRequests
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.kept_requests import KeptRequests
 from ami_hes.jobs.late_orders import LateOrders, format_later
@@ -48,7 +49,8 @@ class OrderIntake:
         self._kept = kept
         self._orders = orders
         self.late = LateOrders(context, self._order)
-        self._controls = TimedRequests(context, self.late, ask, cancel)
+        self._asked = AskedRequests(context, acceptance)
+        self._controls = TimedRequests(context, self._asked, self.late, ask, cancel)
 
     def takes(self, header: Header) -> bool:
         """Whether a request is carried out here: of a noun of the head-end itself, or about another request."""
@@ -91,7 +93,7 @@ class OrderIntake:
         if not plan.commands:
             raise Refused(*plan.errors)
         if message.header.verb == "change":
-            await self._controls.named(message)
+            await self._asked.owned(message)
 
     async def taken_for_later(self, message: RequestMessage, asked: str, begins_at: datetime) -> KeptAnswer:
         """Kept and acknowledged, to be carried out at its time."""

@@ -11,7 +11,7 @@ from ami_cim.message import ReplyError, RequestMessage
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns.header import check, error
 from ami_hes.nouns.partners import STANDARD, Partner, partner_of
-from ami_hes.nouns.plans import Ask, Order, Plan, Refused, Report, RequestContext, Worked
+from ami_hes.nouns.plans import Ask, Meant, Order, Plan, Refused, Report, RequestContext, Shown, Worked
 
 
 class NounModule(Protocol):
@@ -27,6 +27,7 @@ class NounModule(Protocol):
 __all__ = [
     "STANDARD",
     "Ask",
+    "Meant",
     "NounModule",
     "Order",
     "Partner",
@@ -34,6 +35,7 @@ __all__ = [
     "Refused",
     "Report",
     "RequestContext",
+    "Shown",
     "Worked",
     "check",
     "error",

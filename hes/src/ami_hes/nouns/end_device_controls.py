@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ami_cim.control_parameters import Parameters
+from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint, mrid_key
 from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.nouns import tag_of
 from ami_cim.payloads.control_parameters import ControlParameters
@@ -25,15 +26,17 @@ from ami_hes.nouns.devices import (
 )
 from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner
-from ami_hes.nouns.plans import Plan, Refused, Report, RequestContext, Worked
+from ami_hes.nouns.plans import Meant, Plan, Refused, Report, RequestContext, Shown, Worked
 from ami_hes.nouns.replies import reply_of
 from ami_hes.operations import contactor
 from ami_hes.operations import control as recipes
 from ami_mapping.controls import CONTROLS, Control, UnknownControl, control_for
 from ami_mapping.recipes import Taken
 
-_NOT_SERVED = "Served are: create, change (of what is for later), cancel, close, delete."
+_NOT_SERVED = "Served are: create, change (of what is for later), cancel, close, delete, get."
 SERVED = frozenset({"create", "change"})
+_AT_METERS = frozenset({"EndDevice", "Meter", "UsagePoint"})
+"""objectTypes of IDs that name what is at a meter, and no transaction."""
 _TEXT = "PanDisplay"
 _IDENTIFYING = ("EndDevices/", "UsagePoints/")
 """Parents of elements that say more about a device that mRID and Names already identify; they change nothing."""
@@ -104,6 +107,65 @@ def begun(message: RequestMessage) -> RequestMessage:
 def report(context: RequestContext, errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report:
     """The Reply for all of them; there is no payload."""
     return reply_of(context, errors, worked), None
+
+
+def meant(context: RequestContext, message: RequestMessage, registry: Registry) -> tuple[Meant, tuple[ReplyError, ...]]:
+    """The controls that a message points at (M-165): by controls as an example, or by IDs of devices and usage points, at which any control is meant."""
+    example = message.payload if message.query is None else message.query
+    controls = example.controls if isinstance(example, EndDeviceControls) else ()
+    found: list[tuple[Meter | ReplyError, str | None]] = [
+        (_meter_of_id(one, registry), None) for one in message.request_identifiers if one.object_type in _AT_METERS
+    ]
+    for control in controls:
+        row = CONTROLS.get(control.control_type)
+        name = control.control_type if row is None else row.name
+        found += [(meter, name) for meter in _meters_of(control, registry, context.partner)]
+    errors = tuple(dict.fromkeys(meter for meter, _ in found if isinstance(meter, ReplyError)))
+    return frozenset((mrid_key(one.mrid), name) for one, name in found if not isinstance(one, ReplyError)), errors
+
+
+def asked_of(command: Command) -> tuple[str, str]:
+    """What a command asks of which meter, in the form of `meant`."""
+    row = _row_of(command)
+    return mrid_key(command.meter.mrid), command.body if row is None else row.name
+
+
+def shown(requests: Sequence[Shown]) -> EndDeviceControls:
+    """Their controls, whose mRID is the ID of the transaction, and the issuer who has ordered it."""
+    return EndDeviceControls(tuple(_issued(one, control) for one in requests for control in _shown(one)))
+
+
+def _shown(one: Shown) -> Iterator[EndDeviceControl]:
+    """As they were asked for, or those that are begun by their types."""
+    if one.waiting is not None and isinstance(one.waiting.payload, EndDeviceControls):
+        begins = one.waiting.start_at
+        yield from (replace(each, start_at=each.start_at or begins) for each in one.waiting.payload.controls)
+    devices: dict[str, list[EndDevice]] = {}
+    for command in one.commands:
+        row = _row_of(command)
+        device = EndDevice(command.meter.mrid, (Name(name=command.meter.name),))
+        devices.setdefault(command.body if row is None else row.code, []).append(device)
+    for code, theirs in devices.items():
+        yield EndDeviceControl(control_type=code, end_devices=tuple(theirs))
+
+
+def _issued(one: Shown, control: EndDeviceControl) -> EndDeviceControl:
+    ids = (one.request_id, one.source, one.correlation_id)
+    return replace(control, mrid=ids[0], issuer_id=ids[1], issuer_tracking_id=ids[2], unsupported=())
+
+
+def _row_of(command: Command) -> Control | None:
+    """None for one that this version does not know."""
+    if command.operation == contactor.NAME:
+        return CONTROLS.get(command.body)
+    return recipes.parse_body(command.body)[0] if command.operation == recipes.NAME else None
+
+
+def _meter_of_id(one: Identifier, registry: Registry) -> Meter | ReplyError:
+    mrid, names = (one.value, ()) if one.kind == "uuid" else (None, (Name(name=one.value),))
+    if one.object_type == "UsagePoint":
+        return meter_of_usage_point(UsagePoint(mrid, names), registry)
+    return meter_of_device(EndDevice(mrid, names), registry)
 
 
 def _asked(controls: Sequence[EndDeviceControl], partner: Partner) -> str:

@@ -63,6 +63,21 @@ class Plan:
     """Nothing of it may be done afterwards; None: the deadline of the lane alone counts."""
 
 
+Meant = frozenset[tuple[str, str | None]]
+"""What is asked of which meters: the key of an mRID, and a word of the noun; None is anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A request as a get of its noun shows it: what it asks for if it waits for its time, and some of its commands if it is begun."""
+
+    request_id: str
+    source: str | None
+    correlation_id: str
+    waiting: RequestMessage | None
+    commands: tuple[Command, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Worked:
     """A command and what came of it."""

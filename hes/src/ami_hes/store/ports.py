@@ -139,6 +139,11 @@ class Results(Protocol):
     async def has_noted(self, noun: str, query: str) -> bool:
         """Whether a request of this noun is kept that has this query and was not answered with FAILED."""
 
+    async def requests_at(
+        self, noun: str, verbs: Collection[str], mrids: Collection[str], limit: int, *, is_open: bool
+    ) -> list[StoredRequest]:
+        """The latest requests of a noun and of these verbs that have a command for one of these meters; `is_open`: one without its result."""
+
     async def attempt(self, request_id: str, meter_name: str, begun_at: datetime) -> None:
         """What changes the meter is about to leave for it. What is in the store only then is known to every life."""
 

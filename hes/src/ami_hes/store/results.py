@@ -111,6 +111,15 @@ class SqlResults:
         found = select(requests.c.request_id).where(*this).limit(1)
         return await self._database.transaction(lambda c: c.execute(found).first() is not None)
 
+    async def requests_at(
+        self, noun: str, verbs: Collection[str], mrids: Collection[str], limit: int, *, is_open: bool
+    ) -> list[StoredRequest]:
+        theirs = exists().where(commands.c.request_id == requests.c.request_id, commands.c.mrid.in_(mrids))
+        if is_open:
+            theirs = theirs.where(commands.c.finished_at.is_(None))
+        query = select(requests).where(requests.c.noun == noun, requests.c.verb.in_(verbs), theirs)
+        return await self._requests(query.order_by(requests.c.accepted_at.desc(), requests.c.request_id).limit(limit))
+
     async def attempt(self, request_id: str, meter_name: str, begun_at: datetime) -> None:
         await self._attempts.add(StoredAttempt(request_id, meter_name, begun_at))
 

@@ -30,7 +30,7 @@ class Service:
     @property
     def path(self) -> str:
         """Where it is offered."""
-        return f"{GENERIC_PATH}/{self.name}"
+        return GENERIC_PATH if self.name == GENERIC else f"{GENERIC_PATH}/{self.name}"
 
     @property
     def namespace(self) -> str:
@@ -62,6 +62,10 @@ OFFERED: tuple[Service, ...] = tuple(service for noun in NOUNS for service in _o
 def _hosted(noun: Noun) -> list[Service]:
     names = ["Reply", *(["Receive"] if noun.received else [])] if noun.events else []
     return [Service(f"{name}{noun.name}", noun.name, noun.name, noun.events, "Event") for name in names]
+
+
+ANY = Service(GENERIC, "Request", GENERIC, (), "Request")
+"""The generic service, whose operation for requests takes any verb and noun."""
 
 
 HOSTED: tuple[Service, ...] = tuple(service for noun in NOUNS for service in _hosted(noun))
