@@ -38,7 +38,7 @@ ROWS: Mapping[str, tuple[tuple[str, str], ...]] = {
             "from ami_hes.nouns import meter_asset_reading\nfrom ami_hes.operations import read_register\n",
         ),
         (
-            '    "EndDeviceControls": OnMeters(end_device_controls, Timed(end_device_controls.begins_at, end_device_controls.begun)),\n',
+            '    "EndDeviceControls": OnMeters(end_device_controls, end_device_controls),\n',
             '    "MeterAssetReading": OnMeters(meter_asset_reading),\n',
         ),
         ("    contactor.NAME: contactor.OPERATION,\n", "    read_register.NAME: read_register.OPERATION,\n"),

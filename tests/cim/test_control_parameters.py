@@ -12,6 +12,8 @@ from ami_cim import envelope, wire
 from ami_cim.control_parameters import (
     Day,
     DayPeriod,
+    FirmwareImage,
+    KeyChange,
     Limiter,
     LimiterEmergency,
     Season,
@@ -42,6 +44,8 @@ EVERYTHING = ControlParameters(
         days=(Day(day_id=1, periods=(DayPeriod(start="06:00", rate=1),)),),
         special_days=(SpecialDay(date="--12-25", day_id=1),),
     ),
+    key_change=KeyChange(key="master"),
+    firmware_image=FirmwareImage(identifier="fw-2"),
 )
 
 
@@ -71,6 +75,8 @@ def test_they_come_as_they_were_written(wrapper: etree.QName) -> None:
         (b">--12-25<", b">--02-30<"),
         (b">NEW<", b">A name that is too long<"),
         (b">600<", b">4294967296<"),
+        (b">master<", b">all<"),
+        (b">fw-2<", b"><"),
         (b"<rate>1</rate>", b"<rate>1</rate><price>1</price>"),
     ],
 )

@@ -5,6 +5,7 @@ The strategies follow the types of the fields, so a field that is new is tried a
 import json
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import EnumMeta
 from pathlib import Path
 from types import NoneType, UnionType
@@ -40,6 +41,7 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=8),
     bool: st.booleans(),
     int: st.integers(0, 2**40),
+    Decimal: st.decimals(allow_nan=False, allow_infinity=False, places=3),
     bytes: st.text(max_size=20).map(str.encode),
     NoneType: st.none(),
     timedelta: st.timedeltas(min_value=-timedelta(days=36_525), max_value=timedelta(days=36_525)),

@@ -55,6 +55,9 @@ async def test_a_control_is_seen_through(tmp_path: Path, hes: StandInHes) -> Non
         ({"changes": "another"}, "body: what changes a control for later has a start_at"),
         ({"code": "limit-set", "limiter": {"threshold": "1E+99999999"}}, "limiter.threshold: "),
         ({"code": "limit-set", "limiter": {"threshold": "1E-99999999"}}, "limiter.threshold: "),
+        ({"code": "limit-set", "limiter": {"threshold": "-5"}}, "limiter.threshold: Input should be greater than"),
+        ({"code": "limit-set", "limiter": {"threshold": 5, "over_s": -1}}, "limiter.over_s: Input should be greater"),
+        ({"code": "key-change", "key_change": {"key": "all"}}, "key_change.key: Input should be 'encryption'"),
     ],
 )
 async def test_what_cannot_be_used_is_refused(

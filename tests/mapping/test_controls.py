@@ -14,6 +14,7 @@ from ami_dlms.enums import ActionResult
 from ami_mapping.controls import (
     CODES,
     CONTROLS,
+    LONG,
     SWITCH,
     DisconnectState,
     StateWord,
@@ -54,7 +55,7 @@ def test_codes_and_their_methods(code: str, name: str, method: int, wanted: Stat
 
 def test_every_control_has_a_recipe_and_two_codes() -> None:
     """That of an electric meter, and the same for any end device."""
-    assert {one.recipe for one in CONTROLS.values()} == {SWITCH, *RECIPES}
+    assert {one.recipe for one in CONTROLS.values()} == {SWITCH, *LONG, *RECIPES}
     for code, one in CONTROLS.items():
         other = ("0" if code[0] == "3" else "3") + code[1:]
         assert replace(CONTROLS[other], code=code, source=one.source) == one

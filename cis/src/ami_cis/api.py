@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ami_cim.control_names import named_control
-from ami_cim.control_parameters import Limiter, LimiterEmergency, TimeOfUse
+from ami_cim.control_parameters import FirmwareImage, KeyChange, Limiter, LimiterEmergency, TimeOfUse
 from ami_cim.payloads.control_parameters import ControlParameters
 from ami_cis.device_events_api import DEVICE_EVENTS, DeviceEventList
 from ami_cis.meters import Meter
@@ -88,6 +88,8 @@ class ControlOrder(BaseModel):
     limiter: Limiter | None = None
     limiter_emergency: LimiterEmergency | None = None
     time_of_use: TimeOfUse | None = None
+    key_change: KeyChange | None = None
+    firmware_image: FirmwareImage | None = None
     text: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
     """For the display."""
     start_at: AwareDatetime | None = None
@@ -114,7 +116,9 @@ class ControlOrder(BaseModel):
     @property
     def parameters(self) -> ControlParameters | None:
         """Those that the request has beside its controls; None where they take none."""
-        given = ControlParameters(self.limiter, self.limiter_emergency, self.time_of_use)
+        given = ControlParameters(
+            self.limiter, self.limiter_emergency, self.time_of_use, self.key_change, self.firmware_image
+        )
         return given if given.by_element else None
 
     def order(self, known: Sequence[Meter]) -> Order:

@@ -61,6 +61,13 @@ def send_control(
         Path | None, typer.Option(metavar="FILE", help="Of tariff-change: a calendar of rates in TOML.")
     ] = None,
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="Of display-text.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Of key-change: encryption, authentication, secret or master."),
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(metavar="IMAGE", help="Of firmware-activate: an image that the HES has.")
+    ] = None,
     at: Annotated[
         datetime | None, typer.Option(metavar="TIME", help="When to begin with it, local time; without: at once.")
     ] = None,
@@ -107,6 +114,8 @@ def send_control(
         "groups": group or [],
         "usage_point_groups": usage_point_group or [],
         "text": text,
+        "key_change": None if key is None else {"key": key},
+        "firmware_image": None if image is None else {"identifier": image},
         "start_at": _moment(cis, "--at", at),
         "end_at": _moment(cis, "--until", until),
         "changes": change,

@@ -6,7 +6,7 @@ Beside the tables is what is the same for all operations: dispatch, the end with
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.payloads import Payload
@@ -36,6 +36,7 @@ from ami_hes.operations import (
     commission,
     contactor,
     control,
+    long_controls,
     read_meter,
     retries,
     transfer_firmware,
@@ -61,20 +62,25 @@ class Parts:
     """How a part of a request is carried out that is a request itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timed:
-    """A noun whose requests may have to be begun later, and how that is seen."""
+class Timed(Protocol):
+    """What the module of a noun offers whose requests may have to be begun later, and may be looked at and taken back."""
 
-    begins_at: Callable[[RequestMessage], datetime | None]
-    """None: at once. Raises Refused."""
-    begun: Callable[[RequestMessage], RequestMessage]
-    """The request, once its time has come."""
-    meant: Callable[[RequestContext, RequestMessage, Registry], tuple[Meant, tuple[ReplyError, ...]]]
-    """What of which meters a message points at, that names requests so; and an error for each that is no meter."""
-    asked_of: Callable[[Command], tuple[str, str]]
-    """What a command asks of which meter, in the same form."""
-    shown: Callable[[Sequence[Shown]], Payload]
-    """Requests as the payload of a get."""
+    def begins_at(self, message: RequestMessage) -> datetime | None:
+        """When it is to begin; None: at once. Raises Refused."""
+
+    def begun(self, message: RequestMessage) -> RequestMessage:
+        """The request, once its time has come."""
+
+    def meant(
+        self, context: RequestContext, message: RequestMessage, registry: Registry
+    ) -> tuple[Meant, tuple[ReplyError, ...]]:
+        """What of which meters a message points at, that names requests so; and an error for each that is no meter."""
+
+    def asked_of(self, command: Command) -> tuple[str, str]:
+        """What a command asks of which meter, in the same form."""
+
+    def shown(self, requests: Sequence[Shown]) -> Payload:
+        """Requests as the payload of a get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +105,7 @@ class OnHeadEnd:
 
 
 NOUNS: dict[str, OnMeters | OnHeadEnd] = {
-    "EndDeviceControls": OnMeters(
-        end_device_controls,
-        Timed(
-            end_device_controls.begins_at,
-            end_device_controls.begun,
-            end_device_controls.meant,
-            end_device_controls.asked_of,
-            end_device_controls.shown,
-        ),
-    ),
+    "EndDeviceControls": OnMeters(end_device_controls, end_device_controls),
     "MeterReadings": OnMeters(meter_readings),
     "EndDeviceEvents": OnHeadEnd(
         lambda parts: EventOrders(parts.device_events, parts.kept.registry), parts=parts_of_events
@@ -134,6 +131,7 @@ OPERATIONS: dict[str, Operation] = {
     change_master_key.NAME: change_master_key.OPERATION,
     commission.NAME: commission.OPERATION,
     transfer_firmware.NAME: transfer_firmware.OPERATION,
+    long_controls.NAME: long_controls.OPERATION,
 }
 
 

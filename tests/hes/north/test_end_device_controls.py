@@ -3,22 +3,24 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from north_bench import CONNECT, DISCONNECT, control, entries, mrid, registry, request
 
 from ami_cim.codes import Level
-from ami_cim.control_parameters import Limiter
+from ami_cim.control_parameters import FirmwareImage, KeyChange, Limiter, LimiterEmergency
 from ami_cim.identity import EndDevice, Identified, Identifier, Name, UsagePoint
 from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.payloads.control_parameters import ControlParameters
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls, PanDisplay
 from ami_cim.payloads.opaque import OpaquePayload
-from ami_hes.commands import Command, MeterId, Outcome
+from ami_hes.commands import Command, Lane, MeterId, Outcome
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns import Plan, Refused, RequestContext, Worked
 from ami_hes.nouns.end_device_controls import begins_at, begun, plan, report
 from ami_hes.operations.control import parse_body
+from ami_hes.served import OPERATIONS, end_of
 from ami_mapping.controls import control_for
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -161,9 +163,56 @@ def test_when_the_controls_of_a_message_begin() -> None:
 
 
 def test_what_would_be_done_by_half_is_refused() -> None:
-    timed = refusal(request(control(DISCONNECT, "M1", unsupported=("primaryDeviceTiming/duration", "PanDisplay"))))
-    assert timed.code == "5.2" and "primaryDeviceTiming/duration, PanDisplay" in (timed.reason or "")
+    half = ("primaryDeviceTiming/randomisation", "PanDisplay")
+    timed = refusal(request(control(DISCONNECT, "M1", unsupported=half)))
+    assert timed.code == "5.2" and "primaryDeviceTiming/randomisation, PanDisplay" in (timed.reason or "")
     assert commands(control(DISCONNECT, "M1", unsupported=("EndDevices/isPan",))) == [("M1", DISCONNECT)]
+
+
+EMERGENCY = ControlParameters(limiter_emergency=LimiterEmergency(threshold=Decimal(1000), duration_s=600))
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"duration_minutes": Decimal(5)}, "no meter ends the control disconnect by itself"),
+        ({"is_indefinite": False}, "no duration is said"),
+    ],
+)
+def test_a_switch_for_a_while_is_refused_with_what_to_do(more: dict[str, Any], why: str) -> None:
+    error = refusal(request(control(DISCONNECT, "M1", **more)))
+    assert error.code == "5.2" and why in (error.reason or "")
+    assert commands(control(DISCONNECT, "M1", is_indefinite=True)) == [("M1", DISCONNECT)]
+
+
+@pytest.mark.parametrize("more", [{}, {"is_indefinite": True}])
+def test_an_emergency_limit_lasts_as_long_as_is_said_once(more: dict[str, Any]) -> None:
+    limit = control("3.31.138.26", "M1", duration_minutes=Decimal(10), **more)
+    asked = replace(request(limit), query=EMERGENCY)
+    if more:
+        assert "600 s" in (refusal(asked).reason or "")
+        return
+    (command,) = plan(CONTEXT, asked, registry()).commands
+    assert '"duration_s":600' in command.body
+    other = replace(request(replace(limit, duration_minutes=Decimal(11))), query=EMERGENCY)
+    assert "600 s" in (refusal(other).reason or "")
+
+
+@pytest.mark.parametrize(
+    ("code", "parameters", "taken"),
+    [
+        ("3.12.32.13", ControlParameters(key_change=KeyChange(key="master")), '"key":"master"'),
+        ("0.11.283.26", ControlParameters(firmware_image=FirmwareImage(identifier="F2")), '"identifier":"F2"'),
+    ],
+)
+def test_what_campaigns_do_is_ordered_as_a_control(code: str, parameters: ControlParameters, taken: str) -> None:
+    asked = request(control(code, "M1"))
+    assert refusal(asked).code == "1.7", "it needs to be said which"
+    (command,) = plan(CONTEXT, replace(asked, query=parameters), registry()).commands
+    assert (command.operation, OPERATIONS[command.operation].lane) == ("long_control", Lane.CAMPAIGN)
+    assert taken in command.body
+    ended = end_of(command, Outcome(True, attempted=True), NOW)
+    assert ended is not None and ended.code in ("0.12.32.24", "0.11.283.4")
 
 
 # reporting

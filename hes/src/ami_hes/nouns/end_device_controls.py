@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ami_cim.control_parameters import Parameters
+from ami_cim.control_parameters import LimiterEmergency, Parameters
 from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint, mrid_key
 from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.nouns import tag_of
@@ -28,7 +28,7 @@ from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner
 from ami_hes.nouns.plans import Meant, Plan, Refused, Report, RequestContext, Shown, Worked
 from ami_hes.nouns.replies import reply_of
-from ami_hes.operations import contactor
+from ami_hes.operations import contactor, long_controls
 from ami_hes.operations import control as recipes
 from ami_mapping.controls import CONTROLS, Control, UnknownControl, control_for
 from ami_mapping.recipes import Taken
@@ -158,7 +158,7 @@ def _row_of(command: Command) -> Control | None:
     """None for one that this version does not know."""
     if command.operation == contactor.NAME:
         return CONTROLS.get(command.body)
-    return recipes.parse_body(command.body)[0] if command.operation == recipes.NAME else None
+    return recipes.parse_body(command.body)[0] if command.operation in (recipes.NAME, long_controls.NAME) else None
 
 
 def _meter_of_id(one: Identifier, registry: Registry) -> Meter | ReplyError:
@@ -226,6 +226,8 @@ def _executable(control: EndDeviceControl, parameters: Mapping[str, Parameters],
         raise Refused(
             error("5.2", f"Nothing was switched: {', '.join(beyond)} of an EndDeviceControl is not supported.")
         )
+    if control.duration_minutes is not None or control.is_indefinite is False:
+        _check_duration(control, what, parameters)
     if control.end_at is not None and control.end_at <= now:
         reason = f"Nothing was done: primaryDeviceTiming.interval.end, {control.end_at.isoformat()}, is past."
         raise Refused(error("5.2", reason))
@@ -236,6 +238,20 @@ def _executable(control: EndDeviceControl, parameters: Mapping[str, Parameters],
         )
         raise Refused(error("1.7", reason))
     return _Executable(what, _taken(control, what, parameters))
+
+
+def _check_duration(control: EndDeviceControl, what: Control, parameters: Mapping[str, Parameters]) -> None:
+    """Raises Refused for a control that would have to be ended here: only an emergency limit is one that the meter itself ends (M-167)."""
+    emergency = parameters.get(what.takes or "")
+    if control.duration_minutes is None:
+        reason = "durationIndefinite is false, and no duration is said"
+    elif not isinstance(emergency, LimiterEmergency):
+        reason = f"no meter ends the control {what.name} by itself; order what ends it as a control of its own, for its time (primaryDeviceTiming/interval/start)"
+    elif control.duration_minutes * 60 != emergency.duration_s or control.is_indefinite:
+        reason = f"it is not the duration of LimiterEmergency, {emergency.duration_s} s"
+    else:
+        return
+    raise Refused(error("5.2", f"Nothing was done: primaryDeviceTiming/duration: {reason}."))
 
 
 def _taken(control: EndDeviceControl, what: Control, parameters: Mapping[str, Parameters]) -> Taken:
@@ -286,7 +302,8 @@ def _command(request_id: str, meter: MeterId, what: _Executable) -> Command:
     """The operation of its recipe, with what that has to know of it."""
     if what.control.is_switch:
         return Command(request_id, meter, contactor.NAME, what.control.code)
-    return Command(request_id, meter, recipes.NAME, recipes.format_body(what.control, what.taken))
+    operation = long_controls.NAME if what.control.is_long else recipes.NAME
+    return Command(request_id, meter, operation, recipes.format_body(what.control, what.taken))
 
 
 def _one_each(

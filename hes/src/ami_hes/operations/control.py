@@ -48,7 +48,7 @@ _BODIES: TypeAdapter[_Body] = TypeAdapter(_Body)
 async def run(meters: Meters, assignment: Assignment) -> Outcome:
     """Carry one command out on one meter. A MeterFault before anything has left is for who dispatches: it may be tried again."""
     control, taken = parse_body(assignment.command.body)
-    if control is None or control.is_switch:
+    if control is None or control.is_switch or control.is_long:
         return _not_begun(assignment, "unknown", assignment.command.body[:64])
     row = recipe_row(control)
     if assignment.attempt.begun and not row.repeatable:

@@ -19,6 +19,8 @@ class FirmwareOrder:
     version: str
     version_object: str
     activate_at: datetime | None = None
+    activates_alone: bool = False
+    """Whether nothing is transferred: the meter has the image already, or it is not done."""
 
     @property
     def image_identifier(self) -> bytes:
@@ -31,14 +33,17 @@ class FirmwareOrder:
         return Obis.parse(self.version_object)
 
 
-def order_of(image: StoredImage, activate_at: datetime | None) -> FirmwareOrder:
+def order_of(
+    image: StoredImage, activate_at: datetime | None = None, *, activates_alone: bool = False
+) -> FirmwareOrder:
     """An order of this image."""
-    return FirmwareOrder(image.identifier, image.sha256, image.size, image.version, image.version_object, activate_at)
+    about = (image.identifier, image.sha256, image.size, image.version, image.version_object)
+    return FirmwareOrder(*about, activate_at, activates_alone)
 
 
 def format_order(order: FirmwareOrder) -> str:
     """As the body of a command."""
-    return _ORDERS.dump_json(order, exclude_none=True).decode()
+    return _ORDERS.dump_json(order, exclude_none=True, exclude_defaults=True).decode()
 
 
 def parse_order(body: str) -> FirmwareOrder:

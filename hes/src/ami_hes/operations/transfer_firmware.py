@@ -144,8 +144,10 @@ class _Work:
         if self._is_ours(state):
             if state.status is ImageTransferStatus.VERIFICATION_SUCCESSFUL:
                 return await self._activate(session)
-            if state.status in TAKES_BLOCKS:
+            if state.status in TAKES_BLOCKS and not self._order.activates_alone:
                 return await self._send(session, state)
+        if self._order.activates_alone:
+            raise MeterFault("firmware", "not-verified", detail=state.status.name.lower().replace("_", " "))
         return await self._initiate(session, state)
 
     def _check_activation(self, state: ImageState) -> None:

@@ -6,23 +6,31 @@ One class an element. Their names are those of the field, where there is one. Mo
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-MOST_DIGITS = 80
 _EXACT = {"extra": "forbid"}
 """Whoever reads them from JSON or TOML by pydantic, which is not needed here, lets no other field in."""
 
 
-class _Digits:
-    """On either side of the point as many digits as a number in XML may have, for pydantic: an exponent would make a gigabyte of twelve
-    characters."""
+class _Bounds:
+    """Those of the schema (`schemas/xsd/ControlParameters.xsd`) for pydantic, so that who gives a value is told what is wrong with it in words of their own."""
+
+    def __init__(self, **bounds: Any) -> None:
+        self._bounds = bounds
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        return handler(source) | {"max_digits": 2 * MOST_DIGITS, "decimal_places": MOST_DIGITS}
+        return handler(source) | self._bounds
 
 
-Threshold = Annotated[Decimal, _Digits()]
-"""Its bounds are those of the schema."""
+Threshold = Annotated[Decimal, _Bounds(ge=0, lt=10**12, max_digits=160, decimal_places=80)]
+"""As many digits as a number in XML may have, zeros behind the others among them: an exponent without a bound would make a gigabyte of twelve characters."""
+Seconds = Annotated[int, _Bounds(ge=0, le=2**32 - 1)]
+Number = Annotated[int, _Bounds(ge=0, le=2**16 - 1)]
+Octet = Annotated[int, _Bounds(ge=0, le=2**8 - 1)]
+Rate = Annotated[int, _Bounds(ge=1, le=2**16 - 1)]
+ShortName = Annotated[str, _Bounds(pattern="^[!-~]{1,8}$")]
+YearlyDay = Annotated[str, _Bounds(pattern="^--(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
+LocalTime = Annotated[str, _Bounds(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +40,9 @@ class Limiter:
     __pydantic_config__ = _EXACT
 
     threshold: Threshold
-    over_s: int | None = None
+    over_s: Seconds | None = None
     """How long it may be exceeded before the meter acts; None: as it is."""
-    under_s: int | None = None
+    under_s: Seconds | None = None
     """How long it has to be kept again; None: as it is."""
 
 
@@ -47,8 +55,8 @@ class LimiterEmergency:
     threshold: Threshold
     start_at: datetime | None = None
     """None: at once."""
-    duration_s: int
-    group: int | None = None
+    duration_s: Seconds
+    group: Number | None = None
     """Of the meter's list of groups; None: the first one."""
 
 
@@ -58,9 +66,9 @@ class Season:
 
     __pydantic_config__ = _EXACT
 
-    name: str
-    start: str
-    week: str
+    name: ShortName
+    start: YearlyDay
+    week: ShortName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +77,14 @@ class Week:
 
     __pydantic_config__ = _EXACT
 
-    name: str
-    monday: int
-    tuesday: int
-    wednesday: int
-    thursday: int
-    friday: int
-    saturday: int
-    sunday: int
+    name: ShortName
+    monday: Octet
+    tuesday: Octet
+    wednesday: Octet
+    thursday: Octet
+    friday: Octet
+    saturday: Octet
+    sunday: Octet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +93,8 @@ class DayPeriod:
 
     __pydantic_config__ = _EXACT
 
-    start: str
-    rate: int
+    start: LocalTime
+    rate: Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +103,7 @@ class Day:
 
     __pydantic_config__ = _EXACT
 
-    day_id: int
+    day_id: Octet
     periods: tuple[DayPeriod, ...] = ()
 
 
@@ -105,8 +113,8 @@ class SpecialDay:
 
     __pydantic_config__ = _EXACT
 
-    date: str
-    day_id: int
+    date: YearlyDay
+    day_id: Octet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +123,7 @@ class TimeOfUse:
 
     __pydantic_config__ = _EXACT
 
-    name: str
+    name: ShortName
     activate_at: datetime | None = None
     """None: at once."""
     seasons: tuple[Season, ...] = ()
@@ -124,4 +132,22 @@ class TimeOfUse:
     special_days: tuple[SpecialDay, ...] = ()
 
 
-Parameters = Limiter | LimiterEmergency | TimeOfUse
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChange:
+    """Which key or secret of a meter takes another value; the value itself is the head-end's and never said."""
+
+    __pydantic_config__ = _EXACT
+
+    key: Literal["encryption", "authentication", "secret", "master"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirmwareImage:
+    """An image that the head-end has, by its identifier there."""
+
+    __pydantic_config__ = _EXACT
+
+    identifier: Annotated[str, _Bounds(min_length=1, max_length=64)]
+
+
+Parameters = Limiter | LimiterEmergency | TimeOfUse | KeyChange | FirmwareImage

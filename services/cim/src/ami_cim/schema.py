@@ -164,7 +164,8 @@ class Schemas:
         private.validate(_beginning(element, seen))
         for entry in cast(Any, private.error_log):
             flaw = _flaw(entry)
-            return InvalidMessage("1.8", f"Line {flaw.line}: {flaw.reason}", flaw.message)
+            where = f"Line {flaw.line}: " if flaw.line else ""  # none of a message that was not read
+            return InvalidMessage("1.8", f"{where}{flaw.reason}", flaw.message)
         return InvalidMessage("1.8", "The message does not validate against the schema")
 
 

@@ -19,6 +19,8 @@ from ami_mapping.tables import number, packaged, read_table
 
 SWITCH = "switch"
 """The recipe of the rows that are judged here."""
+LONG = frozenset({"key_change", "firmware_activate"})
+"""Recipes that take several associations, or minutes: the operations of campaigns carry them out."""
 OUTPUT_STATE, CONTROL_STATE, CONTROL_MODE = 2, 3, 4
 DISCONNECTED, CONNECTED, READY_FOR_RECONNECTION = 0, 1, 2
 ALWAYS_CONNECTED = 0  # the control mode in which neither method does anything
@@ -82,6 +84,11 @@ class Control:
     def is_switch(self) -> bool:
         """Whether it works on the disconnect control, whose object the registry may name."""
         return self.recipe == SWITCH
+
+    @property
+    def is_long(self) -> bool:
+        """Whether an operation of campaigns carries it out."""
+        return self.recipe in LONG
 
     @property
     def descriptor(self) -> MethodDescriptor:

@@ -10,6 +10,8 @@ from typing import Final
 from ami_cim.control_parameters import (
     Day,
     DayPeriod,
+    FirmwareImage,
+    KeyChange,
     Limiter,
     LimiterEmergency,
     Parameters,
@@ -32,11 +34,19 @@ class ControlParameters(Payload):
     limiter: Limiter | None = None
     limiter_emergency: LimiterEmergency | None = None
     time_of_use: TimeOfUse | None = None
+    key_change: KeyChange | None = None
+    firmware_image: FirmwareImage | None = None
 
     @property
     def by_element(self) -> Mapping[str, Parameters]:
         """Those that are there, by the names of their elements."""
-        found = {"Limiter": self.limiter, "LimiterEmergency": self.limiter_emergency, "TimeOfUse": self.time_of_use}
+        found: dict[str, Parameters | None] = {
+            "Limiter": self.limiter,
+            "LimiterEmergency": self.limiter_emergency,
+            "TimeOfUse": self.time_of_use,
+            "KeyChange": self.key_change,
+            "FirmwareImage": self.firmware_image,
+        }
         return {name: value for name, value in found.items() if value is not None}
 
 
@@ -90,11 +100,15 @@ _TIME_OF_USE = Shape(
         many("SpecialDay", "special_days", _SPECIAL_DAY),
     ),
 )
+_KEY_CHANGE = Shape(KeyChange, (_needed("key", "key", TEXT),))
+_FIRMWARE_IMAGE = Shape(FirmwareImage, (_needed("identifier", "identifier", TEXT),))
 PARAMETERS: Final[Shape[Payload]] = Shape(
     ControlParameters,
     (
         one("Limiter", "limiter", _LIMITER),
         one("LimiterEmergency", "limiter_emergency", _EMERGENCY),
         one("TimeOfUse", "time_of_use", _TIME_OF_USE),
+        one("KeyChange", "key_change", _KEY_CHANGE),
+        one("FirmwareImage", "firmware_image", _FIRMWARE_IMAGE),
     ),
 )

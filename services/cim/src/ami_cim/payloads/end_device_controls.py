@@ -6,14 +6,15 @@ Element order is that of the schema: attributes alphabetically, then association
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from ami_cim import ns
 from ami_cim.identity import END_DEVICE, IDENTIFIED, USAGE_POINT, EndDevice, Identified, UsagePoint
 from ami_cim.payloads import Payload
 from ami_cim.xml import Element
-from ami_cim.xml_fields import Shape, many, moment, one, prose, reference, text
-from ami_cim.xml_values import local
+from ami_cim.xml_fields import Field, Shape, boolean, many, moment, one, prose, reference, text
+from ami_cim.xml_values import DECIMAL, local
 
 NOUN = "EndDeviceControls"
 
@@ -43,8 +44,12 @@ class EndDeviceControl:
     """primaryDeviceTiming/interval/start"""
     end_at: datetime | None = None
     """primaryDeviceTiming/interval/end"""
+    duration_minutes: Decimal | None = None
+    """primaryDeviceTiming/duration"""
+    is_indefinite: bool | None = None
+    """primaryDeviceTiming/durationIndefinite"""
     unsupported: tuple[str, ...] = ()
-    """Names of elements that came in and are not carried here, e.g. `PanPricing`, `primaryDeviceTiming/duration`."""
+    """Names of elements that came in and are not carried here, e.g. `PanPricing`, `primaryDeviceTiming/randomisation`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ _CONTROL = Shape(
         reference("EndDeviceControlType", "control_type", mandatory="1.7"),
         many("EndDeviceGroups", "end_device_groups", IDENTIFIED),
         many("EndDevices", "end_devices", END_DEVICE),
+        Field(path="primaryDeviceTiming/duration", attribute="duration_minutes", kind=DECIMAL),
+        boolean("primaryDeviceTiming/durationIndefinite", "is_indefinite"),
         moment("primaryDeviceTiming/interval/end", "end_at"),
         moment("primaryDeviceTiming/interval/start", "start_at"),
         many("UsagePointGroups", "usage_point_groups", IDENTIFIED),
