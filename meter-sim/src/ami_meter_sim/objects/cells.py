@@ -3,6 +3,7 @@
 Strategy: a column is a matrix with one row of octets per row of the profile, all of one width, tag included; rows are columns side by side.
 """
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from ami_dlms.datetimes import DAYLIGHT_SAVING_ACTIVE
 from ami_dlms.enums import DataTag
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.load.table import DAY_S
-from ami_meter_sim.objects.periods import local_at
+from ami_meter_sim.objects.periods import COLUMNS_KEPT, local_at
 from ami_meter_sim.objects.timeline import clock_settings, shown
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def of_strings(strings: list[bytes]) -> Cells:
 
 def of_times(device: "Device", seconds: Integers) -> Cells:
     """The clock's time at these seconds, as an octet-string."""
-    octets, utc = date_times(device, seconds)
-    return Cells(_with_prefix(bytes((DataTag.OCTET_STRING, DATE_TIME_OCTETS)), octets), utc)
+    octets, utc = _time_cells(device, seconds)
+    return Cells(octets, utc)
 
 
 def repeated(value: Data, count: int) -> Cells:
@@ -78,16 +79,30 @@ def rows_of(columns: list[Cells], count: int) -> Octets:
 
 def date_times(device: "Device", seconds: Integers) -> tuple[Octets, Integers]:
     """COSEM date-times that the clock shows at these seconds, 12 octets each, and the same in UTC."""
+    octets, utc = _time_cells(device, seconds)
+    return octets[:, -DATE_TIME_OCTETS:], utc
+
+
+def _time_cells(device: "Device", seconds: Integers) -> tuple[Octets, Integers]:
     settings = clock_settings(device)
     utc = np.atleast_1d(shown(settings, seconds))
     ahead, saving = local_at(settings, seconds, utc)
-    moments = utc + ahead
+    return _encoded_times((utc + ahead).tobytes(), ahead.tobytes(), saving.tobytes()), utc
+
+
+@lru_cache(COLUMNS_KEPT)
+def _encoded_times(local: bytes, ahead_of_utc: bytes, in_force: bytes) -> Octets:
+    """Cells of local times, what each is ahead of UTC, and where daylight saving is in force, all of them columns of 64-bit numbers.
+
+    Meters whose rows of the same time are read have them in common.
+    """
+    moments, ahead, saving = (np.frombuffer(one, np.int64) for one in (local, ahead_of_utc, in_force))
     days = moments // DAY_S
     second = moments - days * DAY_S
     dates = days.astype("datetime64[D]")
     months = dates.astype("datetime64[M]")
     years = dates.astype("datetime64[Y]")
-    octets = np.zeros((len(utc), DATE_TIME_OCTETS), np.uint8)
+    octets = np.zeros((len(moments), DATE_TIME_OCTETS), np.uint8)
     octets[:, 0:2] = _big(years.astype(np.int64) + 1970, ">u2")
     octets[:, 2] = months.astype(np.int64) % 12 + 1
     octets[:, 3] = (dates - months.astype("datetime64[D]")).astype(np.int64) + 1
@@ -97,7 +112,9 @@ def date_times(device: "Device", seconds: Integers) -> tuple[Octets, Integers]:
     octets[:, 7] = second % 60
     octets[:, 9:11] = _big(-ahead // 60, ">i2")
     octets[:, 11] = saving * DAYLIGHT_SAVING_ACTIVE
-    return octets, utc
+    cells = _with_prefix(bytes((DataTag.OCTET_STRING, DATE_TIME_OCTETS)), octets)
+    cells.setflags(write=False)
+    return cells
 
 
 def _big(numbers: Integers, layout: str) -> Octets:

@@ -39,6 +39,13 @@ class Instants(NamedTuple):
     before: int
     seconds: Integers
 
+    def before_each(self, rows: Integers) -> Integers:
+        """The second of the row before each of these."""
+        if not len(rows):
+            return rows
+        before: Integers = np.where(rows > 0, self.seconds[rows - 1], self.before)
+        return before
+
 
 def instants(device: "Device", lattice: Lattice, span_s: int, since: int, entries: int) -> Integers:
     """The newest `entries` ends of periods up to now and after `since` at which the meter had power; a period takes `span_s` at most."""
@@ -68,7 +75,7 @@ def column(device: "Device", captured: CaptureObject, every: Instants, rows: Int
         if captured.attribute_index == VALUE and found.quantity is not None:
             return of_numbers(found.tag, np.atleast_1d(np.asarray(found.measured(seconds), np.int64)))
         if captured.attribute_index == VALUE and found.described.value == PROFILE_STATUS:
-            return of_numbers(DataTag.UNSIGNED, statuses(device, every.seconds, every.before)[rows])
+            return of_numbers(DataTag.UNSIGNED, statuses(device, seconds, every.before_each(rows)))
         if captured.attribute_index == CAPTURE_TIME and isinstance(found, ExtendedRegister) and len(seconds):
             return of_strings(found.capture_times(seconds))
     try:

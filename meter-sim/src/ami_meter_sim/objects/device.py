@@ -21,7 +21,7 @@ from ami_meter_sim.objects.communication import Communication
 from ami_meter_sim.objects.cosem_object import AccessRefused, CosemObject
 from ami_meter_sim.objects.interruptions import Stopped, Totals
 from ami_meter_sim.objects.memory import History, HistoryInMemory, Kept, KeptInMemory, Record, RecordKind
-from ami_meter_sim.objects.metering import Metering
+from ami_meter_sim.objects.metering import Flowed, Metering
 from ami_meter_sim.objects.monitoring import written
 from ami_meter_sim.objects.recording import DATA, Notice, bits, data_written, record
 from ami_meter_sim.objects.switch import ControlState, Move, Switch
@@ -76,6 +76,8 @@ class Device:
     """When nothing flowed, and of which version of the history that is so."""
     totals: dict[str, Totals] = field(default_factory=dict)
     """Energies at the changes of the tariff, by flow."""
+    flowed: Flowed = field(default_factory=Flowed)
+    """Energies at single seconds, without any interruption."""
     moves: list[Move] = field(default_factory=list)
     notice: Callable[["Device", Notice], None] = _unheard
     kept: Kept = field(default_factory=KeptInMemory)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ami_meter_sim.load.houses import House
 from ami_meter_sim.load.network import frequency_mhz, voltage_mv, with_lost
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.activity_calendar import tariff_timeline
@@ -46,6 +47,30 @@ class Flow(Enum):
 
 FLOWS = tuple(Flow)
 FEW_SECONDS = 25
+SECONDS_REMEMBERED = 64
+
+
+class Flowed:
+    """What a house has taken and given up to single seconds: registers that are read together ask for the same ones."""
+
+    __slots__ = ("_exports", "_house", "_imports")
+
+    def __init__(self) -> None:
+        self._house: House | None = None
+        self._imports: dict[int, int] = {}
+        self._exports: dict[int, int] = {}
+
+    def at(self, house: House, flow: Flow, second: int) -> int:
+        """Up to a second, in watt-seconds. Of another house nothing is remembered."""
+        if house is not self._house:
+            self._house, self._imports, self._exports = house, {}, {}
+        of_flow = self._imports if flow is Flow.IMPORT else self._exports
+        found = of_flow.get(second)
+        if found is None:
+            if len(of_flow) >= SECONDS_REMEMBERED:
+                of_flow.clear()
+            found = of_flow[second] = house.import_ws(second) if flow is Flow.IMPORT else house.export_ws(second)
+        return found
 
 
 class Metering:
@@ -245,7 +270,7 @@ class Metering:
         house = self.house
         flowed: Any
         if isinstance(seconds, int):
-            flowed = house.import_ws(seconds) if flow is Flow.IMPORT else house.export_ws(seconds)
+            flowed = self._device.flowed.at(house, flow, seconds)
         else:
             flowed = house.imports_ws(seconds) if flow is Flow.IMPORT else house.exports_ws(seconds)
         return self._part(phase, flowed + self.added_ws(flow, seconds))

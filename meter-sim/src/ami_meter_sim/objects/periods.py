@@ -5,6 +5,7 @@ midnight. A clock that is set forward leaves ends out, and one that is set back 
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MINUTE_S = 60
 DAYS_OF_MONTH = 31
+COLUMNS_KEPT = 16
+"""Columns of local times that are remembered."""
 
 Lattice = Callable[[MeterClock, int, int], Integers]
 """What a clock shows at the ends of periods, in UTC, in low < shown <= high."""
@@ -55,8 +58,17 @@ def ends_between(device: "Device", lattice: Lattice, after: int, until: int) -> 
 
 def local(clock: MeterClock, shown: Integers) -> tuple[Integers, Integers]:
     """Seconds that are added to UTC for local time, and whether daylight saving is in force, when the clock shows these seconds."""
-    saving = saves_daylight(clock, shown)
-    return (saving * clock.daylight_saving.deviation_minutes - clock.time_zone_minutes) * MINUTE_S, saving
+    return _local(ClockRules.of(clock), shown.tobytes())
+
+
+@lru_cache(COLUMNS_KEPT)
+def _local(rules: ClockRules, shown: bytes) -> tuple[Integers, Integers]:
+    """Of clocks with these rules: meters whose rows of the same time are read have it in common."""
+    saving = saves_daylight(rules, np.frombuffer(shown, np.int64))
+    ahead: Integers = (saving * rules.daylight_saving.deviation_minutes - rules.time_zone_minutes) * MINUTE_S
+    for one in (ahead, saving):
+        one.setflags(write=False)
+    return ahead, saving
 
 
 def local_at(settings: tuple[ClockSetting, ...], seconds: Integers, utc: Integers) -> tuple[Integers, Integers]:
@@ -71,7 +83,7 @@ def local_at(settings: tuple[ClockSetting, ...], seconds: Integers, utc: Integer
     return ahead, saving
 
 
-def saves_daylight(clock: MeterClock, shown: Integers) -> Integers:
+def saves_daylight(clock: MeterClock | ClockRules, shown: Integers) -> Integers:
     """1 where daylight saving is in force when the clock shows these seconds (UTC), else 0."""
     rules = clock.daylight_saving
     if not rules.enabled or not len(shown):

@@ -25,12 +25,12 @@ CLOCK_INVALID = 0x02
 QUARTER_S = 900
 
 
-def statuses(device: "Device", seconds: Integers, before: int) -> Integers:
-    """Of the rows at these seconds; `before`: the second of the row before the first."""
+def statuses(device: "Device", seconds: Integers, before: Integers) -> Integers:
+    """Of the rows at these seconds; `before`: the second of the row before each."""
     settings = clock_settings(device)
     _, saving = local_at(settings, seconds, np.atleast_1d(shown(settings, seconds)))
     invalid = clock_invalid(device).cover_before(seconds)
-    happened = _marked(device, np.concatenate(([before], seconds))[:-1], seconds)
+    happened = _marked(device, before, seconds)
     return happened | saving * DAYLIGHT_SAVING | invalid * CLOCK_INVALID
 
 
@@ -56,7 +56,10 @@ def _marked(device: "Device", before: Integers, seconds: Integers) -> Integers:
         ((RecordKind.CLOCK,), clock, CLOCK_ADJUSTED),
     ):
         later = (second_of(one.at) for kind in kinds for one in records_after_base(device, kind))
-        at = np.array(sorted((*((last,) if last else ()), *later)), np.int64)
+        found = sorted((*((last,) if last else ()), *later))
+        if not found:
+            continue
+        at = np.array(found, np.int64)
         happened = np.searchsorted(at, seconds, "left") > np.searchsorted(at, before, "left")
         marked |= happened * bit
     return marked
