@@ -1,14 +1,14 @@
 """What has ended and waits to be kept, several at a time: a transaction costs as much CPU time as a session with a meter.
 
-Where several end at once, further ones are waited for. What somebody waits for in front of a meter is waited with for less long, and one
+Where several end at once, further ones are waited for while they come. What somebody waits for in front of a meter is waited with for less long, and one
 that ends alone is handed out at once.
 """
 
 import asyncio
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 from ami_process.environment import real_sleep
+from ami_process.gathering import gather
 
 T = TypeVar("T")
 
@@ -48,10 +48,9 @@ class Batches(Generic[T]):
         return self._out + self._drained(self._queue.qsize())
 
     async def _gather(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._gather_s - self._urgent_s):
-                await self._urgent.wait()
-        await real_sleep(self._urgent_s)
+        await gather(self._queue.qsize, self._gather_s - self._urgent_s, self._urgent)
+        if self._urgent.is_set():
+            await real_sleep(self._urgent_s)
 
     def _drained(self, most: int) -> list[T]:
         return [self._queue.get_nowait() for _ in range(min(most, self._queue.qsize()))]

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
+from ami_process.gathering import gather
 from ami_process.store.database import Database
 from ami_process.store.errors import StoreUnavailable
 
@@ -31,7 +32,7 @@ class GroupCommit(Generic[T]):
     def __init__(
         self, database: Database, write: Callable[[Connection, Sequence[T]], None], *, gather_s: float = 0.0
     ) -> None:
-        """`gather_s`: how long a transaction waits for further rows when there are several, or were in the last one."""
+        """`gather_s`: how long a transaction waits for further rows, while they come, when there are several, or were in the last one."""
         self._database = database
         self._write = write
         self._gather_s = gather_s
@@ -53,7 +54,7 @@ class GroupCommit(Generic[T]):
     async def _gather(self, group: _Group[T]) -> None:
         """Who comes meanwhile is in the same transaction."""
         if self._gather_s and (self._shared or len(group.rows) > 1):
-            await asyncio.sleep(self._gather_s)
+            await gather(lambda: len(group.rows), self._gather_s)
         self._shared = len(group.rows) > 1
 
     async def _commit(self, group: _Group[T]) -> None:
