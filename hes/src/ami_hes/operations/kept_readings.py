@@ -3,6 +3,7 @@
 The store has one code for a quantity, with the multiplier 0: values are shifted on the way in and out, exactly (M-112).
 """
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -139,14 +140,19 @@ def _plain_texts(values: Sequence[str | None], multiplier: int) -> Sequence[str 
     if not multiplier:
         return values
     if multiplier > 0 and values and None not in values:
-        texts, point, behind = cast("Sequence[str]", values), -multiplier - 1, -multiplier
-        if {text[point:behind] for text in texts} == {"."}:
-            digits = [text[:point] + text[behind:] for text in texts]
-            joined = "".join(digits)
-            if joined.isascii() and joined.isdigit():
-                leading = "0" in [text[0] for text in digits]
-                return list(map(str, map(int, digits))) if leading else digits
+        texts = "\n".join(cast("Sequence[str]", values))
+        if _digits_behind(multiplier).fullmatch(texts):
+            digits = texts.replace(".", "").split("\n")
+            if len(digits) == len(values):
+                return list(map(str, map(int, digits))) if "0" in [text[0] for text in digits] else digits
     return [None if value is None else _plain_text(value, multiplier) for value in values]
+
+
+@lru_cache
+def _digits_behind(count: int) -> re.Pattern[str]:
+    """Numbers without a sign that have as many digits behind their points, one in each line."""
+    number = rf"\d+\.\d{{{count}}}"
+    return re.compile(rf"(?:{number}\n)*{number}", re.ASCII)
 
 
 def _plain_text(value: str, multiplier: int) -> str:

@@ -2,7 +2,8 @@
 
 Rows are narrow, since there are many: the meter and the reading type are in a row of their own, by number. They go to the driver as
 they are, without the compilation of a statement for each, and those of meters that are read at once share a transaction. A day of a
-series is one step of the database: the event loop works on meanwhile, which it does not where each row is one.
+series is one step of the database: the event loop works on meanwhile, which it does not where each row is one. What its rows have in
+common, as those of one answer do, is handed over once.
 """
 
 from collections import defaultdict
@@ -25,11 +26,11 @@ GATHER_S = 0.05
 """How long a transaction waits for the values of further meters, when many are read: a meter is free already when its values wait."""
 _Value = tuple[int, str | None, str, int, bool]
 _Kept = tuple[str, Sequence[StoredSeries]]
-_Steps = defaultdict[int, list[tuple[object, ...]]]
-"""By their number of rows, the parameters of steps."""
-_COLUMNS = 6
+_Steps = defaultdict[tuple[int, bool], list[tuple[object, ...]]]
+"""By their number of rows, and whether these have all but time and value in common, the parameters of steps."""
+_COLUMNS, _OWN = 6, 2
 _KEEP = (
-    "INSERT INTO reading_values (series_id, time, value, qualities, received, by_meter) VALUES {}"
+    "INSERT INTO reading_values (series_id, time, value, qualities, received, by_meter) {}"
     " ON CONFLICT (series_id, time) DO UPDATE SET value = excluded.value, qualities = excluded.qualities,"
     " received = excluded.received, by_meter = excluded.by_meter"
     " WHERE excluded.received >= reading_values.received"
@@ -133,14 +134,18 @@ def _keep(connection: Connection, kept: Sequence[_Kept]) -> None:
     numbers = _numbers(connection, kept)
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     for steps in _parts((numbers[mrid, one.reading_type], one) for mrid, series in kept for one in series):
-        for rows, parameters in steps.items():
-            connection.exec_driver_sql(_statement(rows, mark), parameters)
+        for (rows, alike), parameters in steps.items():
+            connection.exec_driver_sql(_statement(rows, alike, mark), parameters)
 
 
-@lru_cache(2 * ROWS_AT_ONCE)
-def _statement(rows: int, mark: str) -> str:
-    row = f"({', '.join([mark] * _COLUMNS)})"
-    return _KEEP.format(", ".join([row] * rows))
+@lru_cache(4 * ROWS_AT_ONCE)
+def _statement(rows: int, alike: bool, mark: str) -> str:
+    row = f"({', '.join([mark] * (_OWN if alike else _COLUMNS))})"
+    values = f"VALUES {', '.join([row] * rows)}"
+    if not alike:
+        return _KEEP.format(values)
+    common = f"SELECT {mark}, column1, column2, {mark}, {mark}, {mark}"
+    return _KEEP.format(f"{common} FROM ({values}) AS own WHERE true")  # without WHERE, ON is taken for that of a join
 
 
 def _numbers(connection: Connection, kept: Sequence[_Kept]) -> dict[tuple[str, str], int]:
@@ -169,31 +174,42 @@ def _parts(series: Iterable[tuple[int, StoredSeries]]) -> Iterator[_Steps]:
         if number in seen or count >= AT_ONCE:
             yield steps
             steps, count, seen = _Steps(list), 0, set()
-        for rows, parameters in _steps_of(number, one):
-            steps[rows].append(parameters)
+        for kind, parameters in _steps_of(number, one):
+            steps[kind].append(parameters)
         count += len(one.times)
         seen.add(number)
     yield steps
 
 
-def _steps_of(number: int, one: StoredSeries) -> Iterator[tuple[int, tuple[object, ...]]]:
+def _steps_of(number: int, one: StoredSeries) -> Iterator[tuple[tuple[int, bool], tuple[object, ...]]]:
     """The rows of a series, as many at once as a statement may have; PostgreSQL takes no time twice in one."""
     count = len(one.times)
     if count == 1:  # as of registers, which come by the thousand
-        yield 1, (number, one.times[0], one.values[0], one.qualities[0], one.received[0], one.by_meter[0])
+        yield (1, False), (number, one.times[0], one.values[0], one.qualities[0], one.received[0], one.by_meter[0])
         return
     most = ROWS_AT_ONCE if len(set(one.times)) == count else 1
+    alike = max(map(len, map(set, (one.qualities, one.received, one.by_meter)))) == 1
     start = 0
     while start < count:
         rows = min(most, count - start)
         if rows < FEW_ROWS:
             rows = 1
-        parameters: list[object] = [number] * (rows * _COLUMNS)
-        columns = (one.times, one.values, one.qualities, one.received, one.by_meter)
-        for place, column in enumerate(columns, 1):
-            parameters[place::_COLUMNS] = column[start : start + rows]
-        yield rows, tuple(parameters)
+        parameters = (_of_alike if alike else _of_each)(number, one, start, start + rows)
+        yield (rows, alike), tuple(parameters)
         start += rows
+
+
+def _of_alike(number: int, one: StoredSeries, start: int, end: int) -> list[object]:
+    own: list[object] = [None] * (_OWN * (end - start))
+    own[::_OWN], own[1::_OWN] = one.times[start:end], one.values[start:end]
+    return [number, one.qualities[0], one.received[0], one.by_meter[0], *own]
+
+
+def _of_each(number: int, one: StoredSeries, start: int, end: int) -> list[object]:
+    parameters: list[object] = [number] * (_COLUMNS * (end - start))
+    for place, column in enumerate((one.times, one.values, one.qualities, one.received, one.by_meter), 1):
+        parameters[place::_COLUMNS] = column[start:end]
+    return parameters
 
 
 def _series(
