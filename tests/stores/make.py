@@ -17,6 +17,7 @@ SOURCES = (
     "services/mapping/src",
     "services/registry/src",
     "services/packs/src",
+    "services/trace/src",
     "services/process/src",
     "hes/src",
     "cis/src",

@@ -15,6 +15,7 @@ MODULES = {
     "cim": "ami_cli.cim.cli",
     "decode": "ami_cli.decode.cli",
     "encode": "ami_cli.decode.encode",
+    "trace": "ami_cli.trace.cli",
     "bench-dlms": "ami_cli.bench_dlms.cli",
     "bench-fleet": "ami_cli.bench_fleet.cli",
     "bench-readings": "ami_cli.bench_readings.cli",

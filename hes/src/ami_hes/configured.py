@@ -19,6 +19,7 @@ from ami_hes.partner_files import dialect_of, profile_of
 from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
 from ami_hes.schedules import Subscriber
 from ami_hes.settings import PartnerSettings, Settings
+from ami_hes.traces import TraceLimits, TracesKept
 from ami_mapping.lookup import ReadingTable
 from ami_mapping.partner_codes import PartnerCodes, served_table
 from ami_mapping.partners import PartnerProfile
@@ -100,6 +101,21 @@ def commissioning(settings: Settings) -> commission.Order:
     wanted = settings.hes.commissioning
     targets = tuple(PushTarget(one.setup, one.destination, one.transport) for one in wanted.push)
     return commission.Order(wanted.clock_within_s, targets, wanted.master_key)
+
+
+def traces(settings: Settings) -> TraceLimits:
+    """What is kept of requests for their traces."""
+    wanted = settings.hes.traces
+    return TraceLimits(
+        keep=TracesKept(wanted.keep),
+        meters_per_request=wanted.meters_per_request,
+        failures_per_request=wanted.failures_per_request,
+        one_of=wanted.one_of,
+        per_second=wanted.per_second,
+        octets_per_meter=wanted.octets_per_meter,
+        octets=wanted.max_octets,
+        age=timedelta(days=wanted.keep_days),
+    )
 
 
 def open_files(settings: Settings) -> int:

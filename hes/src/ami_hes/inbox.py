@@ -20,6 +20,7 @@ from ami_cim.spoken import answering, spoken
 from ami_hes import events
 from ami_hes.jobs import Intake, KeptAnswer
 from ami_hes.nouns import Partner, partner_of
+from ami_hes.traces import arriving
 from ami_process.events import Emit, Event
 from ami_process.health import Health
 from ami_process.message_endpoint import Endpoint, Site, Why
@@ -45,8 +46,9 @@ class InboxSettings:
 def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Health, settings: InboxSettings) -> ASGIApp:
     """The ASGI application; `worker` calls `ami_cim.reading.FUNCTION`."""
 
-    async def handle(received: Received, _: bytes) -> bytes:
-        answer = await intake.handle(received.message)
+    async def handle(received: Received, octets: bytes) -> bytes:
+        with arriving(octets):
+            answer = await intake.handle(received.message)
         speech = answering(received.spelling, partner_of(received.message.header, settings.partners).dialect)
         if isinstance(answer, KeptAnswer):
             return await answer.written(received.wrapper, speech)

@@ -1,4 +1,4 @@
-"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers and readings, requests, jobs, campaigns, commissioning, images, quarantine, schedules, events of meters, outages, dead letters, subscribers, metrics."""
+"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers and readings, requests, jobs, campaigns, commissioning, images, quarantine, schedules, traces, events of meters, outages, dead letters, subscribers, metrics."""
 
 from ami_hes.api.campaigns import campaign_routes
 from ami_hes.api.commissioning import commissioning_routes
@@ -15,6 +15,7 @@ from ami_hes.api.readings import kept_readings_routes
 from ami_hes.api.requests import Cancel, request_routes
 from ami_hes.api.scalers import scaler_routes
 from ami_hes.api.schedules import schedule_routes
+from ami_hes.api.traces import trace_routes
 
 __all__ = [
     "Cancel",
@@ -35,4 +36,5 @@ __all__ = [
     "request_routes",
     "scaler_routes",
     "schedule_routes",
+    "trace_routes",
 ]

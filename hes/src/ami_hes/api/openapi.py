@@ -20,6 +20,7 @@ from ami_hes.api.outgoing import Again, Chosen, DeadLetterList, Dropped, Replay,
 from ami_hes.api.quarantine import Acceptance, Caller, CallerList
 from ami_hes.api.scalers import ForgottenScalers
 from ami_hes.api.schedules import Removed, ScheduleEntry, ScheduleList, ScheduleOrder
+from ami_hes.api.traces import TraceList
 from ami_hes.api.values import (
     Cancelled,
     GroupCounts,
@@ -33,6 +34,7 @@ from ami_hes.api.values import (
     RowResult,
 )
 from ami_process.api import JSON
+from ami_trace.form import Trace
 
 REFUSALS = (
     HTTPStatus.UNAUTHORIZED,
@@ -90,6 +92,14 @@ OPERATIONS = (
     _Operation(paths.GROUPS, "get", "Groups of meters by tag", GroupCounts),
     _Operation(paths.REQUESTS, "get", "Requests, the latest first", RequestList, parameters=("limit", "before")),
     _Operation(paths.REQUEST, "get", "One request by its MessageID, with its commands", RequestDetails),
+    _Operation(
+        paths.TRACES,
+        "get",
+        "Requests that have traces, the latest first",
+        TraceList,
+        parameters=("limit", "before", "failed", "noun", "meter"),
+    ),
+    _Operation(paths.TRACE, "get", "What happened for one request, with every APDU", Trace, parameters=("redacted",)),
     _Operation(paths.SCHEDULES, "get", "Schedules, each with its latest runs", ScheduleList),
     _Operation(paths.SCHEDULE, "put", "Order a schedule, or another version of it", ScheduleEntry, ScheduleOrder),
     _Operation(paths.SCHEDULE, "delete", "Remove a schedule and its runs", Removed),

@@ -31,6 +31,7 @@ from ami_hes.api import (
     request_routes,
     scaler_routes,
     schedule_routes,
+    trace_routes,
 )
 from ami_hes.app.setup import Setup
 from ami_hes.app.southbound import South
@@ -94,6 +95,7 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         *quarantine_routes(south.meters.quarantine, south.kept, zone),
         *scaler_routes(south.registry, south.meters.scalers.forget),
         *request_routes(stores.history, work.commands.cancel, zone),
+        *trace_routes(work.traces, zone),
         *metrics_routes(setup.metrics, measured),
         *openapi_routes(),
         *campaign_routes(work.campaigns, south.registry, stores.history, stores.firmware, ordering, zone),

@@ -36,7 +36,8 @@ from ami_hes.nouns import Ask
 from ami_hes.outages import OutageBook, Verifying
 from ami_hes.outbox import Outbox
 from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook
-from ami_hes.store import SqlCampaigns, SqlSchedules, StoreUnavailable
+from ami_hes.store import SqlCampaigns, SqlSchedules, SqlTraces, StoreUnavailable
+from ami_hes.traces import TraceBook, TraceKeeper
 from ami_process.environment import Environment
 
 FORGET_EVERY_S = 3600.0
@@ -54,6 +55,7 @@ class Work:
     intake: Intake
     redelivery: Redelivery
     outages: OutageBook
+    traces: TraceBook
 
     def stop_intake(self) -> None:
         """Accept nothing more, and let nothing wait for its answer any longer."""
@@ -83,7 +85,10 @@ async def opened(
         campaigns = _campaigns(setup, stores, context)
         recipes = campaigns.guarded(partial(served.run, south.meters) if run is None else run)
         limits_of_work = WorkerLimits(lanes, groups)
-        commands = CommandWorker(context, answers, south.registry, recipes, limits_of_work, told=south.taker.tell)
+        keeper = TraceKeeper(SqlTraces(stores.database), setup.environment, configured.traces(settings))
+        commands = CommandWorker(
+            context, answers, south.registry, recipes, limits_of_work, told=south.taker.tell, traces=keeper
+        )
         backoff = Backoff(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
         drop = stack.enter_context(closing(FileDrop(configured.directories(settings), hes.reply_timeout_s)))
         replies = ReplySender(context, outbox, drop, backoff)
@@ -91,7 +96,7 @@ async def opened(
         collector = _collector(setup, stores, south, context, writer)
         book = ScheduleBook(collector.store, south.registry, setup.environment, collector.look)
         limits = IntakeLimits(lanes, hes.max_meters_per_request)
-        acceptance = Acceptance(context, south.registry, hosts, limits, setup.partners.partners)
+        acceptance = Acceptance(context, south.registry, hosts, limits, setup.partners.partners, keeper)
         parts = _parts(book, south, stores, hes.time_zone)
         intake = Intake(context, answers, acceptance, parts, cancel=commands.cancel)
         await context.engine.open(await collector.under_way() | await campaigns.under_way())
@@ -109,6 +114,8 @@ async def opened(
             event_publisher.work,
             verifying.work,
             intake.late.work,
+            keeper.work,
+            partial(_every_hour, keeper.forget, setup.environment),
             looked,
         )
         await stack.enter_async_context(_at_work(*works, *drops))
@@ -123,6 +130,7 @@ async def opened(
             intake=intake,
             redelivery=redelivery,
             outages=outages,
+            traces=TraceBook(keeper, stores.history, stores.results),
         )
 
 
@@ -271,7 +279,7 @@ def _what_gets_too_old(setup: Setup, context: Context, south: South) -> list[Tas
     return [partial(_every_hour, drop, setup.environment) for drop in (answers, values, device_events)]
 
 
-async def _every_hour(drop: Callable[[], Awaitable[None]], environment: Environment) -> None:
+async def _every_hour(drop: Callable[[], Awaitable[object]], environment: Environment) -> None:
     while True:
         with suppress(StoreUnavailable):  # the store says so itself, and the next time will do
             await drop()

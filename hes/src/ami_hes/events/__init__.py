@@ -23,6 +23,7 @@ from ami_hes.events.process import (
     RecoveryFailed,
     StoreOutage,
     StoreOutageEnded,
+    TracesLost,
 )
 from ami_hes.events.registry import (
     MeterDisplaced,
@@ -123,4 +124,5 @@ __all__ = [
     "StoreOutage",
     "StoreOutageEnded",
     "SwitchState",
+    "TracesLost",
 ]

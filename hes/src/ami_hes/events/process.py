@@ -20,6 +20,18 @@ class Ready(events.Ready):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TracesLost(Event):
+    """Rows of traces are lost; nothing else is."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    rows: int
+    """How many."""
+    reason: str
+    """Why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreOutage(Event):
     """The store takes nothing now; what can be refused is refused, the rest waits."""
 

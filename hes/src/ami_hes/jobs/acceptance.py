@@ -19,6 +19,7 @@ from ami_hes.outbox import format_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
 from ami_hes.served import OPERATIONS, noun_of, timed_of
 from ami_hes.store import NonceUsed, SpentId, StoredRequest
+from ami_hes.traces import TraceKeeper, note_arrival
 
 _SPENT = (
     "This MessageID was used before, for a request of {}, and what came of that is not kept any more. "
@@ -48,7 +49,10 @@ class Acceptance:
         reply_hosts: ReplyHosts,
         limits: IntakeLimits,
         partners: Sequence[Partner] = (),
+        traces: TraceKeeper | None = None,
     ) -> None:
+        """Without `traces` nothing is kept of how requests came."""
+        self._traces = traces
         self._context = context
         self._registry = registry
         self._reply_hosts = reply_hosts
@@ -72,6 +76,7 @@ class Acceptance:
         self.check_size(noun.size(message, context.partner))
         plan = noun.plan(context, message, self._registry)
         self.check_size(len(plan.commands))  # a group is one that is named, and may be many meters
+        note_arrival("planned", plan.summary[:MOST_SUMMARY])
         return context, plan
 
     def meant(self, message: RequestMessage) -> tuple[Meant, tuple[ReplyError, ...]]:
@@ -92,12 +97,16 @@ class Acceptance:
     async def keep(self, request: StoredRequest, jobs: Sequence[CommandJob], header: Header) -> StoredRequest | None:
         """None once it is kept, else what was kept under its id before; raises Refused."""
         try:
-            return await self._context.results.accept(request, jobs, nonce_digest(header))
+            kept = await self._context.results.accept(request, jobs, nonce_digest(header))
         except SpentId as spent:
             raise Refused(error("2.15", _SPENT.format(spent.accepted_at.isoformat(timespec="seconds")))) from None
         except NonceUsed:
             reason = "Header.ReplayDetection: this Nonce was used before, by a message with another MessageID."
             raise Refused(error("7.7", f"{reason} Nothing was done for this one.")) from None
+        arrival = note_arrival("kept")
+        if kept is None and self._traces is not None and arrival is not None and arrival.stands_for(request.request_id):
+            self._traces.arrived(request.request_id, arrival)
+        return kept
 
     def check_reply_address(self, header: Header) -> None:
         """Raises Refused for one that nothing may be sent to."""

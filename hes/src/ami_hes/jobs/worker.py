@@ -20,11 +20,13 @@ from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Groups, Lanes
 from ami_hes.jobs.places import FreePlaces, LanePlaces, Place
 from ami_hes.jobs.rows import stored_result
+from ami_hes.meters.recording import Recording
 from ami_hes.meters.registry import Registry
 from ami_hes.meters.trace import tracing
 from ami_hes.operations import Assignment, Attempt, HeldBack, MeterNeeded
 from ami_hes.served import describe, end_of, event_type_of, failed
 from ami_hes.store import Completed, StoredCommand, StoredDeviceEvent, StoredResult
+from ami_hes.traces import TraceKeeper
 from ami_process.environment import real_time
 from ami_process.events import Event, format_fault
 
@@ -75,8 +77,10 @@ class CommandWorker:
         limits: WorkerLimits,
         *,
         told: Callable[[], None] = lambda: None,
+        traces: TraceKeeper | None = None,
     ) -> None:
-        """`told` is called when events of meters were kept with results."""
+        """`told` is called when events of meters were kept with results; without `traces` nothing is noted of what is done at meters."""
+        self._traces = traces
         self._context = context
         self._answers = answers
         self._registry = registry
@@ -231,12 +235,22 @@ class CommandWorker:
         if left_s <= 0:
             return failed(command, attempt, "deadline", _row_of_late(attempt, redelivered=delivery.redelivered))
         assignment = Assignment(meter, command, attempt, started + left_s, delivery.meterless, place.session_over)
-        return await self._in_time(assignment, left_s)
+        if self._traces is None:
+            return await self._in_time(assignment, left_s, None)
+        recording, outcome = self._traces.recording(), None
+        try:
+            outcome = await self._in_time(assignment, left_s, recording)
+        finally:
+            if outcome is not None or (recording is not None and recording.entries):
+                self._traces.ended(
+                    recording, command, ok=outcome is not None and (outcome.ok or outcome.goes_on_s is not None)
+                )
+        return outcome
 
-    async def _in_time(self, assignment: Assignment, left_s: float) -> Outcome:
+    async def _in_time(self, assignment: Assignment, left_s: float, recording: Recording | None) -> Outcome:
         limit = asyncio.timeout(left_s + GRACE_S)
         try:
-            with tracing(assignment.command.request_id):
+            with tracing(assignment.command.request_id, recording):
                 async with limit:
                     return await self._run(assignment)
         except (MeterNeeded, HeldBack):

@@ -44,10 +44,11 @@ from ami_dlms.association.client.steps import (
     most_in_a_list,
     run_async,
 )
+from ami_dlms.cosem.confidential import is_secret
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
-from ami_dlms.enums import DataAccessResult
+from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.errors import DlmsError
 from ami_dlms.framing.framing import WrapperPdu
 from ami_dlms.security import ReceiveCounter, SendCounter
@@ -57,7 +58,9 @@ from ami_hes.meters.faults import FOREIGN, MeterFault, fault_of, peer_fault, ref
 from ami_hes.meters.lines import Routed, line_of
 from ami_hes.meters.link import Link
 from ami_hes.meters.push import Notifications
+from ami_hes.meters.recording import Recording
 from ami_hes.meters.registry import Meter
+from ami_hes.meters.trace import note_deciphered, recording
 from ami_process.environment import real_time
 
 MOST_PER_ANSWER = 2**16
@@ -119,6 +122,7 @@ class Association:
             send_counter=SendCounter(0, 0) if source is None else source.counter,
             receive_counter=self._received,
             framing=self._routed,
+            clear=note_deciphered,
         )
 
     async def open(self, where: str) -> Opened:
@@ -223,7 +227,26 @@ class Association:
         before: Callable[[], Awaitable[None]] | None = None,
     ) -> object:
         self._before = before
-        return await self._carry_out(exchange(self._connection, self._line, request), where)
+        work = exchange(self._connection, self._line, request)
+        noted = recording()
+        if noted is None:
+            return await self._carry_out(work, where)
+        with noted.confidential(is_about_a_secret(request)):
+            return await self._noted(noted, _KINDS.get(type(request), "exchange"), work, where)
+
+    async def _noted(self, noted: Recording, kind: str, work: Steps[ExchangeStep, R], where: str) -> R:
+        """The same as a part of a trace."""
+        number = noted.begin(kind, where)
+        try:
+            event = await self._carry_out(work, where)
+        except MeterFault as fault:
+            noted.end(number, "failed", str(fault))
+            raise
+        except BaseException:
+            noted.end(number, "failed", "it was ended")
+            raise
+        noted.end(number, *_outcome_of(event))
+        return event
 
     async def _carry_out(self, steps: Steps[ExchangeStep, R], where: str) -> R:
         try:
@@ -316,3 +339,26 @@ class Association:
         if isinstance(event, PeerFault):
             raise peer_fault(event, where)
         raise MeterFault("protocol", "other", where=where, detail=f"{type(event).__name__} is no answer to this")
+
+
+_KINDS = {Open: "association", Release: "association"}
+
+
+def is_about_a_secret(request: Open | Get | GetList | Set | Action | Release) -> bool:
+    """Whether a value of it, or of its answer, is one (`ami_dlms.cosem.confidential`)."""
+    if isinstance(request, GetList):
+        return any(is_secret(one.descriptor) for one in request.items)
+    return isinstance(request, Get | Set | Action) and is_secret(request.descriptor)
+
+
+def _outcome_of(event: object) -> tuple[str, str]:
+    """A word of `ami_trace.form.Outcome`, and why."""
+    if isinstance(event, PeerFault | OpenRefused):
+        return "failed", event.reason
+    if isinstance(event, GetResult) and event.value is None:
+        return "refused", event.result.name.lower().replace("_", "-")
+    if isinstance(event, SetResult) and event.result != DataAccessResult.SUCCESS:
+        return "refused", event.result.name.lower().replace("_", "-")
+    if isinstance(event, ActionOutcome) and event.result != ActionResult.SUCCESS:
+        return "refused", event.result.name.lower().replace("_", "-")
+    return "ok", ""

@@ -12,7 +12,7 @@ from typing import Any
 from ami_dlms.framing.framing import WrapperPdu
 from ami_dlms.framing.wrapper import WrapperFraming, encode
 from ami_hes.meters.channels import Channel, TcpChannel, UdpChannel
-from ami_hes.meters.trace import ApduTrace
+from ami_hes.meters.trace import ApduTrace, recording
 
 _FIRST = 64  # octets that are kept to say what a stranger looked like
 
@@ -64,6 +64,8 @@ class Link:
         back = WrapperPdu(pdu.destination, pdu.source, apdu)
         if self.trace is not None:
             self.trace.request(back)
+        if (noted := recording()) is not None:
+            noted.passed(back, sent=True)
         return self.offer(encode(back))
 
     async def receive(self, until: float | None) -> bytes:
@@ -88,6 +90,8 @@ class Link:
         self.traffic.received += 1
         if self.trace is not None:
             self.trace.response(pdu)
+        if (noted := recording()) is not None:
+            noted.passed(pdu, sent=False)
 
     def keep_alive(self) -> None:
         """This connection is to last: notice when its peer is dead."""

@@ -31,7 +31,7 @@ from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.serial_port import connect_serial
 from ami_hes.meters.session import Afterwards, Session, SessionContext
 from ami_hes.meters.session_slots import SessionSlots
-from ami_hes.meters.trace import ApduTrace
+from ami_hes.meters.trace import ApduTrace, recording
 from ami_hes.store.firmware_port import FirmwareStore
 from ami_hes.store.ports import Counters, ReceivedCounters, ScalerUnits
 from ami_hes.store.readings_port import Readings
@@ -215,6 +215,7 @@ class Meters:
         if session is not None:
             began = real_time()
             session.resume(timeouts, lambda: self._link(meter, timeouts, began))
+            _note_connection("an association that was kept open", meter, session.link)
             self.sessions["resumed"] += 1
         return session
 
@@ -281,9 +282,11 @@ class Meters:
     async def _link(self, meter: Meter, timeouts: Timeouts, began: float, but: Sequence[Link] = ()) -> Link:
         if meter.address is None:
             try:
-                return await self._dialled_in.take(meter, timeouts.until, began=began, but=but)
+                link = await self._dialled_in.take(meter, timeouts.until, began=began, but=but)
             except TimeoutError:
                 raise MeterFault("transport", "not-dialled-in") from None
+            _note_connection("the connection that the meter has opened", meter, link)
+            return link
         return await self._called(meter, meter.address, timeouts)
 
     async def _connect(self, meter: Meter, until: float) -> Link:
@@ -293,6 +296,20 @@ class Meters:
         return await self._called(meter, meter.address, Timeouts(self.settings.apdu_timeout_s, until))
 
     async def _called(self, meter: Meter, address: tuple[str, int] | str, timeouts: Timeouts) -> Link:
+        """A connection to there, as a part of a trace."""
+        noted = recording()
+        if noted is None:
+            return await self._connected(meter, address, timeouts)
+        number = noted.begin("connection", f"connecting to {meter.place}", meter.place, meter.transport.value)
+        try:
+            link = await self._connected(meter, address, timeouts)
+        except MeterFault as fault:
+            noted.end(number, "failed", str(fault))
+            raise
+        noted.end(number)
+        return link
+
+    async def _connected(self, meter: Meter, address: tuple[str, int] | str, timeouts: Timeouts) -> Link:
         trace = ApduTrace(meter.name, self.environment.emit) if self.settings.log_apdus else None
         try:
             if isinstance(address, str):
@@ -343,3 +360,10 @@ class Meters:
             self._dialled_in.add(session.meter, session.link, standing)
         else:
             session.link.close()
+
+
+def _note_connection(what: str, meter: Meter, link: Link) -> None:
+    """One that was there already, as a part of a trace."""
+    noted = recording()
+    if noted is not None:
+        noted.end(noted.begin("connection", what, link.peer, link.transport or meter.transport.value))

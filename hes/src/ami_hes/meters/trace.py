@@ -4,6 +4,8 @@ The MessageID of a request comes with its command (`tracing`), and all that is d
 connections. It is a context and not an argument, because pools, links and sessions have no other business with requests. A
 task that was begun in it and outlives it, such as the watch over a connection that is kept, no longer belongs to the request.
 
+Where the request is recorded, the context holds the recording as well (`ami_hes.meters.recording`), and `recording` finds it.
+
 `apdu` events are made only when hes.log_apdus is true. The octets are those of the wire, in the wrapper whatever
 carries the APDU: what is ciphered there is ciphered here. Passwords and keys that go over it unencrypted (the password of LLS)
 are written as asterisks.
@@ -18,6 +20,7 @@ from ami_dlms.enums import ApduTag
 from ami_dlms.explain import DecodingSession, explain, secret_nodes, without_secrets
 from ami_dlms.framing.wrapper import WrapperPdu, encode
 from ami_hes.events import Apdu
+from ami_hes.meters.recording import Recording
 from ami_process.environment import real_time
 from ami_process.events import Emit
 
@@ -25,6 +28,7 @@ from ami_process.events import Emit
 @dataclass(slots=True)
 class _Traced:
     message_id: str
+    recording: Recording | None
     ended: bool = False
 
 
@@ -32,9 +36,9 @@ _TRACED: ContextVar[_Traced | None] = ContextVar("traced", default=None)
 
 
 @contextmanager
-def tracing(message_id: str) -> Iterator[None]:
-    """What is done on meters inside belongs to the request of this MessageID."""
-    traced = _Traced(message_id)
+def tracing(message_id: str, recording: Recording | None = None) -> Iterator[None]:
+    """What is done on meters inside belongs to the request of this MessageID, and is noted in the recording."""
+    traced = _Traced(message_id, recording)
     token = _TRACED.set(traced)
     try:
         yield
@@ -47,6 +51,35 @@ def traced_message_id() -> str | None:
     """The MessageID of the request that is being worked on here; None outside of any."""
     traced = _TRACED.get()
     return None if traced is None or traced.ended else traced.message_id
+
+
+def recording() -> Recording | None:
+    """Where what is done here is noted; None where nothing is."""
+    traced = _TRACED.get()
+    return None if traced is None or traced.ended else traced.recording
+
+
+def note_deciphered(octets: bytes, sent: bool) -> None:
+    """What an APDU holds, as `ClientConnection` says it."""
+    found = recording()
+    if found is not None:
+        found.deciphered(octets, sent=sent)
+
+
+@contextmanager
+def step(name: str, kind: str = "step") -> Iterator[None]:
+    """A part of the work that a trace names; what ends it by an exception has failed."""
+    found = recording()
+    if found is None:
+        yield
+        return
+    number = found.begin(kind, name)
+    try:
+        yield
+    except BaseException as problem:
+        found.end(number, "failed", str(problem))
+        raise
+    found.end(number)
 
 
 class ApduTrace:

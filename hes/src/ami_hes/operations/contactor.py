@@ -16,7 +16,7 @@ from ami_dlms.enums import ActionResult
 from ami_hes.commands import Command, ControlEnd, Lane, Outcome
 from ami_hes.events import LateAnswer
 from ami_hes.meters import Meter, MeterFault, Meters, Session
-from ami_hes.meters.trace import tracing
+from ami_hes.meters.trace import step, tracing
 from ami_hes.operations.assignment import Assignment
 from ami_hes.operations.identity import read_identified
 from ami_hes.operations.operation import Operation
@@ -147,7 +147,8 @@ class _Work:
     async def _read_back(self, session: Session) -> Verdict:
         """Read until the state agrees, or has had its time to settle."""
         for pause_s in (*SETTLING_S, None):
-            self.after = await self._read(session)
+            with step("read-back"):
+                self.after = await self._read(session)
             verdict = self._judge()
             if verdict.ok or pause_s is None or self.action_result != ActionResult.SUCCESS:
                 break
@@ -183,8 +184,9 @@ class _Work:
         pause_s = FIRST_RETRY_S
         while True:
             try:
-                async with self._meters.hold(self._meter, until=until) as session:
-                    self.after = _state(await read_identified(session, *self._attributes))
+                with step("read-back over a new connection"):
+                    async with self._meters.hold(self._meter, until=until) as session:
+                        self.after = _state(await read_identified(session, *self._attributes))
                 return f"read again over a new connection: {self.after.described}"
             except MeterFault as fault:
                 if fault.kind != "transport" or until - real_time() <= pause_s:

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_hes.meters import GetRefused, MeterFault, Session
+from ami_hes.meters.trace import step as step_of_trace
 from ami_hes.operations.assignment import Attempt
 from ami_hes.store import StoreUnavailable
 from ami_mapping.recipes import Invoke, Pause, Read, Refusal, Step, Write
@@ -49,10 +51,9 @@ class StepTaker:
         """The answer to this step. Raises MeterFault."""
         match step:
             case Read(attributes):
-                values = [
-                    Refusal(DataAccessResult[one.name]) if isinstance(one, GetRefused) else one
-                    for one in await session.get_each(*attributes)
-                ]
+                with step_of_trace("read-back") if self.left else nullcontext():
+                    read = await session.get_each(*attributes)
+                values = [Refusal(DataAccessResult[one.name]) if isinstance(one, GetRefused) else one for one in read]
                 self.seen.show(attributes, values)
                 return tuple(values)
             case Write(attribute, value):

@@ -71,6 +71,8 @@ from ami_hes.store.scalers import SqlScalerUnits
 from ami_hes.store.schedules import SqlSchedules
 from ami_hes.store.schedules_port import Collected, NameTaken, Schedules, StoredRun, StoredSchedule
 from ami_hes.store.tables import SCHEMA
+from ami_hes.store.traces import SqlTraces
+from ami_hes.store.traces_port import KeptArrival, KeptAttempt, RequestFilter, TraceStore
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
 
 __all__ = [
@@ -99,6 +101,8 @@ __all__ = [
     "Happened",
     "ImageExists",
     "ImageProgress",
+    "KeptArrival",
+    "KeptAttempt",
     "KeptMessage",
     "KeptMessages",
     "MeterState",
@@ -112,6 +116,7 @@ __all__ = [
     "ReceivedKey",
     "RegistryChange",
     "RegistryStore",
+    "RequestFilter",
     "Results",
     "ScalerUnits",
     "Schedules",
@@ -133,6 +138,7 @@ __all__ = [
     "SqlResults",
     "SqlScalerUnits",
     "SqlSchedules",
+    "SqlTraces",
     "StepResult",
     "StoreUnavailable",
     "StoreUnusable",
@@ -153,6 +159,7 @@ __all__ = [
     "StoredSeries",
     "StoredSource",
     "StoredTransfer",
+    "TraceStore",
     "TransferStage",
     "WaitingMessage",
     "WrongPart",

@@ -146,6 +146,11 @@ class SqlHistory:
     async def delivery(self, message_id: str) -> DeliveryLine | None:
         return await self._database.transaction(lambda connection: _delivery(connection, message_id))
 
+    async def taken_at(self, message_id: str) -> datetime | None:
+        """When the late reply to a request was taken."""
+        query = select(replies.c.taken_at).where(replies.c.request_id == message_id)
+        return await self._database.transaction(lambda connection: connection.execute(query).scalar())
+
     async def dead_letters(self, limit: int) -> list[DeadLetterLine]:
         """The latest first."""
         return await self._database.transaction(lambda connection: _dead_letters(connection, limit))

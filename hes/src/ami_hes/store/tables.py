@@ -423,13 +423,38 @@ quarantine = Table(
 )
 """Callers that no entry of the registry names, by what they say that they are called; nothing of it is proved."""
 
+trace_arrivals = Table(
+    "trace_arrivals",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("octets", LargeBinary, nullable=False),
+    Index("trace_arrivals_by_time", "began_at"),
+)
+"""How a request came: its message and the times until it was planned, packed. It may be there before its request, and after it."""
+
+trace_attempts = Table(
+    "trace_attempts",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("request_id", String, nullable=False),
+    Column("meter_name", String, nullable=False),
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("ok", Boolean, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("octets", LargeBinary, nullable=False),
+    Index("trace_attempts_by_request", "request_id"),
+    Index("trace_attempts_by_time", "began_at"),
+)
+"""What was noted of one attempt at a meter, packed and without secrets."""
+
 heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
 
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0017",
+    revision="0020",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

@@ -7,6 +7,7 @@ gives descriptions. What the messages are, the endpoint doesn't know: it is give
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -27,6 +28,14 @@ from ami_process.worker import Worker, WorkerBusy, WorkerLost
 
 M = TypeVar("M")
 E = TypeVar("E", bound=Exception)
+
+
+_RECEIVED: ContextVar[float | None] = ContextVar("received", default=None)
+
+
+def received_time() -> float | None:
+    """When the head of the message that is being handled had come, by the event loop's clock; None outside of any."""
+    return _RECEIVED.get()
 
 
 class Why(Enum):
@@ -136,6 +145,7 @@ class Endpoint(Generic[M, E]):
         return Entrance(application, rules, self._refuse)
 
     async def _post(self, request: Request) -> Response:
+        _RECEIVED.set(asyncio.get_running_loop().time())
         received = await self._receive(request)
         if isinstance(received, Response):
             return received

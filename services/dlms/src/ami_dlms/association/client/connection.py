@@ -9,6 +9,7 @@ connection is closed for good.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 from ami_dlms import apdu
@@ -65,7 +66,9 @@ class ClientConnection(Connection):
 
     `receive_counter` remembers over connections what the server has used; without it freshness rests on HLS alone.
     `framing` is how APDUs travel: the wrapper when none is given. `discarded` keeps the last APDUs that came and had no
-    effect since the last request: when no answer comes they may say why.
+    effect since the last request: when no answer comes they may say why. `clear` is told what each protected APDU holds, and
+    whether it is one that goes: before the octets are framed, or after those that came were found genuine. Of an AARQ or AARE, RLRQ
+    or RLRE it is the APDU in its user-information.
     """
 
     def __init__(
@@ -77,14 +80,16 @@ class ClientConnection(Connection):
         receive_counter: ReceiveCounter | None = None,
         dedicated_key: bytes | None = None,
         framing: Framing | None = None,
+        clear: Callable[[bytes, bool], None] | None = None,
     ) -> None:
         super().__init__(framing)
         self.state = ClientState.IDLE
+        self._clear = clear
         self.discarded: deque[Discarded] = deque(maxlen=MOST_DISCARDED)
         self._settings = settings
         self._from_server = (settings.server_wport, settings.client_wport)
         self._protection = protection_of(settings, send_counter, receive_counter)
-        self._opening = Opening(settings, self._protection, challenge, dedicated_key)
+        self._opening = Opening(settings, self._protection, challenge, dedicated_key, clear)
         self._invoke_id = 0
         self._pending: Exchange | None = None
         self._pending_protection = PLAIN
@@ -139,6 +144,8 @@ class ClientConnection(Connection):
         exchange = fast.get(request, self._invoke_id + 1)
         if exchange is None:
             return None
+        if self._clear is not None:
+            self._clear(exchange.first, True)
         octets = fast.seal(exchange.first)
         self._invoke_id += 1
         exchange.most = self._most
@@ -207,7 +214,11 @@ class ClientConnection(Connection):
         return self._protection.own_general_protection() if general else self._protection.usual_protection
 
     def _protect(self, plaintext: bytes, protection: ApduProtection) -> bytes:
-        return plaintext if self._protection is None else self._protection.protect(plaintext, protection)
+        if self._protection is None:
+            return plaintext
+        if self._clear is not None and protection is not PLAIN:
+            self._clear(plaintext, True)
+        return self._protection.protect(plaintext, protection)
 
     def _framed(self, *apdus: bytes) -> bytes:
         return self._framing.encode(self._settings.client_wport, self._settings.server_wport, *apdus)
@@ -240,6 +251,8 @@ class ClientConnection(Connection):
             self._check_length(len(octets))
         fast = None if self._protection is None else self._protection.fast
         if fast is not None and (plaintext := fast.open(octets)) is not None:
+            if self._clear is not None:
+                self._clear(plaintext, False)
             return self._receive_fast(plaintext, fast.protection)
         message: Apdu | None = apdu.decode(octets)
         if isinstance(message, GeneralBlockTransfer):
@@ -267,7 +280,10 @@ class ClientConnection(Connection):
             return self._receive_fault(message)
         if isinstance(message, UNSOLICITED):  # taken without protection, which the event says
             return self._receive_service(Verified(message, PLAIN))
-        return self._receive_service(verify(self._protection, message))
+        verified = verify(self._protection, message)
+        if self._clear is not None and verified.plaintext:
+            self._clear(verified.plaintext, False)
+        return self._receive_service(verified)
 
     def _is_taken_from_there(self, pdu: WrapperPdu) -> bool:
         """Whether an APDU counts although its addresses are not those of the association."""

@@ -5,6 +5,7 @@ Nothing that the server says may weaken what was proposed: context, mechanism, p
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -41,7 +42,10 @@ class Opening:
         protection: AssociationProtection | None,
         challenge: bytes,
         dedicated_key: bytes | None,
+        clear: Callable[[bytes, bool], None] | None = None,
     ) -> None:
+        """`clear` as of the connection."""
+        self._clear = clear
         if settings.mechanism in HLS:
             check_challenge(challenge, settings.mechanism)
         if dedicated_key is not None:
@@ -117,15 +121,17 @@ class Opening:
         """Check what an RLRE carries, when it carries something ciphered."""
         if user_information and self._protection is not None and self._ciphered:
             fast = self._protection.fast
-            if fast is not None and fast.open_initiate(user_information) is not None:
-                return
-            held = apdu.decode(user_information)
-            if isinstance(held, CIPHERED):
-                self._protection.unprotect(held, signed=False)
+            held = None if fast is None else fast.open_initiate(user_information)
+            if held is None and isinstance(message := apdu.decode(user_information), CIPHERED):
+                held = self._protection.unprotect(message, signed=False).plaintext
+            if held is not None and self._clear is not None:
+                self._clear(held, False)
 
     def _user_information(self) -> bytes:
         if self._protection is None:
             return self._initiate
+        if self._clear is not None and self._initiate_protection is not PLAIN:
+            self._clear(self._initiate, True)
         return self._protection.protect(self._initiate, self._initiate_protection)
 
     def _challenge_of(self, aare: Aare) -> bytes | None:
@@ -147,7 +153,10 @@ class Opening:
     def _initiate_response(self, user_information: bytes | None) -> InitiateResponse:
         if not user_information:
             raise ProtocolError("the server accepts without an InitiateResponse")
-        held = lift(self._protection, user_information).apdu
+        lifted = lift(self._protection, user_information)
+        held = lifted.apdu
+        if self._clear is not None and lifted.plaintext:
+            self._clear(lifted.plaintext, False)
         if not isinstance(held, InitiateResponse):
             raise ProtocolError(f"the server accepts with {type(held).__name__} instead of an InitiateResponse")
         return held

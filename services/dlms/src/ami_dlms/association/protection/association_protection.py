@@ -72,11 +72,16 @@ from ami_dlms.security.suites import SUITE_MASK
 
 
 class Verified(NamedTuple):
-    """An APDU whose protection held, how its answer is protected, and the protections that it had itself."""
+    """An APDU whose protection held, how its answer is protected, and the protections that it had itself; its octets if it was protected."""
 
     apdu: Apdu
     answer_protection: ApduProtection
     request_protection: ProtectionFlags = ProtectionFlags.NOTHING
+    plaintext: bytes = b""
+
+    def __repr__(self) -> str:
+        """Without the octets, which may hold secrets."""
+        return f"Verified({type(self.apdu).__name__}, {self.answer_protection!r})"
 
 
 class Counters(NamedTuple):
@@ -284,7 +289,7 @@ class AssociationProtection:
         )
         if held is None or protection.signed:
             held = apdu.decode(plaintext)
-        return Verified(held, self.answer_protection(protection), protection.flags)
+        return Verified(held, self.answer_protection(protection), protection.flags, plaintext)
 
     def _open(self, message: CipheredApdu, kind: CipheringKind) -> tuple[Unprotected, ReceiveCounter]:
         if self.peer_title is None:
@@ -344,7 +349,7 @@ def lift(protection: AssociationProtection | None, octets: bytes) -> Verified:
     if protection is None or fast is None or plaintext is None:
         return verify(protection, apdu.decode(octets), signed=False)
     protected = ApduProtection(CipheringKind.GLO, fast.control)
-    return Verified(apdu.decode(plaintext), protection.answer_protection(protected), protected.flags)
+    return Verified(apdu.decode(plaintext), protection.answer_protection(protected), protected.flags, plaintext)
 
 
 _WANTED = {

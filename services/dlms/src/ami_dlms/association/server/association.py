@@ -145,7 +145,7 @@ class ServerAssociation:
             return _unreadable(error)
 
     def _serve(self, verified: Verified, in_one: bool) -> Reply:
-        message, answer_protection, request_protection = verified
+        message, answer_protection, request_protection, _ = verified
         if self.state is PROVING:
             return self._prove(message, answer_protection)
         return self._requests.serve(message, answer_protection, in_one=in_one, request_protection=request_protection)

@@ -186,7 +186,7 @@ def _check_proof(profile: AssociationProfile, value: bytes) -> bytes:
 
 def _initiate_request(protection: AssociationProtection | None, user_information: bytes | None) -> _Initiate:
     try:
-        message, answer_protection, _ = lift(protection, user_information or b"")
+        message, answer_protection, *_ = lift(protection, user_information or b"")
     except ReplayError:
         raise
     except SecurityError as error:

@@ -1,0 +1,99 @@
+"""`/api/v1/traces`: what happened for one request, from the CIM message to each APDU, and which requests there are to look at."""
+
+from datetime import tzinfo
+from http import HTTPStatus
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ami_hes.api import paths, query
+from ami_hes.api.moments import Moment, given
+from ami_hes.store import RequestFilter
+from ami_hes.store.history import RequestLine
+from ami_hes.traces import TraceBook
+from ami_process.api import JSON, ApiRefused
+from ami_process.query_parameters import check_known, wrong
+from ami_trace.striking import redacted
+
+MOST_LISTED = 200
+DEFAULT_LISTED = 20
+LONGEST_NAME = 300
+
+
+class TraceLine(BaseModel):
+    """A request that has a trace; `result` is None until it is answered."""
+
+    model_config = ConfigDict(frozen=True)
+
+    message_id: str
+    verb: str
+    noun: str
+    source: str | None
+    accepted_at: Moment
+    answered_at: Moment | None
+    result: str | None
+    meters: int
+    done: int
+    ok: int
+
+    @classmethod
+    def of(cls, line: RequestLine) -> Self:
+        said = line._asdict()
+        return cls(**{name: said[name] for name in cls.model_fields})
+
+
+class TraceList(BaseModel):
+    """Requests, the latest first; `next` is what to ask for `before` to have older ones, where there are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    traces: tuple[TraceLine, ...]
+    next: str | None
+
+
+def trace_routes(book: TraceBook, zone: tzinfo) -> list[Route]:
+    """GET lists and shows. `zone`: in which times of the list are given."""
+
+    async def listed(request: Request) -> Response:
+        check_known(request, ("limit", "before", "failed", "noun", "meter"))
+        wanted = RequestFilter(
+            limit=query.number(request, "limit", DEFAULT_LISTED, MOST_LISTED),
+            failed=_truth(request, "failed"),
+            noun=_text(request, "noun"),
+            meter=_text(request, "meter"),
+            before=_text(request, "before"),
+        )
+        with query.looking():
+            lines = await book.requests(wanted)
+        following = lines[-1].message_id if len(lines) == wanted.limit else None
+        return given(TraceList(traces=tuple(map(TraceLine.of, lines)), next=following), zone)
+
+    async def shown(request: Request) -> Response:
+        check_known(request, ("redacted",))
+        strike = _truth(request, "redacted")
+        message_id = request.path_params["message_id"]
+        with query.looking():
+            trace = await book.trace(message_id)
+        if trace is None:
+            raise ApiRefused(HTTPStatus.NOT_FOUND, f"no request with the MessageID {message_id[:100]} is kept")
+        octets = await book.written(redacted if strike else None, trace)
+        return Response(octets, media_type=JSON)
+
+    return [Route(paths.TRACES, listed, methods=["GET"]), Route(paths.TRACE, shown, methods=["GET"])]
+
+
+def _truth(request: Request, name: str) -> bool:
+    text = request.query_params.get(name, "false")
+    if text not in ("true", "false"):
+        raise wrong(f"{name}: true or false was expected")
+    return text == "true"
+
+
+def _text(request: Request, name: str) -> str | None:
+    text = request.query_params.get(name)
+    if text is not None and not 0 < len(text) <= LONGEST_NAME:
+        raise wrong(f"{name}: 1 to {LONGEST_NAME} letters were expected")
+    return text

@@ -1,0 +1,87 @@
+"""What is kept for traces, in the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, or_, select
+
+from ami_hes.store.database import Database
+from ami_hes.store.tables import commands, requests, trace_arrivals, trace_attempts
+from ami_hes.store.traces_port import KeptArrival, KeptAttempt, RequestFilter
+
+_ATTEMPT = (
+    trace_attempts.c.request_id,
+    trace_attempts.c.meter_name,
+    trace_attempts.c.began_at,
+    trace_attempts.c.ok,
+    trace_attempts.c.octets,
+)
+_ARRIVAL = (trace_arrivals.c.request_id, trace_arrivals.c.began_at, trace_arrivals.c.octets)
+
+
+class SqlTraces:
+    """The TraceStore port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def keep(self, attempts: Sequence[KeptAttempt], arrivals: Sequence[KeptArrival]) -> None:
+        await self._database.transaction(lambda c: _keep(c, attempts, arrivals))
+
+    async def attempts(self, request_id: str, limit: int) -> list[KeptAttempt]:
+        these = select(*_ATTEMPT).where(trace_attempts.c.request_id == request_id)
+        query = these.order_by(trace_attempts.c.number).limit(limit)
+        return await self._database.transaction(lambda c: [KeptAttempt(*row) for row in c.execute(query)])
+
+    async def arrival(self, request_id: str) -> KeptArrival | None:
+        query = select(*_ARRIVAL).where(trace_arrivals.c.request_id == request_id)
+        row = await self._database.transaction(lambda c: c.execute(query).one_or_none())
+        return None if row is None else KeptArrival(*row)
+
+    async def requests(self, wanted: RequestFilter) -> list[str]:
+        return await self._database.transaction(lambda c: list(c.execute(_wanted(wanted)).scalars()))
+
+    async def forget(self, before: datetime, most_octets: int) -> int:
+        return await self._database.transaction(lambda c: _forget(c, before, most_octets))
+
+
+def _keep(connection: Connection, attempts: Sequence[KeptAttempt], arrivals: Sequence[KeptArrival]) -> None:
+    if attempts:
+        rows = [one._asdict() | {"size": len(one.octets)} for one in attempts]
+        connection.execute(insert(trace_attempts), rows)
+    ids = [one.request_id for one in arrivals]
+    known = select(trace_arrivals.c.request_id).where(trace_arrivals.c.request_id.in_(ids))
+    there = set(connection.execute(known).scalars()) if ids else set()
+    new = {one.request_id: one._asdict() for one in reversed(arrivals) if one.request_id not in there}
+    if new:
+        connection.execute(insert(trace_arrivals), list(new.values()))
+
+
+def _wanted(wanted: RequestFilter) -> Select[Any]:
+    conditions = []
+    if wanted.noun is not None:
+        conditions.append(requests.c.noun == wanted.noun)
+    of_request = commands.c.request_id == requests.c.request_id
+    if wanted.meter is not None:
+        named = or_(commands.c.meter_name == wanted.meter, commands.c.mrid == wanted.meter)
+        conditions.append(exists().where(of_request, named))
+    if wanted.failed:
+        conditions.append(or_(requests.c.result == "FAILED", exists().where(of_request, commands.c.ok.is_(False))))
+    if wanted.before is not None:
+        place = select(requests.c.accepted_at).where(requests.c.request_id == wanted.before).scalar_subquery()
+        earlier = and_(requests.c.accepted_at == place, requests.c.request_id < wanted.before)
+        conditions.append(or_(requests.c.accepted_at < place, earlier))
+    query = select(requests.c.request_id).where(*conditions)
+    return query.order_by(requests.c.accepted_at.desc(), requests.c.request_id.desc()).limit(wanted.limit)
+
+
+def _forget(connection: Connection, before: datetime, most_octets: int) -> int:
+    connection.execute(delete(trace_arrivals).where(trace_arrivals.c.began_at < before))
+    forgotten = connection.execute(delete(trace_attempts).where(trace_attempts.c.began_at < before)).rowcount
+    behind = func.sum(trace_attempts.c.size).over(order_by=trace_attempts.c.number.desc())
+    summed = select(trace_attempts.c.number, behind.label("octets")).subquery()
+    last = connection.execute(select(func.max(summed.c.number)).where(summed.c.octets > most_octets)).scalar()
+    if last is not None:
+        forgotten += connection.execute(delete(trace_attempts).where(trace_attempts.c.number <= last)).rowcount
+    return forgotten

@@ -1,0 +1,62 @@
+"""The APDUs of a trace explained: what `ami_dlms.explain` says of their octets, worked out when somebody looks.
+
+A trace holds no trees. The octets on the wire are explained in the wrapper, whatever carried them, and what they hold as an APDU of its
+own; nothing is deciphered here, and no key is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ami_dlms.enums import ApduTag
+from ami_dlms.explain import DecodingSession, Node, explain
+from ami_dlms.framing.framing import WrapperPdu
+from ami_dlms.framing.wrapper import HEADER_SIZE, encode
+from ami_trace.form import ApduRecord, Places
+
+LEFT_OUT = "its octets are not here"
+ACSE = frozenset({ApduTag.AARQ, ApduTag.AARE, ApduTag.RLRQ, ApduTag.RLRE})
+"""Whose deciphered part is only what they carry, and not what they say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """The trees of one APDU: in the wrapper as it was on the wire, and of what it holds where it was protected."""
+
+    frame: Node | None
+    """None where the octets were left out."""
+    clear: Node | None
+
+    @property
+    def told(self) -> Node | None:
+        """The tree that says most."""
+        if self.frame is None:
+            return self.clear
+        apdu = self.frame.parts[-1]
+        return apdu if self.clear is None or (apdu.octets and apdu.octets[0] in ACSE) else self.clear
+
+    @property
+    def text(self) -> str:
+        """The APDU in a line."""
+        told = self.told
+        return LEFT_OUT if told is None else told.text or told.name.replace("_", "-")
+
+
+def frame_of(record: ApduRecord) -> bytes:
+    """The octets in the wrapper; none where they were left out."""
+    octets = bytes.fromhex(record.octets)
+    return encode(WrapperPdu(record.source, record.destination, octets)) if octets else b""
+
+
+def explained(record: ApduRecord) -> Explained:
+    """Its trees."""
+    frame = frame_of(record)
+    trees = explain(frame, DecodingSession()) if frame else []
+    clear = explain(bytes.fromhex(record.clear), DecodingSession()) if record.clear else []
+    return Explained(trees[0] if trees else None, clear[0] if clear else None)
+
+
+def is_hidden(node: Node, places: Places, *, framed: bool) -> bool:
+    """Whether something of a node was struck out; `framed`: it is of a frame, whose places are those of the APDU behind the header."""
+    shift = HEADER_SIZE if framed else 0
+    return any(first + shift < node.end and node.start < end + shift for first, end in places)
