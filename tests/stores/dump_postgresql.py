@@ -41,6 +41,7 @@ def dump(postgresql: Cluster, schema: Schema) -> str:
             ("reading_series", "series_id"),
             ("device_event_changes", "number"),
             ("device_event_journal", "number"),
+            ("trace_attempts", "number"),
         ):
             if number in getattr(schema.tables.tables.get(name), "columns", ()):
                 target.exec_driver_sql(

@@ -42,6 +42,7 @@ from ami_hes.store import (
     SqlResults,
     SqlScalerUnits,
     SqlSchedules,
+    SqlTraces,
     StoredCommand,
 )
 from ami_hes.store.tables import SCHEMA as HES
@@ -74,6 +75,7 @@ VERSIONS = {
         "0015",
         "0016",
         "0017",
+        "0020",
     ),
     "cis": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005"),
 }
@@ -94,6 +96,7 @@ DATABASES = {
         "0015.sql",
         "0016.sql",
         "0017.sql",
+        "0020.sql",
     ),
     "cis": ("0003.sql", "0004.sql", "0005.sql"),
 }
@@ -222,6 +225,10 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         assert len(await device_events.changes_after(0, 9)) == (version >= "0017")
         marks = await device_events.log_marks("00000000-0000-4000-8000-000000001001")
         assert list(marks) == (["0-0:99.98.1*255"] if version >= "0017" else [])
+        traces = SqlTraces(database)
+        kept = [one.octets for one in await traces.attempts("answered", 9)]
+        assert kept == ([b"packed"] if version >= "0020" else [])
+        assert (await traces.arrival("answered") is not None) == (version >= "0020")
         commissioning = [(state, mrid[-4:]) for mrid, state in (await SqlCommissioning(database).states()).items()]
         assert commissioning == ([("failed", "1001")] if version >= "0015" else [])
         callers = [(one.name, one.calls) for one in await SqlQuarantine(database).load()]
