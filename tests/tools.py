@@ -78,6 +78,14 @@ def _loopback_block() -> bool:
     return True
 
 
+def _loads_lua() -> bool:
+    """Whether the plug-in can be tried with the tshark that is installed."""
+    from ami_cli.wireshark.installed import find_wireshark
+
+    found = find_wireshark()
+    return found is not None and found.program == "tshark" and not list(found.doubts(is_root=os.geteuid() == 0))
+
+
 TOOLS = {
     "capinfos": _program("capinfos"),
     "curl": _program("curl"),
@@ -94,6 +102,9 @@ TOOLS = {
         _routed, f"no prefix is routed here (.ci/with-prefix, or ip route add local {PREFIX} dev lo)"
     ),
     "tshark": _program("tshark"),
+    "tshark-lua": Tool(
+        _loads_lua, "no tshark that loads Lua for this user (.ci/prepare; from 4.4 on none does for root)"
+    ),
     "warm-start": Tool(warm_start.possible, "processes are started cold (COLD_STARTS, or no Linux)"),
     "atheris": _environment("fuzz", "the fuzzer is not installed (make fuzz)"),
     "dlms-cosem": _environment("interop/dlms-cosem", "the peer is not installed (make interop)"),

@@ -1,6 +1,7 @@
-"""Lets the tests of this folder import `recorded_traffic`, and that one `in_memory`, the two joined ends of an association."""
+"""Lets the tests of this folder import `recorded_traffic`, and of those of DLMS `in_memory` and `any_apdu`."""
 
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "dlms" / "association")]
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), *(str(HERE.parent / "dlms" / name) for name in ("association", "explain"))]

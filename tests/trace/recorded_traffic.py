@@ -85,17 +85,17 @@ class Recording:
         written = capture.begin()
         for number, (from_client, octets) in enumerate(self.frames):
             ends = (CLIENT, METER) if from_client else (METER, CLIENT)
-            step = 100 if together else len(octets)
+            step = 100 if together and self.transport is Transport.TCP else len(octets)
             for place in range(0, len(octets), step):
                 at = AT + timedelta(milliseconds=10 * number)
                 written += capture.message(Message(at, *ends, octets[place : place + step], transport=self.transport))
         return written
 
 
-def keys_of(suite: int) -> GlobalKeys:
-    """Keys of a length that the suite has, all octets different."""
+def keys_of(suite: int, meter: int = 0) -> GlobalKeys:
+    """Keys of a length that the suite has, those of each meter different."""
     length = 32 if suite == 2 else 16
-    return GlobalKeys(bytes(range(length)), bytes(range(0xC0, 0xC0 + length)))
+    return GlobalKeys(bytes(range(meter, meter + length)), bytes(range(0xC0, 0xC0 + length)))
 
 
 def keyring_of(keys: GlobalKeys) -> Keyring:
@@ -111,9 +111,10 @@ def session(
     size: int = 180,
     general_blocks: bool = False,
     dedicated_key: bytes | None = None,
+    meter: int = 0,
 ) -> Recording:
     """Everything that a client may ask, in small PDUs, so that long values come in blocks."""
-    keys = keys_of(suite)
+    keys = keys_of(suite, meter)
     left_out = BLOCKS_OF_SERVICES if general_blocks else Conformance.GENERAL_BLOCK_TRANSFER
     ends = {"max_receive_pdu_size": size, "conformance": LN_CONFORMANCE & ~left_out, "block_window": 3}
     joined = _opened(suite, keys, ciphering, policy, ends, dedicated_key)

@@ -53,7 +53,7 @@ endpoints = st.builds(
 )
 sent = st.builds(
     Message,
-    st.datetimes(timezones=st.just(UTC)),
+    st.datetimes(datetime(1960, 1, 1), datetime(2500, 1, 1), timezones=st.just(UTC)),
     endpoints,
     endpoints,
     st.binary(min_size=1, max_size=200),
@@ -181,6 +181,15 @@ def test_a_capture_without_clear_text_takes_neither_companions_nor_keys() -> Non
         capture.message(Message(AT, HES, METER, WRAPPED), [Companion(APDU)])
     with pytest.raises(CaptureError, match="no keys"):
         capture.tls_keys(b"CLIENT_RANDOM 00 00\n")
+
+
+def test_a_time_that_no_capture_holds_is_the_last_one_that_it_does() -> None:
+    capture = Capture("ami")
+    late = AT.replace(year=3000)
+    content = (
+        capture.begin() + capture.message(Message(late, HES, METER, WRAPPED)) + capture.original(1, 1 << 70, b"a", 1)
+    )
+    assert [record.nanoseconds for record in read(content)] == [(1 << 64) - 1] * 2
 
 
 def test_a_file_has_a_limit() -> None:

@@ -331,6 +331,26 @@ class TestBlocks:
         assert outcomes(tree)[0].how == "put together from all blocks: 2 octets that are no value"
         assert is_sound(tree)
 
+    @pytest.mark.parametrize("says_last", [False, True])
+    def test_an_answer_goes_on_behind_the_blocks_that_confirmed_the_request(self, says_last: bool) -> None:
+        whole = bytes.fromhex("C501C100")
+        blocks = (
+            (BlockControl(says_last, False, 1), b""),
+            (BlockControl(False, False, 1), whole[:2]),
+            (
+                BlockControl(True, False, 1),
+                whole[2:],
+            ),
+        )
+        session = DecodingSession()
+        trees = [
+            explain(apdu.encode(GeneralBlockTransfer(control, number, 0, part)), session)[0]
+            for number, (control, part) in enumerate(blocks, 1)
+        ]
+        assert [len(tree.derived) for tree in trees] == [0, 0, 1]
+        together = trees[2].derived[0].tree
+        assert together is not None and together.octets == whole
+
     def test_an_apdu_in_general_block_transfer(self) -> None:
         messages = [
             apdu.encode(GeneralBlockTransfer(BlockControl(last, False, 1), number, 0, part))

@@ -35,7 +35,12 @@ def with_registry(given: Keyring, registry: Path | None, environ: Mapping[str, s
     return Keyrings(
         given,
         {
-            title: replace(given, encryption_key=encryption, authentication_key=authentication, title_peer=title)
-            for title, encryption, authentication in read_keys(registry, environ=environ)
+            one.system_title: replace(
+                given,
+                encryption_key=one.encryption_key,
+                authentication_key=one.authentication_key,
+                title_peer=one.system_title,
+            )
+            for one in read_keys(registry, environ=environ)
         },
     )

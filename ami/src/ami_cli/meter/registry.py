@@ -7,7 +7,7 @@ One entry is taken, so what is wrong with others does not matter. The head-end's
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.options import Reach, WantedAssociation, Wrapping
@@ -60,19 +60,33 @@ def read_entry(path: Path, name: str | None, *, environ: Mapping[str, str]) -> R
     )
 
 
-def read_keys(path: Path, *, environ: Mapping[str, str]) -> Iterator[tuple[bytes, bytes, bytes | None]]:
-    """System title, encryption key and authentication key of every entry that has them; MeterError with what to mend."""
+class MeterKeys(NamedTuple):
+    """What opens a recording with a meter: its title, its keys, its name, and where it is called, if it is."""
+
+    system_title: bytes
+    encryption_key: bytes
+    authentication_key: bytes | None
+    name: str
+    address: tuple[str, int] | str | None
+
+    def __repr__(self) -> str:
+        """Keys are never shown."""
+        return f"MeterKeys({self.name})"
+
+
+def read_keys(path: Path, *, environ: Mapping[str, str]) -> Iterator[MeterKeys]:
+    """Those of every entry that has them; MeterError with what to mend."""
     resolve = SecretSources(environ)
     for number, row in enumerate(_rows(path), 1):
         try:
-            title, encryption, authentication = (
+            title, encryption, authentication, address = (
                 parse_field(number, row, name, resolve) if name in row else None
-                for name in ("system_title", "encryption_key", "authentication_key")
+                for name in ("system_title", "encryption_key", "authentication_key", "address")
             )
         except EntryError as error:
             raise _unusable(path, row, error) from None
         if title and encryption:
-            yield title, encryption, authentication
+            yield MeterKeys(title, encryption, authentication, str(row.get("name", "")), address)
 
 
 def _some(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -6,6 +6,7 @@ comes twice counts once; a block 1 begins anew.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ami_dlms.apdu.blocks import GeneralBlockTransfer
@@ -20,25 +21,30 @@ INVOKE_ID = 0x0F
 TOGETHER = "put together from all blocks"
 _LIST, _RESULTS = SequenceOf(DATA), SequenceOf(GET_DATA_RESULT)
 _RESPONSE = sequence(ActionResponse)
-_CARRIED: dict[str, tuple[Codec[Any], ...]] = {
+CARRIED: Mapping[str, tuple[Codec[Any], ...]] = {
     "get_response": (DATA, _RESULTS),
     "set_request": (DATA, _LIST),
     "action_request": (DATA, _LIST),
     "action_response": (_RESPONSE, SequenceOf(_RESPONSE), DATA),
 }
+"""What the blocks of a service may carry together, by the beginning of its APDUs' names."""
 
 
 def whole_apdu(value: object, session: DecodingSession) -> bytes | None:
-    """The octets of an APDU whose last block this is."""
-    if not isinstance(value, GeneralBlockTransfer) or not value.block_data:
+    """The octets of an APDU whose last block this is.
+
+    A block that only confirms has a number too: an answer goes on behind those that its sender used to confirm the request.
+    """
+    if not isinstance(value, GeneralBlockTransfer) or not value.block_number:
         return None
     key = ("general-block-transfer", session.route)
-    return _gather(session, key, (value.block_number, value.block_data), value.block_control.last_block)
+    is_last = value.block_control.last_block and bool(value.block_data)
+    return _gather(session, key, (value.block_number, value.block_data), is_last)
 
 
 def whole_value(root: Node, session: DecodingSession) -> Derived | None:
     """The value whose last block this message carries."""
-    carried = next((name for name in _CARRIED if root.name.startswith(name)), None)
+    carried = next((name for name in CARRIED if root.name.startswith(name)), None)
     block = _block(root)
     if carried is None or block is None:
         return None
@@ -46,7 +52,7 @@ def whole_value(root: Node, session: DecodingSession) -> Derived | None:
     octets = _gather(session, key, (block.block_number, block.raw_data), block.last_block)
     if octets is None:
         return None
-    trees = [read_part("value", codec, octets) for codec in _CARRIED[carried]]
+    trees = [read_part("value", codec, octets) for codec in CARRIED[carried]]
     tree = next((tree for tree in trees if is_sound(tree)), None)
     if tree is None:
         return Derived(f"{TOGETHER}: {len(octets)} octets that are no value", None)
@@ -68,7 +74,7 @@ def _gather(session: DecodingSession, key: tuple[object, ...], block: tuple[int,
     number, octets = block
     if number == 1 or sum(map(len, blocks.values())) > MOST_WAITING:
         blocks.clear()
-    blocks[number] = octets
+    blocks[number] = octets or blocks.get(number, b"")
     if not last:
         return None
     complete = len(blocks) == number and min(blocks) == 1

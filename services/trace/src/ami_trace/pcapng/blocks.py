@@ -23,6 +23,8 @@ SNAP_LENGTH = 262_144
 """The longest packet that Wireshark reads of an interface."""
 MOST_TEXT = 4_000
 """Octets of a comment or a name."""
+MOST_TIME = (1 << 64) - 1
+"""In the year 2554."""
 MOST_SECRETS = 1 << 24
 
 Option = tuple[int, bytes]
@@ -78,6 +80,7 @@ def secrets(kind: int, octets: bytes) -> bytes:
 
 def packet(interface: int, nanoseconds: int, octets: bytes, length: int, options: Iterable[Option] = ()) -> bytes:
     """An enhanced packet; `length` is what it had on the line, which may be more than is here."""
+    nanoseconds = min(nanoseconds, MOST_TIME)
     head = struct.pack(
         "<IIIII", interface, nanoseconds >> 32 & 0xFFFFFFFF, nanoseconds & 0xFFFFFFFF, len(octets), length
     )

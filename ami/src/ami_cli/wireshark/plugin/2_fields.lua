@@ -1,0 +1,91 @@
+-- Fields, preferences and expert infos -----------------------------------------------------------------------------------------
+
+local f = {
+  version = ProtoField.uint16("amidlms.wrapper.version", "Version"),
+  source = ProtoField.uint16("amidlms.wrapper.source", "Source port"),
+  destination = ProtoField.uint16("amidlms.wrapper.destination", "Destination port"),
+  length = ProtoField.uint16("amidlms.wrapper.length", "Length"),
+  hdlc_format = ProtoField.uint16("amidlms.hdlc.format", "Format", base.HEX),
+  hdlc_destination = ProtoField.uint32("amidlms.hdlc.destination", "Destination"),
+  hdlc_source = ProtoField.uint32("amidlms.hdlc.source", "Source"),
+  hdlc_control = ProtoField.uint8("amidlms.hdlc.control", "Control", base.HEX),
+  hdlc_kind = ProtoField.string("amidlms.hdlc.kind", "Kind"),
+  hdlc_check = ProtoField.uint16("amidlms.hdlc.check", "Check", base.HEX),
+  hdlc_good = ProtoField.bool("amidlms.hdlc.check_good", "Check holds"),
+  llc = ProtoField.bytes("amidlms.llc", "LLC"),
+  tag = ProtoField.uint8("amidlms.tag", "Tag", base.HEX),
+  service = ProtoField.string("amidlms.service", "Service"),
+  invoke_id = ProtoField.uint8("amidlms.invoke_id", "Invoke id"),
+  long_invoke_id = ProtoField.uint32("amidlms.long_invoke_id", "Long invoke id"),
+  confirmed = ProtoField.bool("amidlms.confirmed", "Confirmed"),
+  high_priority = ProtoField.bool("amidlms.high_priority", "High priority"),
+  class_id = ProtoField.uint16("amidlms.class_id", "Class"),
+  class_name = ProtoField.string("amidlms.class_name", "Class name"),
+  obis = ProtoField.string("amidlms.obis", "OBIS code"),
+  obis_name = ProtoField.string("amidlms.obis_name", "Object"),
+  attribute = ProtoField.int8("amidlms.attribute", "Attribute"),
+  attribute_name = ProtoField.string("amidlms.attribute_name", "Attribute name"),
+  method = ProtoField.int8("amidlms.method", "Method"),
+  method_name = ProtoField.string("amidlms.method_name", "Method name"),
+  short_name = ProtoField.uint16("amidlms.short_name", "Short name", base.HEX),
+  selector = ProtoField.uint8("amidlms.selector", "Selector"),
+  result = ProtoField.uint8("amidlms.result", "Result"),
+  result_name = ProtoField.string("amidlms.result_name", "Result name"),
+  block_number = ProtoField.uint32("amidlms.block.number", "Block"),
+  block_ack = ProtoField.uint32("amidlms.block.acknowledged", "Acknowledged block"),
+  last_block = ProtoField.bool("amidlms.block.last", "Last block"),
+  streaming = ProtoField.bool("amidlms.block.streaming", "Streaming"),
+  window = ProtoField.uint8("amidlms.block.window", "Window"),
+  block_data = ProtoField.bytes("amidlms.block.data", "Block data"),
+  together = ProtoField.bytes("amidlms.block.together", "Put together from all blocks"),
+  data = ProtoField.bytes("amidlms.data", "Data"),
+  value = ProtoField.string("amidlms.value", "Value"),
+  number = ProtoField.double("amidlms.number", "Number"),
+  time = ProtoField.string("amidlms.time", "Time"),
+  octets = ProtoField.bytes("amidlms.octets", "Octets"),
+  state_error = ProtoField.uint8("amidlms.state_error", "State error"),
+  service_error = ProtoField.uint8("amidlms.service_error", "Service error"),
+  conformance = ProtoField.uint24("amidlms.conformance", "Conformance", base.HEX),
+  max_pdu_size = ProtoField.uint16("amidlms.max_pdu_size", "Largest PDU"),
+  context = ProtoField.string("amidlms.application_context", "Application context"),
+  mechanism = ProtoField.string("amidlms.mechanism", "Mechanism"),
+  association_result = ProtoField.uint8("amidlms.association_result", "Association result"),
+  diagnostic = ProtoField.uint8("amidlms.diagnostic", "Diagnostic"),
+  title = ProtoField.bytes("amidlms.system_title", "System title"),
+  control = ProtoField.uint8("amidlms.sec.control", "Security control", base.HEX),
+  suite = ProtoField.uint8("amidlms.sec.suite", "Suite"),
+  authenticated = ProtoField.bool("amidlms.sec.authenticated", "Authenticated"),
+  encrypted = ProtoField.bool("amidlms.sec.encrypted", "Encrypted"),
+  ic = ProtoField.uint32("amidlms.sec.ic", "Invocation counter"),
+  ciphertext = ProtoField.bytes("amidlms.sec.ciphertext", "Ciphertext"),
+  auth_tag = ProtoField.bytes("amidlms.sec.tag", "Authentication tag"),
+  sec_ok = ProtoField.bool("amidlms.sec.ok", "Tag holds"),
+  sec_title = ProtoField.bytes("amidlms.sec.title", "Under the title"),
+  meter = ProtoField.string("amidlms.meter", "Meter"),
+  clear = ProtoField.bytes("amidlms.clear", "Clear APDU"),
+  request_in = ProtoField.framenum("amidlms.request_in", "Request in", base.NONE, frametype.REQUEST),
+  response_in = ProtoField.framenum("amidlms.response_in", "Response in", base.NONE, frametype.RESPONSE),
+  response_time = ProtoField.relative_time("amidlms.response_time", "Response time"),
+}
+local own_fields = {}
+for _, field in pairs(f) do own_fields[#own_fields + 1] = field end
+amidlms.fields = own_fields
+
+local e = {
+  malformed = ProtoExpert.new("amidlms.malformed", "Malformed", expert.group.MALFORMED, expert.severity.ERROR),
+  tag = ProtoExpert.new("amidlms.tag_wrong", "The authentication tag does not hold", expert.group.SECURITY, expert.severity.ERROR),
+  no_key = ProtoExpert.new("amidlms.not_deciphered", "Not deciphered", expert.group.UNDECODED, expert.severity.NOTE),
+  counter = ProtoExpert.new("amidlms.counter_not_rising", "The invocation counter does not rise", expert.group.SECURITY, expert.severity.WARN),
+  invoke_id = ProtoExpert.new("amidlms.unexpected_invoke_id", "Unexpected invoke id", expert.group.SEQUENCE, expert.severity.WARN),
+  block_gap = ProtoExpert.new("amidlms.block_gap", "Block out of order", expert.group.SEQUENCE, expert.severity.WARN),
+  refused = ProtoExpert.new("amidlms.refused", "Refused", expert.group.RESPONSE_CODE, expert.severity.NOTE),
+  check = ProtoExpert.new("amidlms.hdlc.check_wrong", "A check sequence does not hold", expert.group.CHECKSUM, expert.severity.ERROR),
+}
+local own_experts = {}
+for _, one in pairs(e) do own_experts[#own_experts + 1] = one end
+amidlms.experts = own_experts
+
+amidlms.prefs.ports = Pref.range("Ports of TCP and UDP", "4059", "Where DLMS/COSEM is spoken", 65535)
+amidlms.prefs.anywhere = Pref.bool("Also on other ports", true, "Take whatever begins with a wrapper header and an APDU")
+amidlms.prefs.keys = Pref.string("Key file", "", "Written by `ami wireshark keys`, or by hand: title=HEX ek=HEX ak=HEX [dk=HEX] [client=HEX] [address=IP:PORT] [name=TEXT]")
+
