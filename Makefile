@@ -23,14 +23,14 @@ option = $(if $(call given,$(1)),$(2) $(call given,$(1)))
 flag = $(if $(filter-out 0 no false,$(call given,$(1))),$(2))
 
 DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(call option,METERS,--meters) \
-	$(call option,SECURITY,--security) $(call option,MODE,--mode) $(call flag,ASYNCHRONOUS,--asynchronous) \
+	$(call option,SECURITY,--security) $(call option,MODE,--mode) $(call flag,ASYNCHRONOUS,--asynchronous) $(call flag,TLS,--tls) \
 	$(call flag,JSON,--json) $(call flag,PLAIN,--plain) $(call option,CIS_PORT,--cis-port) \
 	$(call option,HES_PORT,--hes-port) $(call option,DLMS_PORT,--dlms-port) $(call option,METER_PORT,--meter-port) \
 	$(call option,STATE,--state)
 
 # A misspelt variable would be ignored, and the target do something else than was wanted: make demo CYCELS=1
 KNOWN = ARGS AGAINST AGAINST_METERS ASYNCHRONOUS BIN CIS_PORT CONFIG CYCLES DIST DLMS_PORT GASPS HES_PORT JSON METERS METER_PORT MODE N ONLY \
-	PERIOD PLAIN POPULATIONS PYTHON READ RUNS SECONDS SECURITY SEED SHELL STATE UPGRADE UV VENV WORKERS WRITE
+	PERIOD PLAIN POPULATIONS PYTHON READ RUNS SECONDS SECURITY SEED SHELL STATE TLS UPGRADE UV VENV WORKERS WRITE
 UNKNOWN := $(filter-out $(KNOWN) MAKEFLAGS MAKEOVERRIDES -*-command-variables-*-,$(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v))))
 ifneq ($(UNKNOWN),)
 $(error there is no variable $(firstword $(UNKNOWN)); known are $(KNOWN))
@@ -43,7 +43,7 @@ help:                   ## list the targets
 
 setup: $(VENV)/.dev     ## everything for developers, in .venv
 
-demo: $(VENV)/.run      ## CIS, HES and meters on this machine: CYCLES=2 PERIOD=10 METERS=2 SECURITY=none MODE=dial-in ASYNCHRONOUS=1 JSON=1 PLAIN=1 CONFIG=... HES_PORT=... CIS_PORT=... DLMS_PORT=... METER_PORT=... STATE=...
+demo: $(VENV)/.run      ## CIS, HES and meters on this machine: CYCLES=2 PERIOD=10 METERS=2 SECURITY=none MODE=dial-in ASYNCHRONOUS=1 TLS=1 JSON=1 PLAIN=1 CONFIG=... HES_PORT=... CIS_PORT=... DLMS_PORT=... METER_PORT=... STATE=...
 	@$(BIN)/ami demo --config '$(CONFIG)' $(DEMO_OPTIONS)
 
 up:                     ## the same in containers: docker compose up

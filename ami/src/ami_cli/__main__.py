@@ -86,6 +86,7 @@ Security = Annotated[
 ]
 Mode = Annotated[ModeOption, typer.Option(help="dial-in: the last meter connects to the HES.")]
 Asynchronous = Annotated[bool, typer.Option("--asynchronous", help="Acknowledge at once, reply later.")]
+Tls = Annotated[bool, typer.Option("--tls", help="CIS and HES speak mutual TLS, with certificates made for the demo.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Lines of text, on a terminal too.")]
 CisPort = Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_CIS__PORT", help="Where the CIS serves.")]
@@ -109,6 +110,7 @@ def run_demo(
     security: Security = SecurityOption.DEFAULT,
     mode: Mode = ModeOption.DIAL_OUT,
     asynchronous: Asynchronous = False,
+    tls: Tls = False,
     json: Json = False,
     plain: Plain = False,
     cis_port: CisPort = None,
@@ -127,6 +129,7 @@ def run_demo(
         security=security,
         mode=mode,
         asynchronous=asynchronous,
+        tls=tls,
         log_apdus=output is LiveOutput,
         meters=meters,
         period_s=period,

@@ -36,6 +36,8 @@ class Changes:
     security: str = "default"
     mode: str = "dial-out"
     asynchronous: bool = False
+    tls: bool = False
+    """CIS and HES speak mutual TLS, with certificates of the demo's own."""
     log_apdus: bool = False
     meters: int | None = None
     period_s: float | None = None

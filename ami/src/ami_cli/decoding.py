@@ -14,12 +14,13 @@ import ami_hes.events
 import ami_meter_sim.events
 import ami_process.events
 import ami_process.store.events
+import ami_process.tls_events
 from ami_hes.events import DETAILS, MeterDone
 from ami_process.events import Event
 
 PACKAGES: Mapping[str, tuple[ModuleType, ...]] = {
-    "cis": (ami_process.events, ami_process.store.events, ami_cis.events),
-    "hes": (ami_process.events, ami_process.store.events, ami_hes.events),
+    "cis": (ami_process.events, ami_process.store.events, ami_process.tls_events, ami_cis.events),
+    "hes": (ami_process.events, ami_process.store.events, ami_process.tls_events, ami_hes.events),
     "meter": (ami_process.events, ami_meter_sim.events),
 }
 """Role of a process -> where its events are declared."""

@@ -88,6 +88,10 @@ async def run(options: Options) -> int:
     """Run a demo to its end; the exit code. Raises PortsTaken or ConfigurationError before anything has been started."""
     written = configuration.load(options.configuration)
     document = configuration.anchored(configuration.effective(written, options.changes), Path.cwd())
+    if options.changes.tls:
+        from ami_cli import demo_tls  # which loads cryptography, and a demo without TLS should start at once
+
+        document = demo_tls.secured(document, datetime.now(UTC))
     listeners = configuration.listeners(document)
     if trouble := port_check.taken(listeners):
         raise PortsTaken(port_check.advice(trouble, str(options.configuration), own_state=_in_use(document)))

@@ -18,6 +18,7 @@ import ami_hes.events
 import ami_meter_sim.events
 import ami_process.events
 import ami_process.store.events
+import ami_process.tls_events
 from ami_cli.decoding import declared
 from ami_hes.events import DETAILS
 from ami_process.meanings import meanings
@@ -31,6 +32,11 @@ SECTIONS: tuple[tuple[str, str, ModuleType], ...] = (
         ami_process.events,
     ),
     ("Every process with a store", "CIS and HES report these.", ami_process.store.events),
+    (
+        "Every process that speaks TLS",
+        "CIS and HES report these ([secure-it](howto/secure-it.md)).",
+        ami_process.tls_events,
+    ),
     ("CIS", "The customer information system.", ami_cis.events),
     ("HES", "The head-end system. Each line ends with its `level`: `info`, `warning` or `error`.", ami_hes.events),
     ("Simulated meters", "The process that plays them.", ami_meter_sim.events),

@@ -21,6 +21,7 @@ MODULES = {
     "bench-fleet": "ami_cli.bench_fleet.cli",
     "bench-readings": "ami_cli.bench_readings.cli",
     "bench-commissioning": "ami_cli.bench_commissioning",
+    "pki": "ami_process.pki_command",
     "bench-outage": "ami_cli.bench_outage.cli",
 }
 """Name of the sub-command -> the module whose `app` it is."""

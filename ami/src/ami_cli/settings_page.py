@@ -32,6 +32,7 @@ from ami_meter_sim.population_settings import PopulationSettings, PushesSettings
 from ami_meter_sim.settings import AssociationSettings, MeterSimSettings, SimulatedSettings
 from ami_process.meanings import meanings
 from ami_process.settings import ClockSettings
+from ami_process.tls import TlsSettings
 from ami_registry import FIELDS, Meter
 from ami_registry.entries import NEEDED
 
@@ -50,6 +51,12 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel] | type[Meter], str], ...] = (
         "The customer information system. The HES reads `host` and `reply_address`: a reply may go there.",
         Cis,
         "AMI_CIS__",
+    ),
+    (
+        "[cis.tls]",
+        "Encryption between CIS and HES ([secure-it](howto/secure-it.md)). `[hes.tls]` has the same keys, with the variables `AMI_HES__TLS__`.",
+        TlsSettings,
+        "AMI_CIS__TLS__",
     ),
     ("[hes]", "The head-end system. The CIS reads `deadline_s`, to wait longer than that.", HesSettings, "AMI_HES__"),
     (

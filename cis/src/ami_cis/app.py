@@ -4,6 +4,7 @@ Time, randomness and the place where events go come in as arguments (`Environmen
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -53,6 +54,7 @@ from ami_process.open_files import allow_open_files
 from ami_process.sockets import EXIT_CANNOT_LISTEN, ListenFailed, address_of, listening
 from ami_process.store.holding import hold_store
 from ami_process.store.places import place_of
+from ami_process.tls import client_context, server_context
 from ami_process.tokens import Tokens
 from ami_process.worker import Worker
 
@@ -83,7 +85,9 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         store, health = await stack.enter_async_context(_stored(settings, environment))
         # one worker for each direction: what strangers send does not keep an answer of our own HES waiting
         answers = await stack.enter_async_context(Worker(reading.FUNCTION, waiting=ANSWERS_WAITING))
-        outbox = await stack.enter_async_context(Outbox.opened(cis.hes_url, cis.request_timeout_s, schemas, answers))
+        outbox = await stack.enter_async_context(
+            Outbox.opened(cis.hes_url, cis.request_timeout_s, schemas, answers, _trusted(cis, environment))
+        )
         meter_names = Names(settings.meters)
         pending = Pending(store, environment.now, meter_names)
         exchanges = Exchanges(
@@ -118,7 +122,8 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
             names_setting="cis.host_names",
         )
         application = inbox.application(health, names, _public_url(cis))
-        await stack.enter_async_context(serving(Branch(PREFIX, api, application), listener, _http_limits(cis)))
+        tls = server_context(cis.tls, "cis.tls", environment.emit)
+        await stack.enter_async_context(serving(Branch(PREFIX, api, application), listener, _http_limits(cis), tls))
         stack.callback(asking.stopping.set)
         yield system
 
@@ -133,6 +138,11 @@ async def _stored(settings: Settings, environment: Environment) -> AsyncIterator
                 environment.emit(store.migrated)
             disk = {"disk": room_beside(place)} if isinstance(place, Path) else {}
             yield store, Health({"store": store.check} | disk, role="cis")
+
+
+def _trusted(cis: Cis, environment: Environment) -> ssl.SSLContext | None:
+    """What a HES that is asked over https has to show."""
+    return client_context(cis.tls, "cis.tls", environment.emit) if cis.hes_url.startswith("https:") else None
 
 
 def _names(cis: Cis, reply_address: str | None) -> tuple[str, ...]:

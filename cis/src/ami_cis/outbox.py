@@ -30,6 +30,7 @@ from ami_cim.nouns import BY_NAME
 from ami_cim.schema import Schemas, schema_directory
 from ami_cim.services import ANY, OFFERED, Service, offered
 from ami_process.message_reader import MessageReader
+from ami_process.tls import ADVICE, describe, tls_problem
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
 
 CONNECT_TIMEOUT_S = 5.0
@@ -144,9 +145,11 @@ class Outbox:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, hes_url: str, timeout_s: float, schemas: Schemas, worker: Worker) -> AsyncIterator[Self]:
-        """`worker` calls `ami_cim.reading.FUNCTION`. Connections to the HES; no proxy of the environment is used, since the HES is on a network of ours."""
-        trusted = _trusted(hes_url)
+    async def opened(
+        cls, hes_url: str, timeout_s: float, schemas: Schemas, worker: Worker, trusted: ssl.SSLContext | None = None
+    ) -> AsyncIterator[Self]:
+        """`trusted`: for https. `worker` calls `ami_cim.reading.FUNCTION`. Connections to the HES; no proxy of the environment is used, since the HES is on a network of ours."""
+        trusted = trusted or _trusted(hes_url)
         timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
         limits = httpx.Limits(keepalive_expiry=KEEP_ALIVE_S)
         with httpx.Client(timeout=CONNECT_TIMEOUT_S, verify=trusted, trust_env=False) as files:
@@ -159,6 +162,8 @@ class Outbox:
             response = await self._http.get(f"{self._hes_url}/healthz", timeout=CONNECT_TIMEOUT_S)
         if response.is_server_error:
             raise HesUnreachableError(f"the HES at {self._hes_url} is not ready: HTTP {response.status_code}")
+        if response.content == ADVICE:
+            raise HesUnreachableError(f"the HES at {self._hes_url} is asked in the wrong way: {response.text.strip()}")
         for service in OFFERED:
             await self._client(service)
 
@@ -252,7 +257,9 @@ class Outbox:
             yield
         except _NOTHING_SENT as error:
             raise HesUnreachableError(f"the HES at {self._hes_url} cannot be reached: {_why(error)}") from error
-        except httpx.TransportError as error:
+        except (httpx.TransportError, ssl.SSLError) as error:
+            if _refused_the_handshake(error):
+                raise HesUnreachableError(f"the HES at {self._hes_url} does not let us in: {_why(error)}") from error
             raise UndecidedError(f"the HES at {self._hes_url} gave no answer: {_why(error)}") from error
 
 
@@ -286,6 +293,14 @@ def _response_of_fault(request: RequestMessage, fault: PeerFault) -> ResponseMes
     return ResponseMessage(header=header, reply=Reply(result="FAILED", errors=(error,)))
 
 
-def _why(error: httpx.TransportError) -> str:
+def _refused_the_handshake(error: Exception) -> bool:
+    """With TLS 1.3 a client learns of it after it has sent its request, of which nothing was read then."""
+    problem = tls_problem(error)
+    return problem is not None and "ALERT" in (problem.reason or "")
+
+
+def _why(error: Exception) -> str:
     """httpx leaves the text of some errors empty; the name of the class then says more."""
+    if problem := tls_problem(error):
+        return describe(problem)
     return str(error) or type(error).__name__

@@ -19,6 +19,7 @@ from ami_cim.reading_type_names import reading_type_of
 from ami_cis.meters import Meter
 from ami_process.http_urls import HttpUrl
 from ami_process.settings import FileSettings, Seconds, Section, SettingsError, StoreLocation
+from ami_process.tls import TlsMode, TlsSettings
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound
 
@@ -70,6 +71,8 @@ class Cis(Section):
         allow_inf_nan=False,
         description="how long a request without an answer is sent again under its MessageID",
     )
+    tls: TlsSettings = TlsSettings()
+    """Encryption of its port, and of what it asks over https: `[cis.tls]`."""
     token_file: Path | None = Field(
         default=None,
         description="bearer tokens of the API, one per line, for its owner alone (0600); made if missing; unset: served at loopback only",
@@ -117,7 +120,8 @@ class Cis(Section):
         if self.host in WILDCARDS:
             return None
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{port}/cim"
+        scheme = "http" if self.tls.mode is TlsMode.NONE else "https"
+        return f"{scheme}://{host}:{port}/cim"
 
 
 class HesRead(BaseModel):

@@ -7,7 +7,7 @@ Whatever an address is or answers ends that one delivery: with NotTaken, or NotS
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self
@@ -21,6 +21,8 @@ from ami_cim.message import ResponseMessage
 from ami_cim.nouns import BY_NAME
 from ami_cim.schema import Schemas
 from ami_hes.reply_hosts import NoAnswer, NotTaken, ReplyHosts
+from ami_process.settings import SettingsError
+from ami_process.tls import describe, tls_problem
 
 MAX_ANSWER_OCTETS = 100_000
 _ANSWER = Limits(octets=MAX_ANSWER_OCTETS, unpacked=0, nodes=2_000)
@@ -48,6 +50,10 @@ NOT_SERVED_WORDS = (
 """Fault strings of SOAP stacks for an element that is no operation of theirs; in lower case."""
 
 
+MakeContext = Callable[[], ssl.SSLContext]
+"""Makes the context for https; raises SettingsError."""
+
+
 class NotServed(NotTaken):
     """The receiver has no such operation: the same reply will never be taken there."""
 
@@ -70,20 +76,22 @@ def parse_answer(octets: bytes) -> ResponseMessage:
 class ReceiverConnections:
     """Connections to receivers over http and https, open until the stack ends.
 
-    The usual authorities take a while to load (40 ms), and most receivers of replies show no certificate; so they are loaded for
-    the first one that does.
+    Authorities take a while to load (40 ms for the usual ones), and most receivers of replies show no certificate; so they are
+    loaded for the first one that does.
     """
 
-    def __init__(self, stack: AsyncExitStack, plain: httpx.AsyncHTTPTransport) -> None:
+    def __init__(self, stack: AsyncExitStack, plain: httpx.AsyncHTTPTransport, trusted: MakeContext) -> None:
         self._stack = stack
         self._plain = plain
+        self._trusted = trusted
         self._secure: httpx.AsyncHTTPTransport | None = None
         self._loading = asyncio.Lock()
 
     @classmethod
-    async def opened(cls, stack: AsyncExitStack) -> Self:
-        """Over http no certificate is shown, so that no authority is needed."""
-        return cls(stack, await stack.enter_async_context(_transport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))))
+    async def opened(cls, stack: AsyncExitStack, trusted: MakeContext) -> Self:
+        """Over http no certificate is shown, so that no authority is needed; `trusted` makes the context for https."""
+        plain = await stack.enter_async_context(_transport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)))
+        return cls(stack, plain, trusted)
 
     async def over(self, scheme: str, threads: Executor) -> httpx.AsyncHTTPTransport:
         """The transport for this scheme, `http` or `https`; authorities are loaded in one of these threads."""
@@ -91,7 +99,7 @@ class ReceiverConnections:
             return self._plain
         async with self._loading:
             if self._secure is None:
-                trusted = await asyncio.get_running_loop().run_in_executor(threads, _authorities)
+                trusted = await asyncio.get_running_loop().run_in_executor(threads, self._trusted)
                 self._secure = await self._stack.enter_async_context(_transport(trusted))
             return self._secure
 
@@ -101,7 +109,8 @@ def _transport(trusted: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
     return httpx.AsyncHTTPTransport(verify=trusted, trust_env=False, limits=limits)
 
 
-def _authorities() -> ssl.SSLContext:
+def usual_authorities() -> ssl.SSLContext:
+    """The context of a head-end that names no authorities."""
     return httpx.create_ssl_context(trust_env=False)
 
 
@@ -119,10 +128,12 @@ class Outbox:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, hosts: ReplyHosts, schemas: Schemas, *, timeout_s: float) -> AsyncIterator[Self]:
-        """With connections of its own; how many are open at once is the caller's affair."""
+    async def opened(
+        cls, hosts: ReplyHosts, schemas: Schemas, *, timeout_s: float, trusted: MakeContext = usual_authorities
+    ) -> AsyncIterator[Self]:
+        """With connections of its own; how many are open at once is the caller's affair. `trusted`: for https."""
         async with AsyncExitStack() as stack:
-            outbox = cls(await ReceiverConnections.opened(stack), hosts, schemas, timeout_s=timeout_s)
+            outbox = cls(await ReceiverConnections.opened(stack, trusted), hosts, schemas, timeout_s=timeout_s)
             try:
                 yield outbox
             finally:
@@ -139,8 +150,11 @@ class Outbox:
                 status, octets = await self._send(url, answer)
         except TimeoutError:
             raise NoAnswer(f"no answer within {self._timeout_s:g} s") from None
+        except SettingsError as problem:
+            raise NoAnswer(str(problem)) from None
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, ValueError, ArithmeticError) as error:
-            raise NoAnswer(f"{type(error).__name__}: {error}") from None
+            tls = tls_problem(error)
+            raise NoAnswer(describe(tls) if tls else f"{type(error).__name__}: {error}") from None
         self._check_taken(status, octets)
         if ack_required and octets:
             _check_acknowledged(status, octets)

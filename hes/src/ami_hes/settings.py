@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ami_hes.partner_files import dialect_of, profile_of
 from ami_process.http_urls import HttpUrl, ReceiverUrl
 from ami_process.settings import FileSettings, Port, Seconds, Section, StoreLocation
+from ami_process.tls import TlsSettings
 
 
 def _octets(value: object) -> object:
@@ -300,6 +301,8 @@ class HesSettings(Section):
     http_connections: int = Field(default=1_000, ge=1, description="HTTP connections at once")
     http_connections_per_address: int = Field(default=500, ge=1, description="of these, from one address")
     http_head_s: Seconds = Field(default=10.0, description="how long the head of an HTTP request may take")
+    tls: TlsSettings = TlsSettings()
+    """Encryption of that port and of late replies: `[hes.tls]`."""
     token_file: Path | None = Field(
         default=None,
         description="bearer tokens of the API, one per line, for its owner alone (0600); made if missing; unset: served at loopback only",

@@ -43,6 +43,7 @@ from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
 from ami_process.health import Health
 from ami_process.http_server import serving
+from ami_process.tls import server_context
 from ami_process.tokens import Tokens
 from ami_process.worker import Worker
 
@@ -51,7 +52,7 @@ from ami_process.worker import Worker
 async def opened(
     setup: Setup, stores: Stores, south: South, work: Work, listener: socket.socket
 ) -> AsyncIterator[None]:
-    """Serve; at the end, first of all nothing more is accepted. Raises SettingsError for tokens."""
+    """Serve; at the end, first of all nothing more is accepted. Raises SettingsError for files of tokens or of TLS."""
     async with AsyncExitStack() as stack:
         bounds = configured.reading_bounds(setup.partners.partners)
         worker = await stack.enter_async_context(Worker(reading.FUNCTION, **bounds))
@@ -64,7 +65,8 @@ async def opened(
         )
         inbox = _inbox(setup, stores, work, worker)
         application = Branch(paths.PREFIX, api, Branch(paths.METRICS, api, inbox))
-        await stack.enter_async_context(serving(application, listener, configured.http_limits(setup.settings)))
+        tls = server_context(setup.settings.hes.tls, "hes.tls", setup.environment.emit)
+        await stack.enter_async_context(serving(application, listener, configured.http_limits(setup.settings), tls))
         stack.callback(work.stop_intake)
         stack.callback(south.taker.close)
         yield

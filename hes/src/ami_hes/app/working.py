@@ -39,6 +39,7 @@ from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook
 from ami_hes.store import SqlCampaigns, SqlSchedules, SqlTraces, StoreUnavailable
 from ami_hes.traces import TraceBook, TraceKeeper
 from ami_process.environment import Environment
+from ami_process.tls import client_context
 
 FORGET_EVERY_S = 3600.0
 
@@ -80,7 +81,10 @@ async def opened(
     async with AsyncExitStack() as stack:
         context = _context(setup, stores, groups, make_engine)
         hosts = configured.reply_hosts(settings)
-        outbox = await stack.enter_async_context(Outbox.opened(hosts, setup.schemas, timeout_s=hes.reply_timeout_s))
+        trusted = partial(client_context, hes.tls, "hes.tls", setup.environment.emit)
+        outbox = await stack.enter_async_context(
+            Outbox.opened(hosts, setup.schemas, timeout_s=hes.reply_timeout_s, trusted=trusted)
+        )
         answers = AnswerMaker(context, await stack.enter_async_context(Writing.opened(hes.max_answer_octets)))
         campaigns = _campaigns(setup, stores, context)
         recipes = campaigns.guarded(partial(served.run, south.meters) if run is None else run)

@@ -7,6 +7,7 @@ A client may close its sending side after its request, as RFC 9112, 9.6 lets it,
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from enum import Enum, auto
 from http import HTTPStatus
@@ -14,10 +15,12 @@ from typing import Any, cast
 
 import h11
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ami_process.http_connections import Connections, HttpLimits
 from ami_process.sockets import counted_address
+from ami_process.tls import PeerCertificate, TlsContext
 
 MAX_HEAD = 16_384
 """Octets of a request head that has not come in whole yet; what is full of small headers costs 8 ms then."""
@@ -27,14 +30,27 @@ SMALLEST_CHUNK = 64
 """Octets that the others have on average."""
 
 
+_CLOSE = (b"connection", b"close")
+
+
 class LimitedConfig(uvicorn.Config):
     """uvicorn's configuration with limits for its connections."""
 
-    def __init__(self, application: Any, limits: HttpLimits, **options: Any) -> None:
-        super().__init__(application, http=LimitedProtocol, **options)
+    def __init__(
+        self,
+        application: Any,
+        limits: HttpLimits,
+        *,
+        first: type[asyncio.Protocol] | None = None,
+        tls: TlsContext | None = None,
+        **options: Any,
+    ) -> None:
+        """`first`: what a connection begins as, where that is no HTTP."""
+        super().__init__(application, http=first or LimitedProtocol, **options)
         self.timeout_keep_alive = limits.idle_s
         self.limits = limits
         self.crowd = Connections(limits)
+        self.tls = tls
 
 
 class _Connection(h11.Connection):
@@ -82,6 +98,7 @@ class LimitedProtocol(H11Protocol):
         self.limits = self.config.limits
         self.crowd = self.config.crowd
         self.address = ""
+        self._tls: ssl.SSLObject | None = None
         self._phase = _Phase.NOTHING
         self._said_something = False
         self._ended = False
@@ -100,6 +117,11 @@ class LimitedProtocol(H11Protocol):
         """Whether the request is answered, but has not come in whole."""
         return self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete
 
+    def _is_outdated(self) -> bool:
+        """Whether its handshake was one of other files: a peer that is newly revoked gets no further than this request."""
+        tls = self.config.tls
+        return tls is not None and self._tls is not None and not tls.is_current(self._tls)
+
     def give_way(self) -> None:
         """End for the sake of another connection."""
         self.crowd.remove(self)
@@ -107,6 +129,10 @@ class LimitedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
         super().connection_made(cast(asyncio.Transport, _Closing(transport, self._may_close)))
+        self._tls = transport.get_extra_info("ssl_object")
+        peer = PeerCertificate.of(self._tls)
+        if peer is not None:
+            self.app = _WithPeer(self.app, peer)
         self.address = counted_address(self.client[0]) if self.client else ""
         if self.crowd.add(self):
             self._expect(_Phase.HEAD)
@@ -122,13 +148,16 @@ class LimitedProtocol(H11Protocol):
         if self._ended or self.transport.is_closing():
             return
         super().data_received(data)
+        if self.at_work and self._is_outdated():
+            self.cycle.scope["headers"] = [*self.cycle.scope["headers"], _CLOSE]  # uvicorn repeats it in the response
+            self.cycle.keep_alive = False
         self._expect(_PHASES.get(self.conn.their_state, _Phase.NOTHING))
 
     def eof_received(self) -> bool | None:  # type: ignore[override] # uvicorn has no use for the answer
         if self._ended or not self.at_work:
             return None
         self.cycle.keep_alive = False
-        return True
+        return None if self._tls is not None else True  # TLS has no half-closed connection
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -214,6 +243,18 @@ class LimitedProtocol(H11Protocol):
 
     def _abort_unless_read(self) -> None:
         self._sending.start(self.limits.unread_s, self.transport.abort)
+
+
+class _WithPeer:
+    """The application, which learns whose certificate was verified: `scope["peer_certificate"]`."""
+
+    def __init__(self, application: ASGIApp, peer: PeerCertificate) -> None:
+        self._application = application
+        self._peer = peer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["peer_certificate"] = self._peer
+        await self._application(scope, receive, send)
 
 
 class _Closing:

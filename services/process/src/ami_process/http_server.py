@@ -11,6 +11,8 @@ from starlette.types import ASGIApp
 from ami_process.http_connections import HttpLimits
 from ami_process.http_protocol import LimitedConfig, LimitedProtocol
 from ami_process.sockets import BACKLOG
+from ami_process.tls import TlsContext
+from ami_process.tls_gate import TlsGate
 
 ACCEPTED_AT_ONCE = 100
 """The connections that asyncio accepts before it looks at any that it has."""
@@ -22,11 +24,15 @@ DEFAULTS = HttpLimits()
 
 
 @asynccontextmanager
-async def serving(application: ASGIApp, listener: socket.socket, limits: HttpLimits = DEFAULTS) -> AsyncIterator[None]:
-    """Serve as long as this is entered."""
+async def serving(
+    application: ASGIApp, listener: socket.socket, limits: HttpLimits = DEFAULTS, tls: TlsContext | None = None
+) -> AsyncIterator[None]:
+    """Serve as long as this is entered; over TLS where there is some."""
     config = LimitedConfig(
         application,
         limits,
+        tls=tls,
+        first=None if tls is None else TlsGate,
         backlog=ACCEPTED_AT_ONCE,
         ws="none",
         log_config=None,
@@ -70,5 +76,5 @@ class _Server(uvicorn.Server):
 
     def _abort(self) -> None:
         for connection in list(self.server_state.connections):
-            if isinstance(connection, LimitedProtocol):
-                connection.transport.abort()
+            if isinstance(connection, LimitedProtocol | TlsGate):
+                connection.give_way()

@@ -1,15 +1,23 @@
 """How a command asks the process that it belongs to: JSON over HTTP, with the bearer token of a file.
 
 A command says what became of its request: `NotReached` when the process has certainly taken nothing, `AnswerLost` when it may have,
-`ProcessRefused` with the process's own reason.
+`ProcessRefused` with the process's own reason. What it takes to ask over https is in the environment: `AMI_TLS_AUTHORITIES` (a file, instead of
+the usual authorities), `AMI_TLS_CERTIFICATE` and `AMI_TLS_KEY` (what a process with mutual TLS wants to see).
 """
 
+import os
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from pydantic import ValidationError
 
+from ami_process.settings import SettingsError
+from ami_process.tls import ADVICE, TlsSettings, client_context, describe, tls_problem
+
+VARIABLES = "AMI_TLS_"
 CONNECT_S = 10.0
 MAX_ANSWER = 64_000_000
 MAX_TOKEN_FILE = 65_536
@@ -70,17 +78,43 @@ def _problems_of(url: str) -> Iterator[None]:
     except httpx.UnsupportedProtocol:
         raise NotReached(f"{url} is no URL: write http://HOST:PORT") from None
     except (httpx.ConnectError, httpx.ConnectTimeout) as problem:
-        raise NotReached(f"{url} cannot be reached: {problem}") from None
+        raise NotReached(f"{url} cannot be reached: {_why(problem)}") from None
     except httpx.HTTPError as problem:
+        tls = tls_problem(problem)
+        if tls is not None and "ALERT" in (tls.reason or ""):
+            raise NotReached(f"{url} does not let us in: {_why(problem)}") from None
         raise AnswerLost(f"{url} gave no answer: {problem or type(problem).__name__}") from None
 
 
 def _client(url: str) -> httpx.Client:
     try:
         timeout = httpx.Timeout(None, connect=CONNECT_S)
-        return httpx.Client(base_url=url, timeout=timeout, trust_env=False)  # a proxy has no business with the token
+        trusted = _trusted(url)
+        return httpx.Client(base_url=url, timeout=timeout, verify=trusted, trust_env=False)  # the token is for no proxy
     except httpx.InvalidURL as problem:
         raise NotReached(f"{url} is no URL: {problem}") from None
+
+
+def _trusted(url: str) -> ssl.SSLContext:
+    """The usual authorities take 40 ms to load, which is for https alone."""
+    if not url.startswith("https:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    files = {name: os.environ.get(f"{VARIABLES}{name.upper()}") for name in ("authorities", "certificate", "key")}
+    try:
+        return client_context(TlsSettings.model_validate(files), VARIABLES.rstrip("_"), lambda _: None)
+    except ValidationError:
+        raise NotReached(f"{VARIABLES}CERTIFICATE and {VARIABLES}KEY go together") from None
+    except SettingsError as problem:
+        raise NotReached(str(problem)) from None
+
+
+def _why(problem: httpx.HTTPError) -> str:
+    tls = tls_problem(problem)
+    if tls is None:
+        return str(problem)
+    hint = f"; {VARIABLES}AUTHORITIES names who signs it" if isinstance(tls, ssl.SSLCertVerificationError) else ""
+    hint = f"; {VARIABLES}CERTIFICATE and {VARIABLES}KEY name ours" if "ALERT" in (tls.reason or "") else hint
+    return f"{describe(tls)}{hint}"
 
 
 def _authorization(token_file: Path | None) -> dict[str, str]:
@@ -115,4 +149,6 @@ def _reason(status: int, answer: bytes) -> tuple[str, bool]:
         reason, undecided = said["error"], said.get("undecided") is True
     except (ValueError, KeyError, TypeError, AttributeError):
         reason, undecided = None, False
+    if status == httpx.codes.BAD_REQUEST and answer == ADVICE:
+        reason = answer.decode().strip()
     return (reason if isinstance(reason, str) else f"the process answers with the HTTP status {status}"), undecided
