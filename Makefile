@@ -36,7 +36,7 @@ ifneq ($(UNKNOWN),)
 $(error there is no variable $(firstword $(UNKNOWN)); known are $(KNOWN))
 endif
 
-.PHONY: help setup demo up down test test-compose test-wheels check bench interop fuzz flaky acceptance dist clean lock parquet
+.PHONY: help setup demo up down test test-compose test-wheels check vendor bench interop fuzz flaky acceptance dist clean lock parquet
 
 help:                   ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
@@ -102,6 +102,9 @@ dist: $(VENV)/.run      ## wheels of all packages and their locked requirements,
 clean:                  ## remove what was made here: .venv, caches, and var with the demo's state (that of containers: docker compose down --volumes)
 	rm -rf .venv .stamps var dist build .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
+
+vendor: $(VENV)/.run    ## fetch the files of other projects that the consoles serve again, and check them (needs npm)
+	$(BIN)/python services/console/vendor.py
 
 lock:                   ## resolve requirements/*.in again (needs uv)
 	for name in build cis hes meter-sim parquet postgresql run dev fuzz interop-dlms-cosem interop-gurux; do \

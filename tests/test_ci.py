@@ -72,7 +72,7 @@ def test_what_is_missing_is_installed_by_root_or_with_sudo(tree: Path, user: int
 
 
 def test_what_is_there_is_left_alone(tree: Path) -> None:
-    for name in ("make", "git", "curl", "initdb", "tshark", "capinfos", "python3", "apt-get"):
+    for name in ("make", "git", "curl", "initdb", "chromium", "tshark", "capinfos", "python3", "apt-get"):
         program(tree, name)
     done = run(tree, "prepare")
     assert (done.returncode, done.stdout) == (0, "prepare: everything is installed\n")

@@ -88,6 +88,7 @@ def _loads_lua() -> bool:
 
 TOOLS = {
     "capinfos": _program("capinfos"),
+    "chromium": _program("chromium"),
     "curl": _program("curl"),
     "docker": Tool(_docker, "no Docker engine answers `docker info`"),
     "linux": Tool(lambda: sys.platform == "linux", "this system is not Linux"),

@@ -1,9 +1,11 @@
-"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers and readings, requests, jobs, campaigns, commissioning, images, quarantine, schedules, traces, events of meters, outages, dead letters, subscribers, metrics."""
+"""The REST API of the head-end below /api/v1, which its own command line asks: meters, contacts with them, their scalers and readings, requests, jobs, campaigns, commissioning, images, quarantine, schedules, traces, events of meters, outages, dead letters, subscribers, metrics, and the stream of what changes."""
 
 from ami_hes.api.campaigns import campaign_routes
 from ami_hes.api.commissioning import commissioning_routes
+from ami_hes.api.contacts import Contacts, contact_routes
 from ami_hes.api.device_events import device_event_routes
 from ami_hes.api.images import image_routes
+from ami_hes.api.live import Changes, Touched, live_routes
 from ami_hes.api.meters import meter_routes
 from ami_hes.api.metrics import Measured, Metrics, metrics_routes
 from ami_hes.api.on_demand import reading_routes
@@ -19,13 +21,18 @@ from ami_hes.api.traces import trace_routes
 
 __all__ = [
     "Cancel",
+    "Changes",
+    "Contacts",
     "Measured",
     "Metrics",
+    "Touched",
     "campaign_routes",
     "commissioning_routes",
+    "contact_routes",
     "device_event_routes",
     "image_routes",
     "kept_readings_routes",
+    "live_routes",
     "meter_routes",
     "metrics_routes",
     "openapi_routes",

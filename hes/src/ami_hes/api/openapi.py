@@ -12,8 +12,10 @@ from starlette.routing import Route
 from ami_hes.api import paths
 from ami_hes.api.campaigns import Campaign, CampaignList, EventLogOrder, FirmwareStart, KeyRoll
 from ami_hes.api.commissioning import CommissionOrder
+from ami_hes.api.contacts import ContactList
 from ami_hes.api.device_events import EVENT_STREAM, DeviceEvent, DeviceEventList
 from ami_hes.api.images import Image, ImageList, ImageOrder, ImagePart
+from ami_hes.api.live import ChangesFrame
 from ami_hes.api.on_demand import ReadAnswer, ReadOrder
 from ami_hes.api.outages import OutageList, PingAnswer, PingOrder
 from ami_hes.api.outgoing import Again, Chosen, DeadLetterList, Dropped, Replay, SubscriberList
@@ -65,6 +67,14 @@ OPERATIONS = (
     _Operation(paths.METER, "get", "One meter, by its name or mRID", MeterEntry),
     _Operation(paths.METERS, "post", "Import rows of a shipment, each for itself", ImportReport, MeterImport),
     _Operation(paths.METER, "delete", "Take an imported meter out, by its name or mRID", MeterEntry),
+    _Operation(
+        paths.CONTACTS,
+        "get",
+        "How meters answered last, since this process began",
+        ContactList,
+        parameters=("limit", "after"),
+    ),
+    _Operation(paths.LIVE, "get", "What changes: requests, contacts, events", ChangesFrame, streamed=True),
     _Operation(paths.QUARANTINE, "get", "Callers that no entry names, who was heard last first", CallerList),
     _Operation(paths.CALLER, "get", "One caller", Caller),
     _Operation(paths.CALLER, "post", "Take a caller into the registry", RowResult, Acceptance),

@@ -1,4 +1,4 @@
-"""What faces clients: the inbox for messages, the REST API, health and metrics, at one address."""
+"""What faces clients: the inbox for messages, the REST API, the console, health and metrics, at one address."""
 
 import asyncio
 import socket
@@ -12,14 +12,18 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from ami_cim import reading
+from ami_console import Console, Live, Sessions
 from ami_hes import configured
 from ami_hes.api import (
+    Changes,
     Measured,
     campaign_routes,
     commissioning_routes,
+    contact_routes,
     device_event_routes,
     image_routes,
     kept_readings_routes,
+    live_routes,
     meter_routes,
     metrics_routes,
     openapi_routes,
@@ -37,6 +41,7 @@ from ami_hes.app.setup import Setup
 from ami_hes.app.southbound import South
 from ami_hes.app.storage import Stores
 from ami_hes.app.working import Work
+from ami_hes.console import SITE
 from ami_hes.inbox import create_inbox
 from ami_mapping.events import IMPORTANCE
 from ami_process.api import Branch, create_api
@@ -46,6 +51,8 @@ from ami_process.http_server import serving
 from ami_process.tls import server_context
 from ami_process.tokens import Tokens
 from ami_process.worker import Worker
+
+NAMES = "hes.host_names"
 
 
 @asynccontextmanager
@@ -57,19 +64,25 @@ async def opened(
         bounds = configured.reading_bounds(setup.partners.partners)
         worker = await stack.enter_async_context(Worker(reading.FUNCTION, **bounds))
         tokens = Tokens.of(setup.settings.hes.token_file, "hes.token_file", bound_to=listener.getsockname()[0])
-        api = create_api(
-            _routes(setup, stores, south, work),
-            tokens,
-            names=configured.names(setup.settings),
-            names_setting="hes.host_names",
-        )
+        sessions = Sessions(tokens, "hes", setup.environment.random_bytes)
+        live = await stack.enter_async_context(Live.opened(_changes(setup, stores, south).take))
+        names = configured.names(setup.settings)
+        routes = [*_routes(setup, stores, south, work), *live_routes(live)]
+        api = create_api(routes, tokens, names=names, names_setting=NAMES, admits=sessions.knows)
         inbox = _inbox(setup, stores, work, worker)
-        application = Branch(paths.PREFIX, api, Branch(paths.METRICS, api, inbox))
+        console = Console(SITE, sessions, names=names, names_setting=NAMES)
+        application = Branch(paths.PREFIX, api, Branch(paths.METRICS, api, console.before(inbox)))
         tls = server_context(setup.settings.hes.tls, "hes.tls", setup.environment.emit)
         await stack.enter_async_context(serving(application, listener, configured.http_limits(setup.settings), tls))
         stack.callback(work.stop_intake)
         stack.callback(south.taker.close)
+        stack.callback(live.close)
         yield
+
+
+def _changes(setup: Setup, stores: Stores, south: South) -> Changes:
+    zone = ZoneInfo(setup.settings.hes.time_zone)
+    return Changes(setup.touched, setup.contacts, stores.history, south.taker, south.registry, zone)
 
 
 def _inbox(setup: Setup, stores: Stores, work: Work, worker: Worker) -> ASGIApp:
@@ -95,6 +108,7 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         *clock_routes(setup.environment.clock),
         *meter_routes(south.kept, south.commissioning, zone),
         *quarantine_routes(south.meters.quarantine, south.kept, zone),
+        *contact_routes(setup.contacts, zone),
         *scaler_routes(south.registry, south.meters.scalers.forget),
         *request_routes(stores.history, work.commands.cancel, zone),
         *trace_routes(work.traces, zone),

@@ -5,7 +5,7 @@ from typing import Self
 
 from ami_cim.schema import Schemas
 from ami_hes import configured
-from ami_hes.api import Metrics
+from ami_hes.api import Contacts, Metrics, Touched
 from ami_hes.configured import PartnersAndReadings
 from ami_hes.settings import Settings
 from ami_process.environment import Environment
@@ -13,18 +13,20 @@ from ami_process.environment import Environment
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """`environment` counts in `metrics` what it reports."""
+    """`environment` counts in `metrics` what it reports, and notes it in `contacts` and `touched`."""
 
     settings: Settings
     environment: Environment
     metrics: Metrics
+    contacts: Contacts
+    touched: Touched
     schemas: Schemas
     partners: PartnersAndReadings
 
     @classmethod
     def of(cls, settings: Settings, environment: Environment) -> Self:
         """For one run. Raises SettingsError for files of partners."""
-        metrics, partners = Metrics(), configured.partners(settings)
-        return cls(
-            settings, replace(environment, emit=metrics.counting(environment.emit)), metrics, Schemas(), partners
-        )
+        metrics, contacts, touched = Metrics(), Contacts(environment.now), Touched()
+        emit = touched.noting(contacts.noting(metrics.counting(environment.emit)))
+        environment, partners = replace(environment, emit=emit), configured.partners(settings)
+        return cls(settings, environment, metrics, contacts, touched, Schemas(), partners)

@@ -1,6 +1,7 @@
 """Requests, commands and replies as the store has them, to be looked at: nothing here changes anything."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -112,6 +113,11 @@ class SqlHistory:
 
     async def request(self, message_id: str) -> RequestLine | None:
         return await self._database.transaction(lambda connection: _request(connection, message_id))
+
+    async def some(self, message_ids: Sequence[str]) -> list[RequestLine]:
+        """Those of these that are kept."""
+        query = select(*LISTED).where(requests.c.request_id.in_(message_ids))
+        return await self._database.transaction(lambda connection: _lines(connection, query))
 
     async def commands(self, message_id: str) -> list[CommandLine]:
         """Those of a request, in their order."""

@@ -1,4 +1,13 @@
 """What the consoles of CIS, HES and simulator share: their look, the frame of their pages, and the stream that keeps these live.
 
-It knows neither CIM nor DLMS: each process brings its own pages and values.
+It knows neither CIM nor DLMS: each process brings its own pages and values. A page is an empty frame with a script of ours; what it
+shows and does, the script asks the REST API of the process for, so a page can do nothing that a command cannot. Why: docs/adr/0035.
 """
+
+from ami_console.assets import Assets
+from ami_console.live import Live, live_response
+from ami_console.page import Page
+from ami_console.sessions import Sessions
+from ami_console.site import Console, Site
+
+__all__ = ["Assets", "Console", "Live", "Page", "Sessions", "Site", "live_response"]

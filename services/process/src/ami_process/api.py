@@ -28,6 +28,15 @@ Body = TypeVar("Body", bound=BaseModel)
 ExceptionHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 
+Admits = Callable[[Headers], bool]
+"""Whether a request with these headers is let in without a token."""
+
+
+def nobody(_: Headers) -> bool:
+    """Without a token nobody is let in."""
+    return False
+
+
 class ApiRefused(Exception):
     """A request can't be carried out, or where it is `undecided` may have been, and can't be answered; the text says why."""
 
@@ -38,20 +47,31 @@ class ApiRefused(Exception):
 
 
 def create_api(
-    routes: Sequence[BaseRoute], tokens: Tokens, *, names: Collection[str] = (), names_setting: str
+    routes: Sequence[BaseRoute],
+    tokens: Tokens,
+    *,
+    names: Collection[str] = (),
+    names_setting: str,
+    admits: Admits = nobody,
 ) -> ASGIApp:
-    """The ASGI application."""
+    """The ASGI application; `admits`: who is let in without a token."""
     application = Starlette(routes=list(routes), exception_handlers=exception_handlers())
     application.router.redirect_slashes = False
-    return guarded(application, tokens, names=names, names_setting=names_setting)
+    return guarded(application, tokens, names=names, names_setting=names_setting, admits=admits)
 
 
 def guarded(
-    application: ASGIApp, tokens: Tokens, *, names: Collection[str] = (), names_setting: str, bounded: bool = False
+    application: ASGIApp,
+    tokens: Tokens,
+    *,
+    names: Collection[str] = (),
+    names_setting: str,
+    bounded: bool = False,
+    admits: Admits = nobody,
 ) -> ASGIApp:
     """Any application behind the entrance and the tokens of an API; `bounded`: one that reads bodies without a bound."""
     rules = Rules(names=names, names_setting=names_setting, media_types=(JSON,), max_octets=MAX_BODY)
-    return Entrance(_Guard(Bounded(application) if bounded else application, tokens), rules, refuse)
+    return Entrance(_Guard(Bounded(application) if bounded else application, tokens, admits), rules, refuse)
 
 
 def exception_handlers() -> dict[type[Exception], ExceptionHandler]:
@@ -132,17 +152,23 @@ def refuse(status: HTTPStatus, reason: str) -> Response:
 
 
 class _Guard:
-    """Refuses requests without a token."""
+    """Refuses requests without a token, but for those that are admitted otherwise."""
 
-    def __init__(self, application: ASGIApp, tokens: Tokens) -> None:
+    def __init__(self, application: ASGIApp, tokens: Tokens, admits: Admits) -> None:
         self._application = application
         self._tokens = tokens
+        self._admits = admits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (problem := self._tokens.refusal(Headers(scope=scope).get("authorization"))):
+        problem = self._problem(Headers(scope=scope)) if scope["type"] == "http" else None
+        if problem is not None:
             await refuse(*problem)(scope, receive, send)
             return
         await self._application(scope, receive, send)
+
+    def _problem(self, headers: Headers) -> tuple[HTTPStatus, str] | None:
+        problem = self._tokens.refusal(headers.get("authorization"))
+        return None if problem is None or self._admits(headers) else problem
 
 
 async def _refused(request: Request, problem: Exception) -> Response:

@@ -3,6 +3,8 @@
 * `Host` has to be ours: an IP address, a name without a dot, or a configured name. A page whose own name is made to point at
   us (DNS rebinding) has a public name of its own, so addresses and local names need no list.
 * `Origin`, which browsers send along, has to be ours as well: no page of somebody else posts here (CSRF).
+* `Sec-Fetch-Site`, where a browser says it, has to be `same-origin` or `none` for all that changes something: another port of the
+  same host shares our cookies, and no page of it is ours.
 * What has a body has a content type of the allow list; the ones that a browser sends without asking are not among them.
 * A body that is announced as larger than allowed is refused before it comes.
 
@@ -27,6 +29,8 @@ _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]]+))(?::[0-9]*)?", re.IGNORECA
 
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 """Of these no route reads one; all but POST may do without."""
+
+_OWN_PAGES = frozenset({"same-origin", "none"})
 
 MAX_HOST = 300
 """Of a name (253), a port, and brackets."""
@@ -71,6 +75,8 @@ class Entrance:
         for origin in headers.getlist("origin"):
             if host is None or origin.lower().partition("://")[2] != host.lower():
                 return HTTPStatus.FORBIDDEN, f"pages of {origin[:80]!r} may not ask here"
+        if method not in _WITHOUT_BODY and headers.get("sec-fetch-site", "none").lower() not in _OWN_PAGES:
+            return HTTPStatus.FORBIDDEN, "pages of other origins may not ask here"
         octets = int(headers.get("content-length", "0"))
         if method in _WITHOUT_BODY or (method != "POST" and not octets and "transfer-encoding" not in headers):
             return None

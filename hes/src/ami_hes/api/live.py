@@ -1,0 +1,146 @@
+"""`/api/v1/live`: what has changed in the head-end, four times a second, as server-sent events: requests, contacts with meters, events.
+
+A frame names each thing that has changed once, as the lists of the API have it, however often it has changed. What is more than a frame
+takes waits for the next one; events that come faster than that are not all told, and `more_events` says so.
+"""
+
+from datetime import tzinfo
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ami_console import Live, live_response
+from ami_hes import events
+from ami_hes.api import paths
+from ami_hes.api.contacts import ContactEntry, Contacts
+from ami_hes.api.device_events import DeviceEvent
+from ami_hes.api.moments import ZONE
+from ami_hes.api.values import RequestEntry
+from ami_hes.end_device_events import EventTaker
+from ami_hes.meters.registry import Registry
+from ami_hes.store import StoreUnavailable
+from ami_hes.store.history import SqlHistory
+from ami_process.events import Emit, Event
+from ami_process.query_parameters import check_known
+
+MOST_REQUESTS = 50
+MOST_CONTACTS = 2_000
+MOST_EVENTS = 100
+
+
+class ChangesFrame(BaseModel):
+    """What has changed since the frame before."""
+
+    model_config = ConfigDict(frozen=True)
+
+    requests: tuple[RequestEntry, ...] = ()
+    contacts: tuple[ContactEntry, ...] = ()
+    events: tuple[DeviceEvent, ...] = ()
+    more_events: bool = False
+
+
+class Touched:
+    """MessageIDs of requests that have changed, from the events that the process reports."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, None] = {}
+        self._kinds = (events.RequestAccepted, events.MeterDone, events.ReplySent, events.ReplyDeadLetter)
+
+    def noting(self, emit: Emit) -> Emit:
+        """The sink that notes what it hands on."""
+
+        def noted(event: Event) -> None:
+            if isinstance(event, self._kinds):
+                self._ids[event.message_id] = None
+            emit(event)
+
+        return noted
+
+    def put(self, ids: list[str]) -> None:
+        """Have them looked at again."""
+        self._ids.update(dict.fromkeys(ids))
+
+    def take(self, most: int) -> list[str]:
+        """The first of them."""
+        taken = [one for one, _ in zip(self._ids, range(most), strict=False)]
+        for one in taken:
+            del self._ids[one]
+        return taken
+
+    def forget(self) -> None:
+        """All of them: nobody has looked."""
+        self._ids.clear()
+
+
+class Changes:
+    """Makes frames."""
+
+    def __init__(
+        self,
+        touched: Touched,
+        contacts: Contacts,
+        history: SqlHistory,
+        taker: EventTaker,
+        registry: Registry,
+        zone: tzinfo,
+    ) -> None:
+        self._touched = touched
+        self._contacts = contacts
+        self._history = history
+        self._taker = taker
+        self._registry = registry
+        self._zone = zone
+        self._seen: int | None = None
+        self._unanswered: list[str] = []
+
+    async def take(self) -> dict[str, Any] | None:
+        """A frame, None when nothing has changed; what the store can't say now, a later one says."""
+        try:
+            requests, found, more = await self._requests(), *await self._events()
+        except StoreUnavailable:
+            return None
+        contacts = self._changed_contacts()
+        if not (requests or contacts or found or more):
+            return None
+        frame = ChangesFrame(requests=requests, contacts=contacts, events=found, more_events=more)
+        return frame.model_dump(mode="json", context={ZONE: self._zone})
+
+    async def _requests(self) -> tuple[RequestEntry, ...]:
+        """A request that came to its end is kept a moment later than its last event says, so it is looked at until it has one."""
+        ids = list(dict.fromkeys(self._unanswered + self._touched.take(MOST_REQUESTS)))
+        if not ids:
+            return ()
+        lines = await self._history.some(ids)
+        self._unanswered = [one.message_id for one in lines if one.answered_at is None and one.done == one.meters]
+        return tuple(map(RequestEntry.of, lines))
+
+    def _changed_contacts(self) -> tuple[ContactEntry, ...]:
+        changed = self._contacts.changed
+        names = [name for name, _ in zip(changed, range(MOST_CONTACTS), strict=False)]
+        changed.difference_update(names)
+        return tuple(map(ContactEntry.of, self._contacts.of(names)))
+
+    async def _events(self) -> tuple[tuple[DeviceEvent, ...], bool]:
+        store = self._taker.store
+        if self._seen is None:
+            self._seen = await store.latest_change()
+            return (), False
+        found = await store.changes_after(self._seen, MOST_EVENTS)
+        if len(found) == MOST_EVENTS:
+            self._seen = await store.latest_change()
+        elif found:
+            self._seen = found[-1].number
+        return tuple(DeviceEvent.of(one.event, self._registry) for one in found), len(found) == MOST_EVENTS
+
+
+def live_routes(live: Live) -> list[Route]:
+    """GET follows."""
+
+    async def follow(request: Request) -> Response:
+        check_known(request, ())
+        return live_response(live)
+
+    return [Route(paths.LIVE, follow, methods=["GET"])]

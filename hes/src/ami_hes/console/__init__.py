@@ -1,0 +1,14 @@
+"""The pages of the head-end's console. Each is a frame with a script beside this, which asks the REST API for what it shows."""
+
+from ami_console import Page, Site
+from ami_hes.api import paths
+
+_ROOM = "ami_hes"
+PAGES = (
+    Page(path="/requests", title="Requests", nav="Requests", script=f"{_ROOM}/requests.js"),
+    Page(path="/requests/{message_id:path}", title="Request", under="/requests", script=f"{_ROOM}/request.js"),
+    Page(path="/meters", title="Meters", nav="Meters", script=f"{_ROOM}/meters.js"),
+    Page(path="/meters/{name:path}", title="Meter", under="/meters", script=f"{_ROOM}/meter.js"),
+    Page(path="/api", title="REST API", nav="API", script="console/api.js"),
+)
+SITE = Site(process="HES", package=_ROOM, pages=PAGES, api=paths.OPENAPI, live=paths.LIVE)

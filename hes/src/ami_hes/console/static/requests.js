@@ -1,0 +1,37 @@
+// All requests, the newest first, as they come and as they end.
+import { api, between, el, link, page, path, pill, seconds, when } from "../console/dom.js";
+import { Grid } from "../console/grid.js";
+import { live } from "../console/live.js";
+import { API, progress, standing, targets } from "./words.js";
+
+const MOST = 5_000;
+const LOADED = 1_000;
+
+page(async (room) => {
+  const is = (word) => (request) => standing(request) === word;
+  const grid = new Grid(room, {
+    title: "Requests",
+    key: (request) => request.message_id,
+    newest: true,
+    most: MOST,
+    empty: "No request has come yet.",
+    open: (request) => `/requests/${path(request.message_id)}`,
+    search: (request) => `${request.message_id} ${request.verb} ${request.noun} ${request.source || ""}`,
+    finds: "Find MessageID, noun, source",
+    filters: [{ word: "All" }, ...["OK", "PARTIAL", "FAILED", "RUNNING"].map((word) => ({ word, test: is(word) }))],
+    columns: [
+      { head: "Result", width: "80px", put: (one) => pill(standing(one)), sort: standing },
+      { head: "Accepted, UTC", width: "150px", put: (one) => when(one.accepted_at), sort: (one) => one.accepted_at, down: true },
+      { head: "Request", width: "minmax(200px,1.2fr)", put: (one) => el("span", "", el("b", "strong", `${one.verb} `), one.noun), sort: (one) => `${one.verb} ${one.noun}` },
+      { head: "Meters", width: "90px", num: true, put: targets, sort: (one) => one.meters, down: true },
+      { head: "Done", width: "minmax(190px,1fr)", put: progress },
+      { head: "Took", width: "70px", num: true, put: (one) => seconds(between(one.accepted_at, one.answered_at)), sort: (one) => between(one.accepted_at, one.answered_at) ?? -1, down: true },
+      { head: "From", width: "minmax(90px,.6fr)", put: (one) => el("span", "muted", one.source || "–"), sort: (one) => one.source || "" },
+      { head: "MessageID", width: "minmax(280px,1fr)", put: (one) => link(`/requests/${path(one.message_id)}`, one.message_id, "mono") },
+    ],
+  });
+
+  const load = async () => grid.replace((await api(`${API}/requests?limit=${LOADED}`)).requests);
+  await load();
+  live((frame) => frame.requests.length && grid.merge(frame.requests), load);
+});

@@ -1,0 +1,118 @@
+"""Sessions of browsers: who has shown a token once is let in with a cookie that no script can read.
+
+Only a process that asks for tokens has them (`ami_process.tokens`). The cookie is a random identifier and nothing else; what it
+stands for is in memory, so a restart ends all sessions. It goes to no page of another site (SameSite=Strict), and to
+the API with requests of our own pages alone: whoever uses it for more than looking has to be of the same origin (`ami_process.http_entrance`).
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ami_process.api import ApiRefused, read_body
+from ami_process.environment import real_time
+from ami_process.tokens import Tokens
+
+PATH = "/session"
+LIFE_S = 12 * 3600
+MOST = 1_000
+"""Sessions at once; the oldest ends when there is one more."""
+RANDOM_OCTETS = 32
+MOST_COOKIES = 4_096
+"""Characters that are looked at."""
+
+
+class SignIn(BaseModel):
+    """What is shown to begin a session."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    token: Annotated[str, Field(min_length=1, max_length=300, repr=False)]
+
+
+class Sessions:
+    """Those of one process. `process` is a part of the cookie's name: all ports of a host share its cookies."""
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        process: str,
+        random_bytes: Callable[[int], bytes],
+        now: Callable[[], float] = real_time,
+    ) -> None:
+        """`now`: seconds that only grow."""
+        self._tokens = tokens
+        self._cookie = f"ami_{process}"
+        self._random_bytes = random_bytes
+        self._now = now
+        self._ends_at: dict[str, float] = {}
+
+    @property
+    def needed(self) -> bool:
+        """Whether nobody is let in without a token."""
+        return self._tokens.refusal(None) is not None
+
+    def admits(self, headers: Headers) -> bool:
+        """Whether a request with these headers may go on."""
+        return not self.needed or self.knows(headers)
+
+    def knows(self, headers: Headers) -> bool:
+        """Whether it has the cookie of a session."""
+        identifier = self._identifier(headers)
+        return identifier is not None and self._ends_at.get(identifier, 0.0) > self._now()
+
+    def routes(self) -> list[Route]:
+        """GET says whether there is a session, POST begins one, DELETE ends it."""
+        return [
+            Route(PATH, self._show, methods=["GET"]),
+            Route(PATH, self._begin, methods=["POST"]),
+            Route(PATH, self._end, methods=["DELETE"]),
+        ]
+
+    async def _show(self, request: Request) -> Response:
+        if not self.admits(request.headers):
+            raise ApiRefused(HTTPStatus.UNAUTHORIZED, "there is no session")
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def _begin(self, request: Request) -> Response:
+        given = await read_body(request, SignIn)
+        problem = self._tokens.refusal(f"Bearer {given.token}")
+        if problem is not None:
+            raise ApiRefused(*problem)
+        response = Response(status_code=HTTPStatus.NO_CONTENT)
+        response.set_cookie(self._cookie, self._new(), max_age=LIFE_S, httponly=True, samesite="strict")
+        return response
+
+    async def _end(self, request: Request) -> Response:
+        identifier = self._identifier(request.headers)
+        if identifier is not None:
+            self._ends_at.pop(identifier, None)
+        response = Response(status_code=HTTPStatus.NO_CONTENT)
+        response.delete_cookie(self._cookie, httponly=True, samesite="strict")
+        return response
+
+    def _new(self) -> str:
+        now = self._now()
+        for identifier in [one for one, until in self._ends_at.items() if until <= now]:
+            del self._ends_at[identifier]
+        while len(self._ends_at) >= MOST:
+            del self._ends_at[next(iter(self._ends_at))]
+        identifier = self._random_bytes(RANDOM_OCTETS).hex()
+        self._ends_at[identifier] = now + LIFE_S
+        return identifier
+
+    def _identifier(self, headers: Headers) -> str | None:
+        cookies = SimpleCookie()
+        try:
+            cookies.load(headers.get("cookie", "")[:MOST_COOKIES])
+        except CookieError:
+            return None
+        found = cookies.get(self._cookie)
+        return None if found is None else found.value

@@ -1,0 +1,139 @@
+"""The consoles in a real browser: every page loads without an error and without a foreign request, is accessible in both themes, and lives.
+
+One running system and one browser serve all tests of this module.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from patience import PATIENCE_S
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+
+from browsing import Browser, browser, inaccessible, picture, visit
+from harness import System, system
+from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
+
+from ami_hes.console import SITE as HES
+
+pytestmark = pytest.mark.needs("chromium")
+
+METERS = 3
+EXAMPLES = {
+    ("HES", "/requests/{message_id:path}"): "/requests/{request}",
+    ("HES", "/meters/{name:path}"): "/meters/M1001",
+}
+"""Of pages that are about one thing."""
+PAGES = [(HES, one) for one in HES.pages]
+
+
+@pytest.fixture(scope="module")
+def ami(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with system(tmp_path_factory.mktemp("consoles"), meters=METERS) as one:
+        one.start_together()
+        yield one
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def asked(ami: System) -> str:
+    """The MessageID of a request that has its answer."""
+    meters = [by_mrid(one) for one in ami.config["meters"]]
+    assert Stranger(ami.hes_url).switch(CONNECT, meters).result == "OK"
+    found = httpx.get(f"{ami.hes_url}/api/v1/requests", timeout=PATIENCE_S).json()["requests"]
+    return str(found[0]["message_id"])
+
+
+def base(ami: System, process: str) -> str:
+    return {"HES": ami.hes_url}[process]
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("process", "path"), [(site.process, one.path) for site, one in PAGES])
+def test_every_page_is_there_without_an_error_and_accessible(
+    ami: System, chromium: Browser, asked: str, process: str, path: str, theme: str
+) -> None:
+    address = EXAMPLES.get((process, path), path).format(request=asked)
+    with visit(chromium, theme) as seen:
+        page = seen.open(base(ami, process) + address)
+        assert page.locator("h1").first.inner_text().strip()
+        assert page.locator("html").get_attribute("data-theme") == theme
+        name = "-".join(part for part in path.split("/") if part and "{" not in part) + ("-one" if "{" in path else "")
+        picture(page, f"{process.lower()}-{name}-{theme}")
+        assert inaccessible(page) == []
+
+
+def test_a_request_is_seen_as_it_comes_and_ends(ami: System, chromium: Browser, asked: str) -> None:
+    with visit(chromium) as seen:
+        page = seen.open(f"{ami.hes_url}/requests")
+        page.wait_for_selector("#live.on", state="attached")
+        before = page.locator(".vrow:visible").count()
+        reply = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(ami.meter("M1002"))])
+        assert reply.result == "OK"
+        page.locator(".vrow:visible").nth(before).wait_for()
+        first = page.locator(".vrow:visible").first
+        first.locator(".pill.OK").wait_for()
+        page.goto(f"{ami.hes_url}/meters")
+        page.locator(".vrow", has_text="M1002").locator(".st", has_text="Disconnected").wait_for()
+        Stranger(ami.hes_url).switch(CONNECT, [by_mrid(ami.meter("M1002"))])
+        page.locator(".vrow", has_text="M1002").locator(".st", has_text="Connected").wait_for()
+
+
+@pytest.mark.ci
+def test_eight_tabs_live_on_one_stream(ami: System, chromium: Browser, asked: str) -> None:
+    """HTTP/1.1 allows six connections per host: with a stream each, the seventh tab would never load."""
+    with visit(chromium) as seen:
+        tabs = [seen.open(f"{ami.hes_url}/meters") for _ in range(8)]
+        for tab in tabs:
+            tab.wait_for_selector("#live.on", state="attached")
+        assert seen.requests.count("/api/v1/live") == 1
+        Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(ami.meter("M1003"))])
+        for tab in tabs:
+            tab.locator(".vrow", has_text="M1003").locator(".st", has_text="Disconnected").wait_for()
+        tabs[0].close()
+        Stranger(ami.hes_url).switch(CONNECT, [by_mrid(ami.meter("M1003"))])
+        for tab in tabs[1:]:
+            tab.locator(".vrow", has_text="M1003").locator(".st", has_text="Connected").wait_for()
+        assert seen.requests.count("/api/v1/live") == 2, "the next tab has taken over"
+
+
+@pytest.mark.ci
+def test_a_list_is_read_by_keys_alone(ami: System, chromium: Browser, asked: str) -> None:
+    with visit(chromium) as seen:
+        page = seen.open(f"{ami.hes_url}/meters")
+        page.keyboard.press("/")
+        page.keyboard.type("m1002")
+        page.locator(".vrow:visible").nth(1).wait_for(state="detached")
+        assert page.locator(".vrow:visible").count() == 1
+        page.keyboard.press("Control+A")
+        page.keyboard.press("Backspace")
+        page.locator("[role=grid]").focus()
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/meters/M1002")
+
+
+@pytest.mark.ci
+def test_the_theme_is_switched_and_kept(ami: System, chromium: Browser) -> None:
+    with visit(chromium) as seen:
+        page = seen.open(f"{ami.hes_url}/api")
+        page.click("#theme")
+        assert page.locator("html").get_attribute("data-theme") == "dark"
+        page.reload()
+        page.wait_for_selector("html[data-theme=dark][data-ready]", state="attached")
+
+
+def test_each_page_about_one_thing_has_an_example() -> None:
+    assert set(EXAMPLES) == {(site.process, one.path) for site, one in PAGES if "{" in one.path}
