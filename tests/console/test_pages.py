@@ -25,9 +25,12 @@ from ami_hes.console import SITE as HES
 pytestmark = pytest.mark.needs("chromium")
 
 METERS = 3
+ENERGY = "0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
 EXAMPLES = {
     ("HES", "/requests/{message_id:path}"): "/requests/{request}",
     ("HES", "/meters/{name:path}"): "/meters/M1001",
+    ("HES", "/schedules/{name:path}"): "/schedules/hourly",
+    ("HES", "/campaigns/{name}"): "/campaigns/{campaign}",
 }
 """Of pages that are about one thing."""
 PAGES = [(HES, one) for one in HES.pages]
@@ -55,6 +58,16 @@ def asked(ami: System) -> str:
     return str(found[0]["message_id"])
 
 
+@pytest.fixture(scope="module")
+def examples(ami: System, asked: str) -> dict[str, str]:
+    """What pages about one thing are about."""
+    schedule = {"reading_types": [ENERGY], "meters": ["M1001"], "every": "hour", "time_zone": "Europe/Berlin"}
+    api = f"{ami.hes_url}/api/v1"
+    assert httpx.put(f"{api}/schedules/hourly", json=schedule, timeout=PATIENCE_S).status_code == 200
+    campaign = httpx.post(f"{api}/campaigns/event-logs", json={"meters": ["M1001", "M1002"]}, timeout=PATIENCE_S)
+    return {"request": asked, "campaign": campaign.json()["id"]}
+
+
 def base(ami: System, process: str) -> str:
     return {"HES": ami.hes_url}[process]
 
@@ -63,9 +76,9 @@ def base(ami: System, process: str) -> str:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(("process", "path"), [(site.process, one.path) for site, one in PAGES])
 def test_every_page_is_there_without_an_error_and_accessible(
-    ami: System, chromium: Browser, asked: str, process: str, path: str, theme: str
+    ami: System, chromium: Browser, examples: dict[str, str], process: str, path: str, theme: str
 ) -> None:
-    address = EXAMPLES.get((process, path), path).format(request=asked)
+    address = EXAMPLES.get((process, path), path).format(**examples)
     with visit(chromium, theme) as seen:
         page = seen.open(base(ami, process) + address)
         assert page.locator("h1").first.inner_text().strip()

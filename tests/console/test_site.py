@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from patience import PATIENCE_S
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -66,7 +67,7 @@ async def served(kept: Sessions, *, host: str = "127.0.0.1:8080") -> AsyncIterat
     other = Starlette(routes=[Route("/cim", secret, methods=["GET"])])
     application = Branch("/api/v1", api, console.before(other))
     transport = httpx.ASGITransport(app=application)
-    async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}", timeout=PATIENCE_S) as client:
         yield client
 
 

@@ -9,6 +9,16 @@ PAGES = (
     Page(path="/requests/{message_id:path}", title="Request", under="/requests", script=f"{_ROOM}/request.js"),
     Page(path="/meters", title="Meters", nav="Meters", script=f"{_ROOM}/meters.js"),
     Page(path="/meters/{name:path}", title="Meter", under="/meters", script=f"{_ROOM}/meter.js"),
+    Page(path="/events", title="Events", nav="Events", script=f"{_ROOM}/events.js"),
+    Page(path="/outages", title="Outages", nav="Outages", script=f"{_ROOM}/outages.js"),
+    Page(path="/schedules", title="Schedules", nav="Schedules", script=f"{_ROOM}/schedules.js"),
+    Page(
+        path="/schedules/{name:path}", title="Schedule", under="/schedules", script=f"{_ROOM}/schedule.js", chart=True
+    ),
+    Page(path="/campaigns", title="Campaigns", nav="Campaigns", script=f"{_ROOM}/campaigns.js"),
+    Page(path="/campaigns/{name}", title="Campaign", under="/campaigns", script=f"{_ROOM}/campaign.js", chart=True),
+    Page(path="/jobs", title="Jobs", nav="Jobs", script=f"{_ROOM}/jobs.js"),
+    Page(path="/dead-letters", title="Dead letters", nav="Dead letters", script=f"{_ROOM}/letters.js"),
     Page(path="/api", title="REST API", nav="API", script="console/api.js"),
 )
 SITE = Site(process="HES", package=_ROOM, pages=PAGES, api=paths.OPENAPI, live=paths.LIVE)

@@ -29,10 +29,9 @@ function contacted(contact) {
 }
 
 function happened(events) {
-  const rows = events.map((one) => el("tr", "", el("td", "", when(one.at)), el("td", "mono", one.type), el("td", "", one.reason), el("td", "muted", one.source)));
-  const head = el("tr", "", ...["At, UTC", "Type", "What", "From"].map((word) => el("th", "", word)));
-  const body = rows.length ? el("table", "plain", el("thead", "", head), el("tbody", "", ...rows)) : el("p", "note", "Nothing is known to have happened to it.");
-  return el("section", "", el("div", "bar", el("h2", "", "Events")), body);
+  const rows = events.map((one) => el("li", "", when(one.at), el("span", "mono muted", one.type), el("p", "", one.reason.replace(`${one.meter}: `, ""))));
+  const body = rows.length ? el("ol", "notes", ...rows) : el("p", "note", "Nothing is known to have happened to it.");
+  return el("section", "", el("div", "bar", el("h2", "", "Events, UTC")), body);
 }
 
 function commissioned(one) {

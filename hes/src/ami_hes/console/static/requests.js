@@ -22,12 +22,12 @@ page(async (room) => {
     columns: [
       { head: "Result", width: "80px", put: (one) => pill(standing(one)), sort: standing },
       { head: "Accepted, UTC", width: "150px", put: (one) => when(one.accepted_at), sort: (one) => one.accepted_at, down: true },
-      { head: "Request", width: "minmax(200px,1.2fr)", put: (one) => el("span", "", el("b", "strong", `${one.verb} `), one.noun), sort: (one) => `${one.verb} ${one.noun}` },
+      { head: "Request", width: "minmax(190px,1fr)", put: (one) => el("span", "", el("b", "strong", `${one.verb} `), one.noun), sort: (one) => `${one.verb} ${one.noun}` },
       { head: "Meters", width: "90px", num: true, put: targets, sort: (one) => one.meters, down: true },
-      { head: "Done", width: "minmax(190px,1fr)", put: progress },
+      { head: "Done", width: "minmax(170px,.9fr)", put: progress },
       { head: "Took", width: "70px", num: true, put: (one) => seconds(between(one.accepted_at, one.answered_at)), sort: (one) => between(one.accepted_at, one.answered_at) ?? -1, down: true },
-      { head: "From", width: "minmax(90px,.6fr)", put: (one) => el("span", "muted", one.source || "–"), sort: (one) => one.source || "" },
-      { head: "MessageID", width: "minmax(280px,1fr)", put: (one) => link(`/requests/${path(one.message_id)}`, one.message_id, "mono") },
+      { head: "From", width: "minmax(70px,.4fr)", put: (one) => el("span", "muted", one.source || "–"), sort: (one) => one.source || "" },
+      { head: "MessageID", width: "minmax(270px,.9fr)", put: (one) => link(`/requests/${path(one.message_id)}`, one.message_id, "mono") },
     ],
   });
 

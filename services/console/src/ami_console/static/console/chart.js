@@ -1,0 +1,66 @@
+// Series over time, by uPlot: times in UTC, colours of the theme, and a gap where there is no value.
+import { attributes, el } from "./dom.js";
+
+const made = new Set();
+
+function colours() {
+  const style = getComputedStyle(document.documentElement);
+  return Object.fromEntries(["acc", "bad", "ok", "part", "cim", "mut", "line", "line2", "faint"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+}
+
+// series: [{ label, colour, dash, steps, points, values }]; times: seconds since 1970. Each is drawn anew when the theme or the room changes.
+export class Chart {
+  constructor(within, { title, unit = "", height = 220, range = null }) {
+    Object.assign(this, { unit, height, range, series: [], times: [] });
+    this.room = attributes(el("div", "chart"), { role: "img", "aria-label": title });
+    within.append(this.room);
+    this.width = 0;
+    new ResizeObserver(() => this.room.clientWidth !== this.width && this.#draw()).observe(this.room);
+    made.add(this);
+  }
+
+  show(times, series) {
+    Object.assign(this, { times, series });
+    this.#draw();
+  }
+
+  redraw() {
+    this.#draw();
+  }
+
+  #draw() {
+    this.width = this.room.clientWidth;
+    if (!this.width || !this.times.length) return;
+    const colour = colours();
+    this.plot?.destroy();
+    const axis = { stroke: colour.mut, grid: { stroke: colour.line2, width: 1 }, ticks: { stroke: colour.line, width: 1 }, font: "11px Inter, sans-serif" };
+    this.plot = new uPlot(
+      {
+        width: this.width - 20,
+        height: this.height,
+        tzDate: (second) => uPlot.tzDate(new Date(second * 1000), "Etc/UTC"),
+        scales: { y: { range: this.range || undefined } },
+        axes: [axis, { ...axis, size: 64, values: (_, all) => all.map((one) => (one === null ? "" : `${one}${this.unit ? ` ${this.unit}` : ""}`)) }],
+        series: [
+          { label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
+          ...this.series.map((one) => ({
+            label: one.label,
+            stroke: colour[one.colour],
+            fill: one.fill ? `${colour[one.colour]}18` : undefined,
+            width: 1.5,
+            dash: one.dash,
+            spanGaps: false,
+            points: { show: one.points ?? false, size: 5 },
+            paths: one.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
+            value: (_, value) => (value === null || value === undefined ? "–" : `${+value.toFixed(3)}${this.unit ? ` ${this.unit}` : ""}`),
+          })),
+        ],
+      },
+      [this.times, ...this.series.map((one) => one.values)],
+      this.room,
+    );
+    this.room.dataset.drawn = this.times.length;
+  }
+}
+
+addEventListener("theme", () => made.forEach((one) => one.redraw()));
