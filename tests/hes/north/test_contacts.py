@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from north_bench import DISCONNECT, control, north, request
@@ -11,7 +12,7 @@ from patience import PATIENCE_S
 
 from ami_hes import events
 from ami_hes.api.contacts import Contacts
-from ami_hes.api.live import Touched
+from ami_hes.api.live import MOST_NOTED, Touched
 from ami_process.events import utc_now
 
 
@@ -52,6 +53,15 @@ def test_a_request_that_has_changed_often_is_looked_at_once() -> None:
     for _ in range(3):
         note(done("M1", ok=True))
     assert touched.take(10) == ["m"] and touched.take(10) == []
+
+
+def test_what_nobody_looks_at_is_bounded() -> None:
+    touched = Touched()
+    note = touched.noting(lambda event: None)
+    for number in range(MOST_NOTED + 5):
+        note(replace(done("M1", ok=True), message_id=str(number)))
+    taken = touched.take(2 * MOST_NOTED)
+    assert (len(taken), taken[0]) == (MOST_NOTED, "5")
 
 
 async def test_contacts_are_listed_part_by_part_and_changes_come_as_they_are(tmp_path: Path) -> None:

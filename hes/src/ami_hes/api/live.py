@@ -26,6 +26,7 @@ from ami_hes.store.history import SqlHistory
 from ami_process.events import Emit, Event
 from ami_process.query_parameters import check_known
 
+MOST_NOTED = 10_000
 MOST_REQUESTS = 50
 MOST_CONTACTS = 2_000
 MOST_EVENTS = 100
@@ -55,13 +56,11 @@ class Touched:
         def noted(event: Event) -> None:
             if isinstance(event, self._kinds):
                 self._ids[event.message_id] = None
+                if len(self._ids) > MOST_NOTED:  # nobody looks, and whoever comes looks at everything first
+                    del self._ids[next(iter(self._ids))]
             emit(event)
 
         return noted
-
-    def put(self, ids: list[str]) -> None:
-        """Have them looked at again."""
-        self._ids.update(dict.fromkeys(ids))
 
     def take(self, most: int) -> list[str]:
         """The first of them."""
@@ -69,10 +68,6 @@ class Touched:
         for one in taken:
             del self._ids[one]
         return taken
-
-    def forget(self) -> None:
-        """All of them: nobody has looked."""
-        self._ids.clear()
 
 
 class Changes:
