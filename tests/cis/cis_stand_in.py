@@ -29,7 +29,7 @@ from ami_cim.payloads import Payload
 from ami_cim.payloads.end_device_controls import EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_cim.services import OFFERED
-from ami_cis.app import FORGET_EVERY_S
+from ami_cis.app import FORGET_EVERY_S, System, running
 from ami_cis.meters import Meter
 from ami_cis.settings import Cis, Demo, Settings
 from ami_process.environment import Environment
@@ -241,3 +241,12 @@ def settings(
 ) -> Settings:
     fields = {"port": 0, "hes_url": hes_url, "store": directory / "cis.sqlite", "request_timeout_s": 10.0} | cis
     return Settings(demo=demo or Demo(), cis=Cis(**fields), meters=tuple(meters))
+
+
+@asynccontextmanager
+async def asking(directory: Path, hes: StandInHes, **cis: Any) -> AsyncIterator[tuple[System, httpx.AsyncClient]]:
+    async with running(settings(directory, hes.url, **cis), environment(Events()), 0) as system:
+        port = system.listen.rpartition(":")[2]
+        url, at_once = f"http://127.0.0.1:{port}", httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE_S, limits=at_once) as client:
+            yield system, client

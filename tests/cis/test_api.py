@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from cis_stand_in import METERS, Events, StandInHes, answering, environment, reply_to, settings, soap
+from cis_stand_in import METERS, Events, StandInHes, answering, asking, environment, reply_to, settings, soap
 from patience import PATIENCE_S
 
 from ami_cim.message import Reply, ReplyError
 from ami_cis.api import CONTROLS
-from ami_cis.app import System, running
+from ami_cis.app import running
 from ami_cis.readings_api import READINGS
 from ami_cis.store import State
 from ami_cis.under_way import AT_ONCE
 from ami_process.api import MAX_BODY
 
 ORDER = {"code": "3.31.0.23", "meters": ["M1001"], "message_id": "mine"}
-
-
-@asynccontextmanager
-async def asking(directory: Path, hes: StandInHes, **cis: Any) -> AsyncIterator[tuple[System, httpx.AsyncClient]]:
-    async with running(settings(directory, hes.url, **cis), environment(Events()), 0) as system:
-        port = system.listen.rpartition(":")[2]
-        url, at_once = f"http://127.0.0.1:{port}", httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE_S, limits=at_once) as client:
-            yield system, client
 
 
 async def test_a_control_is_seen_through(tmp_path: Path, hes: StandInHes) -> None:

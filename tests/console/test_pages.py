@@ -20,6 +20,7 @@ from browsing import Browser, browser, inaccessible, picture, visit
 from harness import System, system
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
 
+from ami_cis.console import SITE as CIS
 from ami_hes.console import SITE as HES
 
 pytestmark = pytest.mark.needs("chromium")
@@ -31,15 +32,18 @@ EXAMPLES = {
     ("HES", "/meters/{name:path}"): "/meters/M1001",
     ("HES", "/schedules/{name:path}"): "/schedules/hourly",
     ("HES", "/campaigns/{name}"): "/campaigns/{campaign}",
+    ("CIS", "/usage-points/{name:path}"): "/usage-points/M1001",
+    ("CIS", "/requests/{message_id:path}"): "/requests/{sent}",
 }
 """Of pages that are about one thing."""
-PAGES = [(HES, one) for one in HES.pages]
+PAGES = [(site, one) for site in (CIS, HES) for one in site.pages]
 
 
 @pytest.fixture(scope="module")
 def ami(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     with system(tmp_path_factory.mktemp("consoles"), meters=METERS) as one:
         one.start_together()
+        one.start_cis("--no-loop").wait_for("ready")
         yield one
 
 
@@ -65,11 +69,14 @@ def examples(ami: System, asked: str) -> dict[str, str]:
     api = f"{ami.hes_url}/api/v1"
     assert httpx.put(f"{api}/schedules/hourly", json=schedule, timeout=PATIENCE_S).status_code == 200
     campaign = httpx.post(f"{api}/campaigns/event-logs", json={"meters": ["M1001", "M1002"]}, timeout=PATIENCE_S)
-    return {"request": asked, "campaign": campaign.json()["id"]}
+    read = {"meters": ["M1001"], "reading_types": ["import"], "message_id": "read-of-a-test"}
+    ended = httpx.post(f"{base(ami, 'CIS')}/api/v1/readings", json=read, timeout=PATIENCE_S)
+    assert ended.json()["result"] == "OK"
+    return {"request": asked, "campaign": campaign.json()["id"], "sent": "read-of-a-test"}
 
 
 def base(ami: System, process: str) -> str:
-    return {"HES": ami.hes_url}[process]
+    return f"http://127.0.0.1:{ami.config[process.lower()]['port']}"
 
 
 @pytest.mark.ci
@@ -146,6 +153,45 @@ def test_the_theme_is_switched_and_kept(ami: System, chromium: Browser) -> None:
         assert page.locator("html").get_attribute("data-theme") == "dark"
         page.reload()
         page.wait_for_selector("html[data-theme=dark][data-ready]", state="attached")
+
+
+@pytest.mark.ci
+def test_customers_are_disconnected_when_somebody_has_said_yes(ami: System, chromium: Browser) -> None:
+    with visit(chromium) as seen:
+        page = seen.open(f"{base(ami, 'CIS')}/usage-points")
+        page.check("input[aria-label='Select M1001']")
+        page.check("input[aria-label='Select M1002']")
+        page.click("[data-action=Disconnect]")
+        dialog = page.locator("dialog")
+        assert dialog.locator("h2").inner_text() == "Disconnect 2 customers?"
+        assert "M1001, M1002" in dialog.inner_text()
+        dialog.get_by_text("Cancel").click()
+        dialog.wait_for(state="detached")
+        assert "/api/v1/controls" not in seen.requests, "nothing was ordered"
+        page.click("[data-action=Disconnect]")
+        dialog.get_by_role("button", name="Disconnect 2 customers").click()
+        for name in ("M1001", "M1002"):
+            page.locator(".vrow", has_text=name).locator(".st", has_text="Disconnected").wait_for()
+        page.locator(".rqs li", has_text="disconnect").first.locator(".pill.OK").wait_for()
+        page.locator(".toast", has_text="Disconnect: OK").wait_for()
+        picture(page, "cis-disconnected-light")
+        assert seen.requests.count("/api/v1/controls") == 1
+
+
+@pytest.mark.ci
+def test_a_profile_is_drawn_and_compared_and_taken_along(
+    ami: System, chromium: Browser, examples: dict[str, str]
+) -> None:
+    with visit(chromium) as seen:
+        page = seen.open(f"{base(ami, 'CIS')}/usage-points/M1001")
+        page.get_by_text("Read this period from the meter").click()
+        page.locator(".toast", has_text="Read: OK").wait_for()
+        page.locator(".chart[data-drawn] canvas").wait_for()
+        with page.expect_download() as started:
+            page.get_by_role("button", name="CSV").click()
+        rows = Path(started.value.path()).read_text("utf-8").splitlines()
+        assert rows[0] == "meter,reading_type,start,at,value,unit,qualities,source"
+        assert len(rows) > 1 and all(row.startswith("M1001,") for row in rows[1:])
 
 
 def test_each_page_about_one_thing_has_an_example() -> None:

@@ -25,6 +25,16 @@ from ami_cis.device_events_api import DEVICE_EVENTS, DeviceEventList
 from ami_cis.meters import Meter
 from ami_cis.meters_api import METER, METER_EXCHANGES, METERS, Exchanged, ExchangeWanted, MeterDetails, MeterList
 from ami_cis.readings_api import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome
+from ami_cis.requests_api import (
+    LIVE,
+    REQUEST,
+    REQUESTS,
+    USAGE_POINTS,
+    ChangesFrame,
+    RequestDetails,
+    RequestList,
+    UsagePointList,
+)
 from ami_cis.schedules_api import (
     SCHEDULE,
     SCHEDULES,
@@ -36,7 +46,8 @@ from ami_cis.schedules_api import (
 )
 from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Controls, Order, OrderOutcome, Target
-from ami_process.api import read_body
+from ami_console.live import EVENT_STREAM
+from ami_process.api import JSON, read_body
 from ami_process.query_parameters import check_known
 
 PREFIX = "/api/v1"
@@ -223,9 +234,31 @@ class _Operation(NamedTuple):
     gives: type[BaseModel]
     takes: type[BaseModel] | None = None
     query: Mapping[str, str] = MappingProxyType({})
+    streamed: bool = False
+    """Whether it gives one such value after the other, as server-sent events."""
 
 
 _OPERATIONS = (
+    _Operation(
+        REQUESTS,
+        "get",
+        "Requests to the HES, with their latest replies",
+        "The latest first",
+        RequestList,
+        query={"limit": "at most this number", "before": "those sent before the one with this MessageID"},
+    ),
+    _Operation(REQUEST, "get", "One request, and why it was not done at which meter", "As it is", RequestDetails),
+    _Operation(
+        USAGE_POINTS,
+        "get",
+        "How meters stand, by what the CIS was told",
+        "In the order of the configuration",
+        UsagePointList,
+        query={"limit": "at most this number", "offset": "those behind this number"},
+    ),
+    _Operation(
+        LIVE, "get", "What changes: requests, usage points, events of meters", "Frames", ChangesFrame, streamed=True
+    ),
     _Operation(
         CONTROLS,
         "post",
@@ -347,13 +380,15 @@ def openapi() -> dict[str, Any]:
 
 def _described(operation: _Operation) -> dict[str, Any]:
     refusals = {str(status.value): {"description": f"{status.phrase}: `error` says why"} for status in REFUSALS}
-    answer = {"200": {"description": operation.answer, "content": _content(operation.gives)}}
+    content = _content(operation.gives, EVENT_STREAM if operation.streamed else JSON)
+    answer = {"200": {"description": operation.answer, "content": content}}
     parameters = [
         {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": meaning}
         for name, meaning in operation.query.items()
     ]
-    if "{name" in operation.path:
-        parameters.append({"name": "name", "in": "path", "required": True, "schema": {"type": "string"}})
+    for name in ("name", "message_id"):
+        if f"{{{name}" in operation.path:
+            parameters.append({"name": name, "in": "path", "required": True, "schema": {"type": "string"}})
     described = {"summary": operation.summary, "responses": answer | refusals, "security": [{"token": []}, {}]}
     if parameters:
         described["parameters"] = parameters
@@ -362,5 +397,5 @@ def _described(operation: _Operation) -> dict[str, Any]:
     return described
 
 
-def _content(model: type[BaseModel]) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
+def _content(model: type[BaseModel], media_type: str = JSON) -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}

@@ -7,7 +7,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -20,14 +20,17 @@ from ami_cim.reading_type_names import reading_type_of
 from ami_cim.schema import Schemas
 from ami_cis import events
 from ami_cis.api import PREFIX, control_routes
+from ami_cis.console import SITE
 from ami_cis.device_events_api import device_event_routes
 from ami_cis.inbox import Inbox
 from ami_cis.meters_api import meter_routes
 from ami_cis.outbox import Outbox, OutboxError
 from ami_cis.pending import Pending
 from ami_cis.readings_api import reading_routes
+from ami_cis.requests_api import Changes, request_routes
 from ami_cis.schedules_api import schedule_routes
 from ami_cis.settings import Cis, Settings
+from ami_cis.standings import Standings
 from ami_cis.store import SCHEMA, Retention, State, Store, StoreUnavailable
 from ami_cis.taken_readings import Names
 from ami_cis.under_way import Asking
@@ -43,6 +46,7 @@ from ami_cis.workflows import (
     ReadSchedules,
     Target,
 )
+from ami_console import Console, Live, Sessions
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
 from ami_process.environment import Environment, real_sleep
@@ -83,6 +87,10 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(cis.host, port, "cis."))
         store, health = await stack.enter_async_context(_stored(settings, environment))
+        zone, new_id = ZoneInfo(cis.time_zone), lambda: str(environment.new_uuid())
+        standings = Standings(settings.meters)
+        changes = Changes(store, standings, zone)
+        environment = replace(environment, emit=changes.noting(environment.emit))
         # one worker for each direction: what strangers send does not keep an answer of our own HES waiting
         answers = await stack.enter_async_context(Worker(reading.FUNCTION, waiting=ANSWERS_WAITING))
         outbox = await stack.enter_async_context(
@@ -105,9 +113,15 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         deliveries = await stack.enter_async_context(Worker(reading.FUNCTION))
         inbox = Inbox(pending, store, environment, schemas, deliveries, names=meter_names)
         master_data = MasterData(exchanges, environment)
-        zone, new_id = ZoneInfo(cis.time_zone), lambda: str(environment.new_uuid())
         asking = Asking(settings.meters, zone, reply_address is not None, new_id)
         names = _names(cis, reply_address)
+        with suppress(StoreUnavailable):  # healthz says so; what is known then is what comes from now on
+            await changes.load()
+        await stack.enter_async_context(_beside("standings", changes.work, environment))
+        live = await stack.enter_async_context(Live.opened(changes.take))
+        tokens = Tokens.of(cis.token_file, "cis.token_file", bound_to=listener.getsockname()[0])
+        sessions = Sessions(tokens, "cis", environment.random_bytes)
+        console = Console(SITE, sessions, names=names, names_setting="cis.host_names")
         api = create_api(
             [
                 *clock_routes(environment.clock),
@@ -116,15 +130,18 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
                 *device_event_routes(store, EventQuestions(exchanges, environment), asking),
                 *meter_routes(master_data, MeterExchanges(master_data, readings), asking),
                 *schedule_routes(ReadSchedules(exchanges, environment), store, asking),
+                *request_routes(store, changes, standings, live, zone),
             ],
-            Tokens.of(cis.token_file, "cis.token_file", bound_to=listener.getsockname()[0]),
+            tokens,
             names=names,
             names_setting="cis.host_names",
+            admits=sessions.knows,
         )
-        application = inbox.application(health, names, _public_url(cis))
+        application = console.before(inbox.application(health, names, _public_url(cis)))
         tls = server_context(cis.tls, "cis.tls", environment.emit)
         await stack.enter_async_context(serving(Branch(PREFIX, api, application), listener, _http_limits(cis), tls))
         stack.callback(asking.stopping.set)
+        stack.callback(live.close)
         yield system
 
 

@@ -2,6 +2,7 @@
 
 from ami_cis.store.device_events import DeviceEventQuery, KeptDeviceEvent
 from ami_cis.store.readings import CountedReadings, KeptReading, ReadingQuery
+from ami_cis.store.sent_requests import RequestLine
 from ami_cis.store.store import KEEP, MessageIdUsed, Retention, SentRequest, State, Store, TakenEvent, TakenReply
 from ami_cis.store.tables import SCHEMA
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
@@ -15,6 +16,7 @@ __all__ = [
     "KeptReading",
     "MessageIdUsed",
     "ReadingQuery",
+    "RequestLine",
     "Retention",
     "SentRequest",
     "State",

@@ -72,6 +72,12 @@ def find_device_events(connection: Connection, wanted: DeviceEventQuery) -> list
     return [_event(row) for row in connection.execute(query).mappings()]
 
 
+def device_events_with(connection: Connection, message_ids: Sequence[str]) -> list[KeptDeviceEvent]:
+    """Those that came with these messages first, in the order in which they happened."""
+    query = select(DEVICE_EVENTS).where(DEVICE_EVENTS.c.message_id.in_(message_ids)).order_by(DEVICE_EVENTS.c.at)
+    return [_event(row) for row in connection.execute(query).mappings()]
+
+
 def forget_device_events(connection: Connection, before: datetime) -> int:
     """Drop those that were said before this moment; how many."""
     return connection.execute(delete(DEVICE_EVENTS).where(DEVICE_EVENTS.c.said_at < before)).rowcount

@@ -18,6 +18,7 @@ from ami_cis.store.device_events import (
     DeviceEventQuery,
     KeptDeviceEvent,
     add_device_events,
+    device_events_with,
     find_device_events,
     forget_device_events,
 )
@@ -31,6 +32,7 @@ from ami_cis.store.readings import (
     forget_readings,
     keep_newest,
 )
+from ami_cis.store.sent_requests import RequestLine, list_requests, some_requests
 from ami_cis.store.tables import EVENTS, OUTGOING, REPLIES, REQUESTS, SCHEMA
 from ami_process.store.database import Database
 from ami_process.store.events import StoreMigrated
@@ -215,6 +217,22 @@ class Store:
     async def device_events(self, wanted: DeviceEventQuery) -> list[KeptDeviceEvent]:
         """The latest first."""
         return await self._database.transaction(lambda c: find_device_events(c, wanted))
+
+    async def latest_device_events(self, most: int) -> list[KeptDeviceEvent]:
+        """The latest first."""
+        return await self.device_events(DeviceEventQuery(most=most))
+
+    async def device_events_with(self, message_ids: Sequence[str]) -> list[KeptDeviceEvent]:
+        """Those that came with these messages first, in the order in which they happened."""
+        return await self._database.transaction(lambda c: device_events_with(c, message_ids)) if message_ids else []
+
+    async def requests(self, limit: int, before: str | None = None) -> list[RequestLine]:
+        """The latest ones with their latest replies, or those sent before this one."""
+        return await self._database.transaction(lambda c: list_requests(c, limit, before))
+
+    async def some_requests(self, message_ids: Sequence[str]) -> list[RequestLine]:
+        """Those of these that are kept."""
+        return await self._database.transaction(lambda c: some_requests(c, message_ids)) if message_ids else []
 
     async def readings(self, wanted: ReadingQuery) -> list[KeptReading]:
         """By meter, ReadingType and time."""

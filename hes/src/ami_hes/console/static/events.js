@@ -9,6 +9,7 @@ const LOADED = 1_000;
 
 // EndDeviceEventTypes end in what has happened (IEC 61968-9, Annex E): these are about power and tampering.
 const isOpen = (one) => !one.closed_at && one.source === "alarm";
+const words = (one) => one.reason.replace(`${one.meter}: `, "");
 const isPower = (one) => one.type.split(".")[1] === "26";
 
 page(async (room) => {
@@ -32,7 +33,7 @@ page(async (room) => {
       { head: "Clock", width: "74px", put: (one) => el("span", "muted", one.clock), sort: (one) => one.clock },
       { head: "Meter", width: "minmax(110px,.5fr)", put: (one) => link(`/meters/${path(one.meter)}`, one.meter, "mono"), sort: (one) => one.meter },
       { head: "Type", width: "110px", mono: true, put: (one) => one.type, sort: (one) => one.type },
-      { head: "What", width: "minmax(300px,3fr)", put: (one) => (isPower(one) || isOpen(one) ? state("silent", one.reason) : el("span", "", one.reason)), sort: (one) => one.reason },
+      { head: "What", width: "minmax(300px,3fr)", put: (one) => (isPower(one) || isOpen(one) ? state("silent", words(one)) : words(one)), sort: (one) => one.reason },
       { head: "From", width: "90px", put: (one) => el("span", "muted", one.source), sort: (one) => one.source },
       { head: "Came, UTC", width: "150px", put: (one) => when(one.received_at), sort: (one) => one.received_at, down: true },
     ],

@@ -8,6 +8,15 @@ function colours() {
   return Object.fromEntries(["acc", "bad", "ok", "part", "cim", "mut", "line", "line2", "faint"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
+// A moment on the axis: of the day where that has changed, and as fine as its neighbours are apart.
+function label(moment, before, all) {
+  const iso = (second) => new Date(second * 1000).toISOString();
+  const apart = all.length > 1 ? all[1] - all[0] : 60;
+  const text = iso(moment);
+  const clock = apart >= 60 ? text.slice(11, 16) : apart >= 1 ? text.slice(11, 19) : text.slice(11, 23);
+  return before === null || iso(before).slice(0, 10) !== text.slice(0, 10) ? `${clock}\n${text.slice(0, 10)}` : clock;
+}
+
 // series: [{ label, colour, dash, steps, points, values }]; times: seconds since 1970. Each is drawn anew when the theme or the room changes.
 export class Chart {
   constructor(within, { title, unit = "", height = 220, range = null }) {
@@ -33,6 +42,7 @@ export class Chart {
     if (!this.width || !this.times.length) return;
     const colour = colours();
     this.plot?.destroy();
+    const time = { values: (_, moments) => moments.map((one, place) => label(one, place ? moments[place - 1] : null, moments)) };
     const axis = { stroke: colour.mut, grid: { stroke: colour.line2, width: 1 }, ticks: { stroke: colour.line, width: 1 }, font: "11px Inter, sans-serif" };
     this.plot = new uPlot(
       {
@@ -40,7 +50,7 @@ export class Chart {
         height: this.height,
         tzDate: (second) => uPlot.tzDate(new Date(second * 1000), "Etc/UTC"),
         scales: { y: { range: this.range || undefined } },
-        axes: [axis, { ...axis, size: 64, values: (_, all) => all.map((one) => (one === null ? "" : `${one}${this.unit ? ` ${this.unit}` : ""}`)) }],
+        axes: [{ ...axis, ...time }, { ...axis, size: 72, label: this.unit, labelSize: 20, labelFont: "11px Inter, sans-serif", values: (_, all) => all.map((one) => (one === null ? "" : `${+one.toFixed(6)}`)) }],
         series: [
           { label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
           ...this.series.map((one) => ({

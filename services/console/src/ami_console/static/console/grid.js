@@ -8,6 +8,8 @@ import { VirtualList } from "./vlist.js";
 
 const HEIGHT = 32;
 const HEAD = 30;
+const GAP = 14;
+const GUTTER = 16;
 
 export class Grid {
   constructor(within, options) {
@@ -126,6 +128,7 @@ export class Grid {
     this.more.hidden = true;
     const widths = [...(this.actions ? ["34px"] : []), ...this.columns.map((one) => one.width || "minmax(80px,1fr)")];
     this.box.style.setProperty("--columns", widths.join(" "));
+    this.box.style.setProperty("--room", `${widths.reduce((sum, one) => sum + Number(/(\d+)px/.exec(one)[1]), 0) + GAP * (widths.length - 1) + 2 * GUTTER}px`);
     this.box.append(this.#headRow());
     this.list = new VirtualList(this.box, { height: HEIGHT, head: HEAD, make: () => this.#make(), fill: (row, index) => this.#fill(row, index), count: () => this.shown.length });
     const room = el("div", "grid", this.box, this.nothing, this.more);

@@ -1,0 +1,63 @@
+// What several pages of the CIS show alike, and the orders that they give.
+import { api, confirmed, count, doing, el, plural, state, toast } from "../console/dom.js";
+
+export const API = "/api/v1";
+const ENERGY = "import";
+
+// A meter as a list and the map show it: what matters most first.
+export const STATES = [
+  { key: "connected", shape: "connected", word: "Connected" },
+  { key: "disconnected", shape: "disconnected", word: "Disconnected" },
+  { key: "ready", shape: "ready", word: "Ready" },
+  { key: "silent", shape: "silent", word: "No answer" },
+  { key: "unknown", shape: "plain", word: "Unknown" },
+];
+export const stateOf = (point) => (point.powered === false || point.answered === false ? "silent" : point.switch || "unknown");
+
+export function stateWord(point) {
+  if (point.powered === false) return state("silent", "No power");
+  if (point.answered === false) return state("silent", "No answer");
+  const found = STATES.find((one) => one.key === stateOf(point));
+  return state(found.shape, found.word);
+}
+
+export const standing = (request) => {
+  if (request.result) return request.result;
+  return { failed: "FAILED", unknown: "UNKNOWN" }[request.state] || "RUNNING";
+};
+
+export const what = (request) => (request.control ? `${request.control}` : `${request.verb} ${request.noun}`);
+
+export function progress(request) {
+  const good = request.result ? request.meters - request.failed : 0;
+  const track = el("div", "track2", el("i"), el("u"));
+  track.style.setProperty("--good", `${request.meters ? (100 * good) / request.meters : 0}%`);
+  track.style.setProperty("--wrong", `${request.meters ? (100 * request.failed) / request.meters : 0}%`);
+  return el("div", "progress", track, el("span", "", request.failed ? `${count(good)} ok, ${count(request.failed)} failed` : `${count(good)} of ${count(request.meters)}`));
+}
+
+// Everybody who lives behind a meter: a usage point is one customer, a meter without one is counted as one.
+export const customers = (points) => points.reduce((sum, one) => sum + Math.max(1, one.usage_points.length), 0);
+
+const CONTROLS = {
+  disconnect: { title: "Disconnect", text: "Their supply is cut as soon as the head-end reaches the meters. It is connected again by a control of its own." },
+  connect: { title: "Connect", text: "Their supply is switched on as soon as the head-end reaches the meters, or as soon as the customer closes the switch, as the meter is set up." },
+};
+
+// A control for some meters, once somebody has said yes to how many customers it is about.
+export async function control(name, points, pressed) {
+  const { title, text } = CONTROLS[name];
+  const wanted = await confirmed({ title: `${title} ${plural(customers(points), "customer")}?`, text: `${plural(points.length, "meter")}: ${points.slice(0, 8).map((one) => one.meter).join(", ")}${points.length > 8 ? " …" : ""}\n\n${text}`, act: `${title} ${plural(customers(points), "customer")}` });
+  if (!wanted) return null;
+  toast(`${title} of ${plural(points.length, "meter")} is on its way`);
+  const ended = await doing(pressed, () => api(`${API}/controls`, { method: "POST", body: { code: name, meters: points.map((one) => one.meter) } }));
+  if (ended) toast(`${title}: ${ended.result || ended.reason}`, ended.result !== "OK");
+  return ended;
+}
+
+export async function read(points, pressed) {
+  toast(`${plural(points.length, "meter")} will be read`);
+  const ended = await doing(pressed, () => api(`${API}/readings`, { method: "POST", body: { meters: points.map((one) => one.meter), reading_types: [ENERGY] } }));
+  if (ended) toast(`Read: ${ended.result || ended.reason}, ${plural(ended.readings.length, "value")}`, ended.result !== "OK");
+  return ended;
+}

@@ -1,0 +1,125 @@
+"""How each meter stands, by what the CIS was told: the end of each request to it, and what the HES says has happened to it.
+
+It is in memory and made anew at each start from the latest requests and events of the store, so it is what the CIS knows and no more:
+a switch that nobody has asked about is unknown, and one that was moved by hand is what it was before, unless an event said so.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from ami_cim.control_names import named_control
+from ami_cis.meters import Meter
+from ami_cis.store import KeptDeviceEvent, RequestLine
+
+Switch = Literal["connected", "disconnected", "ready"]
+BY_CONTROL: Mapping[str, Switch] = {
+    named_control("connect"): "connected",
+    named_control("disconnect"): "disconnected",
+    named_control("arm"): "ready",
+}
+BY_EVENT: Mapping[str, Switch] = {
+    "31.0.42": "connected",
+    "31.0.68": "disconnected",
+    "31.26.42": "connected",
+    "31.26.68": "disconnected",
+    "15.26.42": "connected",
+    "15.26.68": "disconnected",
+}
+"""By the EndDeviceEventType without its device type: ends of controls, and what the log of a meter says."""
+POWER: Mapping[str, bool] = {"26.38.85": False, "26.38.49": True}
+MOST_ENDED = 10_000
+"""MessageIDs that are remembered, to count each request once."""
+_SAYS_NOTHING_IS_WRONG = "0."
+"""Reply codes that begin so."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """One meter. `answered`: whether the latest request to it was done; `code` and `reason` say why not."""
+
+    meter: str
+    mrid: str | None
+    usage_points: tuple[str, ...]
+    switch: Switch | None = None
+    switched_at: datetime | None = None
+    powered: bool | None = None
+    power_at: datetime | None = None
+    answered: bool | None = None
+    asked_at: datetime | None = None
+    code: str | None = None
+    reason: str | None = None
+    requests: int = 0
+    failures: int = 0
+
+
+class Standings:
+    """Of all meters that the configuration names."""
+
+    def __init__(self, meters: Iterable[Meter]) -> None:
+        self._by_meter = {one.name: Standing(one.name, one.mrid, one.usage_points) for one in meters}
+        self._by_label = {
+            label: one
+            for one in self._by_meter.values()
+            for label in (*one.usage_points, one.mrid, one.meter)
+            if label is not None
+        }
+        self.changed: set[str] = set()
+        """Names of those that have changed since this was emptied last; whoever does that owns it."""
+        self._ended: dict[str, datetime] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_meter)
+
+    def of(self, names: Iterable[str]) -> list[Standing]:
+        """Those of them that there are."""
+        return [self._by_meter[name] for name in names if name in self._by_meter]
+
+    def part(self, offset: int, limit: int) -> list[Standing]:
+        """In the order of the configuration."""
+        return list(self._by_meter.values())[offset : offset + limit]
+
+    def take_requests(self, lines: Iterable[RequestLine]) -> None:
+        """Requests that have an end, the oldest first; one that was taken before says nothing new."""
+        for line in lines:
+            if line.result is None or line.replied_at is None or self._ended.get(line.message_id) == line.replied_at:
+                continue
+            first = line.message_id not in self._ended
+            self._ended[line.message_id] = line.replied_at
+            self._take_end(line, line.replied_at, first=first)
+        while len(self._ended) > MOST_ENDED:
+            del self._ended[next(iter(self._ended))]
+
+    def take_events(self, events: Sequence[KeptDeviceEvent]) -> None:
+        """In the order in which they happened."""
+        for event in sorted(events, key=lambda one: one.at):
+            one = self._by_meter.get(event.meter)
+            kind = event.code.partition(".")[2]
+            if one is not None and kind in BY_EVENT and (one.switched_at is None or one.switched_at <= event.at):
+                one.switch, one.switched_at = BY_EVENT[kind], event.at
+                self.changed.add(one.meter)
+            if one is not None and kind in POWER and (one.power_at is None or one.power_at <= event.at):
+                one.powered, one.power_at = POWER[kind], event.at
+                self.changed.add(one.meter)
+
+    def _take_end(self, line: RequestLine, at: datetime, *, first: bool) -> None:
+        wrong = [error for error in line.errors if not (error["code"] or "").startswith(_SAYS_NOTHING_IS_WRONG)]
+        by_label = {self._name(error["meter"]): error for error in wrong if error["meter"]}
+        of_all = next((error for error in wrong if not error["meter"]), None)
+        for label in line.meters:
+            one = self._by_label.get(label)
+            if one is None:
+                continue
+            error = by_label.get(one.meter) or (of_all if line.result == "FAILED" else None)
+            one.answered, one.asked_at = error is None and line.result != "FAILED", at
+            one.code, one.reason = (None, None) if error is None else (error["code"], error["reason"])
+            one.requests += first
+            one.failures += first and not one.answered
+            if one.answered and line.code in BY_CONTROL and line.verb == "create":
+                one.switch, one.switched_at = BY_CONTROL[line.code], at
+            self.changed.add(one.meter)
+
+    def _name(self, label: str | None) -> str | None:
+        one = self._by_label.get(label or "")
+        return label if one is None else one.meter
