@@ -88,9 +88,7 @@ class Sessions:
             raise ApiRefused(*problem)
         response = Response(status_code=HTTPStatus.NO_CONTENT)
         secure = request.url.scheme == "https"
-        response.set_cookie(
-            self._cookie, self._new(), max_age=LIFE_S, httponly=True, samesite="strict", secure=secure
-        )
+        response.set_cookie(self._cookie, self._new(), max_age=LIFE_S, httponly=True, samesite="strict", secure=secure)
         return response
 
     async def _end(self, request: Request) -> Response:
