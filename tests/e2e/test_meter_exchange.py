@@ -71,9 +71,11 @@ class Whole:
     client: httpx.AsyncClient
     simulated: Any
 
-    async def command(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
+    async def command(
+        self, capsys: pytest.CaptureFixture[str], *arguments: str, noun: str = "meters"
+    ) -> tuple[int, Any]:
         capsys.readouterr()
-        code = await asyncio.to_thread(main, ["meters", *arguments, "--url", self.cis, "--json"])
+        code = await asyncio.to_thread(main, [noun, *arguments, "--url", self.cis, "--json"])
         return code, json.loads(capsys.readouterr().out)
 
     async def words(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -131,6 +133,12 @@ async def test_a_meter_is_exchanged_with_its_last_and_first_readings(
     assert [one["step"] for one in again["steps"]] == ["look", "first readings"]
     shown_words = await whole.words(capsys, *order)
     assert f"at {POINT}: {NEW} is there" in shown_words and "first readings" in shown_words and "import" in shown_words
+    code, points = await whole.command(capsys, "list", noun="usage-points")
+    assert (code, sorted(one["name"] for one in points["usage_points"])) == (0, [POINT, "UP-600"])
+    code, point = await whole.command(capsys, "show", POINT, noun="usage-points")
+    assert (code, point["usage_point"]["mrid"], point["meter"]) == (0, POINT_MRID, NEW)
+    code, unknown = await whole.command(capsys, "show", "UP-9", noun="usage-points")
+    assert (code, [one["code"] for one in unknown["errors"]]) == (1, ["2.12"])
     assert NEW in await whole.words(capsys, "list") and "usage point: none" in await whole.words(capsys, "show", OLD)
 
 

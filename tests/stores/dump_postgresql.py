@@ -42,6 +42,7 @@ def dump(postgresql: Cluster, schema: Schema) -> str:
             ("device_event_changes", "number"),
             ("device_event_journal", "number"),
             ("trace_attempts", "number"),
+            ("master_data_changes", "number"),
         ):
             if number in getattr(schema.tables.tables.get(name), "columns", ()):
                 target.exec_driver_sql(

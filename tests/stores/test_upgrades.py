@@ -34,6 +34,7 @@ from ami_hes.store import (
     SqlDeviceEvents,
     SqlFirmware,
     SqlKeptMessages,
+    SqlMasterDataChanges,
     SqlOutgoing,
     SqlQuarantine,
     SqlReadings,
@@ -43,6 +44,7 @@ from ami_hes.store import (
     SqlScalerUnits,
     SqlSchedules,
     SqlTraces,
+    SqlUsagePoints,
     StoredCommand,
 )
 from ami_hes.store.tables import SCHEMA as HES
@@ -76,6 +78,7 @@ VERSIONS = {
         "0016",
         "0017",
         "0020",
+        "0021",
     ),
     "cis": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005"),
 }
@@ -97,6 +100,7 @@ DATABASES = {
         "0016.sql",
         "0017.sql",
         "0020.sql",
+        "0021.sql",
     ),
     "cis": ("0003.sql", "0004.sql", "0005.sql"),
 }
@@ -231,6 +235,12 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         assert (await traces.arrival("answered") is not None) == (version >= "0020")
         commissioning = [(state, mrid[-4:]) for mrid, state in (await SqlCommissioning(database).states()).items()]
         assert commissioning == ([("failed", "1001")] if version >= "0015" else [])
+        points = [(one.name, one.point_id[-4:]) for one in await SqlUsagePoints(database).find(["house 5"])]
+        assert points == ([("House 5", "9001")] if version >= "0021" else [])
+        noted = [(one.change.subject, one.change.verb) for one in await SqlMasterDataChanges(database).waiting(9)]
+        assert noted == ([("usage-point", "created")] if version >= "0021" else [])
+        named = [one.named for _, one in await firmware.under_way("open", 9)]
+        assert named == ([] if version < "0016" else [None] if version < "0021" else ["5632"])
         callers = [(one.name, one.calls) for one in await SqlQuarantine(database).load()]
         assert callers == ([("XYZ0000000007001", 3)] if version >= "0015" else [])
 

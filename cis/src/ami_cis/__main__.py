@@ -51,6 +51,12 @@ def _meters() -> typer.Typer:
     return meters
 
 
+def _usage_points() -> typer.Typer:
+    from ami_cis.usage_points_client import usage_points
+
+    return usage_points
+
+
 def _events() -> typer.Typer:
     from ami_cis.events_client import events
 
@@ -60,7 +66,15 @@ def _events() -> typer.Typer:
 app = typer.Typer(
     name="cis",
     cls=lazy_group(
-        {"control": _control, "send": _send, "read": _read, "schedule": _schedule, "events": _events, "meters": _meters}
+        {
+            "control": _control,
+            "send": _send,
+            "read": _read,
+            "schedule": _schedule,
+            "events": _events,
+            "meters": _meters,
+            "usage-points": _usage_points,
+        }
     ),
     no_args_is_help=True,
     add_completion=False,

@@ -23,7 +23,19 @@ from ami_cim.control_parameters import FirmwareImage, KeyChange, Limiter, Limite
 from ami_cim.payloads.control_parameters import ControlParameters
 from ami_cis.device_events_api import DEVICE_EVENTS, DeviceEventList
 from ami_cis.meters import Meter
-from ami_cis.meters_api import METER, METER_EXCHANGES, METERS, Exchanged, ExchangeWanted, MeterDetails, MeterList
+from ami_cis.meters_api import (
+    HES_USAGE_POINT,
+    HES_USAGE_POINTS,
+    METER,
+    METER_EXCHANGES,
+    METERS,
+    Exchanged,
+    ExchangeWanted,
+    HesUsagePointDetails,
+    HesUsagePointList,
+    MeterDetails,
+    MeterList,
+)
 from ami_cis.readings_api import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome
 from ami_cis.requests_api import (
     LIVE,
@@ -328,6 +340,17 @@ _OPERATIONS = (
         },
     ),
     _Operation(METER, "get", "One meter of the HES, and its usage point", "As the HES has it", MeterDetails),
+    _Operation(
+        HES_USAGE_POINTS,
+        "get",
+        "Usage points of the HES",
+        "Those that it keeps by name, then those that only a meter names",
+        HesUsagePointList,
+        query={"limit": "at most this number", "offset": "those behind this number"},
+    ),
+    _Operation(
+        HES_USAGE_POINT, "get", "One usage point of the HES, and its meter", "As the HES has it", HesUsagePointDetails
+    ),
     _Operation(
         METER_EXCHANGES,
         "post",

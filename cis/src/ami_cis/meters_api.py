@@ -1,4 +1,4 @@
-"""`/api/v1/meters`: the meters that the HES has, as it says; `/api/v1/meter-exchanges`: one is put in the place of another one."""
+"""`/api/v1/meters` and `/api/v1/hes-usage-points`: the meters and usage points that the HES has, as it says; `/api/v1/meter-exchanges`: one is put in the place of another one."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from ami_cim.identity import Identified, is_uuid
 from ami_cim.payloads.device_assets import DeviceAsset
+from ami_cim.payloads.usage_point_config import UsagePointAsset
 from ami_cim.reading_type_names import reading_type_of
 from ami_cis.readings_api import MAX_TYPES, ReadingError, ReadingValue, Text
 from ami_cis.under_way import Asking, UnderWay
@@ -23,6 +24,8 @@ from ami_process.query_parameters import check_known, wrong
 METERS = "/api/v1/meters"
 METER = f"{METERS}/{{name:path}}"
 METER_EXCHANGES = "/api/v1/meter-exchanges"
+HES_USAGE_POINTS = "/api/v1/hes-usage-points"
+HES_USAGE_POINT = f"{HES_USAGE_POINTS}/{{name:path}}"
 MAX_LISTED = 1_000
 DEFAULT_LISTED = 100
 GROUP = "EndDeviceGroup"
@@ -81,6 +84,47 @@ class MeterDetails(_Ended):
 
     meter: MeterLine | None
     usage_points: tuple[str, ...]
+
+
+class HesUsagePointLine(BaseModel):
+    """A usage point as the HES has it."""
+
+    name: str
+    mrid: str | None
+    names: tuple[str, ...]
+    service: str | None
+    phases: str | None
+    read_route: str | None
+    read_cycle: str | None
+    remark: str | None
+
+    @classmethod
+    def of_asset(cls, asset: UsagePointAsset) -> Self:
+        names = tuple(one.name for one in asset.names)
+        return cls(
+            name=names[0] if names else asset.mrid or "",
+            mrid=asset.mrid,
+            names=names,
+            service=asset.service,
+            phases=asset.phase_code,
+            read_route=asset.read_route,
+            read_cycle=asset.read_cycle,
+            remark=asset.remark,
+        )
+
+
+class HesUsagePointList(_Ended):
+    """Usage points; `next` is the offset of those behind them, where there are more."""
+
+    usage_points: tuple[HesUsagePointLine, ...]
+    next: int | None
+
+
+class HesUsagePointDetails(_Ended):
+    """A usage point, if the HES has it, and the name of the meter that is there."""
+
+    usage_point: HesUsagePointLine | None
+    meter: str | None
 
 
 class ExchangeWanted(BaseModel):
@@ -163,6 +207,25 @@ def meter_routes(master_data: MasterData, exchanges: MeterExchanges, asking: Ask
         points = () if linked.link is None else _names(linked.link.point)
         return _json(MeterDetails.of(found.outcome, meter=line, usage_points=points))
 
+    async def list_points(request: Request) -> Response:
+        check_known(request, ("limit", "offset"))
+        limit, offset = _number(request, "limit", DEFAULT_LISTED, MAX_LISTED), _number(request, "offset", 0, 10**9)
+        found = await questions.end_of(None, partial(master_data.usage_points, limit=limit, offset=offset))
+        lines = tuple(map(HesUsagePointLine.of_asset, found.usage_points))
+        following = offset + len(lines) if found.more and lines else None
+        return _json(HesUsagePointList.of(found.outcome, usage_points=lines, next=following))
+
+    async def show_point(request: Request) -> Response:
+        check_known(request, ())
+        name = request.path_params["name"]
+        found = await questions.end_of(None, partial(master_data.usage_points, (name,)))
+        if not found.usage_points:
+            return _json(HesUsagePointDetails.of(found.outcome, usage_point=None, meter=None))
+        line = HesUsagePointLine.of_asset(found.usage_points[0])
+        linked = await questions.end_of(None, partial(master_data.link_of, point=line.mrid or line.name))
+        meter = None if linked.link is None else next(iter(_names(linked.link.meter)[::-1]), None)
+        return _json(HesUsagePointDetails.of(found.outcome, usage_point=line, meter=meter))
+
     async def exchange(request: Request) -> Response:
         wanted = await read_body(request, ExchangeWanted)
         work = partial(exchanges.run, wanted.order())
@@ -172,6 +235,8 @@ def meter_routes(master_data: MasterData, exchanges: MeterExchanges, asking: Ask
     return [
         Route(METERS, list_meters, methods=["GET"]),
         Route(METER, show, methods=["GET"]),
+        Route(HES_USAGE_POINTS, list_points, methods=["GET"]),
+        Route(HES_USAGE_POINT, show_point, methods=["GET"]),
         Route(METER_EXCHANGES, exchange, methods=["POST"]),
     ]
 

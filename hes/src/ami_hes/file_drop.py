@@ -24,7 +24,7 @@ SCHEME = "drop:"
 """Begins the address of what goes to a directory; no address of the network does, which is http or https."""
 THREADS = 2
 """Per directory, so that one that hangs keeps no other waiting."""
-_MESSAGE_ID = re.compile(r"[0-9A-Za-z_-]{1,100}", re.ASCII)
+_PART = re.compile(r"[0-9A-Za-z_-]{1,100}", re.ASCII)
 
 
 def address_of(subscriber: str) -> str:
@@ -37,13 +37,22 @@ def is_drop(address: str) -> bool:
     return address.startswith(SCHEME)
 
 
-def name_of(message_id: str, at: datetime, octets: bytes) -> str:
-    """By the moment (UTC) when the event was made, its MessageID, and what is in it.
+class EventFile(NamedTuple):
+    """What the name of a file says: when its event was made, what it is, and its MessageID."""
+
+    at: datetime
+    noun: str
+    verb: str
+    message_id: str
+
+
+def name_of(event: EventFile, octets: bytes) -> str:
+    """By the moment (UTC) when the event was made, what it is, its MessageID, and what is in it.
 
     The end of the name goes by the content: an event that waits is what it was when it was made, whatever `file_format` says by now.
     """
     suffix = "xml" if octets.startswith(b"<") else "csv"
-    return f"{at:%Y%m%dT%H%M%S.%fZ}-MeterReadings-created-{message_id}.{suffix}"
+    return f"{event.at:%Y%m%dT%H%M%S.%fZ}-{event.noun}-{event.verb}-{event.message_id}.{suffix}"
 
 
 class Unusable(NamedTuple):
@@ -63,15 +72,15 @@ class FileDrop:
     _threads: dict[str, ThreadPoolExecutor] = field(default_factory=dict)
     """By subscriber."""
 
-    async def write(self, address: str, message_id: str, at: datetime, octets: bytes) -> None:
+    async def write(self, address: str, event: EventFile, octets: bytes) -> None:
         """Returns when the file is there to stay. Raises NoAnswer where it can't be written now, NotServed where nobody gets it."""
         subscriber = address.removeprefix(SCHEME)
         directory = self.directories.get(subscriber)
         if directory is None:
             raise NotServed(f"hes.subscribers has no {subscriber} with a directory")
-        if _MESSAGE_ID.fullmatch(message_id) is None:
+        if any(_PART.fullmatch(part) is None for part in event[1:]):
             raise NotServed("the MessageID can be no part of a file's name")
-        path = directory / name_of(message_id, at, octets)
+        path = directory / name_of(event, octets)
         try:
             async with asyncio.timeout(self.timeout_s):
                 await asyncio.get_running_loop().run_in_executor(self._threads_of(subscriber), _write, path, octets)

@@ -13,7 +13,15 @@ from ami_cim.payloads import Payload
 from ami_hes import operation_sets
 from ami_hes.commands import Command, CommandJob, ControlEnd, Outcome
 from ami_hes.end_device_events import EventOrders, end_event, log_reading, parts_of_events
-from ami_hes.master_data import DeviceOrders, ExchangeOrders, LinkageOrders, OpenCommands, exchange_orders
+from ami_hes.master_data import (
+    DeviceOrders,
+    ExchangeOrders,
+    LinkageOrders,
+    MakeChange,
+    OpenCommands,
+    UsagePointOrders,
+    exchange_orders,
+)
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns import (
@@ -43,7 +51,7 @@ from ami_hes.operations import (
 )
 from ami_hes.registry import KeptRegistry
 from ami_hes.schedules import ScheduleBook, ScheduleOrders
-from ami_hes.store import DeviceEvents, Results, StoredDeviceEvent
+from ami_hes.store import DeviceEvents, Results, StoredDeviceEvent, UsagePoints
 from ami_mapping.faults import explain
 
 
@@ -53,6 +61,9 @@ class Parts:
 
     schedules: ScheduleBook
     kept: KeptRegistry
+    usage_points: UsagePoints
+    change: MakeChange
+    """How changes of usage points are noted."""
     results: Results
     open_commands: OpenCommands
     device_events: DeviceEvents
@@ -113,7 +124,8 @@ NOUNS: dict[str, OnMeters | OnHeadEnd] = {
     "MeterReadSchedule": OnHeadEnd(lambda parts: ScheduleOrders(parts.schedules, parts.time_zone)),
     "MeterConfig": OnHeadEnd(lambda parts: DeviceOrders("MeterConfig", parts.kept, parts.open_commands)),
     "EndDeviceConfig": OnHeadEnd(lambda parts: DeviceOrders("EndDeviceConfig", parts.kept, parts.open_commands)),
-    "MasterDataLinkageConfig": OnHeadEnd(lambda parts: LinkageOrders(parts.kept)),
+    "UsagePointConfig": OnHeadEnd(lambda parts: UsagePointOrders(parts.kept, parts.usage_points, parts.change)),
+    "MasterDataLinkageConfig": OnHeadEnd(lambda parts: LinkageOrders(parts.kept, parts.usage_points)),
     exchange_orders.NOUN: OnHeadEnd(
         lambda parts: ExchangeOrders(parts.kept, parts.results, parts.ask), check=exchange_orders.checked
     ),

@@ -101,8 +101,18 @@ class GroupSettings(Section):
     """How many sessions are begun in a second; unset: no limit."""
 
 
+EventNoun = Literal[
+    "MeterReadings",
+    "EndDeviceEvents",
+    "MeterConfig",
+    "EndDeviceConfig",
+    "UsagePointConfig",
+    "MasterDataLinkageConfig",
+]
+
+
 class SubscriberSettings(Section):
-    """`[[hes.subscribers]]`: who gets what is collected by schedule, or what has happened to meters."""
+    """`[[hes.subscribers]]`: who gets what is collected by schedule, what has happened to meters, or what has changed of master data."""
 
     name: str = Field(min_length=1, max_length=100)
     """MessageIDs of its events follow from it, so a name is kept for as long as the subscriber is the same."""
@@ -113,7 +123,7 @@ class SubscriberSettings(Section):
     file_format: Literal["xml", "csv"] = "xml"
     """Of files: the message without a SOAP envelope, or a line for each value."""
     meters_per_file: int = Field(default=100, ge=1, le=100, description="meters in one file, at most")
-    nouns: tuple[Literal["MeterReadings", "EndDeviceEvents"], ...] = ("MeterReadings",)
+    nouns: tuple[EventNoun, ...] = ("MeterReadings",)
     """Events of these nouns are for it."""
     groups: tuple[MeterGroup, ...] = Field(
         default=(), description='meters that have one of these tags of the registry, as "feeder=F12"; unset: all meters'

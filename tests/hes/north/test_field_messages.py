@@ -163,8 +163,8 @@ TYPED_OF_OTHERS = """<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelo
         ),
         (
             "create",
-            "UsagePointConfig",
-            '<e:Payload><x:UsagePointConfig xmlns:x="http://iec.ch/TC57/2011/UsagePointConfig#"/></e:Payload>',
+            "UsagePointLocationConfig",
+            '<e:Payload><x:UsagePointLocationConfig xmlns:x="http://iec.ch/TC57/2011/UsagePointLocationConfig#"/></e:Payload>',
         ),
         ("execute", "EndDeviceFirmware", ""),
         ("create", "PricingStructureConfig", ""),

@@ -25,7 +25,7 @@ from ami_cim.payloads.meter_readings import MeterReadings
 from ami_cim.xml import parse
 from ami_hes import file_drop
 from ami_hes.__main__ import main
-from ami_hes.file_drop import FileDrop, address_of, name_of
+from ami_hes.file_drop import EventFile, FileDrop, address_of, name_of
 from ami_hes.outbox import NotServed
 from ami_hes.reply_hosts import NoAnswer
 
@@ -74,7 +74,7 @@ async def test_each_event_is_a_file_of_some_meters_whose_name_tells_its_message_
     assert sorted(map(names_in, files)) == [["M1", "M2"], ["M3"]]
     for one in files:
         header = document(one).header
-        assert one.name == name_of(header.message_id or "", DUE, b"<")
+        assert one.name == name_of(event(header.message_id or "", DUE), b"<")
     (sheet,) = table.iterdir()
     rows = list(csv.DictReader(sheet.read_text().splitlines()))
     assert {(one["mrid"], one["meter"], one["qualities"]) for one in rows} == {(mrid(3), "M3", "1.0.0")}
@@ -88,7 +88,7 @@ async def test_each_event_is_a_file_of_some_meters_whose_name_tells_its_message_
 async def test_the_name_of_a_file_goes_by_what_is_in_it_whatever_the_format_is_by_now(tmp_path: Path) -> None:
     with closing(FileDrop({"mdm": tmp_path}, timeout_s=10)) as drop:
         for message_id, octets in (("made-as-xml", b"<?xml version='1.0'?><a/>"), ("made-as-csv", b"mrid,meter\r\n")):
-            await drop.write("drop:mdm", message_id, DUE, octets)
+            await drop.write("drop:mdm", event(message_id, DUE), octets)
     assert sorted(one.name.rpartition("-made-as-")[2] for one in tmp_path.iterdir()) == ["csv.csv", "xml.xml"]
 
 
@@ -294,6 +294,10 @@ async def test_a_moment_that_utc_does_not_have_is_the_first_or_the_last(
 # files
 
 
+def event(message_id: str, at: datetime | None = None) -> EventFile:
+    return EventFile(at or AT, "MeterReadings", "created", message_id)
+
+
 def drop_at(directory: Path, timeout_s: float = 20.0) -> FileDrop:
     return FileDrop({"mdm": directory}, timeout_s)
 
@@ -303,11 +307,11 @@ async def test_a_file_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     one, other = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
     drop = drop_at(tmp_path)
     with files_up_to(1_000), pytest.raises(NoAnswer, match="did not take the file: File too large"):
-        await drop.write(address_of("mdm"), one, AT, b"x" * 2_000)
+        await drop.write(address_of("mdm"), event(one), b"x" * 2_000)
     assert list(tmp_path.iterdir()) == []
     for octets in (b"<first/>", b"<second/>"):
-        await drop.write(address_of("mdm"), one, AT, octets)
-    await drop.write(address_of("mdm"), other, AT, b"<other/>")
+        await drop.write(address_of("mdm"), event(one), octets)
+    await drop.write(address_of("mdm"), event(other), b"<other/>")
     files = sorted(tmp_path.iterdir())
     assert [(file.name, file.read_bytes()) for file in files] == [
         (f"20260328T233000.000005Z-MeterReadings-created-{one}.xml", b"<second/>"),
@@ -329,9 +333,9 @@ def files_up_to(octets: int) -> Iterator[None]:
 async def test_nothing_is_written_for_who_is_not_configured_or_under_another_name(tmp_path: Path) -> None:
     drop = drop_at(tmp_path)
     with pytest.raises(NotServed, match="no other with a directory"):
-        await drop.write(address_of("other"), str(uuid.UUID(int=1)), AT, b"")
+        await drop.write(address_of("other"), event(str(uuid.UUID(int=1))), b"")
     with pytest.raises(NotServed, match="no part of a file's name"):
-        await drop.write(address_of("mdm"), "../../etc/passwd", AT, b"")
+        await drop.write(address_of("mdm"), event("../../etc/passwd"), b"")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -339,7 +343,7 @@ async def test_a_directory_that_hangs_is_given_up_for_now(tmp_path: Path, monkey
     released = threading.Event()
     monkeypatch.setattr("ami_hes.file_drop.os.fsync", lambda _: released.wait())
     with pytest.raises(NoAnswer, match=r"within 0\.05 s"):
-        await drop_at(tmp_path, 0.05).write(address_of("mdm"), str(uuid.UUID(int=1)), AT, b"")
+        await drop_at(tmp_path, 0.05).write(address_of("mdm"), event(str(uuid.UUID(int=1))), b"")
     released.set()
 
 
@@ -357,10 +361,10 @@ async def test_a_directory_that_hangs_keeps_no_other_waiting(tmp_path: Path, mon
     monkeypatch.setattr(file_drop, "_write", written)
     drop = FileDrop({one.name: one for one in (hanging, there)}, 5.0)
     ids = [str(uuid.UUID(int=number)) for number in range(8)]
-    stuck = [asyncio.create_task(drop.write(address_of("hanging"), one, AT, b"")) for one in ids]
+    stuck = [asyncio.create_task(drop.write(address_of("hanging"), event(one), b"")) for one in ids]
     try:
         await asyncio.sleep(0)
-        await drop.write(address_of("there"), ids[0], AT, b"")
+        await drop.write(address_of("there"), event(ids[0]), b"")
         assert not any(one.done() for one in stuck) and len(list(there.iterdir())) == 1
     finally:
         released.set()

@@ -56,6 +56,8 @@ class FirmwareMeter(SmallMeter):
     """It does not say of each block whether it is there."""
     restarts: bool = True
     """It hangs up after its activation, without an answer."""
+    calls_it: bytes | None = None
+    """What it calls an image that it has verified; None: as it was told."""
     refusal: dict[int, ActionResult] = field(default_factory=dict)
     """By method."""
     came: int = 0
@@ -93,7 +95,9 @@ class FirmwareMeter(SmallMeter):
         info = (
             [
                 data.structure(
-                    data.double_long_unsigned(self.told[1]), data.octet_string(self.told[0]), data.octet_string(b"s")
+                    data.double_long_unsigned(self.told[1]),
+                    data.octet_string(self.calls_it or self.told[0]),
+                    data.octet_string(b"s"),
                 )
             ]
             if verified and self.told

@@ -17,6 +17,7 @@ from small_meter import eventually
 
 from ami_dlms import data
 from ami_dlms.enums import ActionResult
+from ami_dlms.obis import Obis
 from ami_hes.commands import Outcome
 from ami_hes.operations import transfer_firmware
 from ami_process.clocks import SteppedClock
@@ -153,6 +154,14 @@ async def test_what_another_image_has_left_is_not_gone_on_with(tmp_path: Path) -
         assert meter.told == (b"fw-2", len(CONTENT))
 
 
+@pytest.mark.parametrize("slow", [0, 3])
+async def test_a_meter_may_call_the_image_otherwise_than_it_was_told(tmp_path: Path, slow: int) -> None:
+    """Found out in the run that verifies, or in a later one."""
+    async with a_meter(calls_it=b"V2", slow=slow, restarts=False) as meter:
+        outcome = await started(tmp_path, meter)
+        assert outcome.ok and (meter.version, meter.initiated, meter.activations) == (b"2.0", 1, 1), outcome
+
+
 async def test_another_campaign_goes_on_with_the_same_image(tmp_path: Path) -> None:
     async with a_meter(refusal={3: ActionResult.OTHER_REASON}) as meter:
         assert not (await started(tmp_path, meter)).ok
@@ -194,6 +203,17 @@ async def test_a_schedule_is_written_in_the_time_of_the_meter_and_nothing_is_ask
         cancelled = await FirmwareLife(life.path, meter, []).start(activate_at=at, is_cancelled=lambda: True)
         assert cancelled is not None and (cancelled.ok, cancelled.code) == (False, "6.5"), cancelled
         assert "its schedule is empty again" in cancelled.reason and "nothing was activated" in cancelled.reason
+        assert meter.values[SCHEDULE] == data.array()
+
+
+async def test_a_schedule_of_another_script_is_not_written(tmp_path: Path) -> None:
+    """class 22 attribute 2: what it would execute."""
+    at = datetime.now(UTC) + timedelta(days=40)
+    script = (SCHEDULE[0], 2)
+    async with a_meter() as meter:
+        meter.values[script] = data.structure(data.octet_string(Obis.parse("0-0:10.0.106*255")), data.long_unsigned(1))
+        outcome = await started(tmp_path, meter, activate_at=at)
+        assert (outcome.ok, outcome.code) == (False, "5.2") and "executes another script" in outcome.reason, outcome
         assert meter.values[SCHEDULE] == data.array()
 
 

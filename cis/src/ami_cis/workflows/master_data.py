@@ -1,4 +1,4 @@
-"""Master data of the HES: which meters it has (GetMeterConfig), which is at a usage point, and put there or taken from it (MasterDataLinkageConfig).
+"""Master data of the HES: which meters it has (GetMeterConfig) and which usage points (GetUsagePointConfig), which meter is at one, and put there or taken from it (MasterDataLinkageConfig).
 
 What the CIS shows is what the HES answers, and not what it remembers of its own orders.
 """
@@ -14,6 +14,7 @@ from ami_cim.payloads import Payload
 from ami_cim.payloads.device_assets import DeviceAsset
 from ami_cim.payloads.master_data_linkage_config import GetMasterDataLinkageConfig, MasterDataLinkageConfig
 from ami_cim.payloads.meter_config import GetMeterConfig, MeterConfig
+from ami_cim.payloads.usage_point_config import GetUsagePointConfig, UsagePointAsset, UsagePointConfig
 from ami_cis import events
 from ami_cis.store import SentRequest
 from ami_cis.workflows.exchanges import Exchanges
@@ -31,6 +32,14 @@ class FoundMeters(NamedTuple):
 
     outcome: OrderOutcome
     meters: Sequence[DeviceAsset]
+    more: bool = False
+
+
+class FoundUsagePoints(NamedTuple):
+    """How asking ended, the usage points that came, and whether the HES has more behind them."""
+
+    outcome: OrderOutcome
+    usage_points: Sequence[UsagePointAsset]
     more: bool = False
 
 
@@ -72,13 +81,23 @@ class MasterData:
             usage_points=tuple(one.usage_point for one in targets if one.usage_point),
             end_device_groups=tuple(one.group for one in targets if one.group),
         )
-        page: tuple[Option, ...] = () if limit is None else (Option(name="limit", value=str(limit)),)
-        page += (Option(name="offset", value=str(offset)),) if offset else ()
-        outcome, response = await self._ask(query, targets, "meters", page)
+        outcome, response = await self._ask(query, targets, "meters", _page(limit, offset))
         payload = None if response is None else response.payload
         found = payload.devices if isinstance(payload, MeterConfig) else ()
         is_cut = limit is not None and len(found) == limit
         return FoundMeters(outcome, found, is_cut or any(one.code == MORE_FOLLOW for one in outcome.errors))
+
+    async def usage_points(
+        self, names: Sequence[str] = (), *, meters: Sequence[str] = (), limit: int | None = None, offset: int = 0
+    ) -> FoundUsagePoints:
+        """These usage points (names or mRIDs), or those of meters; all of them where nothing is named."""
+        query = GetUsagePointConfig(usage_points=tuple(map(identified, names)), meters=tuple(map(identified, meters)))
+        targets = [*map(Target.point, names), *map(Target.meter, meters)]
+        outcome, response = await self._ask(query, targets, "usage points", _page(limit, offset))
+        payload = None if response is None else response.payload
+        found = payload.usage_points if isinstance(payload, UsagePointConfig) else ()
+        is_cut = limit is not None and len(found) == limit
+        return FoundUsagePoints(outcome, found, is_cut or any(one.code == MORE_FOLLOW for one in outcome.errors))
 
     async def link_of(self, *, meter: str | None = None, point: str | None = None) -> FoundLink:
         """The link of a meter (name or mRID), or of a usage point."""
@@ -147,6 +166,11 @@ class MasterData:
             received = events.ReplyReceived(message_id=message_id, result=outcome.result, errors=errors, ms=outcome.ms)
             self._environment.emit(received)
         return outcome, ended.response
+
+
+def _page(limit: int | None, offset: int) -> tuple[Option, ...]:
+    page = () if limit is None else (Option(name="limit", value=str(limit)),)
+    return page + ((Option(name="offset", value=str(offset)),) if offset else ())
 
 
 def identified(text: str) -> Identified:

@@ -32,11 +32,19 @@ from ami_hes.jobs import (
     WorkerLimits,
     Writing,
 )
+from ami_hes.master_data import TOLD, MakeChange, MasterDataPublisher, describing, making, no_change
 from ami_hes.nouns import Ask
 from ami_hes.outages import OutageBook, Verifying
 from ami_hes.outbox import Outbox
 from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook
-from ami_hes.store import SqlCampaigns, SqlSchedules, SqlTraces, StoreUnavailable
+from ami_hes.store import (
+    SqlCampaigns,
+    SqlMasterDataChanges,
+    SqlSchedules,
+    SqlTraces,
+    SqlUsagePoints,
+    StoreUnavailable,
+)
 from ami_hes.traces import TraceBook, TraceKeeper
 from ami_process.environment import Environment
 from ami_process.tls import client_context
@@ -101,7 +109,8 @@ async def opened(
         book = ScheduleBook(collector.store, south.registry, setup.environment, collector.look)
         limits = IntakeLimits(lanes, hes.max_meters_per_request)
         acceptance = Acceptance(context, south.registry, hosts, limits, setup.partners.partners, keeper)
-        parts = _parts(book, south, stores, hes.time_zone)
+        change, master_data = _master_data(setup, stores, south, context)
+        parts = _parts(book, south, stores, change, hes.time_zone)
         intake = Intake(context, answers, acceptance, parts, cancel=commands.cancel)
         await context.engine.open(await collector.under_way() | await campaigns.under_way())
         await intake.late.open()
@@ -109,19 +118,20 @@ async def opened(
         verifying = Verifying(book=outages, every_s=hes.outages.verify_every_s)
         event_publisher = _event_publisher(setup, south, context)
         drops, looked = _what_gets_too_old(setup, context, south), partial(_report_unusable, drop, context)
-        works = (
+        works: list[Task] = [
             commands.work,
             replies.work,
             collector.work,
             campaigns.work,
             _event_logs(setup, south, campaigns).work,
             event_publisher.work,
+            *([] if master_data is None else [master_data.work]),
             verifying.work,
             intake.late.work,
             keeper.work,
             partial(_every_hour, keeper.forget, setup.environment),
             looked,
-        )
+        ]
         await stack.enter_async_context(_at_work(*works, *drops))
         addresses = {one.name: one.address for one in configured.subscribers(settings, setup.partners.partners)}
         redelivery = Redelivery(context, addresses, hes.keep_message_ids)
@@ -163,10 +173,14 @@ def _context(setup: Setup, stores: Stores, groups: Groups, make_engine: MakeEngi
     )
 
 
-def _parts(book: ScheduleBook, south: South, stores: Stores, time_zone: str) -> Callable[[Ask], served.Parts]:
+def _parts(
+    book: ScheduleBook, south: South, stores: Stores, change: MakeChange, time_zone: str
+) -> Callable[[Ask], served.Parts]:
     return lambda ask: served.Parts(
         schedules=book,
         kept=south.kept,
+        usage_points=SqlUsagePoints(stores.database),
+        change=change,
         results=stores.results,
         open_commands=stores.history.open_commands_of,
         device_events=south.taker.store,
@@ -224,6 +238,30 @@ def _event_publisher(setup: Setup, south: South, context: Context) -> EventPubli
         environment=context.environment,
         reply_age=context.reply_age,
     )
+
+
+def _master_data(
+    setup: Setup, stores: Stores, south: South, context: Context
+) -> tuple[MakeChange, MasterDataPublisher | None]:
+    """How changes of master data are noted from now on, and who hands them on; nothing is noted where nobody is told."""
+    subscribers = configured.subscribers(setup.settings, setup.partners.partners)
+    if not any(one.nouns & TOLD.keys() for one in subscribers):
+        return no_change, None
+    noting = south.kept.noting
+    make = making(context.environment.new_uuid)
+    noting.describe = describing(make)
+    publisher = MasterDataPublisher(
+        changes=SqlMasterDataChanges(stores.database),
+        kept=noting.kept,
+        subscribers=subscribers,
+        outgoing=context.outgoing,
+        engine=context.engine,
+        schemas=context.schemas,
+        source=context.source,
+        environment=context.environment,
+        reply_age=context.reply_age,
+    )
+    return make, publisher
 
 
 def _outage_book(setup: Setup, south: South, intake: Intake) -> OutageBook:

@@ -13,18 +13,14 @@ from ami_cim.errors import CimError
 from ami_cim.schema import Schemas
 from ami_hes import events
 from ami_hes.end_device_events.taking import EventTaker
-from ami_hes.end_device_events.writing import NOUN, message_id_of, payload_of, write_message
+from ami_hes.end_device_events.writing import NOUN, message_id_of, payload_of
 from ami_hes.engine import Engine, ReplyJob
 from ami_hes.meters.registry import Registry
-from ami_hes.nouns.kept_partners import format_partner
-from ami_hes.outbox import ACK_REQUIRED
-from ami_hes.schedules import Subscriber
-from ami_hes.store import EventChange, Outgoing, StoredDeviceEvent, StoredRequest, StoreUnavailable
+from ami_hes.schedules import EventHead, Subscriber, request_of, write_message, written
+from ami_hes.store import EventChange, Outgoing, StoredDeviceEvent, StoreUnavailable
 from ami_mapping.events import IMPORTANCE, rank_of
 from ami_process.environment import Environment, real_sleep
 
-DONE = "OK"
-"""As result of an event: it has no Reply that could say otherwise."""
 EVENTS_PER_MESSAGE = 100
 CHANGES_AT_ONCE = 500
 """That are handed on before others have their turn."""
@@ -81,32 +77,24 @@ class EventPublisher:
         return subscriber.wants(NOUN, {} if meter is None else meter.tags)
 
     async def _publish(self, subscriber: Subscriber, verb: str, piece: Sequence[StoredDeviceEvent], rank: int) -> None:
-        message_id, now = message_id_of(subscriber.name, verb, piece), self.environment.now()
-        payload = payload_of(piece, self.registry)
-        try:
-            octets = write_message(subscriber, verb, payload, message_id, self.source, now, self.schemas)
-        except CimError as problem:  # what a meter is called may not be fit for XML
+        now = self.environment.now()
+
+        def write(some: Sequence[StoredDeviceEvent]) -> tuple[EventHead, bytes]:
+            message_id = message_id_of(subscriber.name, verb, some)
+            head = EventHead(verb=verb, noun=NOUN, message_id=message_id, source=self.source, at=now)
+            return head, write_message(subscriber, head, payload_of(some, self.registry), self.schemas)
+
+        def lost(one: StoredDeviceEvent, problem: CimError) -> None:  # what a meter is called may not be fit for XML
             self.environment.emit(
-                events.DeviceEventsNotWritten(subscriber=subscriber.name, events=len(piece), reason=str(problem))
+                events.DeviceEventsNotWritten(
+                    subscriber=subscriber.name, meter=one.meter_name, event_id=one.event_id, reason=str(problem)
+                )
             )
-            return
-        request = StoredRequest(
-            request_id=message_id,
-            digest="",
-            verb=verb,
-            noun=NOUN,
-            query=ACK_REQUIRED if subscriber.ack_required else "",
-            partner=format_partner(subscriber.partner),
-            correlation_id=message_id,
-            reply_address=subscriber.address,
-            accepted_at=now,
-            deadline_at=now + self.reply_age,
-            errors="[]",
-            answer=octets,
-            result=DONE,
-        )
-        if await self.outgoing.publish(request, subscriber.name):
-            await self.engine.replies.put([replace(ReplyJob.of(request, self.reply_age), rank=rank)])
+
+        for head, octets in written(piece, write, lost):
+            request = request_of(subscriber, head, octets, self.reply_age)
+            if await self.outgoing.publish(request, subscriber.name):
+                await self.engine.replies.put([replace(ReplyJob.of(request, self.reply_age), rank=rank)])
 
 
 def _rank_and_verb(change: EventChange) -> tuple[int, str]:

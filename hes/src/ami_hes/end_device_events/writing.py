@@ -1,4 +1,4 @@
-"""Events of meters as EndDeviceEvents, and these as messages to subscribers. Pure.
+"""Events of meters as EndDeviceEvents, and the MessageIDs of messages to subscribers. Pure.
 
 The MessageID follows from the subscriber and from what is in the message, so that the same message has the same one whenever it is made.
 """
@@ -8,14 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import uuid5
 
-from ami_cim import envelope, wire
 from ami_cim.identity import EndDevice, Name, UsagePoint
-from ami_cim.message import EventMessage, Header
 from ami_cim.payloads.end_device_events import EndDeviceEvent, EndDeviceEvents, EventDetail
-from ami_cim.schema import Schemas
 from ami_hes.end_device_events.made import NAMESPACE
 from ami_hes.meters.registry import Registry
-from ami_hes.schedules import Subscriber
 from ami_hes.store import StoredDeviceEvent
 
 NOUN = "EndDeviceEvents"
@@ -31,30 +27,6 @@ def payload_of(events: Sequence[StoredDeviceEvent], registry: Registry) -> EndDe
 def message_id_of(subscriber: str, verb: str, events: Sequence[StoredDeviceEvent]) -> str:
     """Of the message about these events to this subscriber."""
     return str(uuid5(NAMESPACE, f"{subscriber}/{verb}/{' '.join(one.event_id for one in events)}"))
-
-
-def write_message(
-    subscriber: Subscriber,
-    verb: str,
-    payload: EndDeviceEvents,
-    message_id: str,
-    source: str,
-    at: datetime,
-    schemas: Schemas,
-) -> bytes:
-    """In SOAP, or as a document for a file; raises CimError for one that would not be valid."""
-    header = Header(
-        verb=verb,
-        noun=NOUN,
-        timestamp=at,
-        source=source,
-        ack_required=subscriber.ack_required,
-        message_id=message_id,
-        correlation_id=message_id,
-    )
-    wrapper = envelope.typed_wrapper(verb, NOUN) if subscriber.typed else envelope.EVENT_MESSAGE
-    write = wire.write_event if subscriber.file is None else wire.write_event_document
-    return write(EventMessage(header=header, payload=payload), wrapper, schemas)
 
 
 def _event(one: StoredDeviceEvent, registry: Registry) -> EndDeviceEvent:

@@ -26,6 +26,7 @@ from ami_hes.events.process import (
     TracesLost,
 )
 from ami_hes.events.registry import (
+    MasterDataNotWritten,
     MeterDisplaced,
     MeterMoved,
     Quarantined,
@@ -86,6 +87,7 @@ __all__ = [
     "HungUp",
     "KeptMessageUnusable",
     "LateAnswer",
+    "MasterDataNotWritten",
     "MeterDisplaced",
     "MeterDone",
     "MeterMoved",

@@ -8,14 +8,16 @@ from ami_process.events import Event, Severity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceEventsNotWritten(Event):
-    """A message of EndDeviceEvents would not have been valid, and is not sent; `hes events` has the events."""
+    """An event of a meter makes no valid message, and is not sent to a subscriber; `hes events` has it. The others of its message are sent without it."""
 
     severity: ClassVar[Severity | None] = "error"
 
     subscriber: str
     """Who would have got it."""
-    events: int
-    """How many were in it."""
+    meter: str
+    """As it was called then."""
+    event_id: str
+    """Its mRID."""
     reason: str
     """What was wrong."""
 

@@ -33,6 +33,20 @@ class RegistryImporting(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MasterDataNotWritten(Event):
+    """A change of master data makes no valid message, and is not sent to a subscriber."""
+
+    severity: ClassVar[Severity | None] = "error"
+
+    subscriber: str
+    """Who would have got it."""
+    change: str
+    """What it is: a verb, and meter, link or usage-point."""
+    reason: str
+    """What was wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined(Event):
     """Somebody has called whom no entry of the registry names, for the first time since it was forgotten; nothing of it is proved."""
 

@@ -13,7 +13,7 @@ from ami_cim.errors import InvalidMessage
 from ami_cim.spoken import Speech, late, spoken
 from ami_hes import events
 from ami_hes.engine import Delivery, ReplyJob
-from ami_hes.file_drop import FileDrop, is_drop
+from ami_hes.file_drop import EventFile, FileDrop, is_drop
 from ami_hes.jobs.alone import alone
 from ami_hes.jobs.backoff import Backoff
 from ami_hes.jobs.context import Context
@@ -102,7 +102,8 @@ class ReplySender:
     def _way(self, address: str, request: StoredRequest) -> Way:
         """Into a directory, or to an address of the network."""
         if is_drop(address):
-            return partial(self._drop.write, address, request.request_id, request.accepted_at)
+            event = EventFile(request.accepted_at, request.noun, request.verb, request.request_id)
+            return partial(self._drop.write, address, event)
         return partial(self._outbox.post, address, ack_required=request.query == ACK_REQUIRED)
 
     async def _post_parts(self, post: Post[Delivery[ReplyJob]], way: Way, speech: Speech) -> None:

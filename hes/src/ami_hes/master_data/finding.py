@@ -60,6 +60,12 @@ async def found_meters(
     limit = min(page.limit or MOST_SHOWN, MOST_SHOWN)
     listing = await kept.page(ids if pointers else kept.all_mrids(), page.offset, limit)
     if listing.more and (page.limit or MOST_SHOWN + 1) > limit:
-        reason = f"More follow behind these {limit}: ask again with the Option offset {page.offset + limit}."
-        errors.append(ReplyError(code="0.2", level=Level.WARNING, reason=reason))
+        errors.append(more_follow(Page(offset=page.offset, limit=limit)))
     return Found([table for _, table in listing.meters], errors)
+
+
+def more_follow(page: Page) -> ReplyError:
+    """Said where a page is shorter than what was asked for."""
+    limit = page.limit or 0
+    reason = f"More follow behind these {limit}: ask again with the Option offset {page.offset + limit}."
+    return ReplyError(code="0.2", level=Level.WARNING, reason=reason)

@@ -14,10 +14,13 @@ from ami_cim.paging import page_of
 from ami_cim.payloads.master_data_linkage_config import GetMasterDataLinkageConfig, MasterDataLinkageConfig
 from ami_hes.master_data.finding import found_meters
 from ami_hes.master_data.problems import Problem, failure, identifier_of, reply_of
+from ami_hes.master_data.usage_point_entries import keys_of
+from ami_hes.master_data.usage_point_orders import all_spellings
 from ami_hes.meters.meter_index import Table
 from ami_hes.nouns import Refused, Report, RequestContext, error
 from ami_hes.nouns.devices import meter_of_device
 from ami_hes.registry import Amendment, KeptRegistry, NotAmended
+from ami_hes.store import UsagePoints
 
 NOUN = "MasterDataLinkageConfig"
 MOST_NAMES = 10
@@ -30,6 +33,7 @@ class LinkageOrders:
     """Carries out what messages of this noun ask for; each may be done twice."""
 
     kept: KeptRegistry
+    points: UsagePoints
 
     async def __call__(self, context: RequestContext, message: RequestMessage) -> Report:
         """The Reply, with the meter and the usage point; raises Refused and StoreUnavailable."""
@@ -67,6 +71,10 @@ class LinkageOrders:
         if isinstance(meter, ReplyError):
             raise Refused(meter)
         spelled = _spellings(point)
+        if change is _linked:  # what is kept of the usage point is said of its meter as well
+            kept = all_spellings(await self.points.find(keys_of(spelled)))
+            known = set(map(mrid_key, spelled))
+            spelled += [one for one in kept if mrid_key(one) not in known]
 
         def amended(table: Table | None) -> Table:
             if table is None:  # it was taken out meanwhile

@@ -110,6 +110,10 @@ class Registry:
         members = self._index.members(tag, value)
         return len(self._index.at_usage_points().intersection(members)) if at_usage_points else len(members)
 
+    def at_usage_points(self) -> frozenset[str]:
+        """The mRIDs, as they are compared, of meters that are at a usage point."""
+        return frozenset(self._index.at_usage_points())
+
     def calling_wports(self) -> set[int]:
         """The server wrapper ports of meters that dial in."""
         return self._index.calling_wports()

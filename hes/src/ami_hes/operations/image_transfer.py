@@ -21,6 +21,9 @@ SCHEDULE = Obis.parse("0-0:15.0.2*255")
 INITIATE, TRANSFER_BLOCK, VERIFY, ACTIVATE = (MethodDescriptor(18, IMAGE_TRANSFER, number) for number in range(1, 5))
 ENABLED = AttributeDescriptor(18, IMAGE_TRANSFER, 5)
 EXECUTION_TIME = AttributeDescriptor(22, SCHEDULE, 4)
+EXECUTED_SCRIPT = AttributeDescriptor(22, SCHEDULE, 2)
+SCRIPTS = Obis.parse("0-0:10.0.107*255")
+"""The script table of image activation, whose script 1 activates."""
 NOTHING = data.integer(0)
 """The parameter of image_verify and image_activate."""
 _SHOWN = tuple(AttributeDescriptor(18, IMAGE_TRANSFER, number) for number in range(2, 8))
@@ -66,9 +69,14 @@ class ImageState:
             return [number for number, there in enumerate(self.there) if not there]
         return list(range(min(self.first_missing, blocks), blocks))
 
-    def names(self, identifier: bytes, size: int) -> bool:
-        """Whether what was verified is this image; a meter that names none leaves it to us."""
-        return not self.to_activate or (size, identifier) in self.to_activate
+    def names(self, identifier: bytes, size: int, named: bytes | None = None) -> bool:
+        """Whether what was verified is this image, which a meter may call otherwise (`named`); one that names none leaves it to us."""
+        return not self.to_activate or any((size, one) in self.to_activate for one in (identifier, named))
+
+    def other_name(self, size: int) -> bytes | None:
+        """What the meter calls the one image of this size that it names; None where that is none or several."""
+        found = [name for of_size, name in self.to_activate if of_size == size]
+        return found[0] if len(found) == 1 else None
 
 
 async def read_state(session: Session) -> ImageState:
@@ -114,6 +122,18 @@ async def execution_time(session: Session, at: datetime | None) -> Data:
     except Stopped as stopped:
         raise MeterFault("firmware", "unsuitable", detail=stopped.detail) from None
     return data.array(data.structure(data.octet_string(octets[5:9]), data.octet_string(octets[:5])))
+
+
+async def check_script(session: Session) -> None:
+    """The schedule has to execute the activation; one that does not show what it executes is taken at its name. Raises MeterFault."""
+    try:
+        shown = await session.get(EXECUTED_SCRIPT)
+    except GetRefused:
+        return
+    parts = shown.value if isinstance(shown.value, tuple) else ()
+    if [one.value for one in parts if isinstance(one, Data)] != [SCRIPTS, 1]:
+        detail = f"its schedule of image activation {SCHEDULE} executes another script than 1 of {SCRIPTS}"
+        raise MeterFault("firmware", "unsuitable", detail=detail)
 
 
 def same_times(shown: Data, written: Data) -> bool:

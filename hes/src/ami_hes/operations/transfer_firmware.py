@@ -141,6 +141,7 @@ class _Work:
             self._check_activation(state)
         if self._assignment.is_cancelled():
             raise MeterFault("firmware", "cancelled")
+        await self._learn_name(state)
         if self._is_ours(state):
             if state.status is ImageTransferStatus.VERIFICATION_SUCCESSFUL:
                 return await self._activate(session)
@@ -222,6 +223,7 @@ class _Work:
         if state.status in RUNNING:
             return _goes_on(GO_ON_S)
         if state.status is ImageTransferStatus.VERIFICATION_SUCCESSFUL:
+            await self._learn_name(state)
             if not self._is_ours(state):
                 raise MeterFault("firmware", "overtaken", detail="what it has verified is another image")
             return await self._activate(session)
@@ -275,6 +277,7 @@ class _Work:
         raise MeterFault("firmware", "cancelled", detail="its schedule is empty again")
 
     async def _write_schedule(self, session: Session, written: Data) -> None:
+        await image_transfer.check_script(session)
         await self._begin()
         result = await session.set(image_transfer.EXECUTION_TIME, written)
         _check(result, DataAccessResult.SUCCESS, "writing the schedule of the activation")
@@ -335,8 +338,24 @@ class _Work:
             known is not None
             and (known.identifier, known.sha256) == (order.identifier, order.sha256)
             and known.stage is not TransferStage.INITIATING
-            and state.names(order.image_identifier, order.size)
+            and state.names(
+                order.image_identifier, order.size, None if known.named is None else bytes.fromhex(known.named)
+            )
         )
+
+    async def _learn_name(self, state: ImageState) -> None:
+        """A meter may call the image otherwise than it was told, as by its version: the name that it shows first, of an image of this size that was wholly there."""
+        known, order = self._known, self._order
+        if (
+            known is None
+            or not self._has(TransferStage.TRANSFERRING)
+            or state.names(order.image_identifier, order.size)
+        ):
+            return
+        is_whole = 0 < known.blocks == known.there and known.identifier == order.identifier
+        name = state.other_name(order.size)
+        if is_whole and name is not None and state.status is ImageTransferStatus.VERIFICATION_SUCCESSFUL:
+            await self._change(named=name.hex())
 
     def _of_ours(self) -> StoredTransfer:
         """What is known, as this command's own; counts of another one are not taken over."""

@@ -12,6 +12,7 @@ from ami_hes.registry.kept import (
     RowReport,
 )
 from ami_hes.registry.master_keys import MasterKey, MasterKeys, master_keys_of
+from ami_hes.registry.noting import Noting
 from ami_hes.registry.opening import ConfiguredMeters, configured_meters, open_registry
 from ami_hes.registry.rotation import rotate
 from ami_hes.registry.sealing import CannotOpen, Sealer
@@ -27,6 +28,7 @@ __all__ = [
     "MasterKey",
     "MasterKeys",
     "NotAmended",
+    "Noting",
     "OfConfiguration",
     "RowOutcome",
     "RowReport",

@@ -14,6 +14,7 @@ from ami_cim.identity import mrid_key
 from ami_hes.meters.meter_index import MeterIndex, Table, names_of
 from ami_hes.meters.registry import Meter, Registry, read_entry, taken
 from ami_hes.registry.key_book import KeyBook
+from ami_hes.registry.noting import Noting
 from ami_hes.registry.packed_meters import PackedMeters, names_are_the_same, table_of
 from ami_hes.store import RegistryChange, RegistryStore, StoredMeter
 from ami_registry import MAX_CHARACTERS, EntryError, FormattedMeter, ShipmentError, format_meter, parse_row
@@ -121,6 +122,7 @@ class KeptRegistry:
         """`transport_key` unwraps the keys of imported rows."""
         self.registry = registry
         self.keys = KeyBook(registry, meters, store)
+        self.noting = Noting()
         self._meters = meters
         self._store = store
         self._transport_key = transport_key
@@ -135,8 +137,7 @@ class KeptRegistry:
             draft = _Draft(self.registry, self._meters)
             report = [self._plan(row, draft) for row in rows]
             if draft.changed and not check:
-                await self._store.change(RegistryChange(meters=[meter for meter, _ in draft.changed.values()]))
-                self._apply(draft)
+                await self._keep(draft)
             return report
 
     async def amend(self, amendments: Sequence[Amendment], *, whole: bool = False) -> list[RowOutcome | NotAmended]:
@@ -148,9 +149,16 @@ class KeptRegistry:
             draft = _Draft(self.registry, self._meters)
             report = [self._amended(one, draft) for one in amendments]
             if draft.changed and not (whole and any(isinstance(one, NotAmended) for one in report)):
-                await self._store.change(RegistryChange(meters=[meter for meter, _ in draft.changed.values()]))
-                self._apply(draft)
+                await self._keep(draft)
             return report
+
+    async def _keep(self, draft: _Draft) -> None:
+        stored = {mrid: self._meters.stored(mrid) for mrid in draft.changed}
+        before = {mrid: None if kept is None else table_of(kept) for mrid, kept in stored.items()}
+        noted = self.noting.noted((before[mrid], table) for mrid, (_, table) in draft.changed.items())
+        await self._store.change(RegistryChange(meters=[meter for meter, _ in draft.changed.values()], noted=noted))
+        self._apply(draft)
+        self.noting.committed(noted)
 
     async def follow(self, meter: Meter, host: str) -> str:
         """The KeepsAddresses port."""
@@ -173,7 +181,9 @@ class KeptRegistry:
             stored, table = found
             if stored.source != IMPORTED:
                 raise OfConfiguration(f"{stored.name} is a meter of {stored.source}: take it out there")
-            await self._store.change(RegistryChange(removed=[stored.mrid]))
+            noted = self.noting.noted([(table, None)])
+            await self._store.change(RegistryChange(removed=[stored.mrid], noted=noted))
+            self.noting.committed(noted)
             self.registry.remove(table)
             self._meters.remove(stored.mrid)
             return stored

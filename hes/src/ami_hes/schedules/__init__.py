@@ -4,6 +4,7 @@ goes to subscribers (`subscribers`, `event_writing`, `publisher`). Schedules are
 from ami_hes.schedules.book import ListedSchedule, ScheduleBook
 from ami_hes.schedules.collector import Collector
 from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
+from ami_hes.schedules.event_requests import EventHead, request_of, write_message, written
 from ami_hes.schedules.event_writer import EventWriter
 from ami_hes.schedules.orders import ScheduleOrders
 from ami_hes.schedules.periods import Every
@@ -13,6 +14,7 @@ from ami_hes.schedules.subscribers import Subscriber
 __all__ = [
     "Collector",
     "Definition",
+    "EventHead",
     "EventWriter",
     "Every",
     "ListedSchedule",
@@ -22,4 +24,7 @@ __all__ = [
     "ScheduleBook",
     "ScheduleOrders",
     "Subscriber",
+    "request_of",
+    "write_message",
+    "written",
 ]

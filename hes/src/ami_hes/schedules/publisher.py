@@ -13,14 +13,12 @@ from ami_hes.engine import Engine, ReplyJob
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns.kept_partners import format_partner
 from ami_hes.outbox import ACK_REQUIRED
+from ami_hes.schedules.event_requests import DONE
 from ami_hes.schedules.event_writer import EventWriter
 from ami_hes.schedules.event_writing import WrittenEvent
 from ami_hes.schedules.subscribers import NOUN, Subscriber
 from ami_hes.store import Collected, Outgoing, StoredRequest
 from ami_process.environment import Environment
-
-DONE = "OK"
-"""As result of an event: it has no Reply that could say otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,15 @@ from ami_hes.store.firmware_port import (
 from ami_hes.store.history import SqlHistory
 from ami_hes.store.kept_messages import SqlKeptMessages
 from ami_hes.store.kept_messages_port import KeptMessage, KeptMessages, WaitingMessage
+from ami_hes.store.master_data import SqlMasterDataChanges, SqlUsagePoints
+from ami_hes.store.master_data_port import (
+    KeyTaken,
+    MasterDataChanges,
+    NotedChange,
+    StoredUsagePoint,
+    UsagePoints,
+    WaitingChange,
+)
 from ami_hes.store.outgoing import SqlOutgoing
 from ami_hes.store.outgoing_port import Outgoing, Owed
 from ami_hes.store.ports import (
@@ -105,9 +114,12 @@ __all__ = [
     "KeptAttempt",
     "KeptMessage",
     "KeptMessages",
+    "KeyTaken",
+    "MasterDataChanges",
     "MeterState",
     "NameTaken",
     "NonceUsed",
+    "NotedChange",
     "Outgoing",
     "Owed",
     "QuarantineStore",
@@ -130,6 +142,7 @@ __all__ = [
     "SqlFirmware",
     "SqlHistory",
     "SqlKeptMessages",
+    "SqlMasterDataChanges",
     "SqlOutgoing",
     "SqlQuarantine",
     "SqlReadings",
@@ -139,6 +152,7 @@ __all__ = [
     "SqlScalerUnits",
     "SqlSchedules",
     "SqlTraces",
+    "SqlUsagePoints",
     "StepResult",
     "StoreUnavailable",
     "StoreUnusable",
@@ -159,8 +173,11 @@ __all__ = [
     "StoredSeries",
     "StoredSource",
     "StoredTransfer",
+    "StoredUsagePoint",
     "TraceStore",
     "TransferStage",
+    "UsagePoints",
+    "WaitingChange",
     "WaitingMessage",
     "WrongPart",
     "assume_the_worst",

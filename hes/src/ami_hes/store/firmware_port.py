@@ -75,6 +75,8 @@ class StoredTransfer:
     """How often its verification failed, over this request."""
     changed_at: datetime
     """When the meter came a step further."""
+    named: str | None = None
+    """What the meter calls this image since it has verified it, in hexadecimal; None: not seen yet."""
 
 
 class FirmwareStore(Protocol):

@@ -9,6 +9,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
 from ami_hes.store.database import Database
+from ami_hes.store.master_data import note
 from ami_hes.store.registry_port import RegistryChange, Sealed, StoredMeter, StoredRegistry, StoredSource
 from ami_hes.store.tables import changed_keys, meter_keys, meter_sources, meters
 
@@ -70,6 +71,7 @@ def _change(connection: Connection, change: RegistryChange) -> None:
         connection.execute(_DROP_CHANGED, part)
     for keys in _parts(_keys(change.changed_keys.items())):
         connection.execute(insert(changed_keys), keys)
+    note(connection, change.noted)
     if change.sources is not None:
         connection.execute(delete(meter_sources))
         for source in change.sources:

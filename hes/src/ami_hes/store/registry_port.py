@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from ami_hes.store.master_data_port import NotedChange
+
 
 class Sealed(NamedTuple):
     """Octets that only the master key of this id opens again; `purpose` is what they are."""
@@ -57,6 +59,8 @@ class RegistryChange:
     """All of them; None: they stay."""
     changed_keys: Mapping[str, Sequence[Sealed]] = field(default_factory=dict)
     """By mRID all keys that were changed at the meter, in the place of those that are kept of it."""
+    noted: Sequence[NotedChange] = ()
+    """What is to be told of it."""
 
 
 class RegistryStore(Protocol):

@@ -332,6 +332,7 @@ firmware_transfers = Table(
     Column("stuck", Integer, nullable=False),
     Column("refusals", Integer, nullable=False),
     Column("changed_at", UtcDateTime, nullable=False),
+    Column("named", String),
     Index("firmware_transfers_by_request", "request_id"),
 )
 """Which image is in the image memory of a meter, and how far it is; it stays when the campaign is forgotten."""
@@ -447,6 +448,36 @@ trace_attempts = Table(
     Index("trace_attempts_by_time", "began_at"),
 )
 """What was noted of one attempt at a meter, packed and without secrets."""
+usage_points = Table(
+    "usage_points",
+    metadata,
+    Column("point_id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("usage_points_by_name", "name", "point_id"),
+)
+"""Usage points that UsagePointConfig has made known, with a meter or without one. Which meter is at one is in the entry of the meter."""
+
+usage_point_keys = Table(
+    "usage_point_keys",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("point_id", String, nullable=False),
+    ForeignKeyConstraint(["point_id"], ["usage_points.point_id"], ondelete="CASCADE"),
+    Index("usage_point_keys_by_point", "point_id"),
+)
+"""What they are found by: mRID and names, as they are compared."""
+
+master_data_changes = Table(
+    "master_data_changes",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("change_id", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("verb", String, nullable=False),
+    Column("document", Text, nullable=False),
+)
+"""What has changed of meters, links and usage points and was not handed on to subscribers yet."""
 
 heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
@@ -454,7 +485,7 @@ heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=T
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0020",
+    revision="0021",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),
