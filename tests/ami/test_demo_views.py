@@ -68,6 +68,7 @@ def test_the_live_view_shows_requests_steps_wire_and_events(model: DemoState) ->
     for expected in (
         "ami demo   CIS :8080   HES :8081   meters :4061 :4062   dial-in :4059",
         "up 4 s",
+        "consoles   CIS http://127.0.0.1:8080  HES http://127.0.0.1:8081",
         "● 0 connected  ○ 1 disconnected  ◐ 0 ready  ▲ 0 no answer",
         "1 of 2 commands confirmed",
         "median 31 ms",

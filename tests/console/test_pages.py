@@ -17,15 +17,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
 from browsing import Browser, browser, inaccessible, picture, visit
+from free_ports import free_port
 from harness import System, system
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
 
 from ami_cis.console import SITE as CIS
 from ami_hes.console import SITE as HES
+from ami_meter_sim.console import SITE as SIMULATOR
 
 pytestmark = pytest.mark.needs("chromium")
 
 METERS = 3
+SECTIONS = {"CIS": "cis", "HES": "hes", "Simulator": "meter_sim"}
 ENERGY = "0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
 EXAMPLES = {
     ("HES", "/requests/{message_id:path}"): "/requests/{request}",
@@ -34,14 +37,16 @@ EXAMPLES = {
     ("HES", "/campaigns/{name}"): "/campaigns/{campaign}",
     ("CIS", "/usage-points/{name:path}"): "/usage-points/M1001",
     ("CIS", "/requests/{message_id:path}"): "/requests/{sent}",
+    ("Simulator", "/meters/{name:path}"): "/meters/M1001",
 }
 """Of pages that are about one thing."""
-PAGES = [(site, one) for site in (CIS, HES) for one in site.pages]
+PAGES = [(site, one) for site in (CIS, HES, SIMULATOR) for one in site.pages]
 
 
 @pytest.fixture(scope="module")
 def ami(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     with system(tmp_path_factory.mktemp("consoles"), meters=METERS) as one:
+        one.config["meter_sim"]["port"] = free_port()
         one.start_together()
         one.start_cis("--no-loop").wait_for("ready")
         yield one
@@ -76,7 +81,7 @@ def examples(ami: System, asked: str) -> dict[str, str]:
 
 
 def base(ami: System, process: str) -> str:
-    return f"http://127.0.0.1:{ami.config[process.lower()]['port']}"
+    return f"http://127.0.0.1:{ami.config[SECTIONS[process]]['port']}"
 
 
 @pytest.mark.ci
@@ -192,6 +197,22 @@ def test_a_profile_is_drawn_and_compared_and_taken_along(
         rows = Path(started.value.path()).read_text("utf-8").splitlines()
         assert rows[0] == "meter,reading_type,start,at,value,unit,qualities,source"
         assert len(rows) > 1 and all(row.startswith("M1001,") for row in rows[1:])
+
+
+@pytest.mark.ci
+def test_a_meter_is_handled_and_its_fleet_shows_it(ami: System, chromium: Browser) -> None:
+    with visit(chromium) as seen:
+        fleet = seen.open(f"{base(ami, 'Simulator')}/meters")
+        meter = seen.open(f"{base(ami, 'Simulator')}/meters/M1003#8/0-0:1.0.0*255")
+        assert "Clock" in meter.locator("[aria-label=Object] h2").first.inner_text()
+        meter.locator("#f-slow").check()
+        fleet.locator(".vrow", has_text="M1003").get_by_text("slow").wait_for()
+        meter.locator("#f-slow").uncheck()
+        fleet.locator(".vrow", has_text="M1003").get_by_text("slow").wait_for(state="detached")
+        meter.get_by_role("button", name="Take its power").click()
+        fleet.locator(".vrow", has_text="M1003").locator(".st", has_text="No power").wait_for()
+        fleet.get_by_role("button", name="Power back").click()
+        fleet.locator(".vrow", has_text="M1003").locator(".st", has_text="No power").wait_for(state="detached")
 
 
 def test_each_page_about_one_thing_has_an_example() -> None:

@@ -6,6 +6,7 @@ from ami_cli.observations import Step
 from ami_cli.totals import DemoSummary
 from ami_hes.events import Apdu
 
+CONSOLES = {"CIS": "cis.port", "HES": "hes.port", "simulator": "meter_sim.port"}
 OTHERS = {"RUNNING": "without an answer yet"}
 
 
@@ -13,7 +14,14 @@ def opening(listeners: tuple[Listener, ...], meters: int, security: str) -> str:
     """What has been started, where."""
     where = {listener.setting: listener.address for listener in listeners}
     north = f"CIS {where['cis.port']}  HES {where['hes.port']}, meters dial in at {where['hes.dlms_port']}"
-    return f"ami demo  {north}  {formatting.count(meters, 'meter')}, {security}"
+    head = f"ami demo  {north}  {formatting.count(meters, 'meter')}, {security}"
+    return f"{head}\nconsoles  {consoles(listeners)}"
+
+
+def consoles(listeners: tuple[Listener, ...]) -> str:
+    """Where the web consoles are, of those processes that serve one."""
+    where = {listener.setting: listener.address for listener in listeners}
+    return "  ".join(f"{name} http://{where[setting]}" for name, setting in CONSOLES.items() if setting in where)
 
 
 def step(one: Step) -> str:

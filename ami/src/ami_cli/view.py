@@ -76,7 +76,7 @@ def draw(model: DemoState, frame: Frame) -> RenderableType:
     middle.split_row(*([left, right] if wide else [left]))
     steps = _steps(model, newest, frame.width >= ROOMY, max(room[1] - 2, 4))
     rows = [
-        Layout(_padded(_head(model, frame), Text(""), _states(model)), size=HEAD),
+        Layout(_padded(_head(model, frame), _consoles(frame), _states(model)), size=HEAD),
         middle,
         Layout(_padded(_title("Steps", _of(newest)), steps), ratio=3, minimum_size=6),
     ]
@@ -112,6 +112,11 @@ def _head(model: DemoState, frame: Frame) -> Table:
         Text(f" {formatting.clock(frame.now)}  up {up} s", "quiet"),
     )
     return head
+
+
+def _consoles(frame: Frame) -> Text:
+    shown = f"consoles   {plain_text.consoles(frame.listeners)}"
+    return Text(shown, "quiet", no_wrap=True, overflow="ellipsis")
 
 
 def _states(model: DemoState) -> Group:

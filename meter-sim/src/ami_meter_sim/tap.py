@@ -83,6 +83,16 @@ class Tap:
             self._own.discard(reader)
 
     @contextmanager
+    def watch(self) -> Iterator[TapReader]:
+        """Read along for the process itself, which looks now and then and is told what it has missed."""
+        reader = TapReader()
+        self._own.add(reader)
+        try:
+            yield reader
+        finally:
+            self._own.discard(reader)
+
+    @contextmanager
     def read(self) -> Iterator[TapReader]:
         """Read along as long as this is entered. TapFull."""
         if self.full:

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
+from ami_console import Live, live_response
 from ami_meter_sim.admin import metrics, values
 from ami_meter_sim.admin.bodies import (
     Concerned,
@@ -29,6 +30,7 @@ from ami_meter_sim.admin.bodies import (
     Value,
     Wrong,
 )
+from ami_meter_sim.admin.objects import describe_object
 from ami_meter_sim.admin.stream import stream
 from ami_meter_sim.control import FleetControl, Selection
 from ami_meter_sim.faults import FAULTS, FaultError, Rule
@@ -53,7 +55,9 @@ Attribute = Annotated[int, Path(ge=1, le=127)]
 OBJECT = BASE + "/meters/{name}/objects/{class_id}/{instance}/{attribute}"
 
 
-def application(control: FleetControl, runner: Runner, snapshots: Snapshots, tap: Tap, version: str) -> FastAPI:
+def application(
+    control: FleetControl, runner: Runner, snapshots: Snapshots, tap: Tap, live: Live, version: str
+) -> FastAPI:
     """The application, with its schema at /api/v1/openapi.json."""
     app = FastAPI(
         title="Simulated meters",
@@ -66,13 +70,14 @@ def application(control: FleetControl, runner: Runner, snapshots: Snapshots, tap
     )
     app.router.routes.extend(clock_routes(control.fleet.environment.clock))
     _meters(app, control)
+    _objects(app, control)
     _attributes(app, control)
     _hands(app, control)
     _supply(app, control)
     _faults(app, control)
     _scenarios(app, runner)
     _snapshots(app, snapshots)
-    _watching(app, control, tap)
+    _watching(app, control, tap, live)
     return app
 
 
@@ -94,6 +99,13 @@ def _meters(app: FastAPI, control: FleetControl) -> None:
     async def list_objects(name: Name) -> list[dict[str, Any]]:
         """The COSEM objects of one meter."""
         return list(control.objects(name))
+
+
+def _objects(app: FastAPI, control: FleetControl) -> None:
+    @app.get(f"{BASE}/meters/{{name}}/objects/{{class_id}}/{{instance}}")
+    async def show_object(name: Name, class_id: ClassId, instance: Instance) -> dict[str, Any]:
+        """One object: its attributes with what each association may do and with their values, and its methods; never a secret."""
+        return describe_object(control, name, class_id, instance)
 
 
 def _attributes(app: FastAPI, control: FleetControl) -> None:
@@ -257,7 +269,7 @@ def _snapshots(app: FastAPI, snapshots: Snapshots) -> None:
         return {"name": name}
 
 
-def _watching(app: FastAPI, control: FleetControl, tap: Tap) -> None:
+def _watching(app: FastAPI, control: FleetControl, tap: Tap, live: Live) -> None:
     registry = metrics.metrics_of(control.fleet, tap)
 
     @app.get(f"{BASE}/events")
@@ -270,6 +282,11 @@ def _watching(app: FastAPI, control: FleetControl, tap: Tap) -> None:
             raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_READERS} read along already")
         found = stream(tap, control.fleet.environment, frozenset(event), meter)
         return StreamingResponse(found, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    @app.get(f"{BASE}/live")
+    async def follow_changes() -> Response:
+        """What changes, a frame at a time: meters as the list has them, rules, the scenario."""
+        return live_response(live)
 
     @app.get("/metrics")
     async def show_metrics() -> Response:
