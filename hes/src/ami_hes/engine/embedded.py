@@ -61,7 +61,7 @@ class EmbeddedEngine:
         left = await self._results.open_commands(request_id)
         if left and request_id in paced:
             return 0
-        chosen = left or [one for done in await self._results.completed([request_id]) for one in done.commands[:1]]
+        chosen = left or await self._results.commands(request_id, 0, 1)
         self.commands.restore([one.job for one in chosen])
         return len(left)
 

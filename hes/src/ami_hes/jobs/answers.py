@@ -138,7 +138,7 @@ class AnswerMaker:
 
     def is_light(self, completed: Completed) -> bool:
         """Whether its answer is written so fast that it need not leave the event loop; what was created by itself has none of the values."""
-        if not completed.is_whole or len(completed.commands) > LIGHT_COMMANDS:
+        if not completed.is_whole or len(completed.sizes) > LIGHT_COMMANDS:
             return False
         return completed.request.verb == Verb.CREATED or sum(map(_weight, completed.commands)) <= LIGHT
 
@@ -211,7 +211,7 @@ class AnswerMaker:
             correlation_id=request.correlation_id,
             timestamp=self._context.now(),
             typed=late and context.partner.typed_reply,
-            octets=self._writing.octets if late or not any(map(_acts, completed.commands)) else WHOLE,
+            octets=self._writing.octets if late or not any(map(_acts, completed.operations)) else WHOLE,
             in_parts=late,
         )
 
@@ -230,7 +230,7 @@ class AnswerMaker:
 
     async def _written(self, completed: Completed, order: AnswerOrder) -> AsyncIterator[WrittenAnswer]:
         """The messages, one after the other; of what is large only a piece is in memory."""
-        count, worker = len(completed.commands), self._writing.worker
+        count, worker = len(completed.sizes), self._writing.worker
         if self.is_light(completed):
             for one in write_answer(order, list(map(worked, completed.commands)), self._context.schemas):
                 yield one
@@ -250,14 +250,14 @@ class AnswerMaker:
         return await self._context.results.commands(completed.request.request_id, start, end)
 
 
-def _acts(command: StoredCommand) -> bool:
-    operation = OPERATIONS.get(command.command.operation)
+def _acts(name: str) -> bool:
+    operation = OPERATIONS.get(name)
     return operation is None or operation.acts
 
 
 def _weight(command: StoredCommand) -> int:
     """What was seen of a meter that was to change is for people, and goes into no answer."""
-    return 0 if command.result is None or _acts(command) else len(command.result.outcome.payload)
+    return 0 if command.result is None or _acts(command.command.operation) else len(command.result.outcome.payload)
 
 
 def _pieces(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -23,11 +23,7 @@ _THESE = commands.c.request_id.in_(bindparam("of_requests", expanding=True))
 _SIZE = func.coalesce(func.length(commands.c.payload), 0).label("size")
 _SIZES = select(commands.c.request_id, func.sum(_SIZE)).where(_THESE).group_by(commands.c.request_id)
 _WHOLE = select(commands, _SIZE).where(_THESE).order_by(commands.c.position)
-_WITHOUT_PAYLOADS = (
-    select(*(literal("").label(one.name) if one is commands.c.payload else one for one in commands.c), _SIZE)
-    .where(_THESE)
-    .order_by(commands.c.position)
-)
+_EACH_SIZE = select(commands.c.request_id, commands.c.operation, _SIZE).where(_THESE).order_by(commands.c.position)
 _OWE = insert(replies).from_select(
     ["request_id", "parts_taken"],
     select(requests.c.request_id, literal(0)).where(
@@ -48,17 +44,22 @@ def completed(connection: Connection, request_ids: Sequence[str]) -> list[Comple
     complete = {request.request_id: request for request in map(request_of, rows)}
     if not complete:
         return []
-    sizes = connection.execute(_SIZES, {"of_requests": list(complete)}).all()
-    large = [request_id for request_id, size in sizes if size > AT_ONCE]
-    theirs: dict[str, list[tuple[StoredCommand, int]]] = {request_id: [] for request_id in complete}
-    for query, ids in ((_WHOLE, complete.keys() - set(large)), (_WITHOUT_PAYLOADS, large)):
+    sums = connection.execute(_SIZES, {"of_requests": list(complete)}).all()
+    large = {request_id for request_id, size in sums if size > AT_ONCE}
+    theirs: dict[str, list[StoredCommand]] = {request_id: [] for request_id in complete}
+    sizes: dict[str, list[int]] = {request_id: [] for request_id in complete}
+    operations: dict[str, set[str]] = {request_id: set() for request_id in complete}
+    for query, ids in ((_WHOLE, complete.keys() - large), (_EACH_SIZE, large)):
         for row in connection.execute(query, {"of_requests": list(ids)}) if ids else ():
-            theirs[row.request_id].append((command_of(row), row.size))
-    return [Completed(request, *_columns(theirs[request_id])) for request_id, request in complete.items()]
-
-
-def _columns(rows: Sequence[tuple[StoredCommand, int]]) -> tuple[tuple[StoredCommand, ...], tuple[int, ...]]:
-    return tuple(command for command, _ in rows), tuple(size for _, size in rows)
+            request_id = row.request_id
+            sizes[request_id].append(row.size)
+            operations[request_id].add(row.operation)
+            if request_id not in large:
+                theirs[request_id].append(command_of(row))
+    return [
+        Completed(request, tuple(theirs[one]), tuple(sizes[one]), frozenset(operations[one]))
+        for one, request in complete.items()
+    ]
 
 
 def commands_of(connection: Connection, request_id: str, first: int, end: int) -> list[StoredCommand]:

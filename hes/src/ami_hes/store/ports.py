@@ -101,13 +101,15 @@ class Completed:
 
     request: StoredRequest
     commands: tuple[StoredCommand, ...]
-    """Their payloads are left out where they have more than `AT_ONCE` characters in sum; `Results.commands` gives them."""
+    """None where their payloads have more than `AT_ONCE` characters in sum; `Results.commands` gives them some at a time."""
     sizes: tuple[int, ...]
-    """Characters of the payload of each."""
+    """Characters of the payload of each command."""
+    operations: frozenset[str]
+    """Of all commands."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether the payloads are there."""
+        """Whether the commands are there."""
         return sum(self.sizes) <= AT_ONCE
 
 

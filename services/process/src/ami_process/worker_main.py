@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
+from ami_process.garbage import collect_seldom
 from ami_process.platforms import NeedsPosix
 from ami_process.worker import LENGTH, Ending
 
@@ -36,6 +37,7 @@ def main(function: str, cpu_s: str, memory: str) -> None:
     work = getattr(import_module(module), name)
     with suppress(ValueError, OSError):  # macOS bounds no address space, and a limit that is lower already stays
         resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
+    collect_seldom()  # a piece makes hundreds of thousands of objects, and drops all of them at its end
     came, goes = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # the pipe belongs to the answers
     while (head := _read(came)) is not None and (body := _read(came)) is not None:
