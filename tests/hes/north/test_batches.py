@@ -45,6 +45,21 @@ async def test_several_wait_for_further_ones_and_none_longer_once_one_is_urgent(
     assert finished.rest() == ["a read after several"]
 
 
+async def test_the_last_of_all_is_not_waited_with() -> None:
+    finished: Batches[str] = Batches(10, gather_s=2 * FOR_EVER, urgent_s=FOR_EVER)
+    await finished.put("a control", urgent=True)
+    await finished.put("a read", urgent=False)
+    asked = asyncio.create_task(finished.next())
+    assert await waiting(asked), "others are on their way"
+    await finished.put("the last", urgent=False, last=True)
+    assert await asked == ["a control", "a read", "the last"]
+    await finished.put("a read after several", urgent=False)
+    asked = asyncio.create_task(finished.next())
+    assert await waiting(asked), "what was the last in the batch before counts no longer"
+    asked.cancel()
+    await asyncio.wait([asked])
+
+
 async def test_what_was_handed_out_is_left_until_the_next_batch_is_asked_for() -> None:
     finished = batches(most=2)
     for one in ("a", "b"):

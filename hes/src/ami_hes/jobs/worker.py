@@ -90,6 +90,8 @@ class CommandWorker:
         self._groups = limits.groups
         self._places = LanePlaces({lane: one.sessions for lane, one in limits.lanes.items()}, limits.groups)
         self._finished: Batches[_Finished] = Batches(BATCH, gather_s=GATHER_S, urgent_s=GATHER_CONTROL_S)
+        self._in_hand = 0
+        """Commands that are worked and have no result yet."""
         self._group: asyncio.TaskGroup | None = None
         """For answers that take a while; None once the process stops."""
 
@@ -139,15 +141,20 @@ class CommandWorker:
             widened.cancel()
 
     async def _work_off(self, delivery: CommandDelivery, place: Place) -> None:
+        self._in_hand += 1
         try:
-            finished = await self._alone(delivery, self._finish(delivery, place))
+            try:
+                finished = await self._alone(delivery, self._finish(delivery, place))
+            finally:
+                self._in_hand -= 1
             if finished is not None:
                 await self._put(finished)
         finally:
             place.end()
 
     async def _put(self, finished: _Finished) -> None:
-        await self._finished.put(finished, urgent=finished.delivery.job.lane is Lane.CONTROL)
+        urgent = finished.delivery.job.lane is Lane.CONTROL
+        await self._finished.put(finished, urgent=urgent, last=not self._in_hand)
 
     async def _alone(self, delivery: CommandDelivery, work: Awaitable[T]) -> T | None:
         def failed(fault: str) -> Event:

@@ -66,7 +66,7 @@ async def _read_and_keep(meters: Meters, assignment: Assignment, asked: SortedOu
     assignment.session_over()
     if meters.readings is not None and (series := to_keep(found)):
         try:
-            await meters.readings.keep(assignment.meter.mrid, series)
+            await meters.readings.keep(assignment.meter.mrid, series, last=not meters.at_work)
         except StoreUnavailable:
             meters.environment.emit(
                 ReadingsNotKept(message_id=assignment.command.request_id, meter=assignment.meter.name)

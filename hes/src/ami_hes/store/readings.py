@@ -63,8 +63,8 @@ class SqlReadings:
         self._database = database
         self._keeping: GroupCommit[_Kept] = GroupCommit(database, _keep, gather_s=GATHER_S)
 
-    async def keep(self, mrid: str, series: Sequence[StoredSeries]) -> None:
-        await self._keeping.add((mrid, series))
+    async def keep(self, mrid: str, series: Sequence[StoredSeries], *, last: bool = False) -> None:
+        await self._keeping.add((mrid, series), last=last)
 
     async def find(self, mrid: str, reading_types: Sequence[str], *, after: int, until: int) -> list[StoredSeries]:
         wanted = {"of_meter": mrid, "of_types": list(reading_types), "behind": after, "until": until}

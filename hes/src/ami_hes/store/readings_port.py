@@ -62,8 +62,8 @@ class Extract:
 class Readings(Protocol):
     """What was read of meters. Every method raises StoreUnavailable, and then nothing of it was done."""
 
-    async def keep(self, mrid: str, series: Sequence[StoredSeries]) -> None:
-        """Committed when it returns. The same value again changes nothing.
+    async def keep(self, mrid: str, series: Sequence[StoredSeries], *, last: bool = False) -> None:
+        """Committed when it returns. The same value again changes nothing. `last`: those of no other meter are on their way.
 
         Of two values of one time the one that was received later stays, and a value is never replaced by none.
         """

@@ -7,12 +7,12 @@ a transaction waits for more of them, which makes transactions fewer still; an o
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
-from ami_process.gathering import gather
 from ami_process.store.database import Database
 from ami_process.store.errors import StoreUnavailable
 
@@ -22,6 +22,8 @@ T = TypeVar("T")
 @dataclass(slots=True)
 class _Group(Generic[T]):
     rows: list[T] = field(default_factory=list)
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when no further rows are to be waited for."""
     committed: bool = False
     refusal: StoreUnavailable | None = None
 
@@ -32,7 +34,7 @@ class GroupCommit(Generic[T]):
     def __init__(
         self, database: Database, write: Callable[[Connection, Sequence[T]], None], *, gather_s: float = 0.0
     ) -> None:
-        """`gather_s`: how long a transaction waits for further rows, while they come, when there are several, or were in the last one."""
+        """`gather_s`: how long a transaction waits for further rows when there are several, or were in the last one."""
         self._database = database
         self._write = write
         self._gather_s = gather_s
@@ -40,10 +42,12 @@ class GroupCommit(Generic[T]):
         self._group: _Group[T] = _Group()
         self._turn = asyncio.Lock()
 
-    async def add(self, row: T) -> None:
-        """Committed when it returns. StoreUnavailable: nothing of it was stored."""
+    async def add(self, row: T, *, last: bool = False) -> None:
+        """Committed when it returns. StoreUnavailable: nothing of it was stored. `last`: no other is on its way."""
         group = self._group
         group.rows.append(row)
+        if last:
+            group.enough.set()
         async with self._turn:
             if self._group is group:
                 await self._gather(group)
@@ -54,7 +58,9 @@ class GroupCommit(Generic[T]):
     async def _gather(self, group: _Group[T]) -> None:
         """Who comes meanwhile is in the same transaction."""
         if self._gather_s and (self._shared or len(group.rows) > 1):
-            await gather(lambda: len(group.rows), self._gather_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._gather_s):
+                    await group.enough.wait()
         self._shared = len(group.rows) > 1
 
     async def _commit(self, group: _Group[T]) -> None:
