@@ -156,5 +156,5 @@ def _used_together(table: Table, appliances: tuple[Appliance, ...], seconds: Int
     which, at = np.nonzero(begun & ~ended)
     if len(which):
         run = seconds[at] - table.when_each(energies[which, at]) + half[which, 0]
-        np.add.at(used, at, power[which, 0] * np.clip(run, 0, duration[which, 0]))
+        np.add.at(used, at, power[which, 0] * np.minimum(np.maximum(run, 0), duration[which, 0]))
     return used

@@ -56,7 +56,7 @@ def instants(device: "Device", lattice: Lattice, span_s: int, since: int, entrie
     for _ in range(WIDENINGS):
         after = max(since, now - reach)
         ends = ends_between(device, lattice, after, now)
-        found = ends[~(off.cover(ends) & off.cover_before(ends))]
+        found = ends[~(off.cover(ends) & off.cover_before(ends))] if len(off.begins) else ends
         if len(found) >= entries or after == since:
             break
         reach *= 2

@@ -98,8 +98,15 @@ def saves_daylight(clock: MeterClock | ClockRules, shown: Integers) -> Integers:
 
 def _multiples(clock: MeterClock, period_s: int, low: int, high: int) -> Integers:
     normal = -clock.time_zone_minutes * MINUTE_S
-    first, last = (low + normal) // period_s + 1, (high + normal) // period_s
-    return np.arange(first, last + 1, dtype=np.int64) * period_s - normal
+    return _lattice((low + normal) // period_s + 1, (high + normal) // period_s, period_s, normal)
+
+
+@lru_cache(COLUMNS_KEPT)
+def _lattice(first: int, last: int, period_s: int, normal: int) -> Integers:
+    """Between the same ends of periods it is the same for all meters."""
+    seconds: Integers = np.arange(first, last + 1, dtype=np.int64) * period_s - normal
+    seconds.setflags(write=False)
+    return seconds
 
 
 def _midnights(clock: MeterClock, every_days: int, low: int, high: int) -> Integers:
@@ -117,6 +124,6 @@ def _shown_at_midnight(clock: MeterClock, days: Integers) -> Integers:
 
 
 def _between(seconds: Integers, low: int, high: int) -> Integers:
-    """Those in low < second <= high."""
-    chosen: Integers = seconds[(low < seconds) & (seconds <= high)]
-    return chosen
+    """Those in low < second <= high, of seconds in order."""
+    first, end = np.searchsorted(seconds, (low, high), "right")
+    return seconds[first:end]
