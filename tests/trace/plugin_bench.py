@@ -65,21 +65,29 @@ def plugin_file() -> Path:
     return path
 
 
-def tshark(capture: Path, *options: str, keys: Path | None = None) -> str:
+def tshark(capture: Path, *options: str, keys: Path | None = None, program: Sequence[str] = ("tshark",)) -> str:
     """What it writes; without plug-ins that somebody has installed."""
     given = ["-o", f"amidlms.keys:{keys}"] if keys else []
-    command = ["tshark", "-n", "-X", f"lua_script:{plugin_file()}", *given, "-r", str(capture), *options]
+    command = [*program, "-n", "-X", f"lua_script:{plugin_file()}", *given, "-r", str(capture), *options]
     environment = os.environ | {"HOME": str(plugin_file().parent), "XDG_CONFIG_HOME": str(plugin_file().parent)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=environment)
     assert done.returncode == 0, done.stderr
-    assert "Lua" not in done.stderr + done.stdout, done.stderr
+    assert "Lua: " not in done.stderr, done.stderr
+    assert "Lua Error" not in done.stdout
     return done.stdout
 
 
-def shown(capture: Path, fields: Sequence[str] = FIELDS, *, keys: Path | None = None) -> dict[int, Found]:
+def shown(
+    capture: Path,
+    fields: Sequence[str] = FIELDS,
+    *,
+    keys: Path | None = None,
+    program: Sequence[str] = ("tshark",),
+) -> dict[int, Found]:
     """The values of fields by frame, sorted: an APDU that holds another one is shown before or behind it."""
     asked = [part for name in ("frame.number", *(f"amidlms.{one}" for one in fields)) for part in ("-e", name)]
-    out = tshark(capture, "-Y", "amidlms", "-T", "fields", "-E", "separator=|", "-E", "aggregator=;", *asked, keys=keys)
+    form = ("-T", "fields", "-E", "separator=|", "-E", "aggregator=;")
+    out = tshark(capture, "-Y", "amidlms", *form, *asked, keys=keys, program=program)
     found = {}
     for line in out.splitlines():
         number, *values = line.split("|")

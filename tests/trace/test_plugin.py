@@ -30,6 +30,8 @@ from ami_trace.pcapng import Capture, Companion, Dissector, Endpoint, Message, T
 
 RECORDINGS = recordings()
 CLOCK = Obis.parse("0-0:1.0.0*255")
+SWOLLEN = "C401C1001301FFFF01FFFF01FFFF000100"
+"""A compact array of elements that are arrays of arrays of arrays of nothing."""
 GET = "C001C100080000010000FF0200"
 pytestmark = pytest.mark.needs("tshark-lua")
 
@@ -294,11 +296,12 @@ def test_a_session_whose_opening_is_not_in_the_capture_opens_with_the_clients_ti
 def test_anything_may_come(tmp_path_factory: pytest.TempPathFactory, noise: Sequence[bytes], at: int) -> None:
     """No error of Lua, and no endless loop: octets of chance, and good messages with one octet changed, over TCP and UDP."""
     recorded = [octets for recording in RECORDINGS for _, octets in recording.frames]
+    recorded.append(encode(WrapperPdu(1, 1, bytes.fromhex(SWOLLEN))))
     changed = [octets[: at % len(octets)] + b"\xff" + octets[at % len(octets) + 1 :] for octets in recorded]
     folder = tmp_path_factory.mktemp("anything")
     (folder / "keys").write_text(key_line(RECORDINGS[0].keyring))
     for transport in Transport:
-        frames = tuple((number % 2 == 0, octets) for number, octets in enumerate((*changed, *noise)))
+        frames = tuple((number % 2 == 0, octets) for number, octets in enumerate((*changed, recorded[-1], *noise)))
         one = Recording("", frames, RECORDINGS[0].keyring, transport)
         (folder / "anything.pcapng").write_bytes(one.capture())
         assert "amidlms" in tshark(folder / "anything.pcapng", "-V", "-Y", "amidlms", keys=folder / "keys").lower()

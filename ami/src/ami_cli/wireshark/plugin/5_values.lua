@@ -210,7 +210,7 @@ local scalars = {
 }
 
 local function name_of_type(tag)
-  return known.lists.DataTag[tag] or refuse({at = 0}, "no type of Data: " .. tag)
+  return known.lists.DataTag[tag]
 end
 
 -- The types in the description of a compact array, as {tag, elements, count}.
@@ -240,8 +240,12 @@ local function show(c, tree, from, text, number)
   return item
 end
 
+local VALUES_PER_OCTET = 8 -- of a compact array: some elements have no octets
+
 local function untagged(c, tree, kind)
   local from = c.at
+  c.room = (c.room or VALUES_PER_OCTET * (#c.octets + 8)) - 1
+  if c.room < 0 then refuse(c, "a compact array with more than " .. VALUES_PER_OCTET .. " values an octet") end
   if kind.elements then
     local count = kind.count or 1
     for _ = 1, count do

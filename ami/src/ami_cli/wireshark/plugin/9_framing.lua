@@ -83,8 +83,8 @@ local function inner_of(c, tree, message, memo, is_new, pinfo, talk, layers, sen
 end
 
 local function show_broken(c, tree, problem)
-  local at, what = c.at, tostring(problem)
-  if type(problem) == "table" then at, what = problem.at, problem.what end
+  if type(problem) ~= "table" then error(problem, 0) end -- a fault of this plug-in, not of the octets
+  local at, what = problem.at, problem.what
   local rest = math.max(#c.octets - at, 0)
   tree:add(c.tvb(math.min(at, #c.octets), rest), "not decoded"):add_proto_expert_info(e.malformed, what .. " at octet " .. at)
 end
@@ -103,8 +103,8 @@ function dissect_apdu(tvb, pinfo, tree, talk, layers, sender)
   local inner, is_more
   local good, problem = pcall(function()
     if layers > MOST_LAYERS then refuse(c, "more than " .. MOST_LAYERS .. " APDUs one in the other") end
-    local item = root:add(f.tag, tvb(0, 1))
     c:take(1)
+    local item = root:add(f.tag, tvb(0, 1))
     if not known_apdu then refuse(c, "no tag of an APDU") end
     item:append_text(" (" .. known.tags[tag] .. ")")
     read_fields(c, root, message, known_apdu)
@@ -231,16 +231,16 @@ local function dissect_hdlc(tvb, pinfo, tree, kind)
   local format = (octets:byte(at) or 0) * 256 + (octets:byte(at + 1) or 0)
   local root = tree:add(amidlms, tvb())
   local stop = at + band(format, 0x7FF) - 1 -- the last octet of the frame check
-  if band(format, 0xF000) ~= 0xA000 or stop > #octets or stop - at < 6 then
+  local destination, size = hdlc_address(octets, at + 2)
+  local source, source_size = hdlc_address(octets, at + 2 + size)
+  local control_at = at + 2 + size + source_size
+  if band(format, 0xF000) ~= 0xA000 or stop > #octets or control_at + 2 > stop then
     if octets:find("[^\126]") then root:add_proto_expert_info(e.malformed, "No frame of HDLC, or a part of one") end
     return tvb:len()
   end
   root:add(f.hdlc_format, tvb(at - 1, 2))
-  local destination, size = hdlc_address(octets, at + 2)
   root:add(f.hdlc_destination, tvb(at + 1, size), destination)
-  local source, source_size = hdlc_address(octets, at + 2 + size)
   root:add(f.hdlc_source, tvb(at + 1 + size, source_size), source)
-  local control_at = at + 2 + size + source_size
   local control = octets:byte(control_at) or 0
   local name = hdlc_kind(control)
   root:add(f.hdlc_control, tvb(control_at - 1, 1))
