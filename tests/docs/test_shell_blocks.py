@@ -38,7 +38,7 @@ NOTES = (KEEPS_RUNNING, AGAIN_UNTIL, NOT_RUN)
 NOT_RUN_BLOCKS = {
     "needs Docker": 3,
     "needs a window": 1,
-    "needs the capture of the first step": 1,
+    "needs a home of its own": 1,
     "needs a real meter": 1,
     "needs meters of an imported shipment": 1,
     "needs a package index": 2,
