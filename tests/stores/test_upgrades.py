@@ -21,18 +21,22 @@ from sqlalchemy import create_engine
 
 from ami_cis.store import ReadingQuery, State, Store, TakenEvent, TakenReply
 from ami_cis.store.tables import SCHEMA as CIS
+from ami_hes.audit import follow, parse_entry
 from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
 from ami_hes.store import (
+    ApprovalState,
     Database,
     EventQuery,
     Extract,
     SpentId,
+    SqlAudit,
     SqlCampaigns,
     SqlCommissioning,
     SqlCounters,
     SqlDeliveries,
     SqlDeviceEvents,
     SqlFirmware,
+    SqlGuard,
     SqlKeptMessages,
     SqlMasterDataChanges,
     SqlOutgoing,
@@ -79,6 +83,7 @@ VERSIONS = {
         "0017",
         "0020",
         "0021",
+        "0022",
     ),
     "cis": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005"),
 }
@@ -101,6 +106,7 @@ DATABASES = {
         "0017.sql",
         "0020.sql",
         "0021.sql",
+        "0022.sql",
     ),
     "cis": ("0003.sql", "0004.sql", "0005.sql"),
 }
@@ -243,6 +249,24 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         assert named == ([] if version < "0016" else [None] if version < "0021" else ["5632"])
         callers = [(one.name, one.calls) for one in await SqlQuarantine(database).load()]
         assert callers == ([("XYZ0000000007001", 3)] if version >= "0015" else [])
+        audited = await SqlAudit(database).page(0, 99)
+        assert [one["what"] for one in map(parse_entry, (link.text for link in audited.links))] == (
+            [
+                *(["accepted"] * 3),
+                "ended",
+                "ended",
+                "accepted",
+                "ended",
+                "approval-wanted",
+                "controls-stopped",
+                "controls-resumed",
+            ]
+            if version >= "0022"
+            else []
+        )
+        assert follow(audited.links, audited.chain).is_whole
+        waiting_approvals = [one.request_id for one in await SqlGuard(database).approvals((ApprovalState.WAITING,), 9)]
+        assert waiting_approvals == (["open"] if version >= "0022" else [])
 
 
 @pytest.mark.parametrize("version", and_databases("cis"))

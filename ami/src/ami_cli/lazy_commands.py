@@ -12,6 +12,7 @@ MODULES = {
     "events": "ami_cli.events_page",
     "models": "ami_cli.models_page",
     "map": "ami_cli.mapping",
+    "audit": "ami_cli.audit",
     "cim": "ami_cli.cim.cli",
     "decode": "ami_cli.decode.cli",
     "encode": "ami_cli.decode.encode",

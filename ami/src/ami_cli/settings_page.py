@@ -22,11 +22,15 @@ from ami_dlms.enums import Mechanism
 from ami_dlms.obis import Obis
 from ami_hes.settings import (
     CampaignSettings,
+    GroupLimitSettings,
     GroupSettings,
+    GuardLimitSettings,
+    GuardSettings,
     HesSettings,
     PartnerSettings,
     ReadSettings,
     SubscriberSettings,
+    SwitchingLimitSettings,
 )
 from ami_meter_sim.population_settings import PopulationSettings, PushesSettings, SharesSettings, TopologySettings
 from ami_meter_sim.settings import AssociationSettings, MeterSimSettings, SimulatedSettings
@@ -70,6 +74,30 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel] | type[Meter], str], ...] = (
         "What can wait, as collecting by schedule; reads go before it.",
         CampaignSettings,
         "AMI_HES__LANES__CAMPAIGN__",
+    ),
+    (
+        "[hes.guard]",
+        "What a second person has to approve before it is done ([approve-mass-switching](howto/approve-mass-switching.md)).",
+        GuardSettings,
+        "AMI_HES__GUARD__",
+    ),
+    (
+        "[hes.guard.disconnects]",
+        "How many meters in a sliding hour need no second person; `[hes.guard.load_limits]` has the same keys and defaults. Connects have no limit.",
+        SwitchingLimitSettings,
+        "AMI_HES__GUARD__DISCONNECTS__",
+    ),
+    (
+        "[hes.guard.keys]",
+        "The same of keys that are changed, by commissioning too; `[hes.guard.firmware]` likewise.",
+        GuardLimitSettings,
+        "AMI_HES__GUARD__KEYS__",
+    ),
+    (
+        "[[hes.guard.disconnects.groups]]",
+        "A limit of its own for groups of meters, whoever asks; the same below `load_limits`, `keys` and `firmware`.",
+        GroupLimitSettings,
+        "",
     ),
     (
         "[[hes.groups]]",

@@ -103,6 +103,30 @@ def _outages() -> typer.Typer:
     return outages
 
 
+def _approvals() -> typer.Typer:
+    from ami_hes.client.guard import approvals
+
+    return approvals
+
+
+def _limits() -> typer.Typer:
+    from ami_hes.client.guard import limits
+
+    return limits
+
+
+def _stop_controls() -> typer.Typer:
+    from ami_hes.client.guard import stop
+
+    return stop
+
+
+def _resume_controls() -> typer.Typer:
+    from ami_hes.client.guard import resume
+
+    return resume
+
+
 def _jobs() -> typer.Typer:
     from ami_hes.client.requests import show_jobs
 
@@ -129,6 +153,10 @@ app = typer.Typer(
             "dead-letters": _dead_letters,
             "outages": _outages,
             "jobs": _jobs,
+            "approvals": _approvals,
+            "limits": _limits,
+            "stop-controls": _stop_controls,
+            "resume-controls": _resume_controls,
         }
     ),
     no_args_is_help=True,

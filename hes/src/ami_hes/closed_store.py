@@ -1,9 +1,13 @@
 """What is done to the store of a HES that does not run."""
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from socket import gethostname
 
+from ami_hes.audit import AuditEntry, What
 from ami_hes.registry import master_keys_of, rotate
 from ami_hes.settings import Settings
 from ami_hes.store import (
@@ -11,12 +15,14 @@ from ami_hes.store import (
     SCHEMA,
     Database,
     Extract,
+    SqlAudit,
     SqlReadings,
     SqlRegistry,
     parquet_is_possible,
     write_csv,
     write_parquet,
 )
+from ami_process.environment import Environment
 from ami_process.settings import SettingsError
 from ami_process.store.holding import hold_store
 from ami_process.store.places import place_of
@@ -29,7 +35,23 @@ async def rotate_in(settings: Settings) -> str:
     with hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA) as store:
         async with Database(store) as database:
             sealed = await rotate(SqlRegistry(database), masters, os.urandom)
+            reason = f"{sealed} keys of meters were sealed by a new master key"
+            environment = Environment(emit=lambda _: None)
+            who = f"user {os.getuid()} of {gethostname()}"
+            entry = AuditEntry(
+                what=What.STORE_CHANGED, at=environment.now(), principal=who[:100], by="command", reason=reason
+            )
+            await SqlAudit(database).append([entry])
     return f"{sealed} keys of meters are sealed by the master key {masters.current().id} of {masters.place}"
+
+
+@asynccontextmanager
+async def closed_audit(settings: Settings) -> AsyncIterator[SqlAudit]:
+    """The audit log of the store of these settings, which no process has open. Raises StoreUnusable, StoreUnavailable."""
+    hes = settings.hes
+    with hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA) as store:
+        async with Database(store) as database:
+            yield SqlAudit(database)
 
 
 async def export_readings(

@@ -10,6 +10,7 @@ import httpx
 from ami_cim.limits import UNKNOWN_PEER, Limits
 from ami_hes.commands import Lane
 from ami_hes.file_drop import address_of
+from ami_hes.guard import GroupLimit, Guarded, GuardRules, Limit
 from ami_hes.inbox import InboxSettings
 from ami_hes.jobs import Backoff, Group, Groups, LaneLimits, Lanes
 from ami_hes.meters import MetersSettings, Registry
@@ -18,7 +19,7 @@ from ami_hes.operations import commission
 from ami_hes.partner_files import dialect_of, profile_of
 from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
 from ami_hes.schedules import Subscriber
-from ami_hes.settings import PartnerSettings, Settings
+from ami_hes.settings import GuardLimitSettings, PartnerSettings, Settings
 from ami_hes.traces import TraceLimits, TracesKept
 from ami_mapping.lookup import ReadingTable
 from ami_mapping.partner_codes import PartnerCodes, served_table
@@ -160,6 +161,22 @@ def lanes(settings: Settings) -> Lanes:
     }
     controls = LaneLimits(timedelta(seconds=hes.deadline_s), hes.max_pending, hes.max_sessions, Backoff(1.0, 1.0, 1))
     return {Lane.CONTROL: controls} | lanes
+
+
+def guard(settings: Settings) -> GuardRules:
+    """What the guard goes by."""
+    wanted = settings.hes.guard
+    pairs = (group.partition("=") for group in wanted.protected)
+    return GuardRules(
+        limits={kind: _limit(getattr(wanted, kind)) for kind in Guarded},
+        protected=tuple((tag, value) for tag, _, value in pairs),
+        approval_within=timedelta(hours=wanted.approval_hours),
+    )
+
+
+def _limit(one: GuardLimitSettings) -> Limit:
+    groups = tuple(GroupLimit(group.tag, group.value, group.meters) for group in one.groups)
+    return Limit(one.per_principal, one.in_all, groups)
 
 
 def groups(settings: Settings, registry: Registry) -> Groups:

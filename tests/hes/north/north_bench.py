@@ -35,6 +35,8 @@ DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
 NOUN = "EndDeviceControls"
 TYPED, GENERIC = "/cim/ExecuteEndDeviceControls", "/cim"
 SCHEMAS = Schemas()
+SWITCHES_MANY = {"disconnects": {"per_principal": 100_000, "in_all": 100_000}}
+"""Limits (`[hes.guard]`) of a test that disconnects more than 50 meters."""
 ON = {"output_state": True, "control_state": 1, "control_mode": 4}
 OFF = {"output_state": False, "control_state": 0, "control_mode": 4}
 SWITCHED = Outcome(True, payload=json.dumps({"before": ON, "after": OFF, "action_result": "success"}), attempted=True)

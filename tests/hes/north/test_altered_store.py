@@ -135,7 +135,7 @@ async def test_an_acknowledged_set_refuses_what_is_not_served_as_any_other(tmp_p
 
 
 def test_a_sender_leaves_places_to_others() -> None:
-    orders = LateOrders(None, None)  # type: ignore[arg-type]  # nothing is carried out
+    orders = LateOrders(None, None, None)  # type: ignore[arg-type]  # nothing is carried out
     taken: dict[str, int] = {}
     for source in ("A", "B", "C", "D"):
         with pytest.raises(Refused) as refused:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from lxml import etree
-from north_bench import DISCONNECT, GENERIC, SCHEMAS, Cis, North, StandIn, control, mrid, north, request
+from north_bench import DISCONNECT, GENERIC, SCHEMAS, SWITCHES_MANY, Cis, North, StandIn, control, mrid, north, request
 from patience import PATIENCE_S
 from reading_bench import AT, BOUND, asked, read, reads
 from stored_values import NOW, a_request, a_result, an_answer, some_commands
@@ -297,7 +297,7 @@ async def test_what_came_of_controls_is_said_in_one_message_however_large(tmp_pa
     failed: dict[str, Outcome | Exception] = {
         name: Outcome(False, "5.3", "FATAL", "it did not " * 30, attempted=True) for name in names[1:]
     }
-    async with north(tmp_path, StandIn(failed), meters=60, max_answer_octets=10_000) as hes:
+    async with north(tmp_path, StandIn(failed), meters=60, max_answer_octets=10_000, guard=SWITCHES_MANY) as hes:
         answer = await hes.ask(request(control(DISCONNECT, *names)))
         assert (answer.reply.result, codes(answer)) == ("PARTIAL", ["5.3"] * 59)
 

@@ -15,6 +15,7 @@ from north_bench import (
     DISCONNECT,
     GENERIC,
     SCHEMAS,
+    SWITCHES_MANY,
     TYPED,
     StandIn,
     control,
@@ -335,7 +336,7 @@ MANY = octets(request(control(DISCONNECT, *(f"X{number}" for number in range(2_0
 
 
 async def test_a_large_message_is_read_like_a_small_one(tmp_path: Path) -> None:
-    async with north(tmp_path, meters=500) as hes:
+    async with north(tmp_path, meters=500, guard=SWITCHES_MANY) as hes:
         names = [f"M{number}" for number in range(1, 501)]
         unknown = [f"X{number}" for number in range(200)]
         body = octets(request(control(DISCONNECT, *names, *unknown)))

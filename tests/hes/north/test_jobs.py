@@ -18,6 +18,7 @@ from north_bench import (
     DISCONNECT,
     GENERIC,
     SCHEMAS,
+    SWITCHES_MANY,
     TYPED,
     Cis,
     Clock,
@@ -209,7 +210,7 @@ async def test_a_broken_recipe_fails_its_meter_and_nothing_else(tmp_path: Path, 
 
 async def test_a_thousand_meters_in_one_request(tmp_path: Path) -> None:
     names = [f"M{n}" for n in range(1, 1001)]
-    async with north(tmp_path, StandIn({"M500": FAILED}), meters=1000) as hes:
+    async with north(tmp_path, StandIn({"M500": FAILED}), meters=1000, guard=SWITCHES_MANY) as hes:
         reply = (await hes.ask(request(control(DISCONNECT, *names)))).reply
         assert reply.result == "PARTIAL"
         (error,) = reply.errors
@@ -230,7 +231,7 @@ async def test_results_of_meters_that_end_together_share_a_transaction(
 
     monkeypatch.setattr(SqlResults, "save", counted)
     names = [f"M{n}" for n in range(1, 101)]
-    async with north(tmp_path, meters=100) as hes:
+    async with north(tmp_path, meters=100, guard=SWITCHES_MANY) as hes:
         assert (await hes.ask(request(control(DISCONNECT, *names)))).reply.result == "OK"
     assert sum(saved) == 100
     assert len(saved) < 50, saved

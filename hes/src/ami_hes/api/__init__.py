@@ -1,9 +1,12 @@
-"""The REST API of the head-end below /api/v1, which its own command line asks: meters, contacts with them, their scalers and readings, requests, jobs, campaigns, commissioning, images, quarantine, schedules, traces, events of meters, outages, dead letters, subscribers, metrics, and the stream of what changes."""
+"""The REST API of the head-end below /api/v1, which its own command line asks: meters, contacts with them, their scalers and readings, requests, jobs, campaigns, commissioning, images, quarantine, schedules, traces, events of meters, outages, dead letters, subscribers, the guard against mass switching, approvals, the audit log, metrics, and the stream of what changes."""
 
+from ami_hes.api.audit import audit_routes
+from ami_hes.api.audited import Audited
 from ami_hes.api.campaigns import campaign_routes
 from ami_hes.api.commissioning import commissioning_routes
 from ami_hes.api.contacts import Contacts, contact_routes
 from ami_hes.api.device_events import device_event_routes
+from ami_hes.api.guard import guard_routes
 from ami_hes.api.images import image_routes
 from ami_hes.api.live import Changes, Touched, live_routes
 from ami_hes.api.meters import meter_routes
@@ -20,16 +23,19 @@ from ami_hes.api.schedules import schedule_routes
 from ami_hes.api.traces import trace_routes
 
 __all__ = [
+    "Audited",
     "Cancel",
     "Changes",
     "Contacts",
     "Measured",
     "Metrics",
     "Touched",
+    "audit_routes",
     "campaign_routes",
     "commissioning_routes",
     "contact_routes",
     "device_event_routes",
+    "guard_routes",
     "image_routes",
     "kept_readings_routes",
     "live_routes",

@@ -12,14 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ami_hes.api import paths, query
+from ami_hes.api import audited, paths, query
 from ami_hes.api.moments import Moment, given
-from ami_hes.campaigns import MOST_METERS, CampaignBook, NotPossible
+from ami_hes.campaigns import MOST_METERS, CampaignBook, CampaignOrder, NotPossible
 from ami_hes.end_device_events import log_reading
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.operations import change_key, change_master_key, transfer_firmware
 from ami_hes.operations.firmware_order import format_order, order_of
-from ami_hes.store import CampaignLine, FirmwareStore, StoredImage
+from ami_hes.store import CampaignLine, ControlsStopped, FirmwareStore, StoredImage
 from ami_hes.store.history import SqlHistory
 from ami_process.api import ApiRefused, read_body
 from ami_process.query_parameters import check_known
@@ -216,22 +216,20 @@ class _Campaigns:
         meters = chosen_meters(order, self._registry)
         summary = f"read event logs of {order.group or f'{len(meters)} named'}"
         body = log_reading.WHOLE if order.whole else ""
-        with query.looking():
-            campaign_id = await self._book.order(log_reading.NAME, body, summary, meters, order.within, order.at_once)
-        return await self._shown(campaign_id)
+        return await self._ordered(request, order, log_reading.NAME, body, summary, meters)
 
     async def roll_keys(self, request: Request) -> Response:
         order = await read_body(request, KeyRoll)
         meters = chosen_meters(order, self._registry)
         summary = f"roll {order.key} of {order.group or f'{len(meters)} named'}"
-        return await self._ordered(order, order.key.operation, order.key.field, summary, meters)
+        return await self._ordered(request, order, order.key.operation, order.key.field, summary, meters)
 
     async def start_firmware(self, request: Request) -> Response:
         order = await read_body(request, FirmwareStart)
         async with self._ordering:
-            return await self._start_firmware(order)
+            return await self._start_firmware(request, order)
 
-    async def _start_firmware(self, order: FirmwareStart) -> Response:
+    async def _start_firmware(self, request: Request, order: FirmwareStart) -> Response:
         image = await self._image(order.image)
         now = self._book.environment.now()
         if order.activate_at is not None and not now < order.activate_at < now + order.within:
@@ -241,7 +239,7 @@ class _Campaigns:
         at = "" if order.activate_at is None else f", active from {order.activate_at.isoformat(timespec='seconds')}"
         summary = f"firmware {image.version} to {order.group or f'{len(meters)} named'}{at}"
         body = format_order(order_of(image, order.activate_at))
-        return await self._ordered(order, transfer_firmware.NAME, body, summary, meters)
+        return await self._ordered(request, order, transfer_firmware.NAME, body, summary, meters)
 
     async def _check_free(self, meters: Sequence[Meter]) -> None:
         """A meter has one image memory: two campaigns would take it from each other. Raises ApiRefused."""
@@ -265,11 +263,18 @@ class _Campaigns:
         return found.image
 
     async def _ordered(
-        self, order: Chosen, operation: str, body: str, summary: str, meters: Sequence[Meter]
+        self, request: Request, order: Chosen, operation: str, body: str, summary: str, meters: Sequence[Meter]
     ) -> Response:
-        with query.looking():
-            campaign_id = await self._book.order(operation, body, summary, meters, order.within, order.at_once)
-        return await self._shown(campaign_id)
+        wanted = CampaignOrder(
+            operation=operation,
+            body=body,
+            summary=summary,
+            meters=meters,
+            within=order.within,
+            at_once=order.at_once,
+            asker=audited.asker_of(request),
+        )
+        return await self._shown(await ordered(self._book, request, wanted))
 
     def moved(self, move: Callable[[str], Awaitable[None]]) -> Callable[[Request], Awaitable[Response]]:
         """A route that pauses, resumes or cancels."""
@@ -277,6 +282,7 @@ class _Campaigns:
         async def moved(request: Request) -> Response:
             check_known(request, ())
             campaign_id = request.path_params["name"]
+            audited.note(request, request_id=campaign_id[:100])
             try:
                 with query.looking():
                     await move(campaign_id)
@@ -323,6 +329,17 @@ def _percent(share: float) -> float:
 
 def _unknown(campaign_id: str) -> ApiRefused:
     return ApiRefused(HTTPStatus.NOT_FOUND, f"there is no campaign {campaign_id[:100]}")
+
+
+async def ordered(book: CampaignBook, request: Request, order: CampaignOrder) -> str:
+    """Begin a campaign that was asked for; its id."""
+    try:
+        with query.looking():
+            campaign_id = await book.order(order)
+    except ControlsStopped as problem:
+        raise ApiRefused(HTTPStatus.CONFLICT, f"controls are stopped {problem}; nothing was begun") from None
+    audited.note(request, order.summary, ((one.name, one.mrid) for one in order.meters), campaign_id)
+    return campaign_id
 
 
 def chosen_meters(order: Chosen, registry: Registry) -> list[Meter]:

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ami_hes.api import paths, query
-from ami_hes.api.campaigns import Campaign, Chosen, chosen_meters, wrong_order
+from ami_hes.api import audited, paths, query
+from ami_hes.api.campaigns import Campaign, Chosen, chosen_meters, ordered, wrong_order
 from ami_hes.api.moments import given
-from ami_hes.campaigns import MOST_METERS, CampaignBook
+from ami_hes.campaigns import MOST_METERS, CampaignBook, CampaignOrder
 from ami_hes.meters.registry import Meter
 from ami_hes.operations import commission
 from ami_hes.registry import CommissioningBook, KeptRegistry
@@ -56,10 +56,17 @@ class _Orders:
         if order.all_new and (order.meters or order.group is not None):
             raise wrong_order("name meters, a group of them, or all_new")
         summary = f"commission {which or f'{len(meters)} named'}"
+        wanted = CampaignOrder(
+            operation=commission.NAME,
+            body=self._body,
+            summary=summary,
+            meters=meters,
+            within=order.within,
+            at_once=order.at_once,
+            asker=audited.asker_of(request),
+        )
+        campaign_id = await ordered(self._book, request, wanted)
         with query.looking():
-            campaign_id = await self._book.order(
-                commission.NAME, self._body, summary, meters, order.within, order.at_once
-            )
             line = await self._book.store.find(campaign_id)
         if line is None:
             raise RuntimeError("a campaign that was kept is there")

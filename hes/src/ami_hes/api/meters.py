@@ -1,5 +1,6 @@
 """`/api/v1/meters` and `/api/v1/groups`: the registry, to be looked at and imported into."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
 from http import HTTPStatus
@@ -8,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ami_hes.api import paths, query
+from ami_hes.api import audited, paths, query
 from ami_hes.api.moments import given
 from ami_hes.api.values import (
     MAX_LISTED,
@@ -23,7 +24,7 @@ from ami_hes.api.values import (
 )
 from ami_hes.meters.meter_index import Table
 from ami_hes.meters.registry import Meter
-from ami_hes.registry import CommissioningBook, ImportRow, KeptRegistry, OfConfiguration
+from ami_hes.registry import CommissioningBook, ImportRow, KeptRegistry, OfConfiguration, RowOutcome, RowReport
 from ami_hes.registry.packed_meters import table_of
 from ami_hes.store import MeterState, StoredMeter
 from ami_mapping.controls import CONTROLS
@@ -93,6 +94,7 @@ class _Meters:
         rows = [ImportRow(row.place, row.columns) for row in wanted.rows]
         with query.looking():
             report = await self._kept.import_rows(rows, check=wanted.check)
+        audited.note(request, _said(report, check=wanted.check), () if wanted.check else _imported(report, self._kept))
         return query.given(ImportReport(rows=tuple(RowResult.of(one) for one in report)))
 
     def _in(self, state: MeterState | None) -> Callable[[Iterable[str]], Sequence[str]]:
@@ -102,6 +104,19 @@ class _Meters:
     async def count_groups(self, request: Request) -> Response:
         check_known(request, ())
         return query.given(GroupCounts(groups={tag: dict(of) for tag, of in self._kept.registry.groups().items()}))
+
+
+def _said(report: Sequence[RowReport], *, check: bool) -> str:
+    counts = Counter(str(one.outcome) for one in report)
+    said = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
+    return f"{'check only: ' if check else ''}{said}"
+
+
+def _imported(report: Sequence[RowReport], kept: KeptRegistry) -> list[tuple[str, str]]:
+    """Name and mRID of the meters whose entries have changed."""
+    changed = (RowOutcome.ACCEPTED, RowOutcome.CHANGED)
+    names = [one.meter for one in report if one.meter is not None and one.outcome in changed]
+    return [(name, kept.registry.owner("name", name) or "") for name in names]
 
 
 def _line(stored: StoredMeter, table: Table, state: MeterState) -> MeterLine:

@@ -10,10 +10,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ami_hes.api import paths
+from ami_hes.api.audit import AuditList
 from ami_hes.api.campaigns import Campaign, CampaignList, EventLogOrder, FirmwareStart, KeyRoll
 from ami_hes.api.commissioning import CommissionOrder
 from ami_hes.api.contacts import ContactList
 from ami_hes.api.device_events import EVENT_STREAM, DeviceEvent, DeviceEventList
+from ami_hes.api.guard import (
+    Approval,
+    ApprovalList,
+    CheckOrder,
+    Decision,
+    Forecast,
+    GuardState,
+    StopOrder,
+    StopState,
+)
 from ami_hes.api.images import Image, ImageList, ImageOrder, ImagePart
 from ami_hes.api.live import ChangesFrame
 from ami_hes.api.on_demand import ReadAnswer, ReadOrder
@@ -136,6 +147,35 @@ OPERATIONS = (
     _Operation(paths.DEAD_LETTERS, "delete", "Keep dead letters no more", Dropped, Chosen),
     _Operation(paths.SUBSCRIBERS, "get", "Subscribers, and what became of their events", SubscriberList),
     _Operation(paths.REPLAY, "post", "Send events of a subscriber again", Again, Replay),
+    _Operation(
+        paths.AUDIT,
+        "get",
+        "The audit log, the last entries or those behind a number",
+        AuditList,
+        parameters=("limit", "after", "request"),
+    ),
+    _Operation(
+        paths.GUARD,
+        "get",
+        "Limits of what is switched at once, and what is used of them",
+        GuardState,
+        parameters=("principal",),
+    ),
+    _Operation(paths.GUARD_CHECK, "post", "What would become of an order now: nothing is done", Forecast, CheckOrder),
+    _Operation(
+        paths.CONTROLS_STOP, "post", "Stop all controls: nothing that changes a meter leaves", StopState, StopOrder
+    ),
+    _Operation(paths.CONTROLS_RESUME, "post", "Let controls leave again", StopState, StopOrder),
+    _Operation(
+        paths.APPROVALS,
+        "get",
+        "What a second person has to approve, the latest first",
+        ApprovalList,
+        parameters=("state", "limit"),
+    ),
+    _Operation(paths.APPROVAL, "get", "One of them, by its MessageID or the id of its campaign", Approval),
+    _Operation(paths.APPROVE, "post", "Approve it, as somebody else than who asked", Approval, Decision),
+    _Operation(paths.REJECT, "post", "Reject it: it ends with 5.2", Approval, Decision),
     _Operation(paths.JOBS, "get", "What is not at its end", JobCounts),
     _Operation(paths.JOBS_OF, "delete", "Cancel the commands of a request that are not begun", Cancelled),
 )

@@ -15,12 +15,15 @@ from ami_cim import reading
 from ami_console import Console, Live, Sessions
 from ami_hes import configured
 from ami_hes.api import (
+    Audited,
     Changes,
     Measured,
+    audit_routes,
     campaign_routes,
     commissioning_routes,
     contact_routes,
     device_event_routes,
+    guard_routes,
     image_routes,
     kept_readings_routes,
     live_routes,
@@ -71,7 +74,11 @@ async def opened(
         api = create_api(routes, tokens, names=names, names_setting=NAMES, admits=sessions.knows)
         inbox = _inbox(setup, stores, work, worker)
         console = Console(SITE, sessions, names=names, names_setting=NAMES)
-        application = Branch(paths.PREFIX, api, Branch(paths.METRICS, api, console.before(inbox)))
+        application = Branch(
+            paths.PREFIX,
+            Audited(api, work.auditor, sessions.token_digest),
+            Branch(paths.METRICS, api, console.before(inbox)),
+        )
         tls = server_context(setup.settings.hes.tls, "hes.tls", setup.environment.emit)
         await stack.enter_async_context(serving(application, listener, configured.http_limits(setup.settings), tls))
         stack.callback(work.stop_intake)
@@ -114,6 +121,8 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         *trace_routes(work.traces, zone),
         *metrics_routes(setup.metrics, measured),
         *openapi_routes(),
+        *audit_routes(stores.audit),
+        *guard_routes(work.guard, work.approvals, south.registry, zone),
         *campaign_routes(work.campaigns, south.registry, stores.history, stores.firmware, ordering, zone),
         *image_routes(stores.firmware, stores.history, setup.environment, ordering, zone),
         *commissioning_routes(

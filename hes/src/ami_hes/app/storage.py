@@ -9,8 +9,10 @@ from ami_hes.app.setup import Setup
 from ami_hes.store import (
     SCHEMA,
     Database,
+    SqlAudit,
     SqlDeliveries,
     SqlFirmware,
+    SqlGuard,
     SqlHistory,
     SqlKeptMessages,
     SqlOutgoing,
@@ -32,6 +34,8 @@ class Stores:
     messages: SqlKeptMessages
     history: SqlHistory
     firmware: SqlFirmware
+    audit: SqlAudit
+    guard: SqlGuard
     checks: dict[str, Check]
     """Of its health, by name."""
 
@@ -52,5 +56,7 @@ async def opened(setup: Setup) -> AsyncIterator[Stores]:
             messages=SqlKeptMessages(database),
             history=SqlHistory(database),
             firmware=SqlFirmware(database),
+            audit=SqlAudit(database),
+            guard=SqlGuard(database),
             checks={"store": database.check} | ({"disk": room_beside(store)} if isinstance(store, Path) else {}),
         )

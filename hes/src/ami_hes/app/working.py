@@ -12,10 +12,12 @@ from ami_hes.api.on_demand import answered
 from ami_hes.app.setup import Setup
 from ami_hes.app.southbound import South
 from ami_hes.app.storage import Stores
+from ami_hes.auditing import Auditor
 from ami_hes.campaigns import CampaignBook, EventLogSchedule
 from ami_hes.end_device_events import EventPublisher
 from ami_hes.engine import MakeEngine
 from ami_hes.file_drop import FileDrop
+from ami_hes.guard import Approvals, ControlStop, Guard
 from ami_hes.jobs import (
     Acceptance,
     AnswerMaker,
@@ -65,6 +67,9 @@ class Work:
     redelivery: Redelivery
     outages: OutageBook
     traces: TraceBook
+    auditor: Auditor
+    guard: Guard
+    approvals: Approvals
 
     def stop_intake(self) -> None:
         """Accept nothing more, and let nothing wait for its answer any longer."""
@@ -87,6 +92,7 @@ async def opened(
     settings, hes = setup.settings, setup.settings.hes
     lanes, groups = configured.lanes(settings), configured.groups(settings, south.registry)
     async with AsyncExitStack() as stack:
+        auditor = Auditor(stores.audit, setup.environment)
         context = _context(setup, stores, groups, make_engine)
         hosts = configured.reply_hosts(settings)
         trusted = partial(client_context, hes.tls, "hes.tls", setup.environment.emit)
@@ -94,12 +100,24 @@ async def opened(
             Outbox.opened(hosts, setup.schemas, timeout_s=hes.reply_timeout_s, trusted=trusted)
         )
         answers = AnswerMaker(context, await stack.enter_async_context(Writing.opened(hes.max_answer_octets)))
-        campaigns = _campaigns(setup, stores, context)
-        recipes = campaigns.guarded(partial(served.run, south.meters) if run is None else run)
+        stop = ControlStop(stores.guard, setup.environment)
+        await stop.look()
+        approvals = Approvals(stores.guard, setup.environment)
+        guard = Guard(stores.guard, configured.guard(settings), south.registry, setup.environment, stop)
+        campaigns = _campaigns(setup, stores, context, guard)
+        approvals.tell(campaigns.decided)
+        recipes = campaigns.guarded(stop.guarded(partial(served.run, south.meters) if run is None else run))
         limits_of_work = WorkerLimits(lanes, groups)
         keeper = TraceKeeper(SqlTraces(stores.database), setup.environment, configured.traces(settings))
         commands = CommandWorker(
-            context, answers, south.registry, recipes, limits_of_work, told=south.taker.tell, traces=keeper
+            context,
+            answers,
+            south.registry,
+            recipes,
+            limits_of_work,
+            check=stop.check,
+            told=south.taker.tell,
+            traces=keeper,
         )
         backoff = Backoff(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
         drop = stack.enter_context(closing(FileDrop(configured.directories(settings), hes.reply_timeout_s)))
@@ -108,16 +126,16 @@ async def opened(
         collector = _collector(setup, stores, south, context, writer)
         book = ScheduleBook(collector.store, south.registry, setup.environment, collector.look)
         limits = IntakeLimits(lanes, hes.max_meters_per_request)
-        acceptance = Acceptance(context, south.registry, hosts, limits, setup.partners.partners, keeper)
+        acceptance = Acceptance(context, south.registry, hosts, limits, guard, auditor, setup.partners.partners, keeper)
         change, master_data = _master_data(setup, stores, south, context)
         parts = _parts(book, south, stores, change, hes.time_zone)
-        intake = Intake(context, answers, acceptance, parts, cancel=commands.cancel)
+        intake = Intake(context, answers, acceptance, parts, approvals, cancel=commands.cancel)
         await context.engine.open(await collector.under_way() | await campaigns.under_way())
         await intake.late.open()
         outages = _outage_book(setup, south, intake)
         verifying = Verifying(book=outages, every_s=hes.outages.verify_every_s)
         event_publisher = _event_publisher(setup, south, context)
-        drops, looked = _what_gets_too_old(setup, context, south), partial(_report_unusable, drop, context)
+        drops, looked = _what_gets_too_old(setup, stores, context, south), partial(_report_unusable, drop, context)
         works: list[Task] = [
             commands.work,
             replies.work,
@@ -130,6 +148,9 @@ async def opened(
             intake.late.work,
             keeper.work,
             partial(_every_hour, keeper.forget, setup.environment),
+            auditor.work,
+            stop.work,
+            approvals.work,
             looked,
         ]
         await stack.enter_async_context(_at_work(*works, *drops))
@@ -145,6 +166,9 @@ async def opened(
             redelivery=redelivery,
             outages=outages,
             traces=TraceBook(keeper, stores.history, stores.results),
+            auditor=auditor,
+            guard=guard,
+            approvals=approvals,
         )
 
 
@@ -211,12 +235,13 @@ def _collector(setup: Setup, stores: Stores, south: South, context: Context, wri
     )
 
 
-def _campaigns(setup: Setup, stores: Stores, context: Context) -> CampaignBook:
+def _campaigns(setup: Setup, stores: Stores, context: Context, guard: Guard) -> CampaignBook:
     return CampaignBook(
         store=SqlCampaigns(stores.database),
         results=context.results,
         engine=context.engine,
         environment=context.environment,
+        guard=guard,
         pending=setup.settings.hes.lanes.campaign.max_pending,
     )
 
@@ -301,8 +326,8 @@ async def _report_unusable(drop: FileDrop, context: Context) -> None:
         )
 
 
-def _what_gets_too_old(setup: Setup, context: Context, south: South) -> list[Task]:
-    """Drop answers that can't be asked for again, and readings and events of meters that are older than they are kept."""
+def _what_gets_too_old(setup: Setup, stores: Stores, context: Context, south: South) -> list[Task]:
+    """Drop answers that can't be asked for again, and readings, events of meters and entries of the audit log that are older than they are kept."""
     hes, readings, now = setup.settings.hes, south.meters.readings, setup.environment.now
 
     async def answers() -> None:
@@ -318,7 +343,11 @@ def _what_gets_too_old(setup: Setup, context: Context, south: South) -> list[Tas
     async def device_events() -> None:
         await south.taker.store.forget(now() - timedelta(days=hes.keep_device_events_days))
 
-    return [partial(_every_hour, drop, setup.environment) for drop in (answers, values, device_events)]
+    async def audit() -> None:
+        await stores.audit.forget(now() - timedelta(days=hes.keep_audit_days), now())
+        await stores.guard.forget(now() - timedelta(days=hes.keep_answers_days))
+
+    return [partial(_every_hour, drop, setup.environment) for drop in (answers, values, device_events, audit)]
 
 
 async def _every_hour(drop: Callable[[], Awaitable[object]], environment: Environment) -> None:

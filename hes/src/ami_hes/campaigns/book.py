@@ -14,16 +14,23 @@ from typing import TypeVar
 
 from ami_cim.codes import Verb
 from ami_hes import events
+from ami_hes.askers import Asker
 from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
 from ami_hes.engine import Engine
+from ami_hes.guard import ApprovalNeeded, Guard, format_limit
 from ami_hes.meters.registry import Meter
-from ami_hes.operations import Assignment, HeldBack
+from ami_hes.operations import Assignment, Attempt, HeldBack
 from ami_hes.served import failed
 from ami_hes.store import (
+    ApprovalOf,
+    ApprovalState,
     CampaignLine,
     Campaigns,
     CampaignState,
+    Gate,
+    LimitReached,
     Results,
+    StoredApproval,
     StoredCampaign,
     StoredRequest,
     StoreUnavailable,
@@ -51,6 +58,21 @@ class NotPossible(Exception):
     """What is ordered can't be done; the text says why."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignOrder:
+    """One operation on many meters, each of which has to have an end `within` that time."""
+
+    operation: str
+    body: str
+    summary: str
+    """For a person."""
+    meters: Sequence[Meter]
+    within: timedelta
+    at_once: int | None = None
+    asker: Asker | None = None
+    """None: the head-end by itself."""
+
+
 @dataclass(slots=True)
 class CampaignBook:
     """All campaigns."""
@@ -59,6 +81,7 @@ class CampaignBook:
     results: Results
     engine: Engine
     environment: Environment
+    guard: Guard
     pending: int
     """Commands that may wait or be worked in the lane of campaigns."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -67,29 +90,56 @@ class CampaignBook:
     _held_back: set[str] = field(default_factory=set)
     """Campaigns of which no command may be put."""
     _cancelled: set[str] = field(default_factory=set)
+    _not_approved: dict[str, str] = field(default_factory=dict)
+    """Why, of those that are cancelled since nobody has approved them."""
     _under_way: dict[str, set[str]] = field(default_factory=dict)
     """By campaign whose number of these is limited: meters that were put and have not come so far that others may."""
     _left: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def order(
-        self,
-        operation: str,
-        body: str,
-        summary: str,
-        meters: Sequence[Meter],
-        within: timedelta,
-        at_once: int | None = None,
-    ) -> str:
-        """Begin a campaign; its id. First its row and then its request, since a row alone counts for nothing. Raises StoreUnavailable."""
-        campaign_id, now = str(self.environment.new_uuid()), self.environment.now()
-        deadline_at = self.environment.after_real(within)
+    async def order(self, order: CampaignOrder) -> str:
+        """Begin a campaign, or have it wait for approval; its id. Raises ControlsStopped and StoreUnavailable."""
+        principal = "" if order.asker is None else order.asker.name
+        campaign_id = str(self.environment.new_uuid())
+        commands = [
+            Command(campaign_id, MeterId(one.name, one.mrid), order.operation, order.body) for one in order.meters
+        ]
+        try:
+            gate = self.guard.gate(commands, principal)
+            await self._keep(order, commands, CampaignState.RUNNING, gate)
+        except (ApprovalNeeded, LimitReached) as problem:
+            why = format_limit(problem) if isinstance(problem, LimitReached) else str(problem)
+            return await self._wait_for_approval(order, commands, why)
+        self.environment.emit(
+            events.CampaignBegun(campaign=campaign_id, summary=order.summary, meters=len(order.meters))
+        )
+        self._changed.set()
+        return campaign_id
+
+    async def _wait_for_approval(self, order: CampaignOrder, commands: Sequence[Command], why: str) -> str:
+        """Kept under another id, since a row that came before may be there. Raises StoreUnavailable."""
+        campaign_id = str(self.environment.new_uuid())
+        commands = [replace(one, request_id=campaign_id) for one in commands]
+        principal = "" if order.asker is None else order.asker.name
+        wanted = self.guard.wanted(campaign_id, ApprovalOf.CAMPAIGN, commands, principal, order.summary, why)
+        deadline_at = self.environment.after_real(order.within)
+        wanted = replace(wanted, expires_at=min(wanted.expires_at, deadline_at))
+        self._held_back.add(campaign_id)
+        await self._keep(order, commands, CampaignState.WAITING, Gate(since=wanted.asked_at, approval=wanted))
+        return campaign_id
+
+    async def _keep(
+        self, order: CampaignOrder, commands: Sequence[Command], state: CampaignState, gate: Gate | None
+    ) -> None:
+        """First its row and then its request, since a row alone counts for nothing. Raises what `Results.accept` raises."""
+        campaign_id, now = commands[0].request_id, self.environment.now()
+        deadline_at = self.environment.after_real(order.within)
         row = StoredCampaign(
             campaign_id=campaign_id,
-            kind=operation,
-            summary=summary,
-            state=CampaignState.RUNNING,
+            kind=order.operation,
+            summary=order.summary,
+            state=state,
             created_at=now,
-            at_once=at_once,
+            at_once=order.at_once,
         )
         await self.store.put(row)
         request = StoredRequest(
@@ -103,12 +153,31 @@ class CampaignBook:
             accepted_at=now,
             deadline_at=deadline_at,
             errors="[]",
+            principal=None if order.asker is None else order.asker.name,
+            principal_by=None if order.asker is None else order.asker.by,
         )
-        commands = [Command(campaign_id, MeterId(one.name, one.mrid), operation, body) for one in meters]
-        await self.results.accept(request, [CommandJob(one, Lane.CAMPAIGN, deadline_at) for one in commands])
-        self.environment.emit(events.CampaignBegun(campaign=campaign_id, summary=summary, meters=len(meters)))
+        jobs = [CommandJob(one, Lane.CAMPAIGN, deadline_at) for one in commands]
+        await self.results.accept(request, jobs, gate=gate)
+
+    async def decided(self, approval: StoredApproval) -> None:
+        """A second person has decided, or nobody has in time. Raises StoreUnavailable."""
+        campaign_id, among = approval.request_id, (CampaignState.WAITING,)
+        if approval.kind is not ApprovalOf.CAMPAIGN:
+            return
+        if approval.state is ApprovalState.APPROVED:
+            if await self.store.move(campaign_id, CampaignState.RUNNING, among):
+                self._held_back.discard(campaign_id)
+                self._changed.set()
+        elif await self.store.move(campaign_id, CampaignState.CANCELLED, among):
+            self._end(campaign_id, f"{approval.state}, {approval.note or 'without a reason'}")
+
+    def _end(self, campaign_id: str, not_approved: str | None = None) -> None:
+        """Its meters end, those at which nothing was begun without being touched."""
+        if not_approved is not None:
+            self._not_approved[campaign_id] = not_approved
+        self._cancelled.add(campaign_id)
+        self._held_back.discard(campaign_id)
         self._changed.set()
-        return campaign_id
 
     async def pause(self, campaign_id: str) -> None:
         """Begin no more of its meters; what is in hand goes on to its end. Raises NotPossible, StoreUnavailable."""
@@ -124,10 +193,13 @@ class CampaignBook:
 
     async def cancel(self, campaign_id: str) -> None:
         """End it: a meter at which nothing was begun ends as cancelled. Raises NotPossible, StoreUnavailable."""
-        await self._move(campaign_id, CampaignState.CANCELLED, CampaignState.RUNNING, CampaignState.PAUSED)
-        self._cancelled.add(campaign_id)
-        self._held_back.discard(campaign_id)
+        states = (CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.WAITING)
+        await self._move(campaign_id, CampaignState.CANCELLED, *states)
+        self._end(campaign_id)
         await self._take_out(campaign_id)  # what waits for its time hears of it now
+        await self.guard.store.decide(
+            campaign_id, ApprovalState.WITHDRAWN, "hes", self.environment.now(), "the campaign was cancelled"
+        )
         self._changed.set()
 
     async def _take_out(self, campaign_id: str) -> None:
@@ -151,7 +223,7 @@ class CampaignBook:
                 return command.request_id in self._cancelled
 
             if is_cancelled() and not attempt.begun:
-                outcome = failed(command, attempt, "deadline", "cancelled")
+                outcome = self._not_begun(command, attempt)
             elif command.request_id in self._held_back:
                 raise HeldBack
             else:
@@ -160,6 +232,13 @@ class CampaignBook:
             return outcome
 
         return guarded
+
+    def _not_begun(self, command: Command, attempt: Attempt) -> Outcome:
+        """The end of a command of a cancelled campaign."""
+        why = self._not_approved.get(command.request_id)
+        if why is None:
+            return failed(command, attempt, "deadline", "cancelled")
+        return failed(command, attempt, "control", "not-approved", detail=why)
 
     def _note_end(self, command: Command, outcome: Outcome) -> None:
         """Another meter of a campaign that is limited may begin. What is tried again in vain counts as under way until it is looked up."""
@@ -174,7 +253,16 @@ class CampaignBook:
         left = await self.store.lines(MOST_UNDER_WAY, under_way=True)
         for one in left:
             self._note(one)
+            decided = await self.guard.store.approval(one.campaign.campaign_id)
+            if decided is not None and decided.state is not ApprovalState.WAITING:
+                await self._decided_before(one.campaign, decided)
         return frozenset(one.campaign.campaign_id for one in left)
+
+    async def _decided_before(self, campaign: StoredCampaign, approval: StoredApproval) -> None:
+        """In an earlier life, which may have come no further."""
+        if campaign.state is CampaignState.CANCELLED and approval.state is not ApprovalState.APPROVED:
+            self._not_approved[campaign.campaign_id] = f"{approval.state}, {approval.note or 'without a reason'}"
+        await self.decided(approval)
 
     async def work(self) -> None:
         """Until cancelled."""
@@ -253,7 +341,7 @@ class CampaignBook:
         raise NotPossible(f"the campaign is {now}")
 
     def _note(self, line: CampaignLine) -> None:
-        if line.campaign.state is CampaignState.PAUSED:
+        if line.campaign.state in (CampaignState.PAUSED, CampaignState.WAITING):
             self._held_back.add(line.campaign.campaign_id)
         elif line.campaign.state is CampaignState.CANCELLED:
             self._cancelled.add(line.campaign.campaign_id)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 
-from ami_hes.campaigns.book import MOST_METERS, CampaignBook
+from ami_hes.campaigns.book import MOST_METERS, CampaignBook, CampaignOrder
 from ami_hes.end_device_events import log_reading
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.store import StoredCampaign, StoreUnavailable
@@ -72,4 +72,5 @@ class EventLogSchedule:
             await self._campaign(some)
 
     async def _campaign(self, meters: Sequence[Meter]) -> None:
-        await self.book.order(log_reading.NAME, "", SUMMARY, meters, self.every)
+        turn = CampaignOrder(operation=log_reading.NAME, body="", summary=SUMMARY, meters=meters, within=self.every)
+        await self.book.order(turn)

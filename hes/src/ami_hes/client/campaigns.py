@@ -24,6 +24,7 @@ from ami_hes.client.asking import (
     show_json,
     table,
 )
+from ami_hes.client.guard import forecast
 from ami_process.asking import RunningProcess
 from ami_process.environment import real_sleep
 
@@ -43,6 +44,12 @@ campaigns = typer.Typer(
     help="What a running HES does with many meters: how far it is, and where it fails.",
 )
 Id = Annotated[str, typer.Argument(metavar="ID", help="Of the campaign.")]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Only say how many meters, which limit, and whether a second person has to approve it."
+    ),
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Show the progress until every meter has an end.")]
 LOOK_EVERY_S = 0.5
 BAR_WIDE = 20
@@ -81,6 +88,7 @@ def roll(
     within_hours: WithinHours = 168,
     at_once: AtOnce = None,
     wait: Wait = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
@@ -88,6 +96,9 @@ def roll(
     """Change a key of meters: each is seen in force by a new association before the former one is forgotten."""
     of_meters = {"meters": meter or [], "group": group, "within_hours": within_hours, "at_once": at_once}
     hes = head_end(url, token_file)
+    if dry_run:
+        forecast(hes, {"kind": "keys", "meters": meter or [], "group": group}, as_json=as_json)
+        return
     begun = _ordered(hes, paths.KEY_ROLLS, KeyRoll, of_meters | {"key": key})
     show_campaign_of(hes, begun, wait=wait, as_json=as_json)
 
@@ -109,6 +120,7 @@ def start_firmware(
     within_hours: WithinHours = 168,
     at_once: AtOnce = None,
     wait: Wait = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
@@ -116,6 +128,9 @@ def start_firmware(
     """Bring meters to an imported image: each is done when it shows the new version."""
     of_meters = {"meters": meter or [], "group": group, "within_hours": within_hours, "at_once": at_once}
     hes = head_end(url, token_file)
+    if dry_run:
+        forecast(hes, {"kind": "firmware", "meters": meter or [], "group": group}, as_json=as_json)
+        return
     order = of_meters | {"image": image, "activate_at": activate_at}
     show_campaign_of(hes, _ordered(hes, paths.FIRMWARE_STARTS, FirmwareStart, order), wait=wait, as_json=as_json)
 

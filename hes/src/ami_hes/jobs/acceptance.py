@@ -4,11 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ami_cim.codes import Level
+from ami_cim.codes import Level, Verb
 from ami_cim.errors import CimError
 from ami_cim.message import Header, Reply, ReplyError, RequestMessage
 from ami_hes import events
-from ami_hes.commands import CommandJob
+from ami_hes.askers import Asker, asker_for
+from ami_hes.audit import AuditEntry, What
+from ami_hes.auditing import Auditor
+from ami_hes.commands import Command, CommandJob
+from ami_hes.guard import ApprovalNeeded, Guard, NotWhatWasApproved, format_limit
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Lanes
 from ami_hes.jobs.rows import nonce_digest
@@ -18,7 +22,17 @@ from ami_hes.nouns.kept_partners import format_partner
 from ami_hes.outbox import format_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
 from ami_hes.served import OPERATIONS, noun_of, timed_of
-from ami_hes.store import NonceUsed, SpentId, StoredRequest
+from ami_hes.store import (
+    ApprovalOf,
+    ControlsStopped,
+    Gate,
+    LimitReached,
+    NonceUsed,
+    SpentId,
+    Stop,
+    StoredApproval,
+    StoredRequest,
+)
 from ami_hes.traces import TraceKeeper, note_arrival
 
 _SPENT = (
@@ -48,6 +62,8 @@ class Acceptance:
         registry: Registry,
         reply_hosts: ReplyHosts,
         limits: IntakeLimits,
+        guard: Guard,
+        auditor: Auditor,
         partners: Sequence[Partner] = (),
         traces: TraceKeeper | None = None,
     ) -> None:
@@ -57,6 +73,8 @@ class Acceptance:
         self._registry = registry
         self._reply_hosts = reply_hosts
         self.limits = limits
+        self.guard = guard
+        self._auditor = auditor
         self._partners = partners
         self._stopping = False
 
@@ -94,15 +112,40 @@ class Acceptance:
         """What its noun may know of it."""
         return RequestContext.of(header, self._context.now(), partner_of(header, self._partners))
 
-    async def keep(self, request: StoredRequest, jobs: Sequence[CommandJob], header: Header) -> StoredRequest | None:
-        """None once it is kept, else what was kept under its id before; raises Refused."""
+    def gate(self, header: Header, commands: Sequence[Command], approval: StoredApproval | None = None) -> Gate | None:
+        """What the store checks when it keeps these. Raises ApprovalNeeded and Refused."""
         try:
-            kept = await self._context.results.accept(request, jobs, nonce_digest(header))
+            return self.guard.gate(commands, asker_of(header).name, approval)
+        except NotWhatWasApproved as problem:
+            raise Refused(error("5.2", f"Nothing was done: {problem}.")) from None
+
+    def check_ahead(self, header: Header, commands: Sequence[Command]) -> None:
+        """Of what is for later. Raises ApprovalNeeded and Refused."""
+        if (stop := self.guard.stop.now) is not None and self.gate(header, commands) is not None:
+            raise Refused(_stopped(stop))
+        self.guard.check_ahead(commands, asker_of(header).name)
+
+    def wanted(self, header: Header, plan: Plan, why: str) -> StoredApproval:
+        """The approval that a request waits for."""
+        commands, principal = plan.commands, asker_of(header).name
+        summary = f"{header.verb} {header.noun} {plan.summary}"[:MOST_SUMMARY]
+        return self.guard.wanted(header.message_id or "", ApprovalOf.REQUEST, commands, principal, summary, why)
+
+    async def keep(
+        self, request: StoredRequest, jobs: Sequence[CommandJob], header: Header, gate: Gate | None = None
+    ) -> StoredRequest | None:
+        """None once it is kept, else what was kept under its id before; raises Refused and ApprovalNeeded."""
+        try:
+            kept = await self._context.results.accept(request, jobs, nonce_digest(header), gate)
         except SpentId as spent:
             raise Refused(error("2.15", _SPENT.format(spent.accepted_at.isoformat(timespec="seconds")))) from None
         except NonceUsed:
             reason = "Header.ReplayDetection: this Nonce was used before, by a message with another MessageID."
             raise Refused(error("7.7", f"{reason} Nothing was done for this one.")) from None
+        except LimitReached as beyond:
+            raise ApprovalNeeded(format_limit(beyond)) from None
+        except ControlsStopped as stopped:
+            raise Refused(_stopped(stopped.stop)) from None
         arrival = note_arrival("kept")
         if kept is None and self._traces is not None and arrival is not None and arrival.stands_for(request.request_id):
             self._traces.arrived(request.request_id, arrival)
@@ -140,8 +183,11 @@ class Acceptance:
         lanes = [(one, plan.lane or OPERATIONS[one.operation].lane) for one in plan.commands]
         return [CommandJob(one, lane, deadlines[lane]) for one, lane in lanes]
 
-    def request(self, header: Header, context: RequestContext, jobs: Sequence[CommandJob]) -> StoredRequest:
-        """Its row."""
+    def request(
+        self, header: Header, context: RequestContext, jobs: Sequence[CommandJob], *, waits: str = ""
+    ) -> StoredRequest:
+        """Its row. `waits`: what its acknowledgement says that it waits for."""
+        asker = asker_of(header)
         partner, asynchronous = context.partner, bool(header.async_reply_flag)
         return StoredRequest(
             request_id=context.request_id,
@@ -155,12 +201,15 @@ class Acceptance:
             accepted_at=context.accepted_at,
             deadline_at=max((job.deadline_at for job in jobs), default=context.accepted_at),
             errors="[]",
-            acknowledgement=self._acknowledgement(header, partner) if asynchronous else None,
+            acknowledgement=self._acknowledgement(header, partner, waits) if asynchronous else None,
+            principal=asker.name,
+            principal_by=asker.by,
         )
 
-    def _acknowledgement(self, header: Header, partner: Partner) -> bytes:
+    def _acknowledgement(self, header: Header, partner: Partner, waits: str) -> bytes:
         """Kept in the form that the late reply will have."""
-        accepted = ReplyError(code="0.3", level=Level.INFORM, reason="Accepted; the reply goes to the ReplyAddress.")
+        reason = f"Accepted{waits and f', and {waits}'}; the reply goes to the ReplyAddress."
+        accepted = ReplyError(code="0.3", level=Level.INFORM, reason=reason)
         message = self._context.message(header, Reply(result="OK", errors=(accepted,)))
         return format_answer(message, self._context.schemas, typed=partner.typed_reply)
 
@@ -181,6 +230,33 @@ class Acceptance:
         said: list[events.ReportedError | str] = [errors] if isinstance(errors, str) else []
         said += [_described(one) for one in errors[:MOST_SHOWN] if isinstance(one, ReplyError)]
         self._context.emit(events.RequestRefused(message_id=header.message_id, errors=said))
+        first = errors[0] if errors and isinstance(errors[0], ReplyError) else None
+        if header.verb != Verb.GET:
+            self._audit_refused(header, "" if first is None else first.code, (first and first.reason) or str(said[:1]))
+
+    def _audit_refused(self, header: Header, code: str, reason: str) -> None:
+        asker = asker_of(header)
+        entry = AuditEntry(
+            what=What.REFUSED,
+            at=self._context.now(),
+            principal=asker.name,
+            by=asker.by,
+            verb=header.verb,
+            noun=header.noun,
+            request=header.message_id or "",
+            outcome=code,
+            reason=reason,
+        )
+        self._auditor.refused(entry)
+
+
+def asker_of(header: Header) -> Asker:
+    """Who asks by a message with this header."""
+    return asker_for(header.source, None if header.user is None else header.user.user_id)
+
+
+def _stopped(stop: Stop) -> ReplyError:
+    return error("5.2", f"Nothing was done: all controls are stopped {stop.said}. Ask again once they are resumed.")
 
 
 def stopping(*, accepted: bool) -> CimError:

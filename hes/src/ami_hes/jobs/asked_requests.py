@@ -217,6 +217,8 @@ class _Progress:
 
     def _state(self) -> str:
         if self.waiting is not None and self.begins_at is not None:
+            if self.begins_at <= self.request.accepted_at:
+                return "it waits for the approval of a second person, and nothing of it is begun"
             return f"it waits for {self.begins_at.isoformat()}, and nothing of it is begun"
         if self.meters:
             words = Counter(_word(one) for one in self.commands)

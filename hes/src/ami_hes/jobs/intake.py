@@ -10,6 +10,7 @@ from dataclasses import replace
 from ami_cim.errors import CimError
 from ami_cim.message import Header, Reply, RequestMessage, ResponseMessage
 from ami_hes.commands import CommandJob
+from ami_hes.guard import ApprovalNeeded, Approvals
 from ami_hes.jobs.acceptance import Acceptance
 from ami_hes.jobs.answers import AnswerMaker, KeptAnswer
 from ami_hes.jobs.context import Context
@@ -20,7 +21,9 @@ from ami_hes.jobs.rows import digest, format_errors
 from ami_hes.jobs.timed_requests import Cancel, no_cancel
 from ami_hes.nouns import Ask, Plan, Refused, check, error
 from ami_hes.served import NOUNS, Parts, orders_of, timed_of
-from ami_hes.store import StoredRequest, StoreUnavailable
+from ami_hes.store import StoredApproval, StoredRequest, StoreUnavailable
+
+_HOW_TO_ASK = "To have a second person approve it, send it by itself with AsyncReplyFlag and ReplyAddress: it then waits for that."
 
 
 class Intake:
@@ -32,6 +35,7 @@ class Intake:
         answers: AnswerMaker,
         acceptance: Acceptance,
         parts: Callable[[Ask], Parts],
+        approvals: Approvals,
         *,
         cancel: Cancel = no_cancel,
     ) -> None:
@@ -40,7 +44,7 @@ class Intake:
         self._acceptance = acceptance
         self._kept = KeptRequests(context, answers)
         orders = orders_of(parts(self.ask))
-        self._orders = OrderIntake(context, acceptance, answers, self._kept, orders, self.ask, cancel)
+        self._orders = OrderIntake(context, acceptance, answers, self._kept, orders, self._begun, cancel, approvals)
 
     @property
     def late(self) -> LateOrders:
@@ -71,6 +75,15 @@ class Intake:
             return answer, 0
         return await answer.parsed(), len(answer.octets)
 
+    async def _begun(self, message: RequestMessage, of_request: str) -> ResponseMessage:
+        """The answer to a request whose time has come, or that was approved, asked by itself. Raises ApprovalNeeded and Refused."""
+        approval = await self._acceptance.guard.store.approval(of_request)
+        kept = await self._context.results.find(message.header.message_id or "")
+        asked = digest(message)
+        if kept is not None:
+            return await (await self._kept.same_again(kept, asked)).parsed()
+        return await (await self._now(message, asked, approval)).parsed()
+
     async def _handle(self, message: RequestMessage) -> KeptAnswer:
         asked = digest(message)
         kept = await self._context.results.find(message.header.message_id or "")
@@ -85,16 +98,26 @@ class Intake:
         """The acknowledgement of one that is to be begun later; None for one that is begun now."""
         timed = timed_of(message.header.noun)
         begins_at = None if timed is None else timed.begins_at(message)
+        if kept is not None and begins_at is None:
+            begins_at = parse_later(kept.query)  # it waits for approval, and not for its time
         if begins_at is not None and (kept is not None or begins_at > self._context.now()):
-            if kept is None:
-                await self._orders.look_at(message, begins_at)
-            return await self._orders.taken_for_later(message, asked, begins_at)
+            why = None if kept is not None else await self._orders.look_at(message, begins_at)
+            return await self._orders.taken_for_later(message, asked, begins_at, why)
         if message.header.verb == "change" and timed is not None:
             reason = f"Nothing was changed: it is to begin at {begins_at}, which is past. To begin at once, cancel and create."
             raise Refused(error("5.2", reason))
         return None
 
     async def _for_now(self, message: RequestMessage, asked: str) -> KeptAnswer:
+        try:
+            return await self._now(message, asked)
+        except ApprovalNeeded as needed:
+            if message.header.async_reply_flag:
+                return await self._orders.taken_for_later(message, asked, self._context.now(), str(needed))
+            raise Refused(error("5.2", f"Nothing was done: {needed}. {_HOW_TO_ASK}")) from None
+
+    async def _now(self, message: RequestMessage, asked: str, approval: StoredApproval | None = None) -> KeptAnswer:
+        """Raises Refused and ApprovalNeeded."""
         acceptance = self._acceptance
         context, plan = acceptance.planned(message)
         if not plan.commands:
@@ -108,7 +131,8 @@ class Intake:
             query=plan.query,
             errors=format_errors(plan.errors),
         )
-        kept = await acceptance.keep(request, jobs, message.header)
+        gate = acceptance.gate(message.header, plan.commands, approval)
+        kept = await acceptance.keep(request, jobs, message.header, gate)
         if kept is not None:
             return await self._kept.same_again(kept, asked)
         return await self._kept.accepted(request.request_id, self._begin(message.header, request, plan, jobs))

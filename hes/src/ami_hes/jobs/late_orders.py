@@ -16,6 +16,9 @@ from datetime import datetime
 from ami_cim.errors import CimError
 from ami_cim.message import ReplyError, RequestMessage
 from ami_hes import events
+from ami_hes.askers import Asker, asking_as
+from ami_hes.guard import ApprovalNeeded
+from ami_hes.jobs.awaited_approvals import AwaitedApprovals
 from ami_hes.jobs.backoff import Backoff
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.order_messages import Altered, parse_message
@@ -87,9 +90,10 @@ class _Waiting:
 class LateOrders:
     """Works them."""
 
-    def __init__(self, context: Context, carry_out: CarryOut) -> None:
+    def __init__(self, context: Context, carry_out: CarryOut, approvals: AwaitedApprovals) -> None:
         self._context = context
         self._carry_out = carry_out
+        self._approvals = approvals
         self._lines: dict[str, deque[str]] = {}
         self._orders: dict[str, _Waiting] = {}
         """By request, those that wait, are carried out or are set aside."""
@@ -220,10 +224,29 @@ class LateOrders:
         if request is not None and request.answer is None:
             message = await self._message_of(request)
             if later is not None:
-                message = error("6.5", later.why) if later.cancelled.is_set() else message
-                later.waits = False  # from here on it may be begun
-            await self._carry_out(request, message)
+                await self._begun(request, message, later)
+            else:
+                await self._carry_out(request, message)
         await context.messages.drop(request_id)
+
+    async def _begun(self, request: StoredRequest, message: RequestMessage | ReplyError, later: _Later) -> None:
+        """Once it is approved, where a second person has to; it may have to only now, since others have used up a limit."""
+        while True:
+            refusal = await self._approvals.refusal(request.request_id, later.cancelled)
+            what = refusal or message
+            if later.cancelled.is_set():
+                what = error("6.5", later.why)
+            later.waits = False  # from here on it may be begun
+            try:
+                await self._carry_out(request, what)
+            except ApprovalNeeded as needed:
+                if isinstance(message, ReplyError):
+                    raise
+                with asking_as(Asker(request.principal or "", request.principal_by or "")):
+                    await self._approvals.want(request, message, str(needed))
+                later.waits = True
+            else:
+                return
 
     async def _message_of(self, request: StoredRequest) -> RequestMessage | ReplyError:
         """Its kept message, or the answer to one that may not be carried out."""

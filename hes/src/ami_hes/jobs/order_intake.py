@@ -2,26 +2,30 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ami_cim.errors import CimError
 from ami_cim.message import Header, Reply, ReplyError, RequestMessage
 from ami_hes import events
+from ami_hes.askers import Asker, asking_as
+from ami_hes.guard import ApprovalNeeded, Approvals
 from ami_hes.jobs.acceptance import Acceptance
 from ami_hes.jobs.answers import AnswerMaker, KeptAnswer
 from ami_hes.jobs.asked_requests import AskedRequests
+from ami_hes.jobs.awaited_approvals import AwaitedApprovals
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.kept_requests import KeptRequests
 from ami_hes.jobs.late_orders import LateOrders, format_later
 from ami_hes.jobs.order_answers import write_parts
 from ami_hes.jobs.order_messages import format_message
 from ami_hes.jobs.rows import context_of
-from ami_hes.jobs.timed_requests import Cancel, TimedRequests
-from ami_hes.nouns import Ask, Order, Refused, Report, error
+from ami_hes.jobs.timed_requests import Begin, Cancel, TimedRequests
+from ami_hes.nouns import Order, Refused, Report, error
 from ami_hes.nouns.kept_partners import parse_partner
 from ami_hes.served import check_of
-from ami_hes.store import StoredRequest
+from ami_hes.store import Gate, StoredRequest
 
 _CARRIED_OUT_AGAIN = (
     "The request is kept; whether it was carried out is not known, and it is carried out when it comes again."
@@ -40,17 +44,18 @@ class OrderIntake:
         answers: AnswerMaker,
         kept: KeptRequests,
         orders: Mapping[str, Order],
-        ask: Ask,
+        begin: Begin,
         cancel: Cancel,
+        approvals: Approvals,
     ) -> None:
         self._context = context
         self._acceptance = acceptance
         self._answers = answers
         self._kept = kept
         self._orders = orders
-        self.late = LateOrders(context, self._order)
+        self.late = LateOrders(context, self._order, AwaitedApprovals(context, acceptance, approvals))
         self._asked = AskedRequests(context, acceptance)
-        self._controls = TimedRequests(context, self._asked, self.late, ask, cancel)
+        self._controls = TimedRequests(context, self._asked, self.late, begin, cancel)
 
     def takes(self, header: Header) -> bool:
         """Whether a request is carried out here: of a noun of the head-end itself, or about another request."""
@@ -81,8 +86,8 @@ class OrderIntake:
                 return await self._kept.same_again(kept, asked)
             return await self._kept.accepted(kept.request_id, self._acknowledged(kept, octets), _CARRIED_OUT_AGAIN)
 
-    async def look_at(self, message: RequestMessage, begins_at: datetime) -> None:
-        """One for later, as if it were to be done at once; raises Refused."""
+    async def look_at(self, message: RequestMessage, begins_at: datetime) -> str | None:
+        """One for later, as if it were to be done at once: why a second person has to approve it (None: not so); raises Refused."""
         if begins_at - self._context.now() > LONGEST_AHEAD:
             reason = f"Nothing was done: it is to begin at {begins_at.isoformat()}, and requests wait {LONGEST_AHEAD.days} days at most."
             raise Refused(error("5.2", reason))
@@ -94,26 +99,47 @@ class OrderIntake:
             raise Refused(*plan.errors)
         if message.header.verb == "change":
             await self._asked.owned(message)
+        try:
+            self._acceptance.check_ahead(message.header, plan.commands)
+        except ApprovalNeeded as needed:
+            return str(needed)
+        return None
 
-    async def taken_for_later(self, message: RequestMessage, asked: str, begins_at: datetime) -> KeptAnswer:
-        """Kept and acknowledged, to be carried out at its time."""
+    async def taken_for_later(
+        self, message: RequestMessage, asked: str, begins_at: datetime, why: str | None = None
+    ) -> KeptAnswer:
+        """Kept and acknowledged, to be carried out at its time. `why` a second person has to approve it before."""
         header = message.header
         octets = await asyncio.to_thread(format_message, message, header.message_id or "")
-        longest = max(limits.deadline for limits in self._acceptance.limits.lanes.values())
         async with self.late.entrance:
             self.late.check_room(header.source, octets)
             self._acceptance.check_going_on()
-            new = replace(
-                self._acceptance.request(header, self._acceptance.context_of(header), ()),
-                digest=asked,
-                query=format_later(begins_at),
-                deadline_at=begins_at + longest,
-            )
-            kept = await self._acceptance.keep(new, (), header) or new
+            gate = None if why is None else self._waiting(message, begins_at, why)
+            new = self._later(header, asked, begins_at, gate)
+            kept = await self._acceptance.keep(new, (), header, gate) or new
             if kept.digest != asked or kept.answer is not None:
                 return await self._kept.same_again(kept, asked)
             work = self._changed(kept, message, octets) if header.verb == "change" else self._acknowledged(kept, octets)
             return await self._kept.accepted(kept.request_id, work, _CARRIED_OUT_AGAIN)
+
+    def _later(self, header: Header, asked: str, begins_at: datetime, gate: Gate | None) -> StoredRequest:
+        """Its row."""
+        longest = max(limits.deadline for limits in self._acceptance.limits.lanes.values())
+        approval = None if gate is None else gate.approval
+        until = begins_at if approval is None else max(begins_at, approval.expires_at)
+        waits = f"counts for limits when it begins, at {begins_at.isoformat(timespec='seconds')}"
+        if approval is not None:
+            waits = f"waits until {approval.expires_at.isoformat(timespec='seconds')} for the approval of a second person: {approval.why}"
+        request = self._acceptance.request(header, self._acceptance.context_of(header), (), waits=waits)
+        return replace(request, digest=asked, query=format_later(begins_at), deadline_at=until + longest)
+
+    def _waiting(self, message: RequestMessage, begins_at: datetime, why: str) -> Gate:
+        """That it waits for approval: until it begins, or where it is for now until its own end or that of our patience."""
+        _, plan = self._acceptance.planned(self._controls.begun(message))
+        wanted = self._acceptance.wanted(message.header, plan, why)
+        now = self._context.now()
+        ends = [begins_at if begins_at > now else wanted.expires_at, *([plan.until] if plan.until else [])]
+        return Gate(since=now, approval=replace(wanted, expires_at=min(ends)))
 
     async def _changed(self, request: StoredRequest, message: RequestMessage, octets: bytes) -> KeptAnswer:
         """Its message is kept before the former one is cancelled, so that one of the two is there whatever ends in between."""
@@ -147,7 +173,9 @@ class OrderIntake:
         if isinstance(message, ReplyError):
             reply, payload = Reply(result="FAILED", errors=(message,)), None
         else:
-            reply, payload = await self._reported(request, message)
+            asker = Asker(request.principal or "", request.principal_by or "")
+            with asking_as(asker) if request.principal is not None else nullcontext():
+                reply, payload = await self._reported(request, message)
         late = request.reply_address is not None
         typed = late and parse_partner(request.partner).typed_reply
         try:

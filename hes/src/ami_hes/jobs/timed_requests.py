@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ami_cim.identity import Identifier
-from ami_cim.message import Header, Reply, ReplyError, RequestMessage
+from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
 from ami_hes.jobs.asked_requests import CANCELLED, MOST_SAID, AskedRequests, begun_id, how_far, transaction
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.late_orders import LateOrders, parse_later
-from ami_hes.nouns import Ask, Refused, Report, RequestContext, error
+from ami_hes.nouns import Refused, Report, RequestContext, error
 from ami_hes.served import timed_of
 from ami_hes.store import StoredCommand, StoredRequest
 from ami_process.environment import real_sleep
@@ -28,6 +28,10 @@ _REPLACED_BY = re.compile(re.escape(_REPLACED).replace(r"\{\}", "(.+)"))
 Cancel = Callable[[str], Awaitable[int]]
 
 
+Begin = Callable[[RequestMessage, str], Awaitable[ResponseMessage]]
+"""Carries out a request, now that the time of the other one has come that has this id; raises Refused and ApprovalNeeded."""
+
+
 async def no_cancel(_: str) -> int:
     """Where no commands are dispatched."""
     return 0
@@ -40,7 +44,7 @@ class TimedRequests:
     context: Context
     asked: AskedRequests
     late: LateOrders
-    ask: Ask
+    begin: Begin
     cancel: Cancel
 
     def takes(self, header: Header) -> bool:
@@ -53,7 +57,7 @@ class TimedRequests:
         return message if timed is None else timed.begun(message)
 
     async def __call__(self, context: RequestContext, message: RequestMessage) -> Report:
-        """The Reply to a request whose time has come, or to one that cancels another; raises Refused and CimError."""
+        """The Reply to a request whose time has come, or to one that cancels another; raises Refused, ApprovalNeeded and CimError."""
         if self.takes(message.header):
             if context.verb == "get":
                 return await self.asked(context, message)
@@ -69,7 +73,8 @@ class TimedRequests:
             reply_address=None,
             replay_detection=None,
         )
-        answer, _ = await self.ask(replace(self.begun(message), header=header, request_identifiers=()))
+        begun = replace(self.begun(message), header=header, request_identifiers=())
+        answer = await self.begin(begun, context.request_id)
         return answer.reply, answer.payload
 
     async def replaced(self, message: RequestMessage) -> ReplyError | None:

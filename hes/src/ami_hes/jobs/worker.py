@@ -13,6 +13,7 @@ from typing import TypeVar
 from ami_hes import events
 from ami_hes.commands import Command, CommandJob, Lane, Outcome
 from ami_hes.engine import CommandDelivery
+from ami_hes.guard import fault_of
 from ami_hes.jobs.alone import alone
 from ami_hes.jobs.answers import AnswerMaker
 from ami_hes.jobs.batches import Batches
@@ -25,7 +26,7 @@ from ami_hes.meters.registry import Registry
 from ami_hes.meters.trace import tracing
 from ami_hes.operations import Assignment, Attempt, HeldBack, MeterNeeded
 from ami_hes.served import describe, end_of, event_type_of, failed
-from ami_hes.store import Completed, StoredCommand, StoredDeviceEvent, StoredResult
+from ami_hes.store import Completed, ControlsStopped, StoredCommand, StoredDeviceEvent, StoredResult
 from ami_hes.traces import TraceKeeper
 from ami_process.environment import real_time
 from ami_process.events import Event, format_fault
@@ -76,16 +77,18 @@ class CommandWorker:
         run: Run,
         limits: WorkerLimits,
         *,
+        check: Callable[[], None] = lambda: None,
         told: Callable[[], None] = lambda: None,
         traces: TraceKeeper | None = None,
     ) -> None:
-        """`told` is called when events of meters were kept with results; without `traces` nothing is noted of what is done at meters."""
+        """`check` raises MeterFault while nothing may leave that changes a meter; `told` is called when events of meters were kept with results; without `traces` nothing is noted of what is done at meters."""
         self._traces = traces
         self._context = context
         self._answers = answers
         self._registry = registry
         self._run = run
         self._told = told
+        self._check = check
         self._lanes = limits.lanes
         self._groups = limits.groups
         self._places = LanePlaces({lane: one.sessions for lane, one in limits.lanes.items()}, limits.groups)
@@ -190,7 +193,7 @@ class CommandWorker:
         known = await self._known(delivery)
         if known.result is not None:
             return _Finished(delivery, known.result, kept=True)
-        attempt = Attempt(partial(self._begin, delivery.job.command), begun=known.attempted)
+        attempt = self._attempt(delivery.job.command, known)
         return self._ended(delivery, failed(delivery.job.command, attempt, "deadline", "cancelled"), real_time())
 
     async def _known(self, delivery: CommandDelivery) -> StoredCommand:
@@ -233,7 +236,7 @@ class CommandWorker:
     async def _carried_out(self, delivery: CommandDelivery, known: StoredCommand, place: Place) -> Outcome:
         started = real_time()
         job, command = delivery.job, delivery.job.command
-        attempt = Attempt(partial(self._begin, command), begun=known.attempted)
+        attempt = self._attempt(command, known)
         meter = self._registry.find_by_mrid(command.meter.mrid)
         left_s = self._left_s(job)
         if meter is None:
@@ -271,8 +274,15 @@ class CommandWorker:
                 raise
             return self._overdue(assignment)
 
+    def _attempt(self, command: Command, known: StoredCommand) -> Attempt:
+        return Attempt(partial(self._begin, command), begun=known.attempted, check=self._check)
+
     async def _begin(self, command: Command) -> None:
-        await self._context.results.attempt(command.request_id, command.meter.name, self._context.now())
+        """Raises MeterFault where controls are stopped, on whatever worker that was said."""
+        try:
+            await self._context.results.attempt(command.request_id, command.meter.name, self._context.now())
+        except ControlsStopped as stopped:
+            raise fault_of(stopped.stop) from None
 
     async def _keep_results(self) -> None:
         try:

@@ -7,23 +7,31 @@ from ami_hes.commands import Command
 from ami_hes.meters.registry import Meter
 
 
+def _nothing_against() -> None:
+    """It may leave."""
+
+
 class Attempt:
     """Whether what changes the meter may have left for it, in this life of the process or an earlier one.
 
     The only place that knows: every reason that is given asks here (docs/mapping.md, M-021). `keep` commits to the store
-    that it is about to leave.
+    that it is about to leave. `check` is asked before each further step of what has begun: it raises where no more may leave.
     """
 
-    def __init__(self, keep: Callable[[], Awaitable[None]], *, begun: bool) -> None:
+    def __init__(
+        self, keep: Callable[[], Awaitable[None]], *, begun: bool, check: Callable[[], None] = _nothing_against
+    ) -> None:
         self._keep = keep
         self._begun = begun
+        self._check = check
 
     @property
     def begun(self) -> bool:
         return self._begun
 
     async def begin(self) -> None:
-        """To be done right before the first octet leaves; what `keep` raises means that it must not leave."""
+        """To be done right before each first octet of an ACTION or SET leaves; what it raises means that it must not leave."""
+        self._check()
         if not self._begun:
             await self._keep()
             self._begun = True

@@ -1,5 +1,7 @@
 """Everything that must survive a restart, behind narrow ports; the only place with SQL."""
 
+from ami_hes.store.audit import SqlAudit
+from ami_hes.store.audit_port import AuditLog, AuditPage
 from ami_hes.store.campaigns import SqlCampaigns
 from ami_hes.store.campaigns_port import CampaignLine, Campaigns, CampaignState, StoredCampaign
 from ami_hes.store.commissioning import SqlCommissioning
@@ -24,6 +26,18 @@ from ami_hes.store.firmware_port import (
     StoredTransfer,
     TransferStage,
     WrongPart,
+)
+from ami_hes.store.guard import SqlGuard
+from ami_hes.store.guard_port import (
+    ApprovalOf,
+    ApprovalState,
+    ControlsStopped,
+    Gate,
+    GuardStore,
+    LimitReached,
+    Stop,
+    StoredApproval,
+    Use,
 )
 from ami_hes.store.history import SqlHistory
 from ami_hes.store.kept_messages import SqlKeptMessages
@@ -88,6 +102,10 @@ __all__ = [
     "NEEDS_PYARROW",
     "SCHEMA",
     "AnswerPart",
+    "ApprovalOf",
+    "ApprovalState",
+    "AuditLog",
+    "AuditPage",
     "CampaignLine",
     "CampaignState",
     "Campaigns",
@@ -96,6 +114,7 @@ __all__ = [
     "CommissioningStep",
     "CommissioningStore",
     "Completed",
+    "ControlsStopped",
     "CounterRange",
     "Counters",
     "CountersExhausted",
@@ -107,6 +126,8 @@ __all__ = [
     "Extract",
     "FailedDelivery",
     "FirmwareStore",
+    "Gate",
+    "GuardStore",
     "Happened",
     "ImageExists",
     "ImageProgress",
@@ -115,6 +136,7 @@ __all__ = [
     "KeptMessage",
     "KeptMessages",
     "KeyTaken",
+    "LimitReached",
     "MasterDataChanges",
     "MeterState",
     "NameTaken",
@@ -134,12 +156,14 @@ __all__ = [
     "Schedules",
     "Sealed",
     "SpentId",
+    "SqlAudit",
     "SqlCampaigns",
     "SqlCommissioning",
     "SqlCounters",
     "SqlDeliveries",
     "SqlDeviceEvents",
     "SqlFirmware",
+    "SqlGuard",
     "SqlHistory",
     "SqlKeptMessages",
     "SqlMasterDataChanges",
@@ -154,9 +178,11 @@ __all__ = [
     "SqlTraces",
     "SqlUsagePoints",
     "StepResult",
+    "Stop",
     "StoreUnavailable",
     "StoreUnusable",
     "StoredAnswer",
+    "StoredApproval",
     "StoredCaller",
     "StoredCampaign",
     "StoredCommand",
@@ -177,6 +203,7 @@ __all__ = [
     "TraceStore",
     "TransferStage",
     "UsagePoints",
+    "Use",
     "WaitingChange",
     "WaitingMessage",
     "WrongPart",

@@ -9,6 +9,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal, select, text, update
 
+from ami_hes.audit import AuditEntry
+from ami_hes.store.audit import NOT_AUDITED, ended, write
 from ami_hes.store.ports import AT_ONCE, AnswerPart, Completed, StoredAnswer, StoredCommand
 from ami_hes.store.request_rows import command_of, request_of
 from ami_hes.store.tables import commands, further_parts, replies, requests
@@ -24,6 +26,13 @@ _SIZE = func.coalesce(func.length(commands.c.payload), 0).label("size")
 _SIZES = select(commands.c.request_id, func.sum(_SIZE)).where(_THESE).group_by(commands.c.request_id)
 _WHOLE = select(commands, _SIZE).where(_THESE).order_by(commands.c.position)
 _EACH_SIZE = select(commands.c.request_id, commands.c.operation, _SIZE).where(_THESE).order_by(commands.c.position)
+_WITHOUT_PAYLOADS = (
+    select(*(literal("").label(one.name) if one is commands.c.payload else one for one in commands.c), _SIZE)
+    .where(_THESE)
+    .order_by(commands.c.position)
+)
+_AUDITED = (requests.c.principal, requests.c.principal_by, requests.c.verb, requests.c.noun, requests.c.result)
+"""What the audit log says of a request that has its answer."""
 _OWE = insert(replies).from_select(
     ["request_id", "parts_taken"],
     select(requests.c.request_id, literal(0)).where(
@@ -74,16 +83,22 @@ def keep_part(connection: Connection, request_id: str, number: int, octets: byte
 
 
 def answer(connection: Connection, answers: Mapping[str, StoredAnswer], answered_at: datetime) -> None:
-    """As of the Results port; parts that an earlier attempt has left behind the last one go."""
+    """As of the Results port; parts that an earlier attempt has left behind the last one go. What was asked by somebody is audited."""
+    entries: list[AuditEntry] = []
     for request_id, one in answers.items():
         unanswered = update(requests).where(requests.c.request_id == request_id, requests.c.answered_at.is_(None))
         values = {"answer": one.octets, "result": one.result, "answered_at": answered_at}
-        if connection.execute(unanswered.values(values)).rowcount:
-            connection.execute(_OWE, {"of_request": request_id})
-            left = (further_parts.c.request_id == request_id, further_parts.c.number > 1 + one.kept)
-            connection.execute(delete(further_parts).where(*left))
-            for number, octets in enumerate(one.further, 2 + one.kept):
-                connection.execute(insert(further_parts).values(request_id=request_id, number=number, octets=octets))
+        request = connection.execute(unanswered.values(values).returning(*_AUDITED)).first()
+        if request is None:
+            continue
+        connection.execute(_OWE, {"of_request": request_id})
+        left = (further_parts.c.request_id == request_id, further_parts.c.number > 1 + one.kept)
+        connection.execute(delete(further_parts).where(*left))
+        for number, octets in enumerate(one.further, 2 + one.kept):
+            connection.execute(insert(further_parts).values(request_id=request_id, number=number, octets=octets))
+        if request.principal is not None and request.verb not in NOT_AUDITED:
+            entries.append(ended(connection, request_id, request, answered_at))
+    write(connection, entries)
 
 
 def next_part(connection: Connection, request_id: str) -> AnswerPart | None:

@@ -16,6 +16,8 @@ class CampaignState(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     CANCELLED = "cancelled"
+    WAITING = "waiting for approval"
+    """Nothing of it is begun before a second person has approved it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

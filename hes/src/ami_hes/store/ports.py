@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from ami_hes.commands import Command, CommandJob, Outcome
 from ami_hes.store.device_events_port import StoredDeviceEvent
+from ami_hes.store.guard_port import Gate
 
 AT_ONCE = 500_000
 """Characters of payloads of a request that are handed out together."""
@@ -43,6 +44,10 @@ class StoredRequest:
     """The answer, or its first part."""
     result: str | None = None
     """Reply/result of the answer."""
+    principal: str | None = None
+    """Who asked for it; None for what the head-end makes by itself, which is not audited."""
+    principal_by: str | None = None
+    """How that is known (`ami_hes.askers`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +132,16 @@ class Results(Protocol):
     async def find(self, request_id: str) -> StoredRequest | None: ...
 
     async def accept(
-        self, request: StoredRequest, commands: Sequence[CommandJob], nonce: str | None = None
+        self,
+        request: StoredRequest,
+        commands: Sequence[CommandJob],
+        nonce: str | None = None,
+        gate: Gate | None = None,
     ) -> StoredRequest | None:
         """Keep a new request with its commands; None if that was done, else what is already kept under its id.
 
-        Raises SpentId for an id whose request is forgotten, and NonceUsed if a request with another id was accepted with this
-        nonce.
+        Raises SpentId for an id whose request is forgotten, NonceUsed if a request with another id was accepted with this
+        nonce, and of one that has a gate ControlsStopped and LimitReached: then nothing is kept.
         """
 
     async def note(self, request_id: str, query: str) -> None:
@@ -147,7 +156,10 @@ class Results(Protocol):
         """The latest requests of a noun and of these verbs that have a command for one of these meters; `is_open`: one without its result."""
 
     async def attempt(self, request_id: str, meter_name: str, begun_at: datetime) -> None:
-        """What changes the meter is about to leave for it. What is in the store only then is known to every life."""
+        """What changes the meter is about to leave for it. What is in the store only then is known to every life.
+
+        Raises ControlsStopped: then it must not leave.
+        """
 
     async def save(self, results: Sequence[StoredResult]) -> list[Completed]:
         """Keep results (a command's first one stays), and hand back the requests of theirs that are complete with them."""

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, insert, literal, select, update
 
+from ami_hes.audit import AuditEntry, What
+from ami_hes.store.audit import write
 from ami_hes.store.tables import attempts, commands, kept_messages, key_counters
 
 COUNTERS_SKIPPED = 2**20
@@ -39,6 +41,9 @@ def assume_the_worst(connection: Connection) -> str:
         values = {"next_value": above, "tried_from": 0, "tried_to": 0}
         connection.execute(update(key_counters).where(key_counters.c.key_id == key_id).values(values))
         keys += 1
+    reason = "a copy was brought back; entries that were written after it was made are gone from this log"
+    entry = AuditEntry(what=What.STORE_CHANGED, at=datetime.now(UTC), principal="hes", by="command", reason=reason)
+    write(connection, [entry])
     return (
         f"{open_commands} open commands may have been sent since the copy was made and are treated so; {acknowledged} messages that were "
         "acknowledged and not yet carried out are answered so, and nothing more of them is done; the invocation counters "

@@ -22,9 +22,12 @@ from sqlalchemy.exc import IntegrityError
 
 from ami_hes.commands import CommandJob
 from ami_hes.store.answers import answer, commands_of, completed, keep_part, next_part
+from ami_hes.store.audit import accepted, is_audited, write
 from ami_hes.store.database import Database
 from ami_hes.store.device_events import keep_device_events
 from ami_hes.store.device_events_port import Happened, StoredDeviceEvent
+from ami_hes.store.guard import check_stop, pass_gate
+from ami_hes.store.guard_port import Gate
 from ami_hes.store.ports import (
     AnswerPart,
     Completed,
@@ -89,12 +92,16 @@ class SqlResults:
         return found[0] if found else None
 
     async def accept(
-        self, request: StoredRequest, new: Sequence[CommandJob], nonce: str | None = None
+        self,
+        request: StoredRequest,
+        new: Sequence[CommandJob],
+        nonce: str | None = None,
+        gate: Gate | None = None,
     ) -> StoredRequest | None:
         try:
-            await self._database.transaction(lambda c: _accept(c, request, new, nonce))
+            await self._database.transaction(lambda c: _accept(c, request, new, nonce, gate))
         except StoreInDoubt:  # neither "accepted" nor "nothing was accepted" would be true until the store says
-            return await self._database.record(lambda c: _accept_unless_kept(c, request, new, nonce))
+            return await self._database.record(lambda c: _accept_unless_kept(c, request, new, nonce, gate))
         except IntegrityError:
             kept = await self.find(request.request_id)
             if kept is None:  # not a second message with this id, so it is a fault of ours
@@ -201,7 +208,9 @@ def _forget(connection: Connection, old: tuple[ColumnElement[bool], ...], ids_ke
     return forgotten
 
 
-def _accept(connection: Connection, request: StoredRequest, new: Sequence[CommandJob], nonce: str | None) -> None:
+def _accept(
+    connection: Connection, request: StoredRequest, new: Sequence[CommandJob], nonce: str | None, gate: Gate | None
+) -> None:
     spent = select(spent_ids.c.accepted_at).where(spent_ids.c.request_id == request.request_id)
     if (accepted_at := connection.execute(spent).scalar()) is not None:
         raise SpentId(accepted_at)
@@ -225,21 +234,25 @@ def _accept(connection: Connection, request: StoredRequest, new: Sequence[Comman
     ]
     if rows:
         connection.execute(insert(commands), rows)
+    of_gate = [] if gate is None else pass_gate(connection, request, gate)
+    if is_audited(request):
+        write(connection, [accepted(request, new, "" if gate is None else gate.approved_by), *of_gate])
 
 
 def _accept_unless_kept(
-    connection: Connection, request: StoredRequest, new: Sequence[CommandJob], nonce: str | None
+    connection: Connection, request: StoredRequest, new: Sequence[CommandJob], nonce: str | None, gate: Gate | None
 ) -> StoredRequest | None:
     """Once more; None when the request is kept as it was to be, whichever time did it."""
     row = connection.execute(select(requests).where(requests.c.request_id == request.request_id)).first()
     if row is None:
-        _accept(connection, request, new, nonce)
+        _accept(connection, request, new, nonce, gate)
         return None
     kept = request_of(row)
     return None if kept == request else kept
 
 
 def _attempt(connection: Connection, begun: Sequence[StoredAttempt]) -> None:
+    check_stop(connection)
     connection.execute(_BEGIN, [row._asdict() for row in begun])
 
 

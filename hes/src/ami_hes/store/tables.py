@@ -42,6 +42,8 @@ requests = Table(
     Column("answer", PackedOctets),
     Column("result", String),
     Column("answered_at", UtcDateTime),
+    Column("principal", String),
+    Column("principal_by", String),
     Index("requests_by_answered_at", "answered_at"),
 )
 
@@ -478,6 +480,74 @@ master_data_changes = Table(
     Column("document", Text, nullable=False),
 )
 """What has changed of meters, links and usage points and was not handed on to subscribers yet."""
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("request_id", String),
+    Column("entry", Text, nullable=False),
+    Column("hash", String, nullable=False),
+    Index("audit_by_at", "at"),
+    Index("audit_by_request", "request_id"),
+)
+"""The audit log: `entry` is the canonical text that is hashed (`ami_hes.audit`); the other columns are for looking things up."""
+
+audit_chain = Table(
+    "audit_chain",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("base_seq", BigInteger, nullable=False),
+    Column("base_hash", String, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", String, nullable=False),
+)
+"""One row: the last entry, and the last of those that were dropped. Who writes entries locks it, so that they come one after the other."""
+
+guard_uses = Table(
+    "guard_uses",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("guarded", String, primary_key=True),
+    Column("scope", String, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("meters", Integer, nullable=False),
+    Index("guard_uses_by_scope", "guarded", "scope", "at"),
+)
+"""What accepted requests have used up of a limit: of a principal, of a group, of all."""
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("guarded", String, nullable=False),
+    Column("principal", String, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("meters", Integer, nullable=False),
+    Column("meters_digest", String, nullable=False),
+    Column("meters_listed", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("state", String, nullable=False),
+    Column("decided_by", String),
+    Column("decided_at", UtcDateTime),
+    Column("note", Text),
+    Index("approvals_by_state", "state", "expires_at"),
+)
+"""Requests and campaigns that a second person has to approve, and what came of it."""
+
+controls_stop = Table(
+    "controls_stop",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("stopped", Boolean, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""One row once controls were stopped: while `stopped`, nothing that changes a meter leaves for it."""
 
 heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
@@ -485,7 +555,7 @@ heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=T
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0021",
+    revision="0022",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

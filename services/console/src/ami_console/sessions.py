@@ -6,6 +6,7 @@ the API with requests of our own pages alone: whoever uses it for more than look
 """
 
 from collections.abc import Callable
+from hashlib import sha256
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import Annotated
@@ -53,6 +54,7 @@ class Sessions:
         self._random_bytes = random_bytes
         self._now = now
         self._ends_at: dict[str, float] = {}
+        self._digests: dict[str, str] = {}
 
     @property
     def needed(self) -> bool:
@@ -67,6 +69,15 @@ class Sessions:
         """Whether it has the cookie of a session."""
         identifier = self._identifier(headers)
         return identifier is not None and self._ends_at.get(identifier, 0.0) > self._now()
+
+    def token_digest(self, headers: Headers) -> str | None:
+        """SHA-256 (hex) of the token that a request shows, or that its session was begun with: who asks. None where no token is asked for."""
+        if not self.needed:
+            return None
+        given = headers.get("authorization")
+        if given is not None:
+            return _digest(given.partition(" ")[2].strip())
+        return self._digests.get(self._identifier(headers) or "") if self.knows(headers) else None
 
     def routes(self) -> list[Route]:
         """GET says whether there is a session, POST begins one, DELETE ends it."""
@@ -88,26 +99,38 @@ class Sessions:
             raise ApiRefused(*problem)
         response = Response(status_code=HTTPStatus.NO_CONTENT)
         secure = request.url.scheme == "https"
-        response.set_cookie(self._cookie, self._new(), max_age=LIFE_S, httponly=True, samesite="strict", secure=secure)
+        response.set_cookie(
+            self._cookie,
+            self._new(_digest(given.token.strip())),
+            max_age=LIFE_S,
+            httponly=True,
+            samesite="strict",
+            secure=secure,
+        )
         return response
 
     async def _end(self, request: Request) -> Response:
         identifier = self._identifier(request.headers)
         if identifier is not None:
-            self._ends_at.pop(identifier, None)
+            self._forget(identifier)
         response = Response(status_code=HTTPStatus.NO_CONTENT)
         response.delete_cookie(self._cookie, httponly=True, samesite="strict")
         return response
 
-    def _new(self) -> str:
+    def _new(self, digest: str) -> str:
         now = self._now()
         for identifier in [one for one, until in self._ends_at.items() if until <= now]:
-            del self._ends_at[identifier]
+            self._forget(identifier)
         while len(self._ends_at) >= MOST:
-            del self._ends_at[next(iter(self._ends_at))]
+            self._forget(next(iter(self._ends_at)))
         identifier = self._random_bytes(RANDOM_OCTETS).hex()
         self._ends_at[identifier] = now + LIFE_S
+        self._digests[identifier] = digest
         return identifier
+
+    def _forget(self, identifier: str) -> None:
+        self._ends_at.pop(identifier, None)
+        self._digests.pop(identifier, None)
 
     def _identifier(self, headers: Headers) -> str | None:
         cookies = SimpleCookie()
@@ -117,3 +140,7 @@ class Sessions:
             return None
         found = cookies.get(self._cookie)
         return None if found is None else found.value
+
+
+def _digest(token: str) -> str:
+    return sha256(token.encode()).hexdigest()

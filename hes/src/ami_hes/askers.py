@@ -1,0 +1,58 @@
+"""Who asks, as far as it is known, for the audit log and for limits that go by who asks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+MOST_NAME = 100
+"""Characters of a name that comes from outside."""
+HEADER, BEARER, LOOPBACK, NOBODY = "header", "bearer", "loopback", "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """A principal by name, and how that is known.
+
+    `by`: `header` is what a message says of itself, which nothing proves; `bearer` who has a token of the API; `loopback` who is on this
+    machine, where the API asks for no token; `nobody` who was refused before it was known.
+    """
+
+    name: str
+    by: str
+
+
+_CURRENT: ContextVar[Asker | None] = ContextVar("asker", default=None)
+"""Of the request that is being taken or carried out, so that what it asks in turn is asked by the same."""
+
+
+@contextmanager
+def asking_as(asker: Asker) -> Iterator[None]:
+    """Whatever is asked inside is asked by this principal, whatever its messages say of themselves."""
+    token = _CURRENT.set(asker)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+def asker_for(source: str | None, user: str | None) -> Asker:
+    """Who asks by a message: who is known to, else who the message says that it is."""
+    return _CURRENT.get() or asker_of_message(source, user)
+
+
+def asker_of_message(source: str | None, user: str | None) -> Asker:
+    """By Header.Source, and Header.User where there is one."""
+    name = "/".join(one for one in (source, user) if one) or "unnamed"
+    return Asker(name[:MOST_NAME], HEADER)
+
+
+def asker_of_api(token_digest: str | None) -> Asker:
+    """Of a request to the API that was let in, by the SHA-256 of its token: each token of the file is a principal, called by the beginning of that.
+
+    None where the API asks for no token, whatever a request shows.
+    """
+    return Asker("local", LOOPBACK) if token_digest is None else Asker(f"token {token_digest[:8]}", BEARER)
+
+
+UNKNOWN = Asker("unknown", NOBODY)

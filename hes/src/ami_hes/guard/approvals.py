@@ -1,0 +1,109 @@
+"""What waits for a second person: listed, approved, rejected, expired, and waited for by who carries it out.
+
+The store has the truth. Who waits is woken by a decision of this process at once, and looks into the store now and then for one of another process.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from ami_hes.askers import Asker
+from ami_hes.store import ApprovalState, GuardStore, StoredApproval, StoreUnavailable
+from ami_process.environment import Environment, real_sleep
+
+LOOK_EVERY_S = 2.0
+MOST_NOTE = 200
+
+
+class NotDecided(Exception):
+    """It can't be decided so; the text says why."""
+
+
+@dataclass(slots=True)
+class Approvals:
+    """All of them."""
+
+    store: GuardStore
+    environment: Environment
+    _decided: asyncio.Event = field(default_factory=asyncio.Event)
+    _told: list[Callable[[StoredApproval], Awaitable[None]]] = field(default_factory=list)
+
+    def tell(self, listener: Callable[[StoredApproval], Awaitable[None]]) -> None:
+        """Have it called with each approval that is decided here."""
+        self._told.append(listener)
+
+    async def decide(self, request_id: str, asker: Asker, note: str, *, approved: bool) -> StoredApproval:
+        """Approve or reject it. Raises LookupError, NotDecided and StoreUnavailable."""
+        found = await self.store.approval(request_id)
+        if found is None:
+            raise LookupError(request_id)
+        if approved and found.principal == asker.name:
+            raise NotDecided(f"{asker.name} has asked for it: somebody else has to approve it")
+        if found.state is ApprovalState.WAITING and found.expires_at <= self.environment.now():
+            await self._expire(found)
+        state = ApprovalState.APPROVED if approved else ApprovalState.REJECTED
+        return await self._decide(request_id, state, asker, note)
+
+    async def withdraw(self, request_id: str) -> None:
+        """The request was cancelled; one that is decided stays so. Raises StoreUnavailable."""
+        hes = Asker("hes", "")
+        now = self.environment.now()
+        await self.store.decide(request_id, ApprovalState.WITHDRAWN, hes.name, now, "the request was cancelled")
+
+    async def decision(self, request_id: str) -> StoredApproval:
+        """Once it is decided, or its time is over."""
+        while True:
+            self._decided.clear()
+            found = await self._patiently(request_id)
+            if found is not None and found.state is ApprovalState.WAITING:
+                if found.expires_at > self.environment.now():
+                    await self._next_look()
+                    continue
+                await self._expire(found)
+                found = await self._patiently(request_id)
+            if found is None:
+                raise LookupError(f"the approval of {request_id} is not kept")
+            return found
+
+    async def work(self) -> None:
+        """Until cancelled: what nobody has approved in time expires."""
+        while True:
+            with suppress(StoreUnavailable):
+                for one in await self.store.overdue(self.environment.now()):
+                    await self._expire(one)
+            await real_sleep(LOOK_EVERY_S)
+
+    async def _next_look(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await self._decided.wait()
+
+    async def _patiently(self, request_id: str) -> StoredApproval | None:
+        while True:
+            try:
+                return await self.store.approval(request_id)
+            except StoreUnavailable:
+                await real_sleep(LOOK_EVERY_S)
+
+    async def _expire(self, approval: StoredApproval) -> None:
+        now = self.environment.now()
+        note = f"nobody has approved it by {approval.expires_at.isoformat(timespec='seconds')}"
+        if await self.store.decide(approval.request_id, ApprovalState.EXPIRED, "hes", now, note):
+            await self._announce(approval.request_id)
+
+    async def _decide(self, request_id: str, state: ApprovalState, asker: Asker, note: str) -> StoredApproval:
+        now = self.environment.now()
+        if not await self.store.decide(request_id, state, asker.name, now, note[:MOST_NOTE], asker.by):
+            found = await self.store.approval(request_id)
+            raise NotDecided(f"it is {found.state} already" if found is not None else "it is not kept any more")
+        return await self._announce(request_id)
+
+    async def _announce(self, request_id: str) -> StoredApproval:
+        self._decided.set()
+        found = await self.store.approval(request_id)
+        if found is None:
+            raise LookupError(request_id)
+        for listener in self._told:
+            await listener(found)
+        return found
