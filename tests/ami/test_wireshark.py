@@ -136,7 +136,7 @@ def test_the_key_file_is_its_owners_alone(tmp_path: Path) -> None:
 
 
 def test_a_host_name_is_no_address_of_a_packet(tmp_path: Path) -> None:
-    config, keys = tmp_path / "hes.toml", tmp_path / "keys"
+    config, keys = tmp_path / "hes.toml", tmp_path / "a new folder/keys"
     config.write_text(ENTRY.format(address="meter.example:4059"))
     assert run("keys", str(config), str(keys)).exit_code == 0
     assert "address=" not in keys.read_text().splitlines()[-1]

@@ -23,6 +23,7 @@ def write_keys(source: Path, path: Path, *, environ: Mapping[str, str]) -> int:
     meters = list(read_keys(source, environ=environ))
     client = _head_end_title(source)
     lines = [_line(one, client) for one in meters]
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="ascii", errors="replace") as file:
         path.chmod(0o600)  # it may have been there
