@@ -46,6 +46,11 @@ async def test_a_control_is_seen_through(tmp_path: Path, hes: StandInHes) -> Non
         ({"code": "limit-set", "limiter": {"threshold": "1E-99999999"}}, "limiter.threshold: "),
         ({"code": "limit-set", "limiter": {"threshold": "-5"}}, "limiter.threshold: Input should be greater than"),
         ({"code": "limit-set", "limiter": {"threshold": 5, "over_s": -1}}, "limiter.over_s: Input should be greater"),
+        (
+            {"code": "limit-set", "limiter": {"threshold": 5, "over_s": True}},
+            "limiter.over_s: Input should be a valid int",
+        ),
+        ({"code": "disconnect", "asynchronous": 1}, "asynchronous: Input should be a valid boolean"),
         ({"code": "key-change", "key_change": {"key": "all"}}, "key_change.key: Input should be 'encryption'"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -117,6 +118,11 @@ async def test_they_are_shown_by_meter_type_and_time(
 
     shown = await asyncio.to_thread(listed, "--meter", "M1001", "--type", "0.12.0.257", "--from", "2026-03-01T12:00Z")
     assert "2026-03-01T12:00:00+00:00" in shown and "fraud attempt" in shown and "bit 13" in shown
+    (row,) = csv.DictReader((await asyncio.to_thread(listed, "--csv")).splitlines())
+    assert (row["time"], row["meter"], row["type"]) == ("2026-03-01T12:00:00Z", "M1001", "0.12.0.257")
+    assert row["what"] == "fraud attempt" and "bit=13" in row["details"] and row["closed"] == ""
+    assert await asyncio.to_thread(listed, "--csv", "--meter", "M2") == ",".join(row) + "\n"
+    assert "one of them" in await asyncio.to_thread(listed, "--csv", "--json", code=2)
     assert "no such events" in await asyncio.to_thread(listed, "--meter", "M2")
     assert "no such events" in await asyncio.to_thread(listed, "--to", "2026-03-01T12:00Z")
     for other in ("fraud", "*.12.0.257", "26.12.0.257"):

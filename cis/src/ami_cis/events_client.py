@@ -3,7 +3,8 @@
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 import typer
@@ -17,11 +18,13 @@ from ami_cis.device_events_api import DEVICE_EVENTS, DeviceEvent, DeviceEventLis
 from ami_cis.outcome_words import how_it_ended
 from ami_process.asking import NOT_OK, OK, RunningProcess
 from ami_process.commands import AsJson
+from ami_process.spreadsheet_cells import csv_lines
 from ami_process.terminal_text import printable
 
 events = typer.Typer(add_completion=False, rich_markup_mode=None)
 WIDE = 120
 """Columns of what goes to no terminal."""
+HEADING = ("event_id", "time", "meter", "type", "what", "details", "issuer_tracking_id", "closed")
 
 
 @events.command("events")
@@ -46,6 +49,7 @@ def list_events(
         list[str] | None,
         typer.Option(metavar="GROUP", help="With --fetch: VALUE or TAG=VALUE of the HES; may be repeated."),
     ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV, a line for each, times in UTC.")] = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
@@ -55,6 +59,8 @@ def list_events(
     Exit code 0: OK. 1: the HES did not give all that was asked for. 2: refused as it was asked. 3: the CIS cannot be reached.
     """
     cis = RunningProcess("cis", url, token_file, "events")
+    if as_csv and as_json:
+        raise cis.refused("--csv and --json: one of them")
     if group and not fetch:
         raise cis.refused("the HES knows groups and the CIS does not: --group goes with --fetch")
     times = [(name, text) for name, text in (("from", start), ("to", end)) if text]
@@ -64,7 +70,8 @@ def list_events(
         code_of_exit = _fetched(cis, wanted)
     if not group:
         query = [("meter", one) for one in meter or []] + [("type", one) for one in code or []] + times
-        _list(cis, query, as_json=as_json, fetched=fetch)
+        found = _kept(cis, query)
+        _show(found, "csv" if as_csv else "json" if as_json else "table", fetched=fetch)
     raise typer.Exit(code_of_exit)
 
 
@@ -86,22 +93,44 @@ def _fetched(cis: RunningProcess, wanted: Mapping[str, object]) -> int:
     return OK if found.result == "OK" and found.complete else NOT_OK
 
 
-def _list(cis: RunningProcess, query: Iterable[tuple[str, str]], *, as_json: bool, fetched: bool) -> None:
-    """What the CIS has; `fetched` says whether the HES was asked just before."""
+def _kept(cis: RunningProcess, query: Iterable[tuple[str, str]]) -> DeviceEventList:
+    """What the CIS has."""
     found = cis.get(f"{DEVICE_EVENTS}?{urlencode(list(query))}", DeviceEventList)
     if not found.events and found.unlisted:
         one = found.unlisted[0]
         raise cis.refused(
             f"--type {one}: there are no such events, and no list here has this type; near it: {near(one)}"
         )
-    if as_json:
+    return found
+
+
+def _show(found: DeviceEventList, form: Literal["csv", "json", "table"], *, fetched: bool) -> None:
+    """`fetched`: whether the HES was asked just before."""
+    if form == "json":
         sys.stdout.write(found.model_dump_json() + "\n")
+        return
+    if form == "csv":
+        sys.stdout.write(csv_lines([HEADING, *map(_row, found.events)]))
+        if not found.complete:
+            sys.stderr.write(
+                f"the latest {len(found.events):,}; there are more: ask for less at once, by --from and --to\n"
+            )
         return
     if not found.events:
         hint = "" if fetched else " The HES sends them to a subscriber of EndDeviceEvents; --fetch asks it."
         sys.stdout.write(f"The CIS has no such events.{hint}\n")
         return
     _draw(found)
+
+
+def _row(one: DeviceEvent) -> tuple[str | None, ...]:
+    details = "; ".join(f"{name}={value}" for name, value in one.details.items())
+    closed = None if one.closed_at is None else _utc(one.closed_at)
+    return one.event_id, _utc(one.at), one.meter, one.code, one.reason, details, one.issuer_tracking_id, closed
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _draw(found: DeviceEventList) -> None:

@@ -79,6 +79,18 @@ async def test_an_alarm_is_one_event_until_it_is_seen_cleared_and_then_it_is_clo
     assert len(oms.requests) == 4 and len(await kept(tmp_path)) == 3
 
 
+async def test_an_alarm_that_is_set_again_in_the_same_second_is_another_event(
+    tmp_path: Path, events: list[Any]
+) -> None:
+    async with Cis().serving() as oms, head_end(tmp_path, oms.url, events) as (_, meter):
+        for number, bits in enumerate((FRAUD, 0, FRAUD, 0, FRAUD), 1):
+            meter.send(meter.alarms(bits, 0))
+            await reported(events, "notification", number)
+    found = await kept(tmp_path)
+    assert len({one.event_id for one in found}) == 3 and {one.created_at for one in found} == {NOON}
+    assert [one.closed_at for one in found].count(None) == 1, "the last one stands"
+
+
 async def test_a_last_gasp_has_the_time_of_the_meter_and_is_one_event_over_both_transports(
     tmp_path: Path, events: list[Any]
 ) -> None:

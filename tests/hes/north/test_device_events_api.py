@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from test_asked_events import COVER, FRAUD, KEPT, POWER_DOWN, event, keep
 
 from ami_hes.__main__ import main as hes_command
 from ami_hes.api import device_events
+from ami_hes.client import device_events as client
 from ami_hes.store import Database, EventQuery, Happened, SqlDeviceEvents
 from ami_process.store.places import Place
 
@@ -156,7 +158,9 @@ async def test_numbers_of_changes_go_on_when_all_that_was_old_is_forgotten(place
         assert await store.log_marks(mrid(1)) == {"a": NOON + timedelta(minutes=3), "b": NOON + timedelta(minutes=2)}
 
 
-async def test_the_commands_list_and_follow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_commands_list_and_follow(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     await keep(tmp_path, KEPT)
     async with head_end(tmp_path) as (hes, meter):
 
@@ -166,6 +170,16 @@ async def test_the_commands_list_and_follow(tmp_path: Path, capsys: pytest.Captu
 
         code, out, _ = await asyncio.to_thread(run, "list", "--meter", "M1", "--limit", "1")
         assert (code, FRAUD in out, "--offset 1" in out) == (0, True, True)
+        monkeypatch.setattr(client, "PAGE", 3)
+        code, out, _ = await asyncio.to_thread(run, "list", "--csv")
+        rows = list(csv.DictReader(out.splitlines()))
+        assert code == 0 and [(one["meter"], one["type"]) for one in rows] == [
+            *(("M1", FRAUD), ("M3", COVER), ("M2", POWER_DOWN), ("M1", POWER_DOWN))
+        ]
+        assert {one["time"][-1] for one in rows} == {"Z"} and len({one["event_id"] for one in rows}) == 4
+        code, out, _ = await asyncio.to_thread(run, "list", "--csv", "--meter", "M1", "--limit", "1")
+        assert (code, len(out.splitlines())) == (0, 2)
+        assert (await asyncio.to_thread(run, "list", "--csv", "--json"))[0] == 2
         code, _, err = await asyncio.to_thread(run, "list", "--type", "frad")
         assert (code, "fraud" in err) == (2, True)
         following = asyncio.create_task(asyncio.to_thread(run, "follow", "--after", "3", "--json"))

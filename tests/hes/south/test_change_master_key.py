@@ -9,7 +9,9 @@ import pytest
 from keyed_meter import Killed, Life, Steps
 from test_change_key import KILLS, a_meter, check_ranges, settled
 
+from ami_dlms import data
 from ami_dlms.enums import ActionResult
+from ami_dlms.obis import Obis
 
 FIELD = "master_key"
 SETTLED = sorted(f"{what} {field}" for what in ("in force", "of entry") for field in ("authentication_key", FIELD))
@@ -128,3 +130,22 @@ async def test_an_authentication_key_in_doubt_proves_nothing(tmp_path: Path) -> 
         outcome = await Life(path, meter, [], entry=entry).change(FIELD, request_id="another")
         assert outcome is not None and (outcome.ok, outcome.code) == (False, "5.2")
         assert "Change the authentication key first" in outcome.reason and meter.transfers == before
+
+
+@pytest.mark.parametrize("version", [0, 1])
+async def test_a_security_setup_without_a_master_key_is_told_before_anything_is_sent(
+    tmp_path: Path, version: int
+) -> None:
+    """The object list of the association says which version of class 64 it is."""
+    async with a_meter() as meter:
+        rights = data.structure(data.array(), data.array())
+        name = data.octet_string(Obis.parse("0-0:43.0.0*255"))
+        listed = data.structure(data.long_unsigned(64), data.unsigned(version), name, rights)
+        meter.values[Obis.parse("0-0:40.0.0*255"), 2] = data.array(listed)
+        former = meter.master_key
+        outcome = await Life(tmp_path / "hes.sqlite", meter, []).change("master_key")
+        assert outcome is not None and outcome.ok == (version == 1), outcome
+        if version == 0:
+            assert (outcome.code, outcome.attempted, meter.transfers) == ("5.2", False, 0)
+            assert "version 0" in outcome.reason and "no new one has left" in outcome.reason
+            assert meter.master_key == former

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -26,6 +27,7 @@ from ami_hes.client.asking import (
 from ami_hes.client.campaigns import show_campaign_of
 from ami_process.asking import RunningProcess
 from ami_process.rest_client import streamed
+from ami_process.spreadsheet_cells import csv_lines
 from ami_process.terminal_text import printable
 
 events = typer.Typer(
@@ -35,6 +37,11 @@ events = typer.Typer(
     help="What has happened to the meters of a running HES: alarms, last gasps, entries of logs.",
 )
 LONGEST_LINE = 1_000_000
+LISTED, PAGE = 100, 1_000
+HEADING = (
+    *("event_id", "time", "time_of", "meter", "mrid", "type", "what", "source", "details", "issuer_tracking_id"),
+    *("received", "closed"),
+)
 Meters = Annotated[list[str] | None, typer.Option("--meter", metavar="METER", help="A name or mRID; several times.")]
 Group = Annotated[str | None, typer.Option("--group", metavar="TAG=VALUE", help="All meters that have it now.")]
 Types = Annotated[
@@ -57,17 +64,26 @@ def list_events(
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Likewise; none: up to now.")] = None,
     only_open: Annotated[bool, typer.Option("--open", help="Alarms that have not ended.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="NUMBER", help="At most this number.")] = 100,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=1000, metavar="NUMBER", help="At most this number; none: 100, as CSV all.")
+    ] = None,
     offset: Annotated[int, typer.Option(min=0, metavar="NUMBER", help="Behind so many.")] = 0,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV, a line for each, times in UTC.")] = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:
     """List events, the latest first."""
+    hes = head_end(url, token_file)
+    if as_csv and as_json:
+        raise hes.refused("--csv and --json: one of them")
     query = _choice(meter, group, code) + [(name, text) for name, text in (("from", start), ("to", end)) if text]
     query += [("open", "true")] if only_open else []
-    query += [("limit", str(limit)), ("offset", str(offset))]
-    found = head_end(url, token_file).get(f"{paths.DEVICE_EVENTS}?{urlencode(query)}", DeviceEventList)
+    if as_csv:
+        _write_csv(hes, query, limit, offset)
+        return
+    query += [("limit", str(limit or LISTED)), ("offset", str(offset))]
+    found = hes.get(f"{paths.DEVICE_EVENTS}?{urlencode(query)}", DeviceEventList)
     if as_json:
         show_json(found)
         return
@@ -120,6 +136,32 @@ def poll_logs(
         raise hes.refused(first_problem(problem, {"meters": "METER", "group": "--group"})) from None
     begun = hes.get(paths.EVENT_LOG_READINGS, Campaign, "POST", order.model_dump_json())
     show_campaign_of(hes, begun, wait=wait, as_json=as_json)
+
+
+def _write_csv(hes: RunningProcess, query: list[tuple[str, str]], limit: int | None, offset: int) -> None:
+    """All of them in pages, or `limit`; one that comes meanwhile moves those behind it, and none is written twice for that."""
+    sys.stdout.write(csv_lines([HEADING]))
+    written: set[str] = set()
+    while True:
+        page = [("limit", str(limit or PAGE)), ("offset", str(offset))]
+        found = hes.get(f"{paths.DEVICE_EVENTS}?{urlencode(query + page)}", DeviceEventList)
+        sys.stdout.write(csv_lines(_row(one) for one in found.events if one.event_id not in written))
+        written.update(one.event_id for one in found.events)
+        offset += len(found.events)
+        if limit is not None or not found.more or not found.events:
+            return
+
+
+def _row(one: DeviceEvent) -> tuple[str | None, ...]:
+    times = (one.at, one.received_at, one.closed_at)
+    at, received_at, closed_at = (None if time is None else _utc(time) for time in times)
+    named = (one.event_id, at, one.clock, one.meter, one.mrid, one.type, one.reason, one.source)
+    details = "; ".join(f"{name}={value}" for name, value in one.details.items())
+    return (*named, details, one.issuer_tracking_id, received_at, closed_at)
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _choice(meter: list[str] | None, group: str | None, code: list[str] | None) -> list[tuple[str, str]]:

@@ -87,6 +87,20 @@ class KnownObjects:
         return shared
 
 
+async def version_of(session: Session, class_id: int, name: Obis) -> int | None:
+    """The version of an object, as the association lists it; None for one that is not listed, and where there is no list to be had. Raises MeterFault."""
+    try:
+        listed = (await session.get(OBJECT_LIST)).value
+    except GetRefused:
+        return None
+    for item in listed if isinstance(listed, tuple) else ():
+        parts: Sequence[Data] = item.value if isinstance(item, Data) and item.tag is DataTag.STRUCTURE else ()
+        if len(parts) >= PARTS and (parts[0].value, parts[2].value) == (class_id, name):
+            version = parts[1].value
+            return version if isinstance(version, int) else None
+    return None
+
+
 def attributes_of_profile(name: Obis) -> tuple[AttributeDescriptor, AttributeDescriptor]:
     """Those that say what a profile captures, and how often."""
     return AttributeDescriptor(PROFILE_GENERIC, name, CAPTURE_OBJECTS), AttributeDescriptor(

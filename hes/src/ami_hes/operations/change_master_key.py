@@ -17,6 +17,7 @@ from ami_dlms.enums import ActionResult
 from ami_dlms.security import wrap_key
 from ami_hes.commands import Command, Lane, Outcome
 from ami_hes.meters import Meter, MeterFault, Meters, Session
+from ami_hes.meters.known_objects import version_of
 from ami_hes.operations.assignment import Assignment
 from ami_hes.operations.change_key import KEY_IDS, LONGEST_S, check_taken, opened_again, security_setup
 from ami_hes.operations.identity import check_identity
@@ -122,6 +123,8 @@ class _Change:
         former = session.meter.master_key or b""
         sent = self._keys.sent(self._meter, FIELD)
         self._check_proof(sent)
+        if sent is None and await version_of(session, 64, await security_setup(session)) == 0:
+            raise MeterFault("keys", "version-0")
         new = sent or self._meters.environment.random_bytes(len(former))
         result = await self._transfer(
             session, MASTER_ID, former, new, lambda: self._begin(FIELD, new, self._request_id)

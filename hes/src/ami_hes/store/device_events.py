@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID, uuid5
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, func, insert, literal, or_, select, update
 
@@ -127,7 +128,18 @@ def keep_device_events(connection: Connection, batch: Sequence[Happened]) -> Non
         _close(connection, happened)
         standing = _open_alarms(connection, happened)
         new = [one for one in happened.events if one.alarm is None or one.alarm not in standing]
-        _add(connection, [replace(happened, events=new)])
+        _add(connection, [replace(happened, events=[_begun(connection, one) for one in new])])
+
+
+_AGAIN = UUID("5b0c9f1e-3d53-4f0e-9a55-2f8d4c1b7a60")
+"""Of ids of events that follow from those of others; never to be changed."""
+
+
+def _begun(connection: Connection, one: StoredDeviceEvent) -> StoredDeviceEvent:
+    """An alarm that is set again in the second in which it was set and has ended is another event, with another id."""
+    while one.alarm is not None and _known(connection, [one.event_id]):
+        one = replace(one, event_id=str(uuid5(_AGAIN, one.event_id)))
+    return one
 
 
 def _has_alarms(happened: Happened) -> bool:

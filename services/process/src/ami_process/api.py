@@ -123,7 +123,7 @@ async def read_body(request: Request, model: type[Body]) -> Body:
     """The body of a request as this model; raises ApiRefused."""
     body = await _read(request)
     try:
-        return model.model_validate_json(body)
+        return model.model_validate_json(body, strict=True)  # else true is 1, and "1" is true
     except ValidationError as problem:
         wrong = problem.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, wrong["loc"])) or "body"

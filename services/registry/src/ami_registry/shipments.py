@@ -90,7 +90,7 @@ def _is_tag(column: str) -> bool:
 
 def _tag(value: object) -> object:
     """JSON may have a number there."""
-    return str(value) if isinstance(value, int) else value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _unwrapped(place: str, name: str, value: object, transport_key: bytes | None) -> str:
