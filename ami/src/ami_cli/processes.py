@@ -53,6 +53,15 @@ class Ended:
 Message = Emitted | Ended
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What a process has said, as it came: who measures it takes none of its time to understand it meanwhile."""
+
+    origin: Program
+    octets: bytes
+    at: datetime
+
+
 def module(name: str, *arguments: str) -> tuple[str, ...]:
     """The command line that runs one of our modules under `parent_watch`, so that it ends with us."""
     return (sys.executable, "-m", "ami_cli.parent_watch", name, *arguments)
@@ -74,7 +83,7 @@ class Processes:
     grace_s: float = 5.0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _children: list[_Child] = field(default_factory=list)
-    _messages: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
+    _heard: asyncio.Queue[_Line | Ended] = field(default_factory=asyncio.Queue)
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __aenter__(self) -> Self:
@@ -104,15 +113,17 @@ class Processes:
         """What the processes say, as it comes, until all of them have ended and nothing is left to hear."""
         ended = 0
         while ended < len(self._children):
-            message = await self._messages.get()
+            message = _understood(await self._heard.get())
             ended += isinstance(message, Ended)
-            yield message
+            if message is not None:
+                yield message
 
     def heard(self) -> list[Message]:
         """What has been said and not been taken yet."""
-        found = []
-        while not self._messages.empty():
-            found.append(self._messages.get_nowait())
+        found = list[Message]()
+        while not self._heard.empty():
+            if (message := _understood(self._heard.get_nowait())) is not None:
+                found.append(message)
         return found
 
     def process_id(self, program: Program) -> int:
@@ -158,10 +169,9 @@ class Processes:
             async for line in child.process.stdout:
                 if kept.tell() < MOST_KEPT:
                     kept.write(line)
-                if event := _parse(line):
-                    self._messages.put_nowait(Emitted(child.program, event, self.now()))
+                self._heard.put_nowait(_Line(child.program, line, self.now()))
         exit_code = await child.process.wait()
-        self._messages.put_nowait(Ended(child.program, exit_code, self.now()))
+        self._heard.put_nowait(Ended(child.program, exit_code, self.now()))
 
 
 def environment(names: Sequence[str] = ()) -> dict[str, str]:
@@ -174,6 +184,14 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
         process.send_signal(number)
     except ProcessLookupError:
         return
+
+
+def _understood(one: _Line | Ended) -> Message | None:
+    """None for an empty line."""
+    if isinstance(one, Ended):
+        return one
+    event = _parse(one.octets)
+    return None if event is None else Emitted(one.origin, event, one.at)
 
 
 def _parse(line: bytes) -> Mapping[str, Any] | None:
