@@ -31,8 +31,9 @@ def number_of(moment: datetime) -> int:
     return (moment - _EPOCH) // _MILLISECOND
 
 
+@lru_cache(256)
 def moment_at(number: int) -> datetime:
-    """Inverse of `number_of`."""
+    """Inverse of `number_of`; what was read together has one moment."""
     return _EPOCH + number * _MILLISECOND
 
 

@@ -2,11 +2,13 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from xml.sax.saxutils import escape
 
 from ami_cim.errors import LocalError
 from ami_cim.xml import format_datetime, is_printable
 
+MOMENTS_KEPT = 256
 BEYOND = {"\r": "&#13;"}
 """What a parser would make another character of, beside & < >."""
 _IN_ATTRIBUTES = {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
@@ -33,11 +35,17 @@ def quoted(text: str) -> str:
 def moment_text(moment: datetime) -> str:
     """xs:dateTime."""
     if moment.tzinfo is UTC:
-        return f"{moment.isoformat()[:-6]}Z"
+        return _utc_text(moment)
     try:
         return format_datetime(moment)
     except ValueError as error:
         raise LocalError("Only a moment can be written", str(error)) from None
+
+
+@lru_cache(MOMENTS_KEPT)
+def _utc_text(moment: datetime) -> str:
+    """Values that were read together have one moment, and it is their time and that of their report."""
+    return f"{moment.isoformat()[:-6]}Z"
 
 
 def demand_printable(text: str) -> None:

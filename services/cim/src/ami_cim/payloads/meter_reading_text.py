@@ -5,6 +5,7 @@ and well-formed text, which is what is written here: it is valid as it is. A tes
 """
 
 from datetime import datetime
+from functools import lru_cache
 
 from ami_cim.errors import LocalError
 from ami_cim.identity import EndDevice, Name, UsagePoint
@@ -17,6 +18,7 @@ from ami_cim.xml_text import moment_text, quoted, text_of
 
 EMPTY = "<MeterReading/>"
 """As a serializer writes one with nothing in it."""
+TEXTS_KEPT = 256
 _REASONS: dict[str | None, str] = {None: ""} | {reason: f"<reason>{reason}</reason>" for reason in REASONS}
 
 
@@ -46,14 +48,21 @@ def _reading(one: Reading) -> str:
     if one.reason not in _REASONS:
         raise LocalError("This is no reason of a reading", str(one.reason)[:80])
     return (
-        f"<Readings>{_REASONS[one.reason]}{_moment('reportedDateTime', one.reported_at)}{_text('source', one.source)}"
+        f"<Readings>{_REASONS[one.reason]}{_moment('reportedDateTime', one.reported_at)}{_source(one.source)}"
         f"{_moment('timeStamp', one.taken_at)}{_text('value', one.value)}{''.join(map(quality_text, one.qualities))}"
         f"{_reading_type(one.reading_type)}{_period('timePeriod', one.period)}</Readings>"
     )
 
 
+@lru_cache(TEXTS_KEPT)
 def _reading_type(code: str) -> str:
+    """The same few for thousands of meters."""
     return f"<ReadingType ref={quoted(code)}/>"
+
+
+@lru_cache(TEXTS_KEPT)
+def _source(text: str | None) -> str:
+    return _text("source", text)
 
 
 def _identified(name: str, one: EndDevice | UsagePoint) -> str:
