@@ -32,6 +32,7 @@ SECTIONS = {"CIS": "cis", "HES": "hes", "Simulator": "meter_sim"}
 ENERGY = "0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
 EXAMPLES = {
     ("HES", "/requests/{message_id:path}"): "/requests/{request}",
+    ("HES", "/traces/{message_id:path}"): "/traces/{request}",
     ("HES", "/meters/{name:path}"): "/meters/M1001",
     ("HES", "/schedules/{name:path}"): "/schedules/hourly",
     ("HES", "/campaigns/{name}"): "/campaigns/{campaign}",

@@ -22,6 +22,7 @@ MODULES = {
     "bench-fleet": "ami_cli.bench_fleet.cli",
     "bench-readings": "ami_cli.bench_readings.cli",
     "bench-commissioning": "ami_cli.bench_commissioning",
+    "bench-traces": "ami_cli.bench_traces",
     "pki": "ami_process.pki_command",
     "bench-outage": "ami_cli.bench_outage.cli",
 }

@@ -110,6 +110,20 @@ async def test_traces_are_listed_by_what_is_looked_for(tmp_path: Path) -> None:
         assert (await trace_of(hes, "m-1", redacted="true")).redacted
 
 
+async def test_a_trace_is_given_as_what_the_console_draws_and_as_files(tmp_path: Path) -> None:
+    async with north(tmp_path, Noting()) as hes:
+        await hes.ask(request(control(DISCONNECT, "M1"), message_id="m-1"))
+        given = {
+            form: await hes.client.get(f"{hes.url}/api/v1/traces/m-1", params={"as": form})
+            for form in ("view", "html", "pcapng", "zip")
+        }
+    assert given["view"].json()["format"] == "ami-trace-view/1"
+    assert given["html"].headers["Content-Disposition"] == 'attachment; filename="trace.html"'
+    assert given["html"].text.startswith("<!doctype html>") and "m-1" in given["html"].text
+    assert given["pcapng"].content.startswith(b"\x0a\x0d\x0d\x0a") and AARQ in given["pcapng"].content
+    assert given["zip"].status_code == 422 and "view" in given["zip"].json()["error"]
+
+
 async def test_nothing_is_noted_where_traces_are_off(tmp_path: Path) -> None:
     async with north(tmp_path, Noting({"M2": REFUSED}), traces={"keep": "off"}) as hes:
         await hes.ask(request(control(DISCONNECT, "M1", "M2"), message_id="m-1"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote, urlencode
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ami_cli.trace.files import write_html, write_pcapng
 from ami_cli.trace.tree import Shown
 from ami_cli.view import THEME
 from ami_hes.api import paths
@@ -19,12 +21,12 @@ from ami_process.asking import RunningProcess
 from ami_process.commands import AsJson, token_file_option, url_option
 from ami_process.terminal_tables import Rows
 from ami_process.terminal_text import printable
-from ami_trace.form import Outcome, Trace
+from ami_trace.form import Trace
+from ami_trace.pcapng import CaptureError
 
 DEFAULT_URL = "http://127.0.0.1:8081"
 UNSEEN = 200
 """Columns where there is no terminal."""
-NOT_OK = 1
 app = typer.Typer(name="trace", add_completion=False, pretty_exceptions_enable=False)
 
 MessageId = Annotated[str | None, typer.Argument(metavar="[MESSAGE_ID]", help="Of the request.")]
@@ -38,6 +40,10 @@ Octets = Annotated[bool, typer.Option("--octets", help="Every APDU octet by octe
 All = Annotated[bool, typer.Option("--all", help="Fold no meter.")]
 Full = Annotated[bool, typer.Option("--full", help="Long octet strings in full.")]
 Redacted = Annotated[bool, typer.Option("--redacted", help="Strike out every value, to show it to strangers.")]
+Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Write it as one HTML file, to attach to a ticket.")]
+Pcapng = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write it as a capture for Wireshark; call it *.clear.pcapng.")
+]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours on a terminal either.")]
 
 
@@ -53,13 +59,15 @@ def trace(
     full: Full = False,
     redacted: Redacted = False,
     as_json: AsJson = False,
+    html: Html = None,
+    pcapng: Pcapng = None,
     no_color: NoColor = False,
     url: Annotated[str, url_option("hes")] = DEFAULT_URL,
     token_file: Annotated[Path | None, token_file_option("hes")] = None,
 ) -> None:
     """Show what happened for a request: the tree of messages, sessions and APDUs. Without MESSAGE_ID and --last: which there are.
 
-    Exit code 0: the request ended well. 1: it did not, or not yet. 2: wrong options, or no such request. 3: no head-end was reached.
+    Exit code 0: shown, however the request ended. 1: no answer came. 2: wrong options, or no such request. 3: no head-end was reached.
     """
     head_end = RunningProcess("ami", url, token_file, "trace")
     wanted = {"failed": "true"} if failed else {}
@@ -73,12 +81,21 @@ def trace(
         raise head_end.refused("a MESSAGE_ID names one request; leave out --last, --failed, --noun and --meter")
     query = "?redacted=true" if redacted else ""
     found = head_end.get(f"{paths.TRACES}/{quote(message_id, safe='')}{query}", Trace)
+    for path, write in ((html, write_html), (pcapng, write_pcapng)):
+        if path is not None:
+            _write(head_end, found, path, write)
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")
-    else:
+    elif html is None and pcapng is None:
         _show(found, octets=octets, everything=everything, full=full, no_color=no_color)
-    if found.outcome is not Outcome.OK:
-        raise typer.Exit(NOT_OK)
+
+
+def _write(head_end: RunningProcess, found: Trace, path: Path, write: Callable[[Trace, Path], str]) -> None:
+    """Say what was written on standard error, since the answer goes to standard output."""
+    try:
+        typer.echo(write(found, path), err=True)
+    except (OSError, CaptureError) as problem:
+        raise head_end.refused(f"{path}: {problem}") from None
 
 
 def _latest(head_end: RunningProcess, wanted: dict[str, str]) -> str:

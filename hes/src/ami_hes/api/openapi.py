@@ -120,7 +120,9 @@ OPERATIONS = (
         TraceList,
         parameters=("limit", "before", "failed", "noun", "meter"),
     ),
-    _Operation(paths.TRACE, "get", "What happened for one request, with every APDU", Trace, parameters=("redacted",)),
+    _Operation(
+        paths.TRACE, "get", "What happened for one request, with every APDU", Trace, parameters=("redacted", "as")
+    ),
     _Operation(paths.SCHEDULES, "get", "Schedules, each with its latest runs", ScheduleList),
     _Operation(paths.SCHEDULE, "put", "Order a schedule, or another version of it", ScheduleEntry, ScheduleOrder),
     _Operation(paths.SCHEDULE, "delete", "Remove a schedule and its runs", Removed),

@@ -1,7 +1,11 @@
 """`/api/v1/traces`: what happened for one request, from the CIM message to each APDU, and which requests there are to look at."""
 
+import json
 from datetime import tzinfo
+from enum import StrEnum
+from functools import partial
 from http import HTTPStatus
+from importlib.metadata import version
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
@@ -9,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ami_console.trace_file import trace_file
 from ami_hes.api import paths, query
 from ami_hes.api.moments import Moment, given
 from ami_hes.store import RequestFilter
@@ -16,11 +21,27 @@ from ami_hes.store.history import RequestLine
 from ami_hes.traces import TraceBook
 from ami_process.api import JSON, ApiRefused
 from ami_process.query_parameters import check_known, wrong
+from ami_trace.captured import captured
+from ami_trace.form import Trace
 from ami_trace.striking import redacted
+from ami_trace.view import view_of
 
 MOST_LISTED = 200
 DEFAULT_LISTED = 20
 LONGEST_NAME = 300
+
+
+class Form(StrEnum):
+    """What a trace is given as: itself, what the console draws, one HTML file, or a capture."""
+
+    TRACE = "trace"
+    VIEW = "view"
+    HTML = "html"
+    PCAPNG = "pcapng"
+
+
+_FILES = {Form.HTML: (".html", "text/html"), Form.PCAPNG: (".clear.pcapng", "application/x-pcapng")}
+"""Forms that are kept as files, with the ends of their names."""
 
 
 class TraceLine(BaseModel):
@@ -72,17 +93,32 @@ def trace_routes(book: TraceBook, zone: tzinfo) -> list[Route]:
         return given(TraceList(traces=tuple(map(TraceLine.of, lines)), next=following), zone)
 
     async def shown(request: Request) -> Response:
-        check_known(request, ("redacted",))
-        strike = _truth(request, "redacted")
+        check_known(request, ("redacted", "as"))
+        strike, form = _truth(request, "redacted"), query.word(request, "as", Form) or Form.TRACE
         message_id = request.path_params["message_id"]
         with query.looking():
             trace = await book.trace(message_id)
         if trace is None:
             raise ApiRefused(HTTPStatus.NOT_FOUND, f"no request with the MessageID {message_id[:100]} is kept")
-        octets = await book.written(redacted if strike else None, trace)
-        return Response(octets, media_type=JSON)
+        written = await book.written(partial(_written, form, strike=strike), trace)
+        suffix, media_type = _FILES.get(form, ("", JSON))
+        headers = {"Content-Disposition": f'attachment; filename="trace{suffix}"'} if suffix else {}
+        return Response(written, headers=headers, media_type=media_type)
 
     return [Route(paths.TRACES, listed, methods=["GET"]), Route(paths.TRACE, shown, methods=["GET"])]
+
+
+def _written(form: Form, trace: Trace, *, strike: bool) -> bytes:
+    trace = redacted(trace) if strike else trace
+    match form:
+        case Form.TRACE:
+            return trace.model_dump_json().encode()
+        case Form.VIEW:
+            return json.dumps(view_of(trace)).encode()
+        case Form.HTML:
+            return trace_file(view_of(trace)).encode()
+        case Form.PCAPNG:
+            return b"".join(captured(trace, f"ami-hes {version('ami-hes')}"))
 
 
 def _truth(request: Request, name: str) -> bool:

@@ -7,6 +7,15 @@ _ROOM = "ami_hes"
 PAGES = (
     Page(path="/requests", title="Requests", nav="Requests", script=f"{_ROOM}/requests.js"),
     Page(path="/requests/{message_id:path}", title="Request", under="/requests", script=f"{_ROOM}/request.js"),
+    Page(path="/traces", title="Traces", nav="Traces", script=f"{_ROOM}/traces.js"),
+    Page(
+        path="/traces/{message_id:path}",
+        title="Trace",
+        under="/traces",
+        template="trace_page.html",
+        styles=("console/trace.css",),
+        script="console/trace.js",
+    ),
     Page(path="/meters", title="Meters", nav="Meters", script=f"{_ROOM}/meters.js"),
     Page(path="/meters/{name:path}", title="Meter", under="/meters", script=f"{_ROOM}/meter.js"),
     Page(path="/events", title="Events", nav="Events", script=f"{_ROOM}/events.js"),

@@ -44,11 +44,11 @@ from ami_dlms.association.client.steps import (
     most_in_a_list,
     run_async,
 )
-from ami_dlms.cosem.confidential import is_secret
+from ami_dlms.cosem.confidential import SECRET_ATTRIBUTES, SECRET_METHODS, is_secret
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
-from ami_dlms.enums import ActionResult, DataAccessResult
+from ami_dlms.enums import DataAccessResult
 from ami_dlms.errors import DlmsError
 from ami_dlms.framing.framing import WrapperPdu
 from ami_dlms.security import ReceiveCounter, SendCounter
@@ -60,11 +60,14 @@ from ami_hes.meters.link import Link
 from ami_hes.meters.push import Notifications
 from ami_hes.meters.recording import Recording
 from ami_hes.meters.registry import Meter
-from ami_hes.meters.trace import note_deciphered, recording
+from ami_hes.meters.trace import recording
 from ami_process.environment import real_time
 
 MOST_PER_ANSWER = 2**16
 """Octets that a meter may send before it is asked on, and be late with: more of them, and it sends without end."""
+
+Asked = Open | Get | GetList | Set | Action | Release
+"""What is asked in one exchange."""
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -122,7 +125,7 @@ class Association:
             send_counter=SendCounter(0, 0) if source is None else source.counter,
             receive_counter=self._received,
             framing=self._routed,
-            clear=note_deciphered,
+            clear=self._note_clear,
         )
 
     async def open(self, where: str) -> Opened:
@@ -222,7 +225,7 @@ class Association:
 
     async def _exchange(
         self,
-        request: Open | Get | GetList | Set | Action | Release,
+        request: Asked,
         where: str,
         before: Callable[[], Awaitable[None]] | None = None,
     ) -> object:
@@ -231,22 +234,32 @@ class Association:
         noted = recording()
         if noted is None:
             return await self._carry_out(work, where)
-        with noted.confidential(is_about_a_secret(request)):
-            return await self._noted(noted, _KINDS.get(type(request), "exchange"), work, where)
+        return await self._noted(noted, request, work, where)
 
-    async def _noted(self, noted: Recording, kind: str, work: Steps[ExchangeStep, R], where: str) -> R:
+    async def _noted(self, noted: Recording, request: Asked, work: Steps[ExchangeStep, R], where: str) -> R:
         """The same as a part of a trace."""
-        number = noted.begin(kind, where)
+        entry = noted.begin(_KINDS.get(type(request), "exchange"), where)
+        link = self._link
+        link.noted, noted.carries = noted, is_about_a_secret(request)
         try:
-            event = await self._carry_out(work, where)
+            event = await run_async(work, self._perform)
+        except FOREIGN as error:
+            fault = fault_of(error, where)
+            noted.end(entry, "failed", str(fault))
+            raise fault from None
         except MeterFault as fault:
-            noted.end(number, "failed", str(fault))
+            noted.end(entry, "failed", str(fault))
             raise
-        except BaseException:
-            noted.end(number, "failed", "it was ended")
-            raise
-        noted.end(number, *_outcome_of(event))
+        finally:
+            link.noted, noted.carries, noted.going = None, False, None
+        noted.end(entry, *_outcome_of(event))
         return event
+
+    def _note_clear(self, octets: bytes, sent: bool) -> None:
+        """What an APDU holds, as `ClientConnection` says it."""
+        noted = self._link.noted
+        if noted is not None:
+            noted.deciphered(octets, sent)
 
     async def _carry_out(self, steps: Steps[ExchangeStep, R], where: str) -> R:
         try:
@@ -342,23 +355,26 @@ class Association:
 
 
 _KINDS = {Open: "association", Release: "association"}
+_CAN_BE_REFUSED = (GetResult, SetResult, ActionOutcome)
+_WITH_DESCRIPTOR = (Get, Set, Action)
+_FAILURES = (PeerFault, OpenRefused)
+_OK = ("ok", "")
+_SECRET_CLASSES = frozenset(class_id for class_id, _ in SECRET_ATTRIBUTES | SECRET_METHODS)
 
 
-def is_about_a_secret(request: Open | Get | GetList | Set | Action | Release) -> bool:
+def is_about_a_secret(request: Asked) -> bool:
     """Whether a value of it, or of its answer, is one (`ami_dlms.cosem.confidential`)."""
+    if isinstance(request, _WITH_DESCRIPTOR):
+        return request.descriptor.class_id in _SECRET_CLASSES and is_secret(request.descriptor)
     if isinstance(request, GetList):
-        return any(is_secret(one.descriptor) for one in request.items)
-    return isinstance(request, Get | Set | Action) and is_secret(request.descriptor)
+        for one in request.items:
+            if one.descriptor.class_id in _SECRET_CLASSES and is_secret(one.descriptor):
+                return True
+    return False
 
 
 def _outcome_of(event: object) -> tuple[str, str]:
-    """A word of `ami_trace.form.Outcome`, and why."""
-    if isinstance(event, PeerFault | OpenRefused):
-        return "failed", event.reason
-    if isinstance(event, GetResult) and event.value is None:
-        return "refused", event.result.name.lower().replace("_", "-")
-    if isinstance(event, SetResult) and event.result != DataAccessResult.SUCCESS:
-        return "refused", event.result.name.lower().replace("_", "-")
-    if isinstance(event, ActionOutcome) and event.result != ActionResult.SUCCESS:
-        return "refused", event.result.name.lower().replace("_", "-")
-    return "ok", ""
+    """A word of `ami_trace.form.Outcome`, and why. The result of every service is 0 where it went well."""
+    if isinstance(event, _CAN_BE_REFUSED):
+        return ("refused", event.result.name.lower().replace("_", "-")) if event.result else _OK
+    return ("failed", event.reason) if isinstance(event, _FAILURES) else _OK

@@ -14,7 +14,6 @@ from ami_dlms.framing.hdlc_framing import HdlcClientFraming
 from ami_dlms.framing.line import HdlcLine, Line, WrapperLine
 from ami_hes.meters.link import Link
 from ami_hes.meters.registry import Meter
-from ami_hes.meters.trace import recording
 
 _GENERAL_GLO = bytes((ApduTag.GENERAL_GLO_CIPHERING,))
 _UNASKED = tuple(bytes((tag,)) for tag in (ApduTag.DATA_NOTIFICATION, ApduTag.EVENT_NOTIFICATION_REQUEST))
@@ -44,9 +43,9 @@ class Routed:
         if self._link.trace is not None:
             for octets in apdus:
                 self._link.trace.request(WrapperPdu(source, destination, octets))
-        if (noted := recording()) is not None:
+        if (noted := self._link.noted) is not None:
             for octets in apdus:
-                noted.passed(WrapperPdu(source, destination, octets), sent=True)
+                noted.passed((source, destination, octets), True)
         return self._inner.encode(source, destination, *apdus)
 
     def pass_turn(self, source: int, destination: int) -> None:

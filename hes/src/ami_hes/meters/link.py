@@ -12,7 +12,8 @@ from typing import Any
 from ami_dlms.framing.framing import WrapperPdu
 from ami_dlms.framing.wrapper import WrapperFraming, encode
 from ami_hes.meters.channels import Channel, TcpChannel, UdpChannel
-from ami_hes.meters.trace import ApduTrace, recording
+from ami_hes.meters.recording import Recording
+from ami_hes.meters.trace import ApduTrace
 
 _FIRST = 64  # octets that are kept to say what a stranger looked like
 
@@ -28,7 +29,7 @@ class Traffic:
 class Link:
     """A connection; `peer` is host:port or a device for a person, `transport` its name in events.
 
-    `first` is what the peer sent first, `frames` how many APDUs have come; `traffic` counts them among others.
+    `noted`: where APDUs are noted as long as an exchange lasts that is recorded. `first` is what the peer sent first, `frames` how many APDUs have come; `traffic` counts them among others.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Link:
         self._channel = channel
         self.transport = transport
         self.trace = trace
+        self.noted: Recording | None = None
         self.first = b""
         self.frames = 0
         self.traffic = Traffic()
@@ -64,8 +66,8 @@ class Link:
         back = WrapperPdu(pdu.destination, pdu.source, apdu)
         if self.trace is not None:
             self.trace.request(back)
-        if (noted := recording()) is not None:
-            noted.passed(back, sent=True)
+        if self.noted is not None:
+            self.noted.passed(back, True)
         return self.offer(encode(back))
 
     async def receive(self, until: float | None) -> bytes:
@@ -90,8 +92,8 @@ class Link:
         self.traffic.received += 1
         if self.trace is not None:
             self.trace.response(pdu)
-        if (noted := recording()) is not None:
-            noted.passed(pdu, sent=False)
+        if self.noted is not None:
+            self.noted.passed(pdu, False)
 
     def keep_alive(self) -> None:
         """This connection is to last: notice when its peer is dead."""

@@ -300,13 +300,13 @@ class Meters:
         noted = recording()
         if noted is None:
             return await self._connected(meter, address, timeouts)
-        number = noted.begin("connection", f"connecting to {meter.place}", meter.place, meter.transport.value)
+        entry = noted.begin("connection", f"connecting to {meter.place}", meter.place, meter.transport.value)
         try:
             link = await self._connected(meter, address, timeouts)
         except MeterFault as fault:
-            noted.end(number, "failed", str(fault))
+            noted.end(entry, "failed", str(fault))
             raise
-        noted.end(number)
+        noted.end(entry)
         return link
 
     async def _connected(self, meter: Meter, address: tuple[str, int] | str, timeouts: Timeouts) -> Link:

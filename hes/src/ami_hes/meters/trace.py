@@ -59,13 +59,6 @@ def recording() -> Recording | None:
     return None if traced is None or traced.ended else traced.recording
 
 
-def note_deciphered(octets: bytes, sent: bool) -> None:
-    """What an APDU holds, as `ClientConnection` says it."""
-    found = recording()
-    if found is not None:
-        found.deciphered(octets, sent=sent)
-
-
 @contextmanager
 def step(name: str, kind: str = "step") -> Iterator[None]:
     """A part of the work that a trace names; what ends it by an exception has failed."""
@@ -73,13 +66,13 @@ def step(name: str, kind: str = "step") -> Iterator[None]:
     if found is None:
         yield
         return
-    number = found.begin(kind, name)
+    entry = found.begin(kind, name)
     try:
         yield
     except BaseException as problem:
-        found.end(number, "failed", str(problem))
+        found.end(entry, "failed", str(problem))
         raise
-    found.end(number)
+    found.end(entry)
 
 
 class ApduTrace:

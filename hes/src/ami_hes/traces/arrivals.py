@@ -7,6 +7,7 @@ the header of SOAP, which may hold a password.
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from ami_process.message_endpoint import received_time
 MOST_OCTETS = 1_000_000
 """Of a message; of a longer one the trace has only that there was one."""
 _LEVEL = 1
+_NO_HEADER = re.compile(rb"\s*(<\?xml[^>]*\?>\s*)?<([\w.-]+:)?Envelope\b[^<>]*>\s*<([\w.-]+:)?Body\b")
+"""An envelope that begins with its body: there is nothing to be taken out, and most are so."""
 _SOAP_HEADERS = ("{http://schemas.xmlsoap.org/soap/envelope/}Header", "{http://www.w3.org/2003/05/soap-envelope}Header")
 
 
@@ -104,6 +107,11 @@ def read_arrival(octets: bytes, began_at: datetime) -> CameSo:
 
 def _body_of(octets: bytes) -> str | None:
     """The message without what is in the header of SOAP; it was read and found well-formed before."""
+    if _NO_HEADER.match(octets):
+        try:
+            return octets.decode()
+        except UnicodeDecodeError:
+            return None
     try:
         root = parse(octets)
     except CimError:

@@ -64,9 +64,9 @@ class TraceBook:
         )
         return await asyncio.to_thread(lambda: _Assembly(found).trace())
 
-    async def written(self, change: Callable[[Trace], Trace] | None, trace: Trace) -> bytes:
-        """Its JSON, changed so; made beside the event loop."""
-        return await asyncio.to_thread(lambda: (change(trace) if change else trace).model_dump_json().encode())
+    async def written(self, write: Callable[[Trace], bytes], trace: Trace) -> bytes:
+        """Written so, beside the event loop."""
+        return await asyncio.to_thread(write, trace)
 
     async def requests(self, wanted: RequestFilter) -> list[RequestLine]:
         """Requests that have a trace, the latest first."""

@@ -1,8 +1,8 @@
 """A recording as octets for the store, without secrets, and those octets as spans again.
 
-The octets are JSON, packed: `{"v": 1, "left_out": ..., "entries": [...]}` with entries of three kinds, times in seconds since the attempt began:
-`["b", time, number, kind, name, peer, transport]`, `["e", time, number, outcome, text]` and `["p", time, sent, source, destination,
-octets, clear, hidden, clear_hidden, left_out]`. Which APDUs are looked into for secrets says the association that they were of; besides
+The octets are JSON, packed: `{"v": 1, "left_out": ..., "entries": [...]}` with entries of two kinds, times in seconds since the attempt began:
+`["b", time, kind, name, peer, transport, end, outcome, text, behind]`, which has within it what stands before the entry number `behind`, and
+`["p", time, sent, source, destination, octets, clear, hidden, clear_hidden, left_out]`. Which APDUs are looked into for secrets says the association that they were of; besides
 those an AARQ with a password or a dedicated key.
 """
 
@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from ami_dlms.enums import ApduTag
-from ami_hes.meters.recording import Begun, Deciphered, Ended, Passed, Recording
+from ami_hes.meters.recording import Begun, Entry, Passed, Recording
 from ami_trace.form import ApduRecord, Direction, Kind, Outcome, Span
 from ami_trace.striking import without_secrets
 
@@ -29,78 +29,45 @@ MOST_NAME, MOST_WHY = 1_000, 10_000
 
 def pack(recording: Recording) -> bytes:
     """Kept so; it takes its time, so it is called beside the event loop."""
-    entries = [_entry(one, recording.began) for one in _joined(recording.entries)]
+    entries = [_entry(one, recording.began) for one in recording.entries]
     value = {"v": 1, "left_out": recording.left_out, "entries": entries}
     return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), _LEVEL)
 
 
-@dataclass(slots=True)
-class _Apdu:
-    passed: Passed
-    clear: bytes | None = None
+def _entry(entry: Entry, began: float) -> list[object]:
+    if len(entry) == len(Passed._fields):
+        return _apdu_entry(Passed(*entry), began)
+    one = Begun(*entry)
+    ended = None if one.ended is None else round(one.ended - began, 6)
+    head: list[object] = ["b", round(one.at - began, 6), one.kind, one.name, one.peer, one.transport]
+    return [*head, ended, one.outcome, one.text, one.behind]
 
 
-def _joined(entries: list[Any]) -> Iterator[Begun | Ended | _Apdu]:
-    """What was deciphered goes to the APDU that it is of: the next one that goes, the last one that came."""
-    going: bytes | None = None
-    joined: list[Begun | Ended | _Apdu] = []
-    came: _Apdu | None = None
-    for one in entries:
-        if isinstance(one, Deciphered) and one.sent:
-            going = one.octets
-        elif isinstance(one, Deciphered):
-            if came is not None:
-                came.clear = one.octets
-        elif isinstance(one, Passed):
-            apdu = _Apdu(one, going if one.sent else None)
-            if one.sent:
-                going = None
-            else:
-                came = apdu
-            joined.append(apdu)
-        else:
-            joined.append(one)
-    return iter(joined)
+def _apdu_entry(passed: Passed, began: float) -> list[object]:
+    source, destination, octets = passed.pdu
+    clear = passed.clear
+    head: list[object] = ["p", round(passed.at - began, 6), passed.sent, source, destination]
+    if octets and _may_hold_secrets(passed):
+        record = without_secrets(_record(passed), carries=passed.carries)
+        return [*head, record.octets, record.clear, record.hidden, record.clear_hidden, record.left_out]
+    return [*head, octets.hex(), None if clear is None else clear.hex(), (), (), passed.size]
 
 
-def _entry(one: Begun | Ended | _Apdu, began: float) -> list[object]:
-    match one:
-        case Begun(at, number, kind, name, peer, transport):
-            return ["b", round(at - began, 6), number, kind, name, peer, transport]
-        case Ended(at, number, outcome, text):
-            return ["e", round(at - began, 6), number, outcome, text]
-        case _Apdu(passed, clear):
-            return _apdu_entry(passed, clear, began)
-
-
-def _apdu_entry(passed: Passed, clear: bytes | None, began: float) -> list[object]:
-    octets = passed.octets
-    if octets is None:
-        record = _record(passed, b"", None, passed.size)
-    elif _may_hold_secrets(passed, octets, clear):
-        record = without_secrets(_record(passed, octets, clear, 0), carries=passed.carries)
-    else:
-        record = None
-    head: list[object] = ["p", round(passed.at - began, 6), passed.sent, passed.source, passed.destination]
-    if record is None:
-        return [*head, "" if octets is None else octets.hex(), None if clear is None else clear.hex(), (), (), 0]
-    return [*head, record.octets, record.clear, record.hidden, record.clear_hidden, record.left_out]
-
-
-def _record(passed: Passed, octets: bytes, clear: bytes | None, left_out: int) -> ApduRecord:
+def _record(passed: Passed) -> ApduRecord:
+    source, destination, octets = passed.pdu
     return ApduRecord(
         direction=Direction.REQUEST if passed.sent else Direction.RESPONSE,
-        source=passed.source,
-        destination=passed.destination,
+        source=source,
+        destination=destination,
         octets=octets.hex(),
-        clear=None if clear is None else clear.hex(),
-        left_out=left_out,
+        clear=None if passed.clear is None else passed.clear.hex(),
     )
 
 
-def _may_hold_secrets(passed: Passed, octets: bytes, clear: bytes | None) -> bool:
+def _may_hold_secrets(passed: Passed) -> bool:
     if passed.carries:
         return True
+    octets, clear = passed.pdu[2], passed.clear
     if octets[0] == ApduTag.AARQ and (_LLS in octets or _DEDICATED.search(octets) is not None):
         return True
     return clear is not None and clear[:1] == bytes((ApduTag.INITIATE_REQUEST,)) and clear[1:2] != b"\0"
@@ -122,12 +89,6 @@ class Numbering:
 
 
 @dataclass(slots=True)
-class _Open:
-    span: dict[str, Any]
-    children: int = 0
-
-
-@dataclass(slots=True)
 class Unpacked:
     """The spans of an attempt below its own, in order, and how many APDUs were left out; `last_at` is the time of the last entry."""
 
@@ -138,13 +99,15 @@ class Unpacked:
 
 @dataclass(slots=True)
 class _Reader:
+    """Spans of entries one after the other; `open` has those that what comes next may be a part of, each with the entry before which it ended."""
+
     began_at: datetime
     parent: int
     meter: str
     numbers: Numbering
     spans: list[dict[str, Any]] = field(default_factory=list)
-    by_number: dict[int, dict[str, Any]] = field(default_factory=dict)
-    stack: list[int] = field(default_factory=list)
+    open: list[tuple[int, int | None]] = field(default_factory=list)
+    read: int = 0
     connections: int = 0
     last_at: datetime = field(init=False)
 
@@ -156,9 +119,12 @@ class _Reader:
         return self.began_at + timedelta(seconds=seconds)
 
     def new(self, kind: str, name: str, seconds: float) -> dict[str, Any]:
+        while self.open and self.open[-1][1] is not None and self.open[-1][1] <= self.read:
+            self.open.pop()
+        self.read += 1
         span = {
             "id": self.numbers.next(),
-            "parent": self.by_number[self.stack[-1]]["id"] if self.stack else self.parent,
+            "parent": self.open[-1][0] if self.open else self.parent,
             "kind": Kind(kind),
             "name": name[:MOST_NAME],
             "began_at": self.at(seconds),
@@ -167,18 +133,19 @@ class _Reader:
         self.spans.append(span)
         return span
 
-    def begun(self, seconds: float, number: int, kind: str, name: str, peer: str, transport: str) -> None:
+    def begun(self, seconds: float, kind: str, name: str, peer: str, transport: str, *end: Any) -> None:
+        ended, outcome, text, behind = end
         span = self.new(kind, name, seconds)
-        span |= {"peer": peer or None, "transport": transport or None, "outcome": Outcome.RUNNING}
+        span |= {
+            "peer": peer or None,
+            "transport": transport or None,
+            "outcome": Outcome(outcome),
+            "text": text[:MOST_WHY],
+        }
+        if ended is not None:
+            span["ended_at"] = self.at(ended)
         self.connections += kind == Kind.CONNECTION
-        self.by_number[number] = span
-        self.stack.append(number)
-
-    def ended(self, seconds: float, number: int, outcome: str, text: str) -> None:
-        span = self.by_number[number]
-        span |= {"ended_at": self.at(seconds), "outcome": Outcome(outcome), "text": text[:MOST_WHY]}
-        if number in self.stack:
-            del self.stack[self.stack.index(number) :]
+        self.open.append((span["id"], behind))
 
     def apdu(self, seconds: float, sent: bool, *said: Any) -> None:
         source, destination, octets, clear, hidden, clear_hidden, left_out = said
@@ -202,7 +169,7 @@ def unpack(octets: bytes, began_at: datetime, parent: int, meter: str, numbers: 
     try:
         value = json.loads(zlib.decompress(octets))
         reader = _Reader(began_at, parent, meter, numbers)
-        work: dict[str, Callable[..., None]] = {"b": reader.begun, "e": reader.ended, "p": reader.apdu}
+        work: dict[str, Callable[..., None]] = {"b": reader.begun, "p": reader.apdu}
         for kind, *said in value["entries"]:
             work[kind](*said)
         spans = [Span(**one) for one in reader.spans]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ami_dlms.data import Data, encode
+from ami_dlms.enums import ApduTag
 from ami_dlms.explain import (
     FRAMING,
     MISSING,
@@ -19,7 +20,6 @@ from ami_dlms.explain import (
     is_ciphered,
     is_sound,
     leaves,
-    nodes,
     secret_nodes,
 )
 from ami_trace.form import ApduRecord, Kind, Places, Trace
@@ -28,11 +28,13 @@ APDU = "apdu"
 LONG_FORM = 0x80
 _MEASURED = frozenset({"octet-string", "visible-string", "utf8-string", "bit-string"})
 """Types of Data that have a length behind their tag."""
+_ACSE = frozenset(bytes((tag,)) for tag in (ApduTag.AARQ, ApduTag.AARE, ApduTag.RLRQ, ApduTag.RLRE))
 REDACTED = "Values are struck out, ciphered octets and the reply are left out."
 
 
 def struck_out(octets: bytes, *, carries: bool) -> tuple[bytes, Places]:
     """The octets of an APDU without its secrets, and where these were; `carries` as of `secret_nodes`. Empty: they can't be shown."""
+    carries = carries and octets[:1] not in _ACSE  # which hold secrets and no values
     trees = explain(octets, DecodingSession())
     hidden = [node for tree in trees for node in secret_nodes(tree, carries=carries)]
     if not hidden and not carries:
@@ -80,7 +82,7 @@ def redacted(trace: Trace) -> Trace:
 def _without_values(record: ApduRecord) -> ApduRecord:
     wanted = without_secrets(record, carries=True)
     octets = bytes.fromhex(wanted.octets)
-    if octets and any(is_ciphered(node) for tree in explain(octets, DecodingSession()) for node in nodes(tree)):
+    if octets and any(is_ciphered(tree) for tree in explain(octets, DecodingSession())):
         return wanted.model_copy(update={"octets": "", "hidden": (), "left_out": len(octets)})
     return wanted
 
