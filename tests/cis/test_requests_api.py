@@ -58,6 +58,24 @@ def test_a_switch_is_where_a_control_that_was_done_has_put_it() -> None:
     assert one(standings).switch == "disconnected", "taking a control back moves nothing"
 
 
+def timed(number: int, sent: int, replied: int, code: str) -> RequestLine:
+    at = [AT + timedelta(seconds=one) for one in (sent, replied)]
+    return line(number, "OK", "M1", code=code, sent_at=at[0], replied_at=at[1])
+
+
+def test_of_two_controls_at_once_it_is_not_known_which_came_last() -> None:
+    connect, disconnect = "3.31.0.18", "3.31.0.23"
+    standings = Standings(METERS)
+    standings.take_requests([timed(1, 12, 13, disconnect), timed(2, 9, 15, connect)])
+    assert one(standings).switch is None, "the long one may have been done at this meter before the short one"
+    standings.take_requests([timed(3, 20, 21, connect)])
+    assert one(standings).switch == "connected"
+    standings.take_requests([timed(4, 5, 8, disconnect)])
+    assert one(standings).switch == "connected", "one that was over before says nothing new"
+    standings.take_requests([timed(5, 20, 22, connect)])
+    assert one(standings).switch == "connected", "both say the same"
+
+
 def test_of_a_partial_reply_each_meter_has_its_own_end() -> None:
     standings = Standings(METERS)
     errors = (WRONG | {"meter": "r2"}, {"code": "0.0", "reason": None, "meter": "M1"})

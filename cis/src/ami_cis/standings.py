@@ -52,6 +52,18 @@ class Standing:
     reason: str | None = None
     requests: int = 0
     failures: int = 0
+    controlled: tuple[datetime, datetime] | None = None
+    """When the control was sent that moved the switch last, and when it was answered."""
+
+    def take_control(self, to: Switch, sent_at: datetime, answered_at: datetime) -> None:
+        """A control was done between two moments. Of two at the same time, to different ends, it is not known which came last."""
+        before = self.controlled
+        if before is not None and answered_at < before[0]:
+            return
+        at_once = before is not None and sent_at < before[1] and self.switch != to
+        self.switch = None if at_once else to
+        self.switched_at = answered_at
+        self.controlled = sent_at, answered_at
 
 
 class Standings:
@@ -96,7 +108,11 @@ class Standings:
         for event in sorted(events, key=lambda one: one.at):
             one = self._by_meter.get(event.meter)
             kind = event.code.partition(".")[2]
-            if one is not None and kind in BY_EVENT and (one.switched_at is None or one.switched_at <= event.at):
+            if (
+                one is not None
+                and kind in BY_EVENT
+                and (one.switch is None or one.switched_at is None or one.switched_at <= event.at)
+            ):
                 one.switch, one.switched_at = BY_EVENT[kind], event.at
                 self.changed.add(one.meter)
             if one is not None and kind in POWER and (one.power_at is None or one.power_at <= event.at):
@@ -117,7 +133,7 @@ class Standings:
             one.requests += first
             one.failures += first and not one.answered
             if one.answered and line.code in BY_CONTROL and line.verb == "create":
-                one.switch, one.switched_at = BY_CONTROL[line.code], at
+                one.take_control(BY_CONTROL[line.code], line.sent_at, at)
             self.changed.add(one.meter)
 
     def _name(self, label: str | None) -> str | None:

@@ -44,8 +44,9 @@ page(async (room) => {
     show();
   }
   await load();
+  let due = null;
   live((frame) => {
-    if (frame.more_events) load();
+    if (frame.more_events) due ??= setTimeout(() => ((due = null), load()), 1_000);
     else if (frame.events.length) {
       const known = new Set(frame.events.map((one) => one.event_id));
       events = [...frame.events.toReversed(), ...events.filter((one) => !known.has(one.event_id))].slice(0, MOST);

@@ -53,7 +53,7 @@ page(async (room) => {
       { head: "Asked, UTC", width: "142px", put: (one) => when(one.asked_at), sort: (one) => one.asked_at || "", down: true },
       { head: "Requests", width: "70px", num: true, put: (one) => count(one.requests), sort: (one) => one.requests, down: true },
       { head: "Failed", width: "60px", num: true, put: (one) => el("span", one.failures ? "bad" : "", count(one.failures)), sort: (one) => one.failures, down: true },
-      { head: "Why", width: "minmax(150px,1.6fr)", put: (one) => (one.code ? `${one.code} ${one.reason || ""}` : "") },
+      { head: "Why", width: "minmax(150px,1.6fr)", put: (one) => (one.code ? `${one.code} ${(one.reason || "").replace(`${one.meter}: `, "")}` : "") },
     ],
   });
 

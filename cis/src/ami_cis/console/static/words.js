@@ -12,11 +12,14 @@ export const STATES = [
   { key: "silent", shape: "silent", word: "No answer" },
   { key: "unknown", shape: "plain", word: "Unknown" },
 ];
-export const stateOf = (point) => (point.powered === false || point.answered === false ? "silent" : point.switch || "unknown");
+// A meter that did not answer; one that answered and refused is where its switch was.
+const SILENT = "4.1";
+const silent = (point) => point.answered === false && point.code === SILENT;
+export const stateOf = (point) => (point.powered === false || silent(point) ? "silent" : point.switch || "unknown");
 
 export function stateWord(point) {
   if (point.powered === false) return state("silent", "No power");
-  if (point.answered === false) return state("silent", "No answer");
+  if (silent(point)) return state("silent", "No answer");
   const found = STATES.find((one) => one.key === stateOf(point));
   return state(found.shape, found.word);
 }

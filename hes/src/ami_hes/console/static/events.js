@@ -41,8 +41,9 @@ page(async (room) => {
 
   const load = async () => grid.replace((await api(`${API}/events?limit=${LOADED}`)).events);
   await load();
+  let due = null;
   live((frame) => {
-    if (frame.more_events) load();
+    if (frame.more_events) due ??= setTimeout(() => ((due = null), load()), 1_000);
     else if (frame.events.length) grid.merge(frame.events.toReversed());
   }, load);
 });
