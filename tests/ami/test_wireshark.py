@@ -103,6 +103,7 @@ def test_a_folder_that_cant_be_written_is_said(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.needs("tshark-lua")
+@pytest.mark.ci
 def test_wireshark_finds_it_there(tmp_path: Path) -> None:
     """As a user's own tshark does: by its folder, without being told of a file."""
     environment = os.environ | {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
