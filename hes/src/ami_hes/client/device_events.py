@@ -140,12 +140,14 @@ def poll_logs(
 
 def _write_csv(hes: RunningProcess, query: list[tuple[str, str]], limit: int | None, offset: int) -> None:
     """All of them in pages, or `limit`; one that comes meanwhile moves those behind it, and none is written twice for that."""
-    sys.stdout.write(csv_lines([HEADING]))
     written: set[str] = set()
+    heading: list[tuple[str | None, ...]] = [HEADING]
     while True:
         page = [("limit", str(limit or PAGE)), ("offset", str(offset))]
         found = hes.get(f"{paths.DEVICE_EVENTS}?{urlencode(query + page)}", DeviceEventList)
-        sys.stdout.write(csv_lines(_row(one) for one in found.events if one.event_id not in written))
+        new = (_row(one) for one in found.events if one.event_id not in written)
+        sys.stdout.write(csv_lines([*heading, *new]))
+        heading = []
         written.update(one.event_id for one in found.events)
         offset += len(found.events)
         if limit is not None or not found.more or not found.events:

@@ -223,12 +223,9 @@ class _Progress:
         if self.meters:
             words = Counter(_word(one) for one in self.commands)
             counts = ", ".join(f"{words[word]} {word}" for word in _WORDS if words[word])
-            of = (
-                f"{self.meters} meters"
-                if self.meters == len(self.commands)
-                else f"{self.meters} meters, of those asked for"
-            )
-            return f"{of}: {counts or 'none'}"
+            meters = f"{self.meters} meter{'' if self.meters == 1 else 's'}"
+            some = "" if self.meters == len(self.commands) else ", of those asked for"
+            return f"{meters}{some}: {counts or 'none'}"
         if self.errors is None:
             return "its time has come, and it is about to be begun"
         first = "".join(f": {one.code} {one.reason}" for one in self.errors[:1]).rstrip(".")
@@ -296,7 +293,8 @@ def _at_meter(command: StoredCommand) -> ReplyError:
     meter, result = command.command.meter, command.result
     said = f" {result.outcome.reason}" if result is not None and not result.outcome.ok and result.outcome.reason else ""
     identifier = Identifier(value=meter.mrid, kind="uuid", object_type="EndDevice")
-    return _inform(f"{meter.name}: {how_far(command)}.{said}"[:1_000], identifier)
+    how = how_far(command).replace("it had", "it has", 1)
+    return _inform(f"{meter.name}: {how}.{said}"[:1_000], identifier)
 
 
 def _inform(reason: str, identifier: Identifier | None) -> ReplyError:
