@@ -42,6 +42,7 @@ def docker_setup(captures: Path) -> Iterator[list[str]]:
         "CIS_PORT": str(free_port()),
         "HES_PORT": str(free_port()),
         "DLMS_PORT": str(free_port()),
+        "METER_SIM_PORT": str(free_port()),
         "CAPTURES": str(captures),
         "METER_PORTS": "{0[0]}-{0[9]}".format(free_ports(10)),
         "COMPOSE_PROFILES": "capture,field,town",

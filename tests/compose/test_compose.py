@@ -156,6 +156,11 @@ def test_the_hes_can_be_asked_from_this_machine(compose: Compose) -> None:
 
 
 TOKENS = "/var/lib/ami/tokens"
+CONSOLES = [
+    ("cis", "CIS_PORT", "/usage-points"),
+    ("hes", "HES_PORT", "/requests"),
+    ("field", "METER_SIM_PORT", "/meters"),
+]
 APIS = {"cis": "8080", "hes": "8081"}
 
 
@@ -180,6 +185,20 @@ def test_an_api_wants_the_token_that_its_process_has_made(compose: Compose, serv
     mode = compose.python(service, f"import os, stat; print(oct(stat.S_IMODE(os.stat({TOKENS!r}).st_mode)))").stdout
     assert mode == "0o600\n"
     assert tokens[service] not in compose.run("logs", "--no-color", service).stdout
+
+
+@pytest.mark.parametrize(("service", "port", "first"), CONSOLES)
+def test_a_console_is_published_and_asks_for_the_token(compose: Compose, service: str, port: str, first: str) -> None:
+    token = compose.run("exec", "-T", service, "cat", TOKENS).stdout.strip()
+    with httpx.Client(base_url=f"http://127.0.0.1:{os.environ[port]}", trust_env=False, timeout=PATIENCE_S) as client:
+        asked = client.get(first)
+        assert (asked.status_code, asked.headers["location"]) == (303, f"/login?next={first}")
+        assert client.get("/login").status_code == 200
+        assert client.post("/session", json={"token": "x" * 43}).status_code == 401
+        assert client.post("/session", json={"token": token}).status_code == 204
+        assert client.get("/").headers["location"] == first
+        assert client.get(first).status_code == 200
+        assert client.get("/api/v1/clock").status_code == 200
 
 
 def test_the_command_of_the_cis_is_let_in_with_the_token_file(compose: Compose) -> None:
