@@ -28,9 +28,11 @@ DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(c
 	$(call option,HES_PORT,--hes-port) $(call option,DLMS_PORT,--dlms-port) $(call option,METER_PORT,--meter-port) \
 	$(call option,STATE,--state)
 
+COMPOSE = docker compose$(call flag,SECURE, -f docker-compose.yml -f docker-compose.secure.yml)
+
 # A misspelt variable would be ignored, and the target do something else than was wanted: make demo CYCELS=1
 KNOWN = ARGS AGAINST AGAINST_METERS ASYNCHRONOUS BIN CIS_PORT CONFIG CYCLES DIST DLMS_PORT GASPS HES_PORT JSON METERS METER_PORT MODE N ONLY \
-	PERIOD PLAIN POPULATIONS PYTHON READ RUNS SECONDS SECURITY SEED SHELL STATE TLS UPGRADE UV VENV WORKERS WRITE
+	PERIOD PLAIN POPULATIONS PYTHON READ RUNS SECONDS SECURE SECURITY SEED SHELL STATE TLS UPGRADE UV VENV WORKERS WRITE
 UNKNOWN := $(filter-out $(KNOWN) MAKEFLAGS MAKEOVERRIDES -*-command-variables-*-,$(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v))))
 ifneq ($(UNKNOWN),)
 $(error there is no variable $(firstword $(UNKNOWN)); known are $(KNOWN))
@@ -46,12 +48,12 @@ setup: $(VENV)/.dev     ## everything for developers, in .venv
 demo: $(VENV)/.run      ## CIS, HES and meters on this machine: CYCLES=2 PERIOD=10 METERS=2 SECURITY=none MODE=dial-in ASYNCHRONOUS=1 TLS=1 JSON=1 PLAIN=1 CONFIG=... HES_PORT=... CIS_PORT=... DLMS_PORT=... METER_PORT=... STATE=...
 	@$(BIN)/ami demo --config '$(CONFIG)' $(DEMO_OPTIONS)
 
-up:                     ## the same in containers: docker compose up
-	docker compose up --build --detach --wait || { docker compose logs --no-color --tail 3; exit 1; }
+up:                     ## the same in containers: docker compose up; with mutual TLS: SECURE=1
+	$(COMPOSE) up --build --detach --wait || { $(COMPOSE) logs --no-color --tail 3; exit 1; }
 	@echo "docker compose logs -f cis   shows what is asked and answered; make down   ends it"
 
 down:                   ## stop the containers; their state stays
-	docker compose --profile capture down
+	docker compose -f docker-compose.yml -f docker-compose.secure.yml --profile capture down
 
 test: $(VENV)/.dev      ## all tests that need no Docker: make test ARGS='tests/ami -k model'
 	$(BIN)/python -m pytest -n $(WORKERS) -m 'not compose' $(ARGS)

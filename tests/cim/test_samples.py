@@ -41,7 +41,7 @@ REQUESTS = {Verb.GET, Verb.EXECUTE, *REQUEST_VERBS}
 async def endpoint(messages: incoming.Incoming[Any], worker: Worker, taken: list[Any]) -> AsyncIterator[str]:
     """The URL at which these messages are taken and answered OK."""
 
-    async def handle(received: Received | Delivered, _: bytes) -> bytes:
+    async def handle(received: Received | Delivered, _: bytes, __: object) -> bytes:
         taken.append(received.message)
         header = reply_header(received.message.header, message_id="r-1", timestamp=NOW)
         answer = ResponseMessage(header=header, reply=Reply(result="OK"))

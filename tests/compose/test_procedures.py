@@ -46,6 +46,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
             "dlms_host": "0.0.0.0",
             "store": "/var/lib/ami/hes.sqlite",
             "token_file": "/var/lib/ami/tokens",
+            "anonymous": ["controller", "operator"],
             "subscribers": [
                 {"name": "cis", "url": "http://cis:8080/cim", "event": "typed", "nouns": ["EndDeviceEvents"]}
             ],
@@ -57,6 +58,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
             "hes_url": "http://hes-north:8081",
             "store": "/var/lib/ami/cis.sqlite",
             "reply_address": "http://cis:8080/cim",
+            "anonymous": ["operator"],
             "token_file": "/var/lib/ami/tokens",
             "shipments": ["/etc/ami/shipment-cis.json"],
         },

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from harness import System, system
 
 from ami_cis.__main__ import main
@@ -16,6 +17,19 @@ from ami_cli.demo_tls import secured
 from ami_process.authority import Authority
 
 pytestmark = pytest.mark.ci
+KNOWN = {
+    "hes": {"cis": ["controller", "operator"]},
+    "cis": {"hes": ["operator"], "operator": ["controller"]},
+}
+"""Whose certificates are known to each process, and for what; nobody else may do anything."""
+
+
+def written(file: Path, known: dict[str, list[str]]) -> str:
+    """A file of principals."""
+    tables = [{"name": name, "certificate": f"DNS:{name}", "roles": roles} for name, roles in known.items()]
+    file.write_text(tomli_w.dumps({"principals": tables}))
+    file.chmod(0o644)
+    return str(file)
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +38,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         one.config = secured(one.config, datetime.now(UTC))
         assert one.config["cis"]["hes_url"].startswith("https://")
         Authority(one.directory / "pki").issue("operator", (), datetime.now(UTC))
+        for process, known in KNOWN.items():
+            one.config[process]["principals"] = written(one.directory / f"{process}.principals.toml", known)
         one.start_together()
         one.start_cis("--no-loop").wait_for("ready")
         yield one
@@ -62,6 +78,17 @@ def test_a_control_and_its_reply_go_over_tls(whole: System, ask: Any, options: t
         assert read_back["output_state"] is switched
         meter = whole.processes[0].wait_for("switched", meter="M1001")
         assert meter["after"]["output_state"] is switched
+
+
+def test_who_shows_a_certificate_that_is_for_something_else_is_refused(
+    whole: System, ask: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The certificate of the HES is good for replies, and not for orders to the CIS."""
+    for name, file in (("CERTIFICATE", "hes.pem"), ("KEY", "hes.key")):
+        monkeypatch.setenv(f"AMI_TLS_{name}", str(directory(whole) / file))
+    url = f"https://127.0.0.1:{whole.config['cis']['port']}"
+    assert main(["send", "--url", url, "--json", "--code", "3.31.0.23", "--meter", "M1001"]) == 2
+    assert "hes may not do this: it takes the role controller" in capsys.readouterr().err
 
 
 def test_a_revoked_cis_is_refused_without_a_restart_and_let_in_with_a_new_certificate(whole: System, ask: Any) -> None:

@@ -16,6 +16,7 @@ from patience import PATIENCE_S
 from ami_process.health import Health
 from ami_process.http_server import serving
 from ami_process.message_endpoint import Endpoint, Site, Why
+from ami_process.principals import Principal
 from ami_process.sockets import listening
 from ami_process.worker import Worker
 
@@ -91,7 +92,7 @@ class Served:
         return await self.client.post("/words", content=word, headers=TEXT | headers)
 
 
-async def answer(word: str, octets: bytes) -> bytes:
+async def answer(word: str, octets: bytes, _: Principal) -> bytes:
     if word == "unwelcome":
         raise NoWord("not here")
     if word == "broken":

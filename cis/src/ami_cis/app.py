@@ -28,6 +28,7 @@ from ami_cis.outbox import Outbox, OutboxError
 from ami_cis.pending import Pending
 from ami_cis.readings_api import reading_routes
 from ami_cis.requests_api import Changes, request_routes
+from ami_cis.roles import ROUTES
 from ami_cis.schedules_api import schedule_routes
 from ami_cis.settings import Cis, Settings
 from ami_cis.standings import Standings
@@ -49,7 +50,8 @@ from ami_cis.workflows import (
 from ami_console import Console, Live, Sessions
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
-from ami_process.environment import Environment, real_sleep
+from ami_process.doors import Admissions
+from ami_process.environment import Environment, real_sleep, real_time
 from ami_process.events import Ready, cannot_listen
 from ami_process.health import Health, room_beside
 from ami_process.http_connections import HttpLimits
@@ -119,9 +121,11 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
             await changes.load()
         await stack.enter_async_context(_beside("standings", changes.work, environment))
         live = await stack.enter_async_context(Live.opened(changes.take))
-        tokens = Tokens.of(cis.token_file, "cis.token_file", bound_to=listener.getsockname()[0])
+        bound_to = listener.getsockname()[0]
+        tokens = Tokens.of(cis.token_file, "cis.token_file", bound_to=bound_to)
         sessions = Sessions(tokens, "cis", environment.random_bytes)
         console = Console(SITE, sessions, names=names, names_setting="cis.host_names")
+        admissions = Admissions.of("cis", tokens, cis.principals, cis.anonymous, bound_to, real_time)
         api = create_api(
             [
                 *clock_routes(environment.clock),
@@ -132,12 +136,13 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
                 *schedule_routes(ReadSchedules(exchanges, environment), store, asking),
                 *request_routes(store, changes, standings, live, zone),
             ],
-            tokens,
+            admissions.api,
             names=names,
             names_setting="cis.host_names",
             admits=sessions.knows,
+            roles=ROUTES,
         )
-        application = console.before(inbox.application(health, names, _public_url(cis)))
+        application = console.before(inbox.application(health, names, _public_url(cis), admissions.messages))
         tls = server_context(cis.tls, "cis.tls", environment.emit)
         await stack.enter_async_context(serving(Branch(PREFIX, api, application), listener, _http_limits(cis), tls))
         stack.callback(asking.stopping.set)

@@ -16,7 +16,7 @@ from ami_cim import incoming, wire
 from ami_cim.codes import Verb
 from ami_cim.correlation import reply_header
 from ami_cim.envelope import Delivered
-from ami_cim.errors import CimError
+from ami_cim.errors import CimError, InvalidMessage
 from ami_cim.limits import HEAD_END, Limits
 from ami_cim.message import EventMessage, Reply, ReplyError, ResponseMessage
 from ami_cim.nouns import BY_NAME, EVENT_VERBS
@@ -24,6 +24,7 @@ from ami_cim.schema import Schemas
 from ami_cim.services import HOSTED, addresses
 from ami_cis import events
 from ami_cis.pending import Disposition, Pending, ReplyVerdict
+from ami_cis.roles import MESSAGES
 from ami_cis.store import Store, StoreUnavailable, TakenEvent
 from ami_cis.taken_events import TakenDeviceEvents, device_events_of
 from ami_cis.taken_readings import NOTHING, Names, readings_of
@@ -31,6 +32,7 @@ from ami_process.environment import Environment
 from ami_process.events import Event
 from ami_process.health import Health
 from ami_process.message_endpoint import Endpoint, Site, Why
+from ami_process.principals import EVERYBODY, Admission, Principal, lacking
 from ami_process.worker import Worker
 
 BODY_TIMEOUT_S = 15.0
@@ -69,8 +71,14 @@ class Inbox:
         self._names = names or Names(())
         self._body_timeout_s = body_timeout_s
 
-    def application(self, health: Health, names: Collection[str] = (), public_url: str | None = None) -> ASGIApp:
-        """The HTTP side, reached by these names; `public_url` is what the WSDL gives (None: the one it is asked at)."""
+    def application(
+        self,
+        health: Health,
+        names: Collection[str] = (),
+        public_url: str | None = None,
+        admission: Admission = EVERYBODY,
+    ) -> ASGIApp:
+        """The HTTP side, reached by these names; `admission` is of who may send replies and events; `public_url` is what the WSDL gives (None: the one it is asked at)."""
         site = Site(
             addresses=addresses(HOSTED),
             names=names,
@@ -78,11 +86,14 @@ class Inbox:
             public_url=public_url,
             owner="The customer information system",
             body_s=self._body_timeout_s,
+            admission=admission,
         )
         messages = incoming.deliveries(self._schemas, self._limits)
         return Endpoint(messages, self._worker, self._answer, self._not_read, site).application(health)
 
-    async def _answer(self, delivered: Delivered, octets: bytes) -> bytes:
+    async def _answer(self, delivered: Delivered, octets: bytes, sender: Principal) -> bytes:
+        if not sender.may(MESSAGES):
+            raise InvalidMessage("7.5", lacking(sender, MESSAGES))
         message = delivered.message
         try:
             if isinstance(message, ResponseMessage):

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ami_cim.reading_type_names import reading_type_of
 from ami_cis.meters import Meter
 from ami_process.http_urls import HttpUrl
+from ami_process.principals import Role
 from ami_process.settings import FileSettings, Seconds, Section, SettingsError, StoreLocation
 from ami_process.tls import TlsMode, TlsSettings
 
@@ -76,6 +77,14 @@ class Cis(Section):
     token_file: Path | None = Field(
         default=None,
         description="bearer tokens of the API, one per line, for its owner alone (0600); made if missing; unset: served at loopback only",
+    )
+    principals: Path | None = Field(
+        default=None,
+        description="who is known by a token or a certificate, with which roles: a file of `[[principals]]` ([secure-it](howto/secure-it.md))",
+    )
+    anonymous: tuple[Role, ...] | None = Field(
+        default=None,
+        description="roles of a sender of messages that proves nothing; unset: all where `principals` is unset too and it listens at a loopback address, else none",
     )
     store: StoreLocation = Path("var/cis.sqlite")
     """Open requests: what has to survive. A file, or postgresql://USER@HOST/DATABASE."""

@@ -5,16 +5,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from ami_process.principals import Principal
+
 MOST_NAME = 100
 """Characters of a name that comes from outside."""
-HEADER, BEARER, LOOPBACK, NOBODY = "header", "bearer", "loopback", "nobody"
+HEADER, BEARER, CERTIFICATE, LOOPBACK, NOBODY = "header", "bearer", "certificate", "loopback", "nobody"
+_PROVED = {"token": BEARER, "certificate": CERTIFICATE}
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
     """A principal by name, and how that is known.
 
-    `by`: `header` is what a message says of itself, which nothing proves; `bearer` who has a token of the API; `loopback` who is on this
+    `by`: `header` is what a message says of itself, which nothing proves; `bearer` who has a token, `certificate` who has shown one over TLS; `loopback` who is on this
     machine, where the API asks for no token; `nobody` who was refused before it was known.
     """
 
@@ -53,6 +56,12 @@ def asker_of_api(token_digest: str | None) -> Asker:
     None where the API asks for no token, whatever a request shows.
     """
     return Asker("local", LOOPBACK) if token_digest is None else Asker(f"token {token_digest[:8]}", BEARER)
+
+
+def asker_of_principal(principal: Principal | None) -> Asker | None:
+    """Who has proved who they are, by what they have sent with the request itself; None where nothing has."""
+    by = None if principal is None else _PROVED.get(principal.how)
+    return None if principal is None or by is None else Asker(principal.name[:MOST_NAME], by)
 
 
 UNKNOWN = Asker("unknown", NOBODY)

@@ -5,6 +5,7 @@ one. What can't be read gets a SOAP fault with a FaultMessage; what is understoo
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -12,18 +13,22 @@ from starlette.types import ASGIApp
 
 from ami_cim import incoming, wire
 from ami_cim.envelope import Received
-from ami_cim.errors import CimError, LocalError
+from ami_cim.errors import CimError, InvalidMessage, LocalError
 from ami_cim.limits import Limits
+from ami_cim.message import RequestMessage
 from ami_cim.schema import Schemas
 from ami_cim.services import OFFERED, addresses
 from ami_cim.spoken import answering, spoken
 from ami_hes import events
+from ami_hes.askers import asker_of_principal, asking_as
 from ami_hes.jobs import Intake, KeptAnswer
 from ami_hes.nouns import Partner, partner_of
+from ami_hes.roles import needed
 from ami_hes.traces import arriving
 from ami_process.events import Emit, Event
 from ami_process.health import Health
 from ami_process.message_endpoint import Endpoint, Site, Why
+from ami_process.principals import EVERYBODY, Admission, Principal, lacking
 from ami_process.worker import Worker
 
 BODY_S = 30.0
@@ -41,13 +46,16 @@ class InboxSettings:
     public_url: str | None = None
     ready: Health | None = None
     """Whether more requests can be taken: what `/readyz` says, where it is served."""
+    admission: Admission = EVERYBODY
+    """Who may send messages."""
 
 
 def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Health, settings: InboxSettings) -> ASGIApp:
     """The ASGI application; `worker` calls `ami_cim.reading.FUNCTION`."""
 
-    async def handle(received: Received, octets: bytes) -> bytes:
-        with arriving(octets):
+    async def handle(received: Received, octets: bytes, sender: Principal) -> bytes:
+        _demand_roles(received.message, sender)
+        with arriving(octets), _asked_by(sender):
             answer = await intake.handle(received.message)
         speech = answering(received.spelling, partner_of(received.message.header, settings.partners).dialect)
         if isinstance(answer, KeptAnswer):
@@ -68,10 +76,24 @@ def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Healt
         public_url=settings.public_url,
         owner="The head-end system",
         body_s=BODY_S,
+        admission=settings.admission,
     )
     return Endpoint(incoming.requests(schemas, settings.limits), worker, handle, report, site).application(
         health, settings.ready
     )
+
+
+def _asked_by(sender: Principal) -> AbstractContextManager[None]:
+    """Whatever a message says of itself, who has proved who they are asks."""
+    asker = asker_of_principal(sender)
+    return nullcontext() if asker is None else asking_as(asker)
+
+
+def _demand_roles(message: RequestMessage, sender: Principal) -> None:
+    """Raises InvalidMessage (7.5) for who lacks a role that the message takes."""
+    for role in sorted(needed(message)):
+        if not sender.may(role):
+            raise InvalidMessage("7.5", lacking(sender, role))
 
 
 def _event(why: Why, status: HTTPStatus, problem: CimError) -> Event:

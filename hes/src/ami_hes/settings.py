@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ami_hes.partner_files import dialect_of, profile_of
 from ami_process.http_urls import HttpUrl, ReceiverUrl
+from ami_process.principals import Role
 from ami_process.settings import FileSettings, Port, Seconds, Section, StoreLocation
 from ami_process.tls import TlsSettings
 
@@ -365,6 +366,14 @@ class HesSettings(Section):
     token_file: Path | None = Field(
         default=None,
         description="bearer tokens of the API, one per line, for its owner alone (0600); made if missing; unset: served at loopback only",
+    )
+    principals: Path | None = Field(
+        default=None,
+        description="who is known by a token or a certificate, with which roles: a file of `[[principals]]` ([secure-it](howto/secure-it.md))",
+    )
+    anonymous: tuple[Role, ...] | None = Field(
+        default=None,
+        description="roles of a sender of messages that proves nothing; unset: all where `principals` is unset too and it listens at a loopback address, else none",
     )
     store: StoreLocation = Path("var/hes.sqlite")
     """Requests, results, answers, counters: what has to survive. A file, or postgresql://USER@HOST/DATABASE."""

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ami_hes.askers import UNKNOWN, Asker, asker_of_api
+from ami_hes.askers import UNKNOWN, Asker, asker_of_api, asker_of_principal
 from ami_hes.audit import AuditEntry, MetersOf, What
 from ami_hes.auditing import Auditor
 
@@ -39,8 +39,7 @@ def note(request: Request, asked: str = "", meters: Iterable[tuple[str, str]] = 
 
 def asker_of(request: Request) -> Asker:
     """Who has sent a request that was let in."""
-    asker: Asker = request.scope[_ASKER]
-    return asker
+    return _asker(request.scope)
 
 
 class Audited:
@@ -75,8 +74,14 @@ class Audited:
             self._auditor.refused(entry)
 
 
+def _asker(scope: Scope) -> Asker:
+    """By what was shown with the request where that is a principal, else by the token of its session, or none."""
+    asker: Asker = scope[_ASKER]
+    return asker_of_principal(scope["state"].get("principal")) or asker
+
+
 def _entry(scope: Scope, said: Note, status: int, at: datetime) -> AuditEntry:
-    asker: Asker = UNKNOWN if status in DENIED else scope[_ASKER]
+    asker: Asker = UNKNOWN if status in DENIED else _asker(scope)
     return AuditEntry(
         what=What.WRITTEN if status < 400 else What.REFUSED,
         at=at,

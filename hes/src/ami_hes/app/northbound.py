@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from ami_cim import reading
 from ami_console import Console, Live, Sessions
-from ami_hes import configured
+from ami_hes import configured, roles
 from ami_hes.api import (
     Audited,
     Changes,
@@ -49,8 +49,11 @@ from ami_hes.inbox import create_inbox
 from ami_mapping.events import IMPORTANCE
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
+from ami_process.doors import Admissions
+from ami_process.environment import real_time
 from ami_process.health import Health
 from ami_process.http_server import serving
+from ami_process.principals import Admission
 from ami_process.tls import server_context
 from ami_process.tokens import Tokens
 from ami_process.worker import Worker
@@ -66,13 +69,21 @@ async def opened(
     async with AsyncExitStack() as stack:
         bounds = configured.reading_bounds(setup.partners.partners)
         worker = await stack.enter_async_context(Worker(reading.FUNCTION, **bounds))
-        tokens = Tokens.of(setup.settings.hes.token_file, "hes.token_file", bound_to=listener.getsockname()[0])
+        bound_to, hes = listener.getsockname()[0], setup.settings.hes
+        tokens = Tokens.of(hes.token_file, "hes.token_file", bound_to=bound_to)
+        admissions = Admissions.of("hes", tokens, hes.principals, hes.anonymous, bound_to, real_time)
         sessions = Sessions(tokens, "hes", setup.environment.random_bytes)
         live = await stack.enter_async_context(Live.opened(_changes(setup, stores, south).take))
         names = configured.names(setup.settings)
-        routes = [*_routes(setup, stores, south, work), *live_routes(live)]
-        api = create_api(routes, tokens, names=names, names_setting=NAMES, admits=sessions.knows)
-        inbox = _inbox(setup, stores, work, worker)
+        api = create_api(
+            [*_routes(setup, stores, south, work), *live_routes(live)],
+            admissions.api,
+            names=names,
+            names_setting=NAMES,
+            admits=sessions.knows,
+            roles=roles.ROUTES,
+        )
+        inbox = _inbox(setup, stores, work, worker, admissions.messages)
         console = Console(SITE, sessions, names=names, names_setting=NAMES)
         application = Branch(
             paths.PREFIX,
@@ -92,10 +103,12 @@ def _changes(setup: Setup, stores: Stores, south: South) -> Changes:
     return Changes(setup.touched, setup.contacts, stores.history, south.taker, south.registry, zone)
 
 
-def _inbox(setup: Setup, stores: Stores, work: Work, worker: Worker) -> ASGIApp:
+def _inbox(setup: Setup, stores: Stores, work: Work, worker: Worker, admission: Admission) -> ASGIApp:
     ready = Health(stores.checks | {"commands": work.check_room})
     settings = configured.inbox_settings(setup.settings, setup.environment, setup.partners.partners)
-    return create_inbox(work.intake, setup.schemas, worker, Health(stores.checks), replace(settings, ready=ready))
+    return create_inbox(
+        work.intake, setup.schemas, worker, Health(stores.checks), replace(settings, ready=ready, admission=admission)
+    )
 
 
 def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[BaseRoute]:

@@ -17,7 +17,12 @@ from ami_cim.spoken import Speech, spoken
 
 W = TypeVar("W", Received, Delivered)
 
-_CODES = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "3.1", HTTPStatus.SERVICE_UNAVAILABLE: "5.1"}
+_CODES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "3.1",
+    HTTPStatus.SERVICE_UNAVAILABLE: "5.1",
+    HTTPStatus.UNAUTHORIZED: "7.2",
+    HTTPStatus.TOO_MANY_REQUESTS: "7.1",
+}
 """Any other that blames the message is 1.8. Not 4.1 for one that comes too late: in a reply it says that a meter did not answer."""
 
 

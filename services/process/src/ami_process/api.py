@@ -1,9 +1,9 @@
-"""A JSON API of a process, beside whatever else its HTTP server serves: an entrance, then a token, then its routes.
+"""A JSON API of a process, beside whatever else its HTTP server serves: an entrance, then who asks, then its routes.
 
-Refusals are JSON objects with an `error` for a person. Nothing here is reached without a token but where `tokens` says so.
+Refusals are JSON objects with an `error` for a person. Nothing here is reached by somebody whom the admission does not let in.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -13,12 +13,12 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.http_entrance import Entrance, Rules
-from ami_process.tokens import Tokens
+from ami_process.principals import SESSION, Admission, Principal, Refusal, Role, Roles, lacking
 
 MAX_BODY = 100_000
 BODY_S = 10.0
@@ -48,30 +48,37 @@ class ApiRefused(Exception):
 
 def create_api(
     routes: Sequence[BaseRoute],
-    tokens: Tokens,
+    admission: Admission,
     *,
     names: Collection[str] = (),
     names_setting: str,
     admits: Admits = nobody,
+    roles: Roles | None = None,
 ) -> ASGIApp:
-    """The ASGI application; `admits`: who is let in without a token."""
+    """The ASGI application. `roles` says what a route takes, and one without a row takes an admin; None: whoever is let in may do everything.
+
+    `admits`: who is let in without a token, as an admin.
+    """
+    if roles is not None:
+        for route in routes:
+            _demand(route, roles)
     application = Starlette(routes=list(routes), exception_handlers=exception_handlers())
     application.router.redirect_slashes = False
-    return guarded(application, tokens, names=names, names_setting=names_setting, admits=admits)
+    return guarded(application, admission, names=names, names_setting=names_setting, admits=admits)
 
 
 def guarded(
     application: ASGIApp,
-    tokens: Tokens,
+    admission: Admission,
     *,
     names: Collection[str] = (),
     names_setting: str,
     bounded: bool = False,
     admits: Admits = nobody,
 ) -> ASGIApp:
-    """Any application behind the entrance and the tokens of an API; `bounded`: one that reads bodies without a bound."""
+    """Any application behind the entrance and the admission of an API; `bounded`: one that reads bodies without a bound."""
     rules = Rules(names=names, names_setting=names_setting, media_types=(JSON,), max_octets=MAX_BODY)
-    return Entrance(_Guard(Bounded(application) if bounded else application, tokens, admits), rules, refuse)
+    return Entrance(_Guard(Bounded(application) if bounded else application, admission, admits), rules, refuse)
 
 
 def exception_handlers() -> dict[type[Exception], ExceptionHandler]:
@@ -152,23 +159,53 @@ def refuse(status: HTTPStatus, reason: str) -> Response:
 
 
 class _Guard:
-    """Refuses requests without a token, but for those that are admitted otherwise."""
+    """Refuses requests of nobody; the others have their principal in `scope["principal"]` from here on."""
 
-    def __init__(self, application: ASGIApp, tokens: Tokens, admits: Admits) -> None:
+    def __init__(self, application: ASGIApp, admission: Admission, admits: Admits) -> None:
         self._application = application
-        self._tokens = tokens
+        self._admission = admission
         self._admits = admits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = self._problem(Headers(scope=scope)) if scope["type"] == "http" else None
-        if problem is not None:
-            await refuse(*problem)(scope, receive, send)
-            return
+        if scope["type"] == "http":
+            admitted = self._admitted(scope)
+            if isinstance(admitted, Refusal):
+                await refuse(admitted.status, admitted.reason)(scope, receive, send)
+                return
+            scope["principal"] = admitted
+            scope.setdefault("state", {})["principal"] = admitted  # which a middleware around the API sees too
         await self._application(scope, receive, send)
 
-    def _problem(self, headers: Headers) -> tuple[HTTPStatus, str] | None:
-        problem = self._tokens.refusal(headers.get("authorization"))
-        return None if problem is None or self._admits(headers) else problem
+    def _admitted(self, scope: Scope) -> Principal | Refusal:
+        headers = Headers(scope=scope)
+        if "authorization" not in headers and self._admits(headers):
+            return SESSION
+        return self._admission.admit(scope)
+
+
+def _demand(route: BaseRoute, roles: Roles) -> None:
+    """Have a route served to those alone who have its role."""
+    if isinstance(route, Route):
+        needed = {method: roles.get((route.path, method), Role.ADMIN) for method in route.methods or ()}
+        if "GET" in needed:
+            needed["HEAD"] = needed["GET"]
+        route.app = _Demanding(route.app, needed)
+
+
+class _Demanding:
+    """Refuses who lacks the role of a method; `_Guard` comes before it."""
+
+    def __init__(self, application: ASGIApp, needed: Mapping[str, Role]) -> None:
+        self._application = application
+        self._needed = needed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        principal: Principal = scope["principal"]
+        needed = self._needed.get(scope["method"], Role.ADMIN)
+        application = self._application
+        if not principal.may(needed):
+            application = refuse(HTTPStatus.FORBIDDEN, lacking(principal, needed))
+        await application(scope, receive, send)
 
 
 async def _refused(request: Request, problem: Exception) -> Response:

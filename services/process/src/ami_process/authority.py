@@ -112,8 +112,11 @@ class Authority:
         """Copy what the process of this name needs, and nothing else: the files that a section `[*.tls]` names."""
         public = {f"{name}.pem": "certificate.pem", "ca.pem": "authorities.pem", "ca.crl": "revoked.pem"}
         key = self._read_key(name)
-        into.mkdir(parents=True, exist_ok=True)
-        replace_private_file(into / "key.pem", "export", key)
+        try:
+            into.mkdir(parents=True, exist_ok=True)
+            replace_private_file(into / "key.pem", "export", key)
+        except (SettingsError, OSError) as problem:
+            raise PkiError(str(problem)) from None
         for file, copy in public.items():
             _write_public(into / copy, self._read(self.directory / file), replace=True)
 

@@ -24,6 +24,7 @@ from ami_process.bodies import ROOM, Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.health import Health
 from ami_process.http_entrance import Entrance, Rules, own_url
 from ami_process.message_reader import MessageReader, MessageReading
+from ami_process.principals import EVERYBODY, Admission, Principal, Refusal
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
 
 M = TypeVar("M")
@@ -101,10 +102,12 @@ class Site:
     owner: str
     body_s: float
     """How long a message may take to come in."""
+    admission: Admission = EVERYBODY
+    """Who may send messages; descriptions and health are for everybody."""
 
 
-Handle = Callable[[M, bytes], Awaitable[bytes]]
-"""Takes a message, and the octets that it was read from; returns the answer, or raises the error of the messages."""
+Handle = Callable[[M, bytes, Principal], Awaitable[bytes]]
+"""Takes a message, the octets that it was read from, and who has sent it; returns the answer, or raises the error of the messages."""
 Report = Callable[[Why, HTTPStatus, E], None]
 """Says somewhere that a message was not read."""
 
@@ -146,12 +149,15 @@ class Endpoint(Generic[M, E]):
 
     async def _post(self, request: Request) -> Response:
         _RECEIVED.set(asyncio.get_running_loop().time())
+        sender = self._site.admission.admit(request.scope)
+        if isinstance(sender, Refusal):
+            return self._refuse(sender.status, sender.reason)
         received = await self._receive(request)
         if isinstance(received, Response):
             return received
         message, octets = received
         try:
-            answer = await self._handle(message, octets)
+            answer = await self._handle(message, octets, sender)
         except self._messages.error as problem:
             return self._fault(self._messages.status(problem), problem, message)
         return Response(answer, media_type=self._messages.content_type)
@@ -200,7 +206,10 @@ class Endpoint(Generic[M, E]):
         return self._fault(status, self._messages.refusal(status, reason, type(failure).__name__))
 
     def _fault(self, status: HTTPStatus, problem: E, message: M | None = None) -> Response:
-        headers = {"Accept-Encoding": self._messages.codings} if status is HTTPStatus.UNSUPPORTED_MEDIA_TYPE else {}
+        headers = {
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE: {"Accept-Encoding": self._messages.codings},
+            HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+        }.get(status, {})
         octets = self._messages.fault(problem, message)
         return Response(octets, status, headers, media_type=self._messages.content_type)
 

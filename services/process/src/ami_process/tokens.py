@@ -15,6 +15,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
 
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from ami_process.principals import ADMIN, LOCAL, Principal, Refusal
 from ami_process.private_files import make_private_file, read_private
 from ami_process.settings import SettingsError
 
@@ -39,6 +43,9 @@ class Tokens:
             return cls(load(file, setting), setting)
         return cls((), setting, open_to_all=ip_address(bound_to).is_loopback)
 
+    def __len__(self) -> int:
+        return len(self._digests)
+
     def refusal(self, authorization: str | None) -> tuple[HTTPStatus, str] | None:
         """Why a request with this Authorization header is refused; None when it is let in."""
         if self._open_to_all:
@@ -49,11 +56,24 @@ class Tokens:
         scheme, _, given = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             return HTTPStatus.UNAUTHORIZED, f"a bearer token of the file that {self._setting} names is needed"
-        # each is compared, and in constant time, so that the time of the refusal tells nothing
-        digest = sha256(given.strip().encode()).digest()
-        if sum([hmac.compare_digest(digest, one) for one in self._digests]) == 0:
+        if self.owner(given.strip()) is None:
             return HTTPStatus.UNAUTHORIZED, f"the bearer token is none of the file that {self._setting} names"
         return None
+
+    def owner(self, token: str) -> Principal | None:
+        """Whoever has one of these tokens is an admin, called by the beginning of its SHA-256."""
+        # each is compared, and in constant time, so that the time of the refusal tells nothing
+        digest = sha256(token.encode()).digest()
+        if sum([hmac.compare_digest(digest, one) for one in self._digests]) == 0:
+            return None
+        return Principal(f"token {digest.hex()[:8]}", ADMIN, "token")
+
+    def admit(self, scope: Scope) -> Principal | Refusal:
+        """The admission of a process that knows nobody but the owners of these tokens."""
+        authorization = Headers(scope=scope).get("authorization")
+        if problem := self.refusal(authorization):
+            return Refusal(*problem)
+        return self.owner((authorization or "").partition(" ")[2].strip()) or LOCAL
 
 
 def load(file: Path, setting: str) -> tuple[str, ...]:

@@ -1,0 +1,56 @@
+"""What each role may do at the CIS: every route has a row, and replies and events are taken of operators alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cis_stand_in import Events, StandInHes, environment, settings
+from patience import PATIENCE_S
+from starlette.routing import Route
+
+from ami_cis import app
+from ami_cis.api import CONTROLS
+from ami_cis.roles import ROUTES
+
+TOKEN = "reader-0123456789-0123456789-0123456789"
+
+
+async def test_every_route_has_a_row_and_readers_neither_order_nor_reply(
+    tmp_path: Path, hes: StandInHes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[tuple[str, str]] = []
+    create: Callable[..., Any] = app.create_api
+
+    def seen(routes: list[Any], *arguments: Any, **options: Any) -> Any:
+        for route in routes:
+            assert isinstance(route, Route)
+            served.extend((route.path, method) for method in route.methods or () if method != "HEAD")
+        return create(routes, *arguments, **options)
+
+    monkeypatch.setattr(app, "create_api", seen)
+    file = tmp_path / "principals.toml"
+    digest = sha256(TOKEN.encode()).hexdigest()
+    file.write_text(f'[[principals]]\nname = "billing"\nroles = ["reader"]\ntoken_sha256 = "{digest}"\n')
+    file.chmod(0o644)
+    async with (
+        app.running(settings(tmp_path, hes.url, principals=file), environment(Events()), 0) as system,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{system.listen.rpartition(':')[2]}", trust_env=False, timeout=PATIENCE_S
+        ) as client,
+    ):
+        assert set(served) == set(ROUTES)
+        assert (await client.get("/api/v1/meters")).status_code == 401
+        client.headers["Authorization"] = f"Bearer {TOKEN}"
+        assert (await client.get("/api/v1/meters")).status_code == 200
+        order = {"code": "3.31.0.23", "meters": ["M1001"]}
+        assert (await client.post(CONTROLS, json=order)).status_code == 403
+        assert [one.header.verb for one in hes.requests] == ["get"], "which was to list the meters"
+        del client.headers["Authorization"]
+        anybody = await client.post("/cim", content=b"<a/>", headers={"Content-Type": "text/xml"})
+        assert anybody.status_code == 401
+        assert "7.2" in anybody.text
