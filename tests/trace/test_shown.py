@@ -116,6 +116,8 @@ def test_octets_are_shown_where_they_are_wanted(trace: Trace) -> None:
     shown = lines(trace, octets=True)
     assert any("invoke_id_and_priority" in line for line in shown)
     assert len(shown) > 3 * len(lines(trace))
+    assert any("deciphered by the head-end" in line for line in shown) and not any("--ek" in line for line in shown)
+    assert sum(line.strip() == "deciphered" for line in shown) == sum(one.clear is not None for _, one in trace.apdus())
 
 
 def test_many_meters_that_ended_well_are_folded_unless_all_are_wanted(trace: Trace) -> None:

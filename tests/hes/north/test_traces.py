@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from north_bench import DISCONNECT, North, StandIn, control, north, octets, request
+from north_bench import DISCONNECT, Cis, North, StandIn, control, north, octets, request
+from patience import PATIENCE_S
 
 from ami_dlms.framing.framing import WrapperPdu
 from ami_hes.commands import Command, MeterId, Outcome
@@ -122,6 +123,22 @@ async def test_a_trace_is_given_as_what_the_console_draws_and_as_files(tmp_path:
     assert given["html"].text.startswith("<!doctype html>") and "m-1" in given["html"].text
     assert given["pcapng"].content.startswith(b"\x0a\x0d\x0d\x0a") and AARQ in given["pcapng"].content
     assert given["zip"].status_code == 422 and "view" in given["zip"].json()["error"]
+
+
+async def test_a_late_reply_is_seen_on_its_way_and_when_it_is_taken(tmp_path: Path) -> None:
+    cis = Cis((500, b"not now"), (200, b""))
+    async with cis.serving(), north(tmp_path, Noting()) as hes:
+        late = {"async_reply_flag": True, "reply_address": cis.url}
+        asked = request(control(DISCONNECT, "M1"), message_id="m-1", **late)
+        assert (await hes.ask(asked)).reply.errors[0].code == "0.3"
+        await cis.taken.get()
+        async with asyncio.timeout(PATIENCE_S):
+            while (trace := await trace_of(hes, "m-1")).ended_at is None:
+                await asyncio.sleep(0)
+    [delivery] = [span for span in trace.spans if span.kind is Kind.DELIVERY]
+    [reply] = [span for span in trace.spans if span.kind is Kind.REPLY]
+    assert delivery.parent == reply.id and cis.url in delivery.name and delivery.outcome is Ended.OK
+    assert delivery.ended_at == trace.ended_at and reply.text == f"to {cis.url}"
 
 
 async def test_nothing_is_noted_where_traces_are_off(tmp_path: Path) -> None:

@@ -103,7 +103,9 @@ class _Tree:
         mark = GLYPHS[word] if shaped else " "
         name = f"{'  ' * depth}{span.name}"
         bold = "bold" if span.kind in (Kind.COMMAND, Kind.MESSAGE, Kind.REPLY) else ""
-        why = span.text if not folded else f"{span.text}  (folded: --all)"
+        if len(name) > NAMED and self._shown.width >= WIDE:
+            name = f"{name[: NAMED - 1]}…"
+        why = span.text if not folded else f"(folded: --all)  {span.text}"
         return [
             (f"{mark} ", style),
             (f"{name:<{NAMED}}", bold),
@@ -143,7 +145,11 @@ class _Tree:
         indent = " " * (2 * depth + 4)
         view = View(full=self._shown.full)
         for tree in (trees.frame, trees.clear):
-            for line in view.lines(tree) if tree is not None else ():
+            if tree is None:
+                continue
+            if tree is trees.clear:
+                yield [(indent, ""), ("deciphered", "bold")]
+            for line in view.lines(tree):
                 yield [(indent, ""), *line]
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ami_dlms.enums import ApduTag
-from ami_dlms.explain import DecodingSession, Node, explain
+from ami_dlms.explain import DecodingSession, Node, explain, nodes
 from ami_dlms.framing.framing import WrapperPdu
 from ami_dlms.framing.wrapper import HEADER_SIZE, encode
 from ami_trace.form import ApduRecord, Places
 
 LEFT_OUT = "its octets are not here"
+DECIPHERED = ", deciphered by the head-end"
+_WITHOUT_KEYS = ", not deciphered: "
+"""In the words of `ami_dlms.explain`."""
 ACSE = frozenset({ApduTag.AARQ, ApduTag.AARE, ApduTag.RLRQ, ApduTag.RLRE})
 """Whose deciphered part is only what they carry, and not what they say."""
 
@@ -52,8 +55,17 @@ def explained(record: ApduRecord) -> Explained:
     """Its trees."""
     frame = frame_of(record)
     trees = explain(frame, DecodingSession()) if frame else []
+    for node in nodes(trees[0]) if trees else ():
+        _say_where(node, deciphered=record.clear is not None)
     clear = explain(bytes.fromhex(record.clear), DecodingSession()) if record.clear else []
     return Explained(trees[0] if trees else None, clear[0] if clear else None)
+
+
+def _say_where(node: Node, *, deciphered: bool) -> None:
+    """What is said of keys that were not given is of no use here: it was deciphered by who had them, or not at all."""
+    said, found, _ = node.text.partition(_WITHOUT_KEYS)
+    if found:
+        node.text = said + (DECIPHERED if deciphered else ", not deciphered")
 
 
 def is_hidden(node: Node, places: Places, *, framed: bool) -> bool:
