@@ -46,7 +46,9 @@ from ami_hes.api.values import (
     RequestList,
     RowResult,
 )
+from ami_process import clock_api
 from ami_process.api import JSON
+from ami_process.clock_api import ClockState, Step
 from ami_trace.form import Trace
 
 REFUSALS = (
@@ -94,6 +96,8 @@ OPERATIONS = (
     _Operation(
         paths.READINGS, "get", "Readings that are kept, as CSV", None, parameters=("meter", "type", "from", "to")
     ),
+    _Operation(clock_api.PATH, "get", "What time it is for the process", ClockState),
+    _Operation(clock_api.PATH, "post", "Move a stepped clock on", ClockState, Step),
     _Operation(paths.READINGS, "post", "Read meters now, and answer when that has an end", ReadAnswer, ReadOrder),
     _Operation(
         paths.DEVICE_EVENTS,

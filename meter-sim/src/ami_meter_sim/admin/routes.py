@@ -1,5 +1,6 @@
 """The routes below /api/v1 and the metrics, as a FastAPI application; what they do is in `ami_meter_sim.control`."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -7,6 +8,7 @@ from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from ami_console import Live, live_response
 from ami_meter_sim.admin import metrics, values
@@ -41,8 +43,9 @@ from ami_meter_sim.scenarios.model import Scenario, ScenarioError, load, shipped
 from ami_meter_sim.scenarios.runner import Runner, ScenarioRunning
 from ami_meter_sim.snapshots import Snapshots
 from ami_meter_sim.tap import MOST_READERS, Tap
-from ami_process.api import ApiRefused, exception_handlers, refuse
-from ami_process.clock_api import clock_routes
+from ami_process import clock_api
+from ami_process.api import JSON, ApiRefused, exception_handlers, refuse
+from ami_process.clock_api import ClockState, Step, clock_routes
 
 BASE = "/api/v1"
 MOST_RULES = 10_000
@@ -68,7 +71,7 @@ def application(
         redirect_slashes=False,
         exception_handlers=_handlers(),
     )
-    app.router.routes.extend(clock_routes(control.fleet.environment.clock))
+    _clock(app, clock_routes(control.fleet.environment.clock))
     _meters(app, control)
     _objects(app, control)
     _attributes(app, control)
@@ -79,6 +82,18 @@ def application(
     _snapshots(app, snapshots)
     _watching(app, control, tap, live)
     return app
+
+
+def _clock(app: FastAPI, routes: Sequence[Route]) -> None:
+    """As every process has it, and described as all else is."""
+    read, move = (one.endpoint for one in routes)
+    reading: dict[str, Any] = {"summary": "Read Clock", "description": "What time it is for the process."}
+    moving: dict[str, Any] = {"summary": "Move Clock", "description": "Move a stepped clock on."}
+    moving["openapi_extra"] = {
+        "requestBody": {"required": True, "content": {JSON: {"schema": Step.model_json_schema()}}}
+    }
+    app.add_api_route(clock_api.PATH, read, methods=["GET"], response_model=ClockState, **reading)
+    app.add_api_route(clock_api.PATH, move, methods=["POST"], response_model=ClockState, **moving)
 
 
 def _meters(app: FastAPI, control: FleetControl) -> None:

@@ -30,6 +30,14 @@ class Step(BaseModel):
         return self
 
 
+class ClockState(BaseModel):
+    """What time it is: `mode` is real, scaled or stepped; of a stepped clock `next_due_at` is when the next sleeper wakes up."""
+
+    mode: str
+    now: AwareDatetime
+    next_due_at: AwareDatetime | None = None
+
+
 def clock_routes(clock: Clock) -> list[Route]:
     """GET says `mode`, `now`, and of a stepped clock when the next sleeper wakes up; POST moves a stepped one."""
 

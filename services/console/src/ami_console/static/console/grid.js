@@ -146,7 +146,8 @@ export class Grid {
       const shape = one.shape ? el("i", `sw ${SHAPES[one.shape]}`) : null;
       return attributes(button("", () => this.#filterBy(place), ""), { "aria-pressed": String(place === 0), "data-filter": one.word }).appendChild(el("span", "in", shape, one.word, this.tallies[place])).parentNode;
     });
-    if (buttons.length) bar.append(attributes(el("div", "seg", ...buttons), { role: "group", "aria-label": "Filter" }));
+    if (buttons.length === 1) bar.append(el("span", "muted", this.tallies[0]));
+    if (buttons.length > 1) bar.append(attributes(el("div", "seg", ...buttons), { role: "group", "aria-label": "Filter" }));
     bar.append(...(this.beside || []), el("div", "sp"));
     if (this.search) bar.append(this.#find());
     this.buttons = buttons;

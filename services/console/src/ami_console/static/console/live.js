@@ -6,6 +6,7 @@ const NAME = `ami-live ${document.body.dataset.live}`;
 export function live(onFrame, onResync) {
   const lamp = document.getElementById("live");
   const word = lamp.querySelector("span");
+  lamp.hidden = false;
   let missed = false;
 
   function say(name, text) {
