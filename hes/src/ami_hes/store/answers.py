@@ -26,11 +26,6 @@ _SIZE = func.coalesce(func.length(commands.c.payload), 0).label("size")
 _SIZES = select(commands.c.request_id, func.sum(_SIZE)).where(_THESE).group_by(commands.c.request_id)
 _WHOLE = select(commands, _SIZE).where(_THESE).order_by(commands.c.position)
 _EACH_SIZE = select(commands.c.request_id, commands.c.operation, _SIZE).where(_THESE).order_by(commands.c.position)
-_WITHOUT_PAYLOADS = (
-    select(*(literal("").label(one.name) if one is commands.c.payload else one for one in commands.c), _SIZE)
-    .where(_THESE)
-    .order_by(commands.c.position)
-)
 _AUDITED = (requests.c.principal, requests.c.principal_by, requests.c.verb, requests.c.noun, requests.c.result)
 """What the audit log says of a request that has its answer."""
 _OWE = insert(replies).from_select(
