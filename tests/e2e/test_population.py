@@ -134,7 +134,7 @@ def ship(ami: System, form: str, *populations: dict[str, Any]) -> Path:
     ami.write()
     written = shipment(ami.path, "--format", form, "--transport-key", KEY, "--write", str(file))
     count = sum(population["count"] for population in populations)
-    assert (written.exit_code, written.stderr) == (0, f"{file}: {count} meters\n")
+    assert (written.exit_code, written.stderr) == (0, f"{file}: {count:,} meters\n")
     ami.config["hes"] |= {"shipments": [str(file)], "transport_key": KEY}
     return file
 

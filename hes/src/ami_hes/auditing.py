@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from ami_hes.askers import UNKNOWN
 from ami_hes.audit import AuditEntry, What
 from ami_hes.store import AuditLog, StoreUnavailable
 from ami_process.environment import Environment, real_sleep, real_time
@@ -80,6 +81,14 @@ class Auditor:
             self.note(entry)
         else:
             window.counted += 1
+
+    def unread(self, code: str, reason: str) -> None:
+        """A message that was not taken, since it can't be read or its sender may not send it."""
+        now = self.environment.now()
+        entry = AuditEntry(
+            what=What.REFUSED, at=now, principal=UNKNOWN.name, by=UNKNOWN.by, outcome=code, reason=reason
+        )
+        self.refused(entry)
 
     async def work(self) -> None:
         """Until cancelled; then what waits is written, if the store takes it soon."""

@@ -4,7 +4,7 @@ All addresses take the same messages: `/cim/Execute{Noun}` and `/cim/Get{Noun}` 
 one. What can't be read gets a SOAP fault with a FaultMessage; what is understood gets a ResponseMessage, also if refused.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -48,6 +48,8 @@ class InboxSettings:
     """Whether more requests can be taken: what `/readyz` says, where it is served."""
     admission: Admission = EVERYBODY
     """Who may send messages."""
+    unread: Callable[[str, str], None] = lambda _, __: None
+    """Called with the code and the reason of what was not taken, for the audit log."""
 
 
 def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Health, settings: InboxSettings) -> ASGIApp:
@@ -68,6 +70,7 @@ def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Healt
 
     def report(why: Why, status: HTTPStatus, problem: CimError) -> None:
         settings.emit(_event(why, status, problem))
+        settings.unread(problem.code, problem.reason)
 
     site = Site(
         addresses=addresses(OFFERED),

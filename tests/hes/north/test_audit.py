@@ -298,6 +298,16 @@ async def test_an_entry_waits_for_a_store_that_is_away_and_keeps_nobody_waiting(
         assert await checked(log) == []
 
 
+async def test_a_message_that_nobody_can_read_is_audited(tmp_path: Path) -> None:
+    async with north(tmp_path) as hes:
+        assert (await hes.post(b"<no message/>")).status_code == 500
+        entries: list[dict[str, object]] = []
+        while not entries:
+            given = (await hes.client.get(f"{hes.url}/api/v1/audit?after=0")).json()
+            entries = [json.loads(one["entry"]) for one in given["entries"]]
+        assert [(one["what"], one["principal"], one["outcome"]) for one in entries] == [("refused", "unknown", "1.8")]
+
+
 async def test_every_write_by_the_api_is_audited_and_no_secret_is_in_the_log(tmp_path: Path) -> None:
     key = "5A3C" * 8
     row = {

@@ -106,9 +106,8 @@ def _changes(setup: Setup, stores: Stores, south: South) -> Changes:
 def _inbox(setup: Setup, stores: Stores, work: Work, worker: Worker, admission: Admission) -> ASGIApp:
     ready = Health(stores.checks | {"commands": work.check_room})
     settings = configured.inbox_settings(setup.settings, setup.environment, setup.partners.partners)
-    return create_inbox(
-        work.intake, setup.schemas, worker, Health(stores.checks), replace(settings, ready=ready, admission=admission)
-    )
+    settings = replace(settings, ready=ready, admission=admission, unread=work.auditor.unread)
+    return create_inbox(work.intake, setup.schemas, worker, Health(stores.checks), settings)
 
 
 def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[BaseRoute]:
