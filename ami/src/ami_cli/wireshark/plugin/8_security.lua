@@ -123,7 +123,7 @@ end
 
 local function show_verdict(tree, memo, control)
   if memo.name then tree:add(f.meter, memo.name):set_generated() end
-  if memo.title then tree:add(f.sec_title, ByteArray.new(memo.title, true):tvb("title")()):set_generated() end
+  if memo.title then tree:add(f.sec_title, hex(memo.title)):set_generated() end
   if memo.good ~= nil then tree:add(f.sec_ok, memo.good):set_generated() end
   if memo.good == false then
     tree:add_proto_expert_info(e.tag, "The authentication tag does not hold: another key, or it was changed on its way")
