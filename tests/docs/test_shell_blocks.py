@@ -39,6 +39,7 @@ NOT_RUN_BLOCKS = {
     "needs Docker": 3,
     "needs a window": 1,
     "needs a home of its own": 1,
+    "read-a-trace does the same": 1,
     "needs a real meter": 1,
     "needs meters of an imported shipment": 1,
     "needs a package index": 2,
