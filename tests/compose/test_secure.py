@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from compose_project import ROOT, Compose
+from compose_project import ROOT, TERMINAL_CODE, Compose
 from free_ports import free_port
 from patience import PATIENCE_S
 
@@ -39,7 +39,8 @@ def secure(compose: Compose) -> Iterator[Secure]:
 
 def test_a_round_over_tls_is_confirmed_by_every_meter(secure: Secure) -> None:
     def done() -> list[dict[str, Any]]:
-        said = secure.run("logs", "--no-color", "--no-log-prefix", "cis").stdout.splitlines()
+        printed = secure.run("logs", "--no-color", "--no-log-prefix", "cis").stdout
+        said = TERMINAL_CODE.sub("", printed).splitlines()
         events = [json.loads(line) for line in said if line.startswith("{")]
         return [event for event in events if event["event"] == "done"]
 
