@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ami_cli import configuration, populations
-from ami_cli.configuration import Changes, ConfigurationError, effective, listeners
+from ami_cli import configuration, plain_text, populations
+from ami_cli.configuration import API_PORT, Changes, ConfigurationError, effective, listeners, simulator
 
 Document = dict[str, Any]
 
@@ -184,3 +184,19 @@ class TestPopulations:
         document["populations"] = [{"name": "a", "count": 0, "seed": "x"}]
         with pytest.raises(ConfigurationError, match="populations: count"):
             list(populations.meter_names(document))
+
+
+def test_where_the_consoles_are_follows_from_ports_tls_and_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = {
+        "cis": {"port": 1, "tls": {"certificate": "c.pem", "key": "k.pem"}},
+        "hes": {"port": 2},
+        "meter_sim": {"port": 3},
+        "meters": [],
+    }
+    monkeypatch.delenv(API_PORT, raising=False)
+    shown = plain_text.consoles((*listeners(document), *simulator(document)))
+    assert shown == "CIS https://127.0.0.1:1  HES http://127.0.0.1:2  simulator http://127.0.0.1:3"
+    monkeypatch.setenv(API_PORT, "4")
+    assert [one.url for one in simulator(document)] == ["http://127.0.0.1:4"]
+    monkeypatch.setenv(API_PORT, "none")
+    assert simulator(document) == (), "the process itself says what is wrong with it"

@@ -19,6 +19,8 @@ from ami_process.toml_texts import parse_toml
 Document = dict[str, Any]
 FIRST_METER_PORT = 4061
 DEMO = Path("config/demo.toml")
+API_PORT = "AMI_METER_SIM__PORT"
+"""In the environment: the port of the simulated meters' API."""
 KEPT = {("hes", "store"): "hes.sqlite", ("cis", "store"): "cis.sqlite", ("meter_sim", "state"): "meters"}
 """The settings that say where something is kept, and the name it has in a directory."""
 
@@ -59,10 +61,16 @@ class Listener:
     what: str
     option: str
     udp: bool = False
+    tls: bool = False
 
     @property
     def address(self) -> str:
         return f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Of one that speaks HTTP."""
+        return f"{'https' if self.tls else 'http'}://{self.address}"
 
 
 def default() -> Path:
@@ -146,8 +154,8 @@ def listeners(document: Document) -> tuple[Listener, ...]:
     host, dlms_port = hes.get("dlms_host", "127.0.0.1"), hes.get("dlms_port", 4059)
     dlms = ("hes.dlms_port", "where meters dial in and push to the HES", "DLMS_PORT")
     found = [
-        Listener(cis.get("host", "127.0.0.1"), cis["port"], "cis.port", "the CIS", "CIS_PORT"),
-        Listener(hes.get("host", "127.0.0.1"), hes["port"], "hes.port", "CIM at the HES", "HES_PORT"),
+        _http(cis, "cis.port", "the CIS", "CIS_PORT"),
+        _http(hes, "hes.port", "CIM at the HES", "HES_PORT"),
         Listener(host, dlms_port, *dlms),
         Listener(host, dlms_port, *dlms, udp=True),
     ]
@@ -168,6 +176,20 @@ def listeners(document: Document) -> tuple[Listener, ...]:
             )
         )
     return tuple(dict.fromkeys(found))
+
+
+def _http(section: Document, setting: str, what: str, option: str) -> Listener:
+    host, secured = section.get("host", "127.0.0.1"), "certificate" in section.get("tls", {})
+    return Listener(host, section["port"], setting, what, option, tls=secured)
+
+
+def simulator(document: Document) -> tuple[Listener, ...]:
+    """Where the API of the simulated meters is, if it is served: the environment wins over the file, as in the process itself."""
+    section = document.get("meter_sim", {})
+    port = os.environ.get(API_PORT) or section.get("port")
+    if port is None or not str(port).isdecimal():  # the process itself says what is wrong with it
+        return ()
+    return (Listener(section.get("host", "127.0.0.1"), int(port), "meter_sim.port", "the simulator's API", API_PORT),)
 
 
 def simulated(document: Document) -> list[Document]:

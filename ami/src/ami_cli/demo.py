@@ -36,7 +36,6 @@ START_S = 180.0
 COMMANDS_A_CYCLE, READINGS_A_CYCLE = 2, 3
 METER_PROCESSES = 8
 """The number of meters with a process of their own; all further ones share one."""
-API_PORT = "AMI_METER_SIM__PORT"
 ANSWERED_BY_OPTIONS = (
     "AMI_CIS__PORT",
     "AMI_HES__PORT",
@@ -74,7 +73,7 @@ def _simulators(document: Document, path: Path) -> list[Program]:
     """A process for each of the first meters, one for the others, one for each population; one for all where they have an API, which is one."""
     names = [meter["name"] for meter in configuration.simulated(document)]
     serve = module("ami_meter_sim", "serve", "--config", str(path))
-    if API_PORT in os.environ or "port" in document.get("meter_sim", {}):
+    if configuration.API_PORT in os.environ or "port" in document.get("meter_sim", {}):
         return [Program("meters", "meter", serve, rank=2)] if names or populations.names(document) else []
     alone, together = names[:METER_PROCESSES], names[METER_PROCESSES:]
     chosen: dict[str, tuple[str, ...]] = {name: ("--meter", name) for name in alone}
@@ -96,7 +95,7 @@ async def run(options: Options) -> int:
     if trouble := port_check.taken(listeners):
         raise PortsTaken(port_check.advice(trouble, str(options.configuration), own_state=_in_use(document)))
     setting = Setting(
-        listeners=listeners,
+        listeners=(*listeners, *configuration.simulator(document)),
         meters=(*(meter["name"] for meter in document["meters"]), *populations.meter_names(document)),
         diallers=tuple(meter["name"] for meter in configuration.simulated(document) if meter["address"] == "dials-in"),
         security=_security(document),

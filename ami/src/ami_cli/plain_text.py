@@ -20,8 +20,8 @@ def opening(listeners: tuple[Listener, ...], meters: int, security: str) -> str:
 
 def consoles(listeners: tuple[Listener, ...]) -> str:
     """Where the web consoles are, of those processes that serve one."""
-    where = {listener.setting: listener.address for listener in listeners}
-    return "  ".join(f"{name} http://{where[setting]}" for name, setting in CONSOLES.items() if setting in where)
+    where = {listener.setting: listener.url for listener in listeners}
+    return "  ".join(f"{name} {where[setting]}" for name, setting in CONSOLES.items() if setting in where)
 
 
 def step(one: Step) -> str:
