@@ -291,8 +291,10 @@ async def test_the_rest_of_the_addresses(tmp_path: Path) -> None:
         for path in (TYPED, GENERIC):
             bare = await hes.client.get(hes.url + path)
             assert (bare.status_code, bare.headers["allow"], f"{path}?wsdl" in bare.text) == (405, "POST", True)
-        for path in ("/docs", "/redoc", "/openapi.json", "/", "/cim/Other"):
+        for path in ("/docs", "/redoc", "/openapi.json", "/cim/Other"):
             assert (await hes.client.get(hes.url + path)).status_code == 404
+        console = await hes.client.get(hes.url + "/")
+        assert (console.status_code, console.headers["location"]) == (303, "/requests")
 
 
 @pytest.mark.parametrize(
