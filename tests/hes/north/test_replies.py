@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from hostile_receivers import Receiver, deaf, saying
-from north_bench import DISCONNECT, SCHEMAS, Cis, Clock, North, control, north, request
+from north_bench import DISCONNECT, SCHEMAS, SWITCHES_MANY, Cis, Clock, North, control, north, request
 from patience import PATIENCE_S
 from reported import into
 
@@ -169,7 +169,9 @@ async def test_deaf_receivers_do_not_delay_a_living_one(tmp_path: Path, events: 
     async with AsyncExitStack() as stack:
         receivers = [await stack.enter_async_context(Receiver(deaf).serving()) for _ in range(deaf_addresses)]
         cis = await stack.enter_async_context(Cis().serving())
-        hes = await stack.enter_async_context(north(tmp_path, reply_timeout_s=3600.0, events=events))
+        hes = await stack.enter_async_context(
+            north(tmp_path, reply_timeout_s=3600.0, events=events, guard=SWITCHES_MANY)
+        )
         for number, receiver in enumerate(receivers):
             await ask(hes, receiver.url, f"deaf{number}")
         await ask(hes, cis.url, "living")
