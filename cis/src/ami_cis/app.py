@@ -117,8 +117,7 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         master_data = MasterData(exchanges, environment)
         asking = Asking(settings.meters, zone, reply_address is not None, new_id)
         names = _names(cis, reply_address)
-        with suppress(StoreUnavailable):  # healthz says so; what is known then is what comes from now on
-            await changes.load()
+        await _reported("standings", changes.load, environment)
         await stack.enter_async_context(_beside("standings", changes.work, environment))
         live = await stack.enter_async_context(Live.opened(changes.take))
         bound_to = listener.getsockname()[0]
@@ -205,19 +204,20 @@ async def _beside(
     what: str, work: Callable[[], Coroutine[None, None, None]], environment: Environment
 ) -> AsyncIterator[None]:
     """Work that goes on while the body runs; a fault in it is reported, and ends nothing else."""
-
-    async def reported() -> None:
-        try:
-            await work()
-        except Exception as fault:  # noqa: BLE001 (whatever it is, it must not vanish with its task)
-            environment.emit(events.WorkFailed(work=what, reason=f"{type(fault).__name__}: {fault}"))
-
-    task = asyncio.create_task(reported())
+    task = asyncio.create_task(_reported(what, work, environment))
     try:
         yield
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+async def _reported(what: str, work: Callable[[], Coroutine[None, None, None]], environment: Environment) -> None:
+    """Work, and a fault in it as an event in place of an end."""
+    try:
+        await work()
+    except Exception as fault:  # noqa: BLE001 (whatever it is, it must not vanish with its task)
+        environment.emit(events.WorkFailed(work=what, reason=f"{type(fault).__name__}: {fault}"))
 
 
 async def serve(settings: Settings, environment: Environment, stop: asyncio.Event, *, loop: bool) -> int:

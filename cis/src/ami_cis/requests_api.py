@@ -194,11 +194,12 @@ class Changes:
             await real_sleep(SETTLE_S)
 
     async def load(self) -> None:
-        """What the latest requests and events of the store say. Raises StoreUnavailable."""
-        lines = await self._store.requests(MOST_LOADED)
-        self._standings.take_requests(reversed(lines))
-        self._standings.take_events(await self._store.latest_device_events(MOST_LOADED))
-        self._standings.changed.clear()
+        """What the latest requests and events of the store say; from a store that is away nothing, which healthz says."""
+        with suppress(StoreUnavailable):
+            lines = await self._store.requests(MOST_LOADED)
+            self._standings.take_requests(reversed(lines))
+            self._standings.take_events(await self._store.latest_device_events(MOST_LOADED))
+            self._standings.changed.clear()
 
     async def settle(self) -> None:
         """Bring the standings up to what was noted, and keep it for the next frame. Raises StoreUnavailable, and notes it again then."""
