@@ -10,6 +10,8 @@ from ami_process.principals import Principal
 MOST_NAME = 100
 """Characters of a name that comes from outside."""
 HEADER, BEARER, CERTIFICATE, LOOPBACK, NOBODY = "header", "bearer", "certificate", "loopback", "nobody"
+PROVED = frozenset({BEARER, CERTIFICATE})
+"""Of these somebody else can't say that they are them."""
 _PROVED = {"token": BEARER, "certificate": CERTIFICATE}
 
 

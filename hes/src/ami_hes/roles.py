@@ -10,6 +10,7 @@ from ami_cim.message import RequestMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControls
 from ami_cim.payloads.operation_set import OperationSet
 from ami_hes.api import paths
+from ami_hes.operation_sets import NOUN as SET
 from ami_process.clock_api import PATH as CLOCK
 from ami_process.principals import Role, Roles
 
@@ -83,8 +84,9 @@ ROUTES: Roles = {
     (paths.REPLAY, "POST"): _OPERATE,
 }
 
+CONTROLS = "EndDeviceControls"
 NOUNS = {
-    "EndDeviceControls": _CONTROL,
+    CONTROLS: _CONTROL,
     "MeterReadings": _OPERATE,
     "MeterReadSchedule": _OPERATE,
     "EndDeviceEvents": _OPERATE,
@@ -101,17 +103,18 @@ SECURITY_DOMAINS = frozenset({"11", "12"})
 
 
 def needed(message: RequestMessage) -> frozenset[Role]:
-    """All roles that a message takes."""
+    """All roles that a message takes: it is the verb and the noun of its Header that say what is done, whatever its payload is."""
     return frozenset(_needed(message.header.verb, message.header.noun, message.payload))
 
 
 def _needed(verb: str, noun: str, payload: object) -> Iterator[Role]:
-    if isinstance(payload, OperationSet):
+    if verb == Verb.EXECUTE and noun == SET and isinstance(payload, OperationSet):
+        yield _READ
         for one in payload.operations:
             yield from _needed(one.verb or verb, one.noun or noun, one.payload)
     elif verb == Verb.GET:
         yield _READ
-    elif isinstance(payload, EndDeviceControls) and payload.controls:
+    elif noun == CONTROLS and isinstance(payload, EndDeviceControls) and payload.controls:
         for control in payload.controls:
             yield _SECURE if SECURITY_DOMAINS.intersection(control.control_type.split(".")[1:2]) else _CONTROL
     else:

@@ -34,7 +34,7 @@ from ami_cim.message import RequestMessage, ResponseMessage
 from ami_cim.payloads.operation_set import Operation, OperationSet
 from ami_hes.audit import Chain, Link, MetersOf, follow
 from ami_hes.commands import Command, MeterId
-from ami_hes.guard import OPERATIONS, RECIPES, Guarded, guarded_by, kind_of_control
+from ami_hes.guard import OPERATIONS, RECIPES, Guarded, book, guarded_by, kind_of_control
 from ami_hes.operations import change_key, commission, contactor, long_controls, transfer_firmware
 from ami_hes.operations import control as recipes
 from ami_hes.served import OPERATIONS as SERVED
@@ -388,6 +388,43 @@ async def test_an_approval_holds_for_the_meters_that_were_looked_at(tmp_path: Pa
             reply = await cis.taken.get()
             assert texts(reply, "code") == ["5.2"] and not hes.meters.commands
             assert "no longer those that were approved" in texts(reply, "reason")[0]
+
+
+async def test_an_approval_is_for_who_is_disconnected_and_not_for_all_that_are_named(tmp_path: Path) -> None:
+    """Tags have changed in between: of the same meters, those are disconnected now that were to be connected."""
+    cis = Cis()
+
+    def registry(first: int) -> list[dict[str, Any]]:
+        return [one | {"tags": {"feeder": "F1" if place < first else "F2"}} for place, one in enumerate(entries(4))]
+
+    off = replace(control(DISCONNECT), end_device_groups=(_group("F1"),))
+    on = replace(control(CONNECT), end_device_groups=(_group("F2"),))
+    guard = {"disconnects": {"in_all": 0}}
+    async with cis.serving():
+        message = request(off, on, message_id="many", async_reply_flag=True, reply_address=cis.url)
+        async with north(tmp_path, registry=registry(1), guard=guard) as hes:
+            assert (await asked(hes, message))[0] == ["0.3"]
+            assert (await said(hes, "approvals/many"))["meters_listed"] == ["M1"]
+        async with north(tmp_path, registry=registry(3), guard=guard) as hes:
+            await said(hes, "approvals/many/approve", {})
+            assert texts(await cis.taken.get(), "code") == ["5.2"] and not hes.meters.commands
+
+
+def test_of_several_kinds_each_meter_is_approved_for_its_own() -> None:
+    def approved(*codes: str) -> MetersOf | None:
+        bodies = [recipes.format_body(CONTROLS[one]) if one != DISCONNECT else one for one in codes]
+        names = [contactor.NAME if one == DISCONNECT else recipes.NAME for one in codes]
+        commands = [
+            Command("r", MeterId(f"M{place}", str(place)), name, body)
+            for place, (name, body) in enumerate(zip(names, bodies, strict=True))
+        ]
+        return book._approved(commands)
+
+    limit = next(code for code, row in CONTROLS.items() if row.name == "limit-set")
+    first, second = approved(DISCONNECT, limit), approved(limit, DISCONNECT)
+    assert first is not None and second is not None
+    assert first.number == second.number == 2 and first.digest != second.digest
+    assert approved(DISCONNECT, DISCONNECT) == MetersOf.of([("M0", "0"), ("M1", "1")])
 
 
 def _group(value: str) -> Any:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from north_bench import DISCONNECT, GENERIC, control, north, octets, request, texts
+from north_bench import DISCONNECT, GENERIC, Cis, control, north, octets, request, texts
 from starlette.routing import Route
 
 from ami_cim.codes import Verb
+from ami_cim.identity import Identifier
+from ami_cim.message import RequestMessage
 from ami_cim.nouns import NOUNS as ALL_NOUNS
 from ami_cim.payloads.end_device_controls import EndDeviceControls
 from ami_cim.payloads.operation_set import Operation, OperationSet
 from ami_hes import roles
 from ami_hes.app import northbound
+from ami_hes.operation_sets import NOUN as SET
 from ami_hes.roles import NOUNS, ROUTES, needed
 from ami_process.principals import Role
 
@@ -137,5 +142,52 @@ def test_a_set_of_operations_takes_what_each_of_them_takes() -> None:
             Operation(operation_id=4, noun="CustomerConfig", verb=Verb.CREATE),
         )
     )
-    found = frozenset(roles._needed(Verb.EXECUTE, "MeterConfig", operations))
+    found = frozenset(roles._needed(Verb.EXECUTE, SET, operations))
     assert found == {Role.READER, Role.OPERATOR, Role.CONTROLLER, Role.ADMIN}
+
+
+@pytest.mark.parametrize("operations", [(), (Operation(operation_id=1, noun="MeterReadings", verb=Verb.GET),)])
+@pytest.mark.parametrize(
+    ("noun", "role"), [("EndDeviceControls", Role.CONTROLLER), ("MeterReadSchedule", Role.OPERATOR)]
+)
+@pytest.mark.parametrize("verb", ["cancel", "close", "delete", "execute"])
+def test_a_payload_of_another_noun_lowers_nothing(
+    operations: tuple[Operation, ...], noun: str, role: Role, verb: str
+) -> None:
+    """What is taken back is named beside the payload, so a payload that only reads says nothing of it."""
+    message = replace(request(noun=noun, verb=verb), payload=OperationSet(operations=operations))
+    assert role in needed(message)
+
+
+def test_controls_are_no_reason_to_ask_for_less_than_their_noun_takes() -> None:
+    assert needed(request(control(DISCONNECT, "M1"), noun="MeterReadSchedule", verb="delete")) == {Role.OPERATOR}
+    assert needed(request(control(DISCONNECT, "M1"), noun="CustomerConfig", verb="create")) == {Role.ADMIN}
+
+
+async def test_who_has_proved_to_have_ordered_a_control_takes_it_back_alone(tmp_path: Path) -> None:
+    """Somebody else of the same role says the same Source, and somebody with less says that it only reads."""
+    cis = Cis()
+    async with cis.serving(), north(tmp_path, principals=principals(tmp_path)) as hes:
+
+        async def send(role: Role, message: RequestMessage) -> httpx.Response:
+            headers = {"Content-Type": "text/xml"} | bearer(role)
+            return await hes.client.post(f"{hes.url}{GENERIC}", content=octets(message, GENERIC), headers=headers)
+
+        in_days = datetime.now(UTC) + timedelta(days=9)
+        ordered = request(
+            control(DISCONNECT, "M1", start_at=in_days),
+            message_id="later",
+            async_reply_flag=True,
+            reply_address=cis.url,
+        )
+        assert texts((await send(Role.CONTROLLER, ordered)).content, "code") == ["0.3"]
+        named = (Identifier(value="later", kind="transaction"),)
+        taken_back = replace(request(verb="cancel"), payload=None, request_identifiers=named)
+        disguised = replace(taken_back, payload=OperationSet())
+        refused = await send(Role.READER, disguised)
+        assert texts(refused.content, "code") == ["7.5"]
+        refused = await send(Role.ADMIN, taken_back)
+        assert texts(refused.content, "code") == ["7.7"]
+        assert "later was ordered by the controller, who has proved it" in refused.text
+        own = replace(taken_back, header=replace(taken_back.header, message_id="own"))
+        assert texts((await send(Role.CONTROLLER, own)).content, "Result") == ["OK"]

@@ -103,10 +103,9 @@ class Guard:
     ) -> StoredApproval:
         """The approval that these commands wait for."""
         now = self.environment.now()
-        guarded = [one for one in commands if _acts(one)]
-        meters = MetersOf.of((one.meter.name, one.meter.mrid) for one in guarded)
+        meters = _approved(commands)
         if meters is None:
-            raise ValueError("nothing that changes a meter waits for an approval")
+            raise ValueError("nothing that has a limit waits for an approval")
         return StoredApproval(
             request_id=request_id,
             kind=kind,
@@ -121,7 +120,7 @@ class Guard:
 
     def _check_approval(self, commands: Sequence[Command], approval: StoredApproval) -> None:
         """Raises NotWhatWasApproved where these are not the meters that somebody has looked at."""
-        meters = MetersOf.of((one.meter.name, one.meter.mrid) for one in commands if _acts(one))
+        meters = _approved(commands)
         same = meters is not None and meters.digest == approval.meters.digest
         if approval.state is not ApprovalState.APPROVED or not same or approval.guarded != " ".join(by_kind(commands)):
             raise NotWhatWasApproved("the meters that it is for are no longer those that were approved")
@@ -135,6 +134,16 @@ def format_limit(beyond: LimitReached) -> str:
         f"{use.meters:,} {words} beside {beyond.used:,} in the last hour would be more than the {use.limit:,} "
         f"{Scope.words(use.scope)}"
     )
+
+
+def _approved(commands: Sequence[Command]) -> MetersOf | None:
+    """The meters that somebody looks at: those at which something has a limit, so that none is connected in place of another that is disconnected.
+
+    Where a request does several kinds of it, each mRID stands in the digest behind its kind.
+    """
+    kinds = by_kind(commands)
+    prefixes = {kind: f"{kind} " if len(kinds) > 1 else "" for kind in kinds}
+    return MetersOf.of((one.name, f"{prefixes[kind]}{one.mrid}") for kind, meters in kinds.items() for one in meters)
 
 
 def _acts(command: Command) -> bool:

@@ -1,6 +1,6 @@
 """Which requests a message points at, by the IDs of their transactions or by the meters that they are for, and how far each of them is.
 
-Only the Source that has ordered a request may change it or take it back (M-164); anyone may look. A request that is named by its meters has to
+Only the Source that has ordered a request may change it or take it back, and of one whose principal is proved that principal alone (M-164); anyone may look. A request that is named by its meters has to
 be the only one that is open there, and to ask for nothing else, so that no more is taken back than was said (M-165).
 """
 
@@ -14,9 +14,10 @@ from uuid import UUID, uuid5
 from ami_cim.codes import Level
 from ami_cim.errors import InvalidMessage
 from ami_cim.identity import Identifier
-from ami_cim.message import Reply, ReplyError, RequestMessage, Result
+from ami_cim.message import Header, Reply, ReplyError, RequestMessage, Result
 from ami_cim.paging import Page, page_of
-from ami_hes.jobs.acceptance import Acceptance
+from ami_hes.askers import PROVED
+from ami_hes.jobs.acceptance import Acceptance, asker_of
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.late_orders import parse_later
 from ami_hes.jobs.order_messages import Altered, parse_message
@@ -40,6 +41,7 @@ _UNKNOWN = "Request/ID: no request of this noun is known by this transaction: th
 _NOT_THEIRS = (
     "Nothing was done: {} was ordered by {}, and may be changed and taken back by the same Header.Source alone."
 )
+_NOT_THIS_PRINCIPAL = "Nothing was done: {} was ordered by {}, who has proved it, and may be changed and taken back by the same principal alone."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class AskedRequests:
             found = await self._only_one(message)
         if found.source != message.header.source:
             raise Refused(error("7.7", _NOT_THEIRS.format(found.request_id, found.source or "a sender without a name")))
+        if found.principal_by in PROVED and not _is_principal_of(found, message.header):
+            raise Refused(error("7.7", _NOT_THIS_PRINCIPAL.format(found.request_id, found.principal)))
         return found
 
     async def _by_transaction(self, message: RequestMessage, name: str) -> StoredRequest:
@@ -303,6 +307,12 @@ def _inform(reason: str, identifier: Identifier | None) -> ReplyError:
 
 def _is_meant(pair: tuple[str, str | None], meant: Meant) -> bool:
     return pair in meant or (pair[0], None) in meant
+
+
+def _is_principal_of(request: StoredRequest, header: Header) -> bool:
+    """Whether who asks is who has ordered a request; what a message says of itself is no answer to that."""
+    asker = asker_of(header)
+    return asker.by in PROVED and asker.name == request.principal
 
 
 def _timed(message: RequestMessage) -> Timed:
