@@ -43,6 +43,37 @@ async def test_nothing_is_made_while_nobody_looks() -> None:
     assert live.viewers == 0
 
 
+async def test_what_changed_while_nobody_looked_is_told_to_nobody() -> None:
+    forgotten: list[int] = []
+    live = Live(Source().take, lambda: forgotten.append(live.viewers))
+    first, second = live.stream(), live.stream()
+    await part(first)
+    await part(second)
+    assert forgotten == [0], "whoever comes to another one takes nothing from it"
+    await first.aclose()
+    await second.aclose()
+    await part(live.stream())
+    assert forgotten == [0, 0]
+
+
+async def test_a_frame_that_cannot_be_made_is_reported_and_is_not_the_last_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Faulty(Source):
+        async def take(self) -> dict[str, Any] | None:
+            found = await super().take()
+            if self.asked == 1:
+                raise ZeroDivisionError
+            return found
+
+    async with Live.opened(Faulty().take) as live:
+        stream = live.stream()
+        await part(stream)
+        assert await part(stream) == RESYNC
+        assert b'"number":2' in await part(stream)
+    assert [one.exc_info is not None for one in caplog.records if one.name == "ami_console.live"] == [True]
+
+
 async def test_all_viewers_get_the_same_octets() -> None:
     live = Live(Source().take)
     streams = [live.stream() for _ in range(3)]

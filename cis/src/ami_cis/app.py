@@ -119,7 +119,7 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         names = _names(cis, reply_address)
         await _reported("standings", changes.load, environment)
         await stack.enter_async_context(_beside("standings", changes.work, environment))
-        live = await stack.enter_async_context(Live.opened(changes.take))
+        live = await stack.enter_async_context(Live.opened(changes.take, standings.changed.clear))
         bound_to = listener.getsockname()[0]
         tokens = Tokens.of(cis.token_file, "cis.token_file", bound_to=bound_to)
         sessions = Sessions(tokens, "cis", environment.random_bytes)

@@ -47,6 +47,18 @@ def test_what_was_seen_of_a_meter_stays_until_something_else_is_seen() -> None:
     assert contacts.changed == {"M1", "M2"}
 
 
+def test_contacts_come_part_by_part_by_name_also_those_that_are_new() -> None:
+    contacts = Contacts(utc_now)
+    note = contacts.noting(lambda event: None)
+    for name in ("M3", "M1"):
+        note(done(name, ok=True))
+    assert [one.meter for one in contacts.after("", 10)] == ["M1", "M3"]
+    note(done("M2", ok=True))
+    assert [one.meter for one in contacts.after("M1", 1)] == ["M2"]
+    assert [one.meter for one in contacts.after("M2", 10)] == ["M3"]
+    assert contacts.after("M3", 10) == []
+
+
 def test_a_request_that_has_changed_often_is_looked_at_once() -> None:
     touched = Touched()
     note = touched.noting(lambda event: None)
@@ -62,6 +74,9 @@ def test_what_nobody_looks_at_is_bounded() -> None:
         note(replace(done("M1", ok=True), message_id=str(number)))
     taken = touched.take(2 * MOST_NOTED)
     assert (len(taken), taken[0]) == (MOST_NOTED, "5")
+    note(done("M1", ok=True))
+    touched.forget()
+    assert touched.take(1) == []
 
 
 async def test_contacts_are_listed_part_by_part_and_changes_come_as_they_are(tmp_path: Path) -> None:

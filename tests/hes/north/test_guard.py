@@ -32,9 +32,10 @@ from stored_values import NOW, a_request, some_commands
 from ami_cim.control_parameters import KeyChange
 from ami_cim.message import RequestMessage, ResponseMessage
 from ami_cim.payloads.operation_set import Operation, OperationSet
+from ami_hes.askers import Asker
 from ami_hes.audit import Chain, Link, MetersOf, follow
 from ami_hes.commands import Command, MeterId
-from ami_hes.guard import OPERATIONS, RECIPES, Guarded, book, guarded_by, kind_of_control
+from ami_hes.guard import OPERATIONS, RECIPES, ControlStop, Guarded, book, guarded_by, kind_of_control
 from ami_hes.operations import change_key, commission, contactor, long_controls, transfer_firmware
 from ami_hes.operations import control as recipes
 from ami_hes.served import OPERATIONS as SERVED
@@ -50,6 +51,7 @@ from ami_hes.store import (
     SqlResults,
     Stop,
     StoredApproval,
+    StoreUnavailable,
     Use,
 )
 from ami_hes.store.results import _accept
@@ -690,3 +692,57 @@ async def test_a_dry_run_says_what_would_become_of_it_and_counts_nothing(tmp_pat
         assert (await said(hes, "guard/check", {"kind": "keys", "meters": ["M1"]}))["verdict"] == "stopped"
         assert (await said(hes, "guard/check", {"kind": "disconnects", "meters": ["nobody"]}))["status"] == 422
         assert (await said(hes, "guard/check", {"kind": "connects", "meters": ["M1"]}))["status"] == 422
+
+
+ADA = Asker("Ada", "bearer")
+
+
+class AwayGuard:
+    """A store that takes what is said once `back`, and answers questions when `answers` is set."""
+
+    def __init__(self) -> None:
+        self.kept: Stop | None = None
+        self.back = True
+        self.asked = asyncio.Event()
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def stopped(self) -> Stop | None:
+        if not self.back:
+            raise StoreUnavailable("it is away")
+        found = self.kept
+        self.asked.set()
+        await self.answers.wait()
+        return found
+
+    async def say_stop(self, stop: Stop, principal_by: str) -> bool:
+        if not self.back:
+            raise StoreUnavailable("it is away")
+        changed = (self.kept is not None and self.kept.stopped) != stop.stopped
+        self.kept = stop if changed else self.kept
+        return changed
+
+
+async def test_a_stop_that_the_store_takes_late_is_not_put_behind_what_resumes_controls() -> None:
+    store: Any = AwayGuard()
+    stop = ControlStop(store, Environment(emit=lambda _: None, now=lambda: NOW))
+    store.back = False
+    with pytest.raises(StoreUnavailable):
+        await stop.say(ADA, "drill", stopped=True)
+    assert stop.now is not None, "it is in force here"
+    store.back = True
+    assert await stop.say(ADA, "over", stopped=False)
+    assert await stop.look() is None and not store.kept.stopped
+
+
+async def test_an_answer_from_before_a_stop_does_not_end_it() -> None:
+    store: Any = AwayGuard()
+    stop = ControlStop(store, Environment(emit=lambda _: None, now=lambda: NOW))
+    store.answers.clear()
+    looking = asyncio.create_task(stop.look())
+    await store.asked.wait()
+    store.back = False
+    with pytest.raises(StoreUnavailable):
+        await stop.say(ADA, "drill", stopped=True)
+    store.answers.set()
+    assert await looking is not None and stop.now is not None

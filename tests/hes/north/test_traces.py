@@ -232,6 +232,22 @@ async def test_what_the_store_does_not_take_is_lost_and_said() -> None:
     assert keeper.lost == 1 and [type(one).__name__ for one in told[1:]] == ["TracesLost"]
 
 
+async def test_a_session_that_cannot_be_packed_is_lost_alone_and_nothing_of_it_is_said() -> None:
+    store, told = Kept(), [Event()]
+    keeper = a_keeper(store, told, keep=TracesKept.EVERYTHING)
+    broken = keeper.recording()
+    assert broken is not None
+    broken.carries = True
+    broken.passed(WrapperPdu(-1, 1, bytes.fromhex("c001c1")), True)
+    ended(keeper, "m-1", 1, ok=True)
+    keeper.ended(broken, Command("m-2", MeterId("M2", "x"), "disconnect_control", ""), ok=True)
+    ended(keeper, "m-3", 3, ok=True)
+    await commit(keeper)
+    assert [one.request_id for one in store.attempts] == ["m-1", "m-3"]
+    assert keeper.lost == 1 and [type(one).__name__ for one in told[1:]] == ["TracesLost"]
+    assert "it can't be packed: ValidationError" in repr(told[1]) and "c001c1" not in repr(told[1])
+
+
 async def test_the_oldest_go_when_they_are_too_old_or_too_much(tmp_path: Path) -> None:
     async with Database(tmp_path / "hes.sqlite") as database:
         store = SqlTraces(database)

@@ -12,7 +12,7 @@ from keyed_meter import KeyedMeter, Life
 from small_meter import South
 
 from ami_dlms.explain import is_sound, leaves
-from ami_dlms.framing.wrapper import Deframer
+from ami_dlms.framing.wrapper import Deframer, WrapperPdu
 from ami_hes.meters.recording import Passed, Recording
 from ami_hes.meters.trace import tracing
 from ami_hes.traces.packing import Numbering, Unreadable, pack, unpack
@@ -180,6 +180,19 @@ async def test_octets_have_a_bound_and_what_is_behind_it_is_counted(ami: South) 
     left_out = [one for one in apdus(found.spans) if not one.octets]
     assert sum(len(one.octets) + len(one.clear or "") for one in kept) // 2 <= 300
     assert found.left_out == len(left_out) > 0 and all(one.left_out > 0 for one in left_out)
+
+
+@pytest.mark.parametrize("carries", [False, True])
+def test_blocks_that_complete_an_apdu_longer_than_any_that_travels_are_read_again(carries: bool) -> None:
+    noted = recording()
+    noted.carries = carries
+    whole = bytes.fromhex("c401c10009830101d0") + (bytes(range(256)) * 258)[:0x101D0]
+    noted.passed(WrapperPdu(1, 16, bytes.fromhex("e0c00001000004") + whole[-4:]), False)
+    noted.deciphered(whole, False)
+    [one] = apdus(spans_of(noted))
+    clear = bytes.fromhex(one.clear or "")
+    assert len(clear) == len(whole) > 65_543
+    assert (clear != whole) == bool(one.clear_hidden) == carries
 
 
 async def test_what_outlives_its_command_is_not_noted(ami: South) -> None:

@@ -4,6 +4,7 @@ Counted from the events that the process reports, as the metrics are: it costs a
 of older commands is not in it; so every answer says since when it counts.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -89,6 +90,8 @@ class Contacts:
         self._now = now
         self.since = now()
         self._by_name: dict[str, Contact] = {}
+        self._sorted: list[str] | None = None
+        """Their names, as long as none is added."""
         self.changed: set[str] = set()
         """Names of those that have changed since this was emptied last; whoever does that owns it."""
         self._note: dict[type[Event], Callable[[Any], None]] = {
@@ -115,7 +118,11 @@ class Contacts:
 
     def after(self, name: str, limit: int) -> list[Contact]:
         """By name, those behind this one."""
-        return self.of(sorted(one for one in self._by_name if one > name)[:limit])
+        names = self._sorted
+        if names is None:
+            names = self._sorted = sorted(self._by_name)
+        first = bisect_right(names, name)
+        return self.of(names[first : first + limit])
 
     def _done(self, event: events.MeterDone) -> None:
         one, now = self._found(event.meter), self._now()
@@ -148,6 +155,7 @@ class Contacts:
             if len(self._by_name) >= MOST_KEPT:
                 return None
             one = self._by_name[meter] = Contact(meter)
+            self._sorted = None
         self.changed.add(meter)
         return one
 

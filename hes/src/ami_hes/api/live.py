@@ -62,6 +62,10 @@ class Touched:
 
         return noted
 
+    def forget(self) -> None:
+        """Tell of none of them."""
+        self._ids.clear()
+
     def take(self, most: int) -> list[str]:
         """The first of them."""
         taken = [one for one, _ in zip(self._ids, range(most), strict=False)]
@@ -90,6 +94,11 @@ class Changes:
         self._zone = zone
         self._seen: int | None = None
         self._unanswered: list[str] = []
+
+    def forget(self) -> None:
+        """Somebody begins to look, at everything there is: what has changed before is told to nobody."""
+        self._touched.forget()
+        self._contacts.changed.clear()
 
     async def take(self) -> dict[str, Any] | None:
         """A frame, None when nothing has changed; what the store can't say now, a later one says."""

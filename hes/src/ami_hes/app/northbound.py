@@ -73,7 +73,8 @@ async def opened(
         tokens = Tokens.of(hes.token_file, "hes.token_file", bound_to=bound_to)
         admissions = Admissions.of("hes", tokens, hes.principals, hes.anonymous, bound_to, real_time)
         sessions = Sessions(tokens, "hes", setup.environment.random_bytes)
-        live = await stack.enter_async_context(Live.opened(_changes(setup, stores, south).take))
+        changes = _changes(setup, stores, south)
+        live = await stack.enter_async_context(Live.opened(changes.take, changes.forget))
         names = configured.names(setup.settings)
         api = create_api(
             [*_routes(setup, stores, south, work), *live_routes(live)],

@@ -39,11 +39,14 @@ class ControlStop:
 
     async def look(self) -> Stop | None:
         """The stop in force, by the store. Raises StoreUnavailable."""
-        if self._owed is not None:
-            stop, asker = self._owed
+        while self._owed is not None:
+            owed = stop, asker = self._owed
             await self.store.say_stop(stop, asker.by)
-            self._owed = None
-        self._known = await self.store.stopped()
+            if self._owed is owed:
+                self._owed = None
+        known = await self.store.stopped()
+        if self._owed is None:  # else it was said here while the store was asked
+            self._known = known
         return self.now
 
     async def say(self, asker: Asker, reason: str, *, stopped: bool) -> bool:
@@ -56,6 +59,7 @@ class ControlStop:
             self._known, self._owed = stop, (stop, asker)
             await self.look()
             return True
+        await self.look()  # a stop that the store has not taken yet comes before what is said now
         changed = await self.store.say_stop(stop, asker.by)
         await self.look()
         return changed

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -191,11 +191,14 @@ class TraceKeeper:
         batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
         if not self._waiting:
             self._there.clear()
+        rows = _Rows()
         try:
-            attempts, arrivals = await asyncio.to_thread(_rows, batch)
-            await self.store.keep(attempts, arrivals)
+            rows = await asyncio.to_thread(_rows, batch)
+            for reason in rows.faults:
+                self._report_lost(1, reason)
+            await self.store.keep(rows.attempts, rows.arrivals)
         except StoreUnavailable as problem:
-            self._report_lost(len(batch), str(problem))
+            self._report_lost(len(batch) - len(rows.faults), str(problem))
         finally:
             async with self._committed:
                 self._done += len(batch)
@@ -210,14 +213,29 @@ class TraceKeeper:
         return await self.store.forget(self._environment.now() - self.limits.age, self.limits.octets)
 
 
-def _rows(batch: Sequence[_Ended | _Arrived]) -> tuple[list[KeptAttempt], list[KeptArrival]]:
-    """In a thread of its own: octets are looked into for secrets and packed."""
-    attempts = [
-        KeptAttempt(command.request_id, command.meter.name, recording.began_at, ok, pack(recording))
-        for command, ok, recording in (one for one in batch if isinstance(one, _Ended))
-    ]
-    arrivals = [
-        KeptArrival(request_id, began_at, pack_arrival(arrival))
-        for request_id, arrival, began_at in (one for one in batch if isinstance(one, _Arrived))
-    ]
-    return attempts, arrivals
+@dataclass(slots=True)
+class _Rows:
+    """What goes into the store, and what keeps the others of a batch from being rows."""
+
+    attempts: list[KeptAttempt] = field(default_factory=list)
+    arrivals: list[KeptArrival] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def add(self, one: _Ended | _Arrived) -> None:
+        if isinstance(one, _Ended):
+            command, ok, recording = one
+            packed = pack(recording)
+            self.attempts.append(KeptAttempt(command.request_id, command.meter.name, recording.began_at, ok, packed))
+        else:
+            self.arrivals.append(KeptArrival(one.request_id, one.began_at, pack_arrival(one.arrival)))
+
+
+def _rows(batch: Sequence[_Ended | _Arrived]) -> _Rows:
+    """In a thread of its own: octets are looked into for secrets and packed. They are anybody's: a fault costs its own trace alone."""
+    rows = _Rows()
+    for one in batch:
+        try:
+            rows.add(one)
+        except Exception as problem:  # noqa: BLE001  # reported; its text may hold octets, so it is not
+            rows.faults.append(f"it can't be packed: {type(problem).__name__}")
+    return rows

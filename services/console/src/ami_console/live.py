@@ -7,6 +7,7 @@ While nobody looks, nothing is made.
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
@@ -29,6 +30,7 @@ Frame = Mapping[str, Any]
 Take = Callable[[], Awaitable[Frame | None]]
 """Takes what has changed since it was taken last, as JSON has it; None for nothing."""
 
+_LOGGER = logging.getLogger(__name__)
 RESYNC = b"event: resync\ndata: {}\n\n"
 HERE = b": still here\n\n"
 
@@ -52,17 +54,19 @@ class Viewer:
 class Live:
     """The stream."""
 
-    def __init__(self, take: Take) -> None:
+    def __init__(self, take: Take, anew: Callable[[], None] = lambda: None) -> None:
+        """`anew` is called when somebody looks after nobody did: what has changed before, the viewer looks at by itself."""
         self._take = take
+        self._anew = anew
         self._viewers: set[Viewer] = set()
         self._number = 0
         self._closed = False
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, take: Take) -> AsyncIterator[Self]:
+    async def opened(cls, take: Take, anew: Callable[[], None] = lambda: None) -> AsyncIterator[Self]:
         """At work as long as this is entered."""
-        live = cls(take)
+        live = cls(take, anew)
         task = asyncio.create_task(live._work())
         try:
             yield live
@@ -104,6 +108,8 @@ class Live:
     async def stream(self) -> AsyncIterator[bytes]:
         """What one viewer gets, until it goes or all do. The first event asks it to look at everything."""
         viewer = Viewer()
+        if not self._viewers:
+            self._anew()
         self._viewers.add(viewer)
         try:
             yield b"retry: 1000\n\n" + RESYNC
@@ -118,7 +124,12 @@ class Live:
     async def _work(self) -> None:
         while True:
             await real_sleep(PAUSE_S)
-            await self.beat()
+            try:
+                await self.beat()
+            except Exception:  # a frame that can't be made must not be the last one
+                _LOGGER.exception("a frame of changes could not be made; viewers look at everything anew")
+                for viewer in self._viewers:
+                    viewer.give(RESYNC)
 
 
 def live_response(live: Live) -> StreamingResponse:

@@ -17,6 +17,8 @@ FORMAT: Literal["ami-trace/1"] = "ami-trace/1"
 MOST_SPANS = 100_000
 MOST_OCTETS = 65_535
 """Of one APDU: the wrapper takes no longer ones."""
+MOST_CLEAR_OCTETS = 10_000_000
+"""Of what an APDU holds: blocks complete one that is longer than any that travels."""
 MOST_TEXT = 5_000_000
 """Characters of a message."""
 
@@ -68,6 +70,7 @@ def _hex(value: str) -> str:
 
 
 Hex = Annotated[str, Field(max_length=2 * (MOST_OCTETS + 8)), AfterValidator(_hex)]
+ClearHex = Annotated[str, Field(max_length=2 * MOST_CLEAR_OCTETS), AfterValidator(_hex)]
 Places = tuple[tuple[int, int], ...]
 """First octet and the one behind the last of what was struck out."""
 
@@ -89,7 +92,7 @@ class ApduRecord(_Value):
     source: int = Field(ge=0, le=0xFFFF)
     destination: int = Field(ge=0, le=0xFFFF)
     octets: Hex
-    clear: Hex | None = None
+    clear: ClearHex | None = None
     hidden: Places = ()
     clear_hidden: Places = ()
     left_out: int = Field(default=0, ge=0)
