@@ -55,7 +55,7 @@ EXPECTED: dict[str, tuple[set[str], str, str]] = {
     "generic_operation.xml": (set(), "operation, request", "1.8"),
     "oracle_adk_intervals.xml": ({"schema"}, "payload", "1.8"),
     "partial_reply.xml": ({"error-object"}, "generic, response", ""),
-    "podis_get.xml": ({"namespace-other-set"}, "generic, request", "2.5"),
+    "podis_get.xml": ({"namespace-other-set"}, "generic, request", "1.6"),
     "readings_2009_event.xml": ({"namespace-other-set", "verb-spelling"}, "generic, event", ""),
     "request_in_request.xml": (set(), "operation, request", "1.8"),
     "sap_operation_set.xml": ({"schema", "namespace-product"}, "generic, request", "1.8"),

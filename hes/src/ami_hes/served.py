@@ -12,7 +12,7 @@ from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.payloads import Payload
 from ami_hes import operation_sets
 from ami_hes.commands import Command, CommandJob, ControlEnd, Outcome
-from ami_hes.end_device_events import EventOrders, end_event, log_reading, parts_of_events
+from ami_hes.end_device_events import EventOrders, end_event, log_reading, parts_of_events, question_of_events
 from ami_hes.master_data import (
     DeviceOrders,
     ExchangeOrders,
@@ -21,6 +21,9 @@ from ami_hes.master_data import (
     OpenCommands,
     UsagePointOrders,
     exchange_orders,
+    question_of_devices,
+    question_of_links,
+    question_of_usage_points,
 )
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.meters.registry import Registry
@@ -50,7 +53,7 @@ from ami_hes.operations import (
     transfer_firmware,
 )
 from ami_hes.registry import KeptRegistry
-from ami_hes.schedules import ScheduleBook, ScheduleOrders
+from ami_hes.schedules import ScheduleBook, ScheduleOrders, question_of_schedules
 from ami_hes.store import DeviceEvents, Results, StoredDeviceEvent, UsagePoints
 from ami_mapping.faults import explain
 
@@ -111,6 +114,8 @@ class OnHeadEnd:
     check: Callable[[RequestMessage], object] | None = None
     """Of one that takes as long as meters do: raises Refused for a message of which nothing may be done. One with a ReplyAddress is
     acknowledged before it is carried out."""
+    question: Callable[[RequestMessage], object] | None = None
+    """Of one that can be asked for: what a get asks; raises Refused where the Request holds nothing of the kind."""
     parts: Callable[[Payload], Sequence[Payload]] | None = None
     """Of one whose payload may be long: as those of several messages, at a ReplyAddress."""
 
@@ -119,13 +124,25 @@ NOUNS: dict[str, OnMeters | OnHeadEnd] = {
     "EndDeviceControls": OnMeters(end_device_controls, end_device_controls),
     "MeterReadings": OnMeters(meter_readings),
     "EndDeviceEvents": OnHeadEnd(
-        lambda parts: EventOrders(parts.device_events, parts.kept.registry), parts=parts_of_events
+        lambda parts: EventOrders(parts.device_events, parts.kept.registry),
+        question=question_of_events,
+        parts=parts_of_events,
     ),
-    "MeterReadSchedule": OnHeadEnd(lambda parts: ScheduleOrders(parts.schedules, parts.time_zone)),
-    "MeterConfig": OnHeadEnd(lambda parts: DeviceOrders("MeterConfig", parts.kept, parts.open_commands)),
-    "EndDeviceConfig": OnHeadEnd(lambda parts: DeviceOrders("EndDeviceConfig", parts.kept, parts.open_commands)),
-    "UsagePointConfig": OnHeadEnd(lambda parts: UsagePointOrders(parts.kept, parts.usage_points, parts.change)),
-    "MasterDataLinkageConfig": OnHeadEnd(lambda parts: LinkageOrders(parts.kept, parts.usage_points)),
+    "MeterReadSchedule": OnHeadEnd(
+        lambda parts: ScheduleOrders(parts.schedules, parts.time_zone), question=question_of_schedules
+    ),
+    "MeterConfig": OnHeadEnd(
+        lambda parts: DeviceOrders("MeterConfig", parts.kept, parts.open_commands), question=question_of_devices
+    ),
+    "EndDeviceConfig": OnHeadEnd(
+        lambda parts: DeviceOrders("EndDeviceConfig", parts.kept, parts.open_commands), question=question_of_devices
+    ),
+    "UsagePointConfig": OnHeadEnd(
+        lambda parts: UsagePointOrders(parts.kept, parts.usage_points, parts.change), question=question_of_usage_points
+    ),
+    "MasterDataLinkageConfig": OnHeadEnd(
+        lambda parts: LinkageOrders(parts.kept, parts.usage_points), question=question_of_links
+    ),
     exchange_orders.NOUN: OnHeadEnd(
         lambda parts: ExchangeOrders(parts.kept, parts.results, parts.ask), check=exchange_orders.checked
     ),

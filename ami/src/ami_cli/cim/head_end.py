@@ -160,6 +160,8 @@ def _planned(received: Received, now: datetime) -> HeadEndAnswer:
         checked(request, NOUNS.keys() - {operation_sets.NOUN})
         return HeadEndAnswer("head-end", True, IN_ORDER, conditions=("the MessageID was not used for another request",))
     if not isinstance(row, OnMeters):
+        if request.header.verb == "get" and row.question is not None:
+            row.question(request)
         return HeadEndAnswer("head-end", True, ORDERED, conditions=("the MessageID was not used for another request",))
     noun = row.noun
     size = noun.size(request)

@@ -23,6 +23,7 @@ from ami_hes.meters.registry import Meter, Registry
 from ami_hes.nouns import Refused, Report, RequestContext, error
 from ami_hes.nouns.devices import devices_of, meter_of_device, meter_of_usage_point, meters_of_group
 from ami_hes.nouns.partners import Partner
+from ami_hes.nouns.questions import question
 from ami_hes.store import DeviceEvents, EventQuery
 
 MOST_NAMED: Final = 1_000
@@ -51,7 +52,7 @@ class EventOrders:
         """The Reply and the events, the oldest first; raises Refused and StoreUnavailable."""
         if context.verb != "get":
             raise Refused(error("2.9", f"The verb {context.verb} is not served for {NOUN}. Served is: get."))
-        query = _query_of(message)
+        query = question_of(message)
         page = _page_of(message)
         most = MOST_IN_PARTS if message.header.async_reply_flag else MOST_AT_ONCE
         limit = min(page.limit or most, most)
@@ -87,10 +88,12 @@ def _more(limit: int, page: Page) -> ReplyError:
     return ReplyError(code="0.2", level=Level.WARNING, reason=reason)
 
 
-def _query_of(message: RequestMessage) -> GetEndDeviceEvents:
-    query = message.query
-    if not isinstance(query, GetEndDeviceEvents) or message.request_identifiers:
-        raise Refused(error("1.6", f"What is asked for stands in the Request as Get{NOUN}, without IDs beside it."))
+def question_of(message: RequestMessage) -> GetEndDeviceEvents:
+    """What a get asks. Raises Refused."""
+    reason = f"What is asked for stands in the Request as Get{NOUN}, without IDs beside it."
+    query = question(message, GetEndDeviceEvents, reason=reason)
+    if message.request_identifiers:
+        raise Refused(error("1.6", reason))
     beyond = [name for name in query.unsupported if not name.startswith(_IDENTIFYING)]
     if beyond:
         raise Refused(error("5.2", f"Events are not found by {', '.join(beyond)} of Get{NOUN}."))

@@ -4,10 +4,13 @@ A meter is an entry of the registry, with keys that come by shipment and never b
 
 from ami_hes.master_data.changes import MakeChange, describing, making, no_change
 from ami_hes.master_data.device_orders import DeviceOrders, OpenCommands
+from ami_hes.master_data.device_orders import question_of as question_of_devices
 from ami_hes.master_data.exchange_orders import ExchangeOrders
 from ami_hes.master_data.linkage_orders import LinkageOrders
+from ami_hes.master_data.linkage_orders import question_of as question_of_links
 from ami_hes.master_data.publishing import TOLD, MasterDataPublisher
 from ami_hes.master_data.usage_point_orders import UsagePointOrders
+from ami_hes.master_data.usage_point_orders import question_of as question_of_usage_points
 
 __all__ = [
     "TOLD",
@@ -21,4 +24,7 @@ __all__ = [
     "describing",
     "making",
     "no_change",
+    "question_of_devices",
+    "question_of_links",
+    "question_of_usage_points",
 ]

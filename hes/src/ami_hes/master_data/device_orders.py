@@ -21,6 +21,7 @@ from ami_hes.master_data.problems import Problem, failure, identifier_of, reply_
 from ami_hes.meters.meter_index import Table
 from ami_hes.nouns import Refused, Report, RequestContext, error
 from ami_hes.nouns.devices import meter_of_device
+from ami_hes.nouns.questions import question
 from ami_hes.registry import Amendment, KeptRegistry, NotAmended, OfConfiguration, RowOutcome
 
 MOST_DEVICES = 1_000
@@ -32,6 +33,11 @@ _CLASSES: Mapping[str, tuple[type[MeterConfig | EndDeviceConfig], type[GetMeterC
 OpenCommands = Callable[[str], Awaitable[int]]
 """How many commands of the meter with this mRID are waiting or at work."""
 _Change = Callable[[Table, device_entries.Fields], Table]
+
+
+def question_of(message: RequestMessage) -> GetMeterConfig | GetEndDeviceConfig:
+    """What a get of either noun asks. Raises Refused."""
+    return question(message, _CLASSES[message.header.noun][1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +131,8 @@ class DeviceOrders:
         return self._identifier(mrid)
 
     async def _get(self, message: RequestMessage) -> Report:
-        config, query_class = _CLASSES[self.noun]
-        query = message.query
-        if not isinstance(query, query_class):
-            raise Refused(error("1.6", f"The Request has no Get{self.noun}."))
+        config, _ = _CLASSES[self.noun]
+        query = question_of(message)
         if query.unsupported:
             raise Refused(error("5.2", f"Meters are not found by {', '.join(query.unsupported)}."))
         found = await found_meters(

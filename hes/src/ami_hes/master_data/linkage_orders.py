@@ -19,6 +19,7 @@ from ami_hes.master_data.usage_point_orders import all_spellings
 from ami_hes.meters.meter_index import Table
 from ami_hes.nouns import Refused, Report, RequestContext, error
 from ami_hes.nouns.devices import meter_of_device
+from ami_hes.nouns.questions import question
 from ami_hes.registry import Amendment, KeptRegistry, NotAmended
 from ami_hes.store import UsagePoints
 
@@ -26,6 +27,11 @@ NOUN = "MasterDataLinkageConfig"
 MOST_NAMES = 10
 """Of a usage point, its mRID among them."""
 _UNSERVED = "Linked are a meter and a usage point here; {} is the CIS's own, and nothing is kept of it."
+
+
+def question_of(message: RequestMessage) -> GetMasterDataLinkageConfig:
+    """What a get asks. Raises Refused."""
+    return question(message, GetMasterDataLinkageConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +97,7 @@ class LinkageOrders:
 
     async def _get(self, _: RequestContext, message: RequestMessage) -> Report:
         """One link: a payload that lists several meters would say that they belong together."""
-        query = message.query
-        if not isinstance(query, GetMasterDataLinkageConfig):
-            raise Refused(error("1.6", f"The Request has no Get{NOUN}."))
+        query = question_of(message)
         if query.unsupported:
             raise Refused(error("5.2", f"Links are not found by {', '.join(query.unsupported)}."))
         devices = (*query.end_devices, *query.meters)

@@ -30,6 +30,7 @@ from ami_hes.master_data.usage_point_entries import (
 from ami_hes.meters.meter_index import Table
 from ami_hes.nouns import Refused, Report, RequestContext, error
 from ami_hes.nouns.devices import meter_of_device, tag_of_group, tag_of_usage_point_group
+from ami_hes.nouns.questions import question
 from ami_hes.registry import Amendment, KeptRegistry, NotAmended
 from ami_hes.store import KeyTaken, StoredUsagePoint, UsagePoints
 
@@ -38,6 +39,11 @@ WORD = "UsagePoint"
 MOST_POINTS = 1_000
 """Of one message that changes them."""
 _Change = Callable[[UsagePointAsset, UsagePointAsset], UsagePointAsset]
+
+
+def question_of(message: RequestMessage) -> GetUsagePointConfig:
+    """What a get asks. Raises Refused."""
+    return question(message, GetUsagePointConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +173,7 @@ class UsagePointOrders:
         return _Known(found[0], points[0], meter)
 
     async def _get(self, message: RequestMessage) -> Report:
-        query = message.query
-        if not isinstance(query, GetUsagePointConfig):
-            raise Refused(error("1.6", f"The Request has no Get{NOUN}."))
+        query = question_of(message)
         if query.unsupported:
             raise Refused(error("5.2", f"Usage points are not found by {', '.join(query.unsupported)}."))
         page = page_of(message)

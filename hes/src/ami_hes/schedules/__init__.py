@@ -7,6 +7,7 @@ from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
 from ami_hes.schedules.event_requests import EventHead, request_of, write_message, written
 from ami_hes.schedules.event_writer import EventWriter
 from ami_hes.schedules.orders import ScheduleOrders
+from ami_hes.schedules.orders import question_of as question_of_schedules
 from ami_hes.schedules.periods import Every
 from ami_hes.schedules.publisher import Publisher
 from ami_hes.schedules.subscribers import Subscriber
@@ -24,6 +25,7 @@ __all__ = [
     "ScheduleBook",
     "ScheduleOrders",
     "Subscriber",
+    "question_of_schedules",
     "request_of",
     "write_message",
     "written",

@@ -25,6 +25,7 @@ from ami_hes.nouns.devices import (
     tag_of_group,
     tag_of_usage_point_group,
 )
+from ami_hes.nouns.questions import question
 from ami_hes.schedules.book import ScheduleBook
 from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
 from ami_hes.schedules.periods import DAY, HOUR, Every
@@ -109,12 +110,10 @@ class ScheduleOrders:
 
     async def _get(self, context: RequestContext, message: RequestMessage) -> Report:
         """Of several only the transactions: one payload could not say which is which. Without meters or a group all are asked for."""
-        if message.request_identifiers:
+        query = question_of(message)
+        if query is None:
             schedule = await self._named(message)
             return Reply(result="OK", identifiers=_transactions(schedule.name)), self._payload(schedule, context)
-        query = message.query
-        if not isinstance(query, GetMeterReadSchedule):
-            raise Refused(error("1.7", f"The Request has neither Get{NOUN} nor an ID of a schedule."))
         if query.schedules or query.reading_types or query.unsupported:
             reason = "Schedules are found by an ID, or by EndDevice, UsagePoint and groups of them."
             raise Refused(error("5.2", reason))
@@ -205,6 +204,14 @@ class ScheduleOrders:
                 ),
             ),
         )
+
+
+def question_of(message: RequestMessage) -> GetMeterReadSchedule | None:
+    """What a get asks; None where IDs do. Raises Refused."""
+    if message.request_identifiers:
+        return None
+    reason = f"The Request has neither Get{NOUN} nor an ID of a schedule."
+    return question(message, GetMeterReadSchedule, code="1.7", reason=reason)
 
 
 def _done(name: str) -> Report:
