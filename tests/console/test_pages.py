@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -214,6 +215,24 @@ def test_a_meter_is_handled_and_its_fleet_shows_it(ami: System, chromium: Browse
         fleet.locator(".vrow", has_text="M1003").locator(".st", has_text="No power").wait_for()
         fleet.get_by_role("button", name="Power back").click()
         fleet.locator(".vrow", has_text="M1003").locator(".st", has_text="No power").wait_for(state="detached")
+
+
+def test_the_sign_in_leads_to_no_other_site(ami: System, chromium: Browser) -> None:
+    """Browsers drop tabs out of an address and take a backslash for a slash."""
+    foreign = (
+        "//foreign.example/",
+        "/\t/foreign.example/",
+        "/\\foreign.example/",
+        "/.//foreign.example/",
+        "javascript:0",
+    )
+    with visit(chromium) as seen:
+        for asked in foreign:
+            page = seen.context.new_page()
+            page.goto(f"{ami.hes_url}/login?next={quote(asked, safe='')}")
+            page.wait_for_url(lambda url: "/login" not in url)
+            assert page.url.startswith(f"{ami.hes_url}/")
+        seen.problems[:] = [one for one in seen.problems if one.startswith("foreign")]  # one leads to no page of ours
 
 
 def test_each_page_about_one_thing_has_an_example() -> None:

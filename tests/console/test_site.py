@@ -21,6 +21,7 @@ from starlette.routing import Route
 from ami_console import Assets, Console, Page, Sessions, Site
 from ami_console.sessions import LIFE_S, MOST
 from ami_process.api import Branch, create_api
+from ami_process.doors import FIRST_PAUSE_S, FREE_FAILURES
 from ami_process.tokens import Tokens
 
 TOKEN = "T" * 32
@@ -139,6 +140,17 @@ async def test_a_token_begins_a_session_that_no_script_sees_and_that_ends() -> N
         assert TOKEN not in (await client.get("/things")).text
         clock.now = LIFE_S
         assert (await client.get("/api/v1/secret")).status_code == 401
+
+
+async def test_guessing_takes_longer_and_longer_at_the_sign_in_too() -> None:
+    clock = Clock()
+    async with served(sessions(asks=True, clock=clock)) as client:
+        statuses = [(await client.post("/session", json={"token": "U" * 32})).status_code for _ in range(FREE_FAILURES)]
+        assert statuses == [401] * FREE_FAILURES
+        waits = await client.post("/session", json={"token": TOKEN})
+        assert waits.status_code == 429 and "try again in 1 s" in waits.text, "it is not even looked at"
+        clock.now = FIRST_PAUSE_S
+        assert (await client.post("/session", json={"token": TOKEN})).status_code == 204
 
 
 async def test_a_session_is_ended_by_its_owner() -> None:

@@ -14,6 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from patience import PATIENCE_S
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
@@ -26,7 +29,7 @@ from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
 from ami_process.settings import SettingsError
 from ami_process.sockets import listening
-from ami_process.tls import TlsSettings, client_context, describe, server_context, tls_problem
+from ami_process.tls import TlsSettings, _subject_of, client_context, describe, server_context, tls_problem
 from ami_process.tls_events import (
     CertificateExpires,
     HandshakeFailed,
@@ -129,6 +132,21 @@ async def test_the_application_knows_the_certificate_of_its_client(mutual: Site,
     answer = await mutual.get(files.settings("cis"))
     assert answer.json() == {"scheme": "https", "subject": "CN=cis", "names": ["DNS:cis", "IP Address:127.0.0.1"]}
     assert not mutual.failed.is_set()
+
+
+def test_a_name_with_a_comma_stands_for_no_other_subject() -> None:
+    def subject(*parts: tuple[x509.ObjectIdentifier, str]) -> str:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(*part) for part in parts])
+        now = datetime.now(UTC)
+        builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+        return _subject_of(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER))
+
+    common, organization = x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME
+    assert subject((organization, "Utility"), (common, "cis")) == "CN=cis,O=Utility"
+    assert subject((common, "cis,O=Utility")) == r"CN=cis\,O=Utility"
+    assert _subject_of(b"no certificate") == ""
 
 
 async def test_a_server_that_asks_for_no_certificate_knows_none(files: Files) -> None:

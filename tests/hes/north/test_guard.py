@@ -444,9 +444,10 @@ async def test_protected_meters_need_approval_however_few(tmp_path: Path) -> Non
         assert "M2: protected, so a second person has to approve it" in str(refused.errors[0].reason)
         assert (await hes.ask(request(control(CONNECT, "M2")))).reply.result == "OK"
         assert (await hes.ask(request(control(DISCONNECT, "M1")))).reply.result == "OK"
-        codes, reason = await asked(hes, late(cis, "M2", message_id="one"))
+        codes, reason = await asked(hes, late(cis, "M2", message_id="one/of us"))
         assert codes == ["0.3"] and "M2: protected" in reason
-        await said(hes, "approvals/one/approve", {})
+        assert (await said(hes, "approvals/one%2Fof%20us"))["state"] == "waiting"
+        await said(hes, "approvals/one%2Fof%20us/approve", {})
         assert texts(await cis.taken.get(), "Result") == ["OK"]
 
 

@@ -18,7 +18,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_process.api import ApiRefused, read_body
+from ami_process.doors import Attempts, too_many
 from ami_process.environment import real_time
+from ami_process.sockets import counted_address
 from ami_process.tokens import Tokens
 
 PATH = "/session"
@@ -55,6 +57,7 @@ class Sessions:
         self._now = now
         self._ends_at: dict[str, float] = {}
         self._digests: dict[str, str] = {}
+        self._attempts = Attempts(now)
 
     @property
     def needed(self) -> bool:
@@ -94,9 +97,7 @@ class Sessions:
 
     async def _begin(self, request: Request) -> Response:
         given = await read_body(request, SignIn)
-        problem = self._tokens.refusal(f"Bearer {given.token}")
-        if problem is not None:
-            raise ApiRefused(*problem)
+        self._check(given.token, counted_address((request.scope.get("client") or ("", 0))[0]))
         response = Response(status_code=HTTPStatus.NO_CONTENT)
         secure = request.url.scheme == "https"
         response.set_cookie(
@@ -108,6 +109,15 @@ class Sessions:
             secure=secure,
         )
         return response
+
+    def _check(self, token: str, address: str) -> None:
+        """Raises ApiRefused for a wrong token, and where too many of them came from there, which takes longer and longer."""
+        if wait_s := self._attempts.waits_s(address):
+            raise ApiRefused(*too_many(wait_s))
+        if (problem := self._tokens.refusal(f"Bearer {token}")) is not None:
+            self._attempts.failed(address)
+            raise ApiRefused(*problem)
+        self._attempts.succeeded(address)
 
     async def _end(self, request: Request) -> Response:
         identifier = self._identifier(request.headers)

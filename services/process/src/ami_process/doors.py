@@ -46,6 +46,11 @@ class Attempts:
         self._failures.pop(address, None)
 
 
+def too_many(wait_s: float) -> tuple[HTTPStatus, str]:
+    """What an address is told that has to wait."""
+    return HTTPStatus.TOO_MANY_REQUESTS, f"too many wrong tokens came from this address; try again in {wait_s:.0f} s"
+
+
 class Doors:
     """The admission of one process: its tokens, whose owners are admins, its principals, and nobody."""
 
@@ -84,8 +89,7 @@ class Doors:
 
     def _by_token(self, authorization: str, address: str) -> Principal | Refusal:
         if wait_s := self._attempts.waits_s(address):
-            reason = f"too many wrong tokens came from this address; try again in {wait_s:.0f} s"
-            return Refusal(HTTPStatus.TOO_MANY_REQUESTS, reason)
+            return Refusal(*too_many(wait_s))
         scheme, _, token = authorization.partition(" ")
         principal = self._tokens.owner(token.strip()) or self._principals.of_token(token.strip())
         if scheme.lower() == "bearer" and principal is not None:

@@ -80,7 +80,7 @@ class PeerCertificate:
     """The verified certificate of a client, as a request bears it (`scope["peer_certificate"]`)."""
 
     subject: str
-    """As `CN=cis,O=AMI`."""
+    """As `CN=cis,O=AMI` (RFC 4514): a comma within a name is escaped, so that no name stands for two."""
     names: tuple[str, ...]
     """Subject alternative names, as `DNS:cis.example`."""
     fingerprint: str
@@ -95,15 +95,16 @@ class PeerCertificate:
             return None
         alternatives: Any = said.get("subjectAltName", ())
         names = tuple(f"{kind}:{value}" for kind, value in alternatives)
-        return cls(_format_subject(said.get("subject", ())), names, sha256(octets).hexdigest())
+        return cls(_subject_of(octets), names, sha256(octets).hexdigest())
 
 
-_SHORT = {"commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU", "countryName": "C"}
+def _subject_of(octets: bytes) -> str:
+    from cryptography import x509  # as in `_own`
 
-
-def _format_subject(parts: Any) -> str:
-    pairs = [pair for relative in parts for pair in relative]
-    return ",".join(f"{_SHORT.get(name, name)}={value}" for name, value in reversed(pairs))
+    try:
+        return x509.load_der_x509_certificate(octets).subject.rfc4514_string()
+    except ValueError:
+        return ""  # OpenSSL takes what others don't read; its names and its digest are known all the same
 
 
 _PLAIN_HTTP = "HTTP_REQUEST"

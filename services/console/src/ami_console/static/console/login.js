@@ -1,6 +1,8 @@
 // A token is shown once; the session that it begins is a cookie that no script sees.
 const asked = new URLSearchParams(location.search).get("next") || "/";
-const next = asked.startsWith("/") && !asked.startsWith("//") && !asked.startsWith("/\\") ? asked : "/";
+// where it leads is asked of the browser, which drops tabs and turns backslashes round
+const leads = URL.canParse(asked, location.href) ? new URL(asked, location.href) : location;
+const next = leads !== location && leads.origin === location.origin ? leads.href : "/";
 const form = document.getElementById("login");
 const problem = document.getElementById("problem");
 
