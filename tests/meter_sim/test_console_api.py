@@ -6,11 +6,17 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from patience import PATIENCE_S
 from served_meters import Served, served
+
+from ami_dlms.data import Data
+from ami_dlms.obis import Obis
+from ami_meter_sim.admin.objects import _value
+from ami_meter_sim.control import FleetControl
+from ami_packs.model import ObjectDescription
 
 
 @pytest.fixture
@@ -42,6 +48,25 @@ async def test_every_object_of_the_model_is_shown_and_no_secret_is(api: Served) 
             secrets += one["why"] == "a secret"
             assert one["why"] != "a secret" or one["value"] is None
     assert secrets > 0, "the association has one"
+
+
+async def test_secrets_are_those_of_the_standard_and_not_those_of_some_names(tmp_path: Path) -> None:
+    """The passwords of the optical port have other names, and a class of a later version has none that is known."""
+    port = ObjectDescription(
+        obis=Obis.parse("0-0:20.0.0*255"), class_id=19, version=99, name="IEC local port", source="", access={}
+    )
+    control = cast(FleetControl, NothingIsRead())
+    for number in (7, 8, 9):
+        assert _value(control, "M1001", port, number, "pass_p1") == (None, "a secret")
+        assert _value(control, "M1001", port, number, "") == (None, "a secret")
+    async with served(tmp_path) as api:
+        answer = await api.client.get("/api/v1/meters/M1001/objects/15/0-0:40.0.0*255/7")
+        assert answer.status_code == 409 and answer.json()["error"].endswith("attribute 7 of class 15 is a secret")
+
+
+class NothingIsRead:
+    def read(self, *_: object) -> Data:
+        raise AssertionError("it is not even read")
 
 
 @pytest.mark.parametrize("path", ["70/0-0:96.3.11*255", "9999/0-0:96.3.10*255", "70/nonsense"])

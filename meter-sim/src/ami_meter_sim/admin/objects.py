@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ami_dlms.cosem.classes import InterfaceClass, class_versions
+from ami_dlms.cosem.confidential import is_secret
+from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.errors import DlmsError
 from ami_dlms.obis import Obis
 from ami_meter_sim.admin import values
@@ -15,7 +17,6 @@ from ami_meter_sim.control import FleetControl
 from ami_meter_sim.refusals import NotPossible, NotThere
 from ami_packs.model import PROFILE_GENERIC, ObjectDescription
 
-SECRETS = frozenset({"secret", "LLS_secret", "lls_secret", "low_level_security_secret", "HLS_secret", "password"})
 BUFFER = (PROFILE_GENERIC, "buffer")
 
 
@@ -66,7 +67,7 @@ def _value(
     control: FleetControl, name: str, described: ObjectDescription, number: int, word: str
 ) -> tuple[dict[str, Any] | None, str]:
     """A value, or why there is none."""
-    if word in SECRETS or "secret" in word.lower():
+    if is_secret(AttributeDescriptor(described.class_id, described.obis, number)):
         return None, "a secret"
     if (described.class_id, word) == BUFFER:
         return None, "read by itself"

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from ami_console import Live, live_response
+from ami_dlms.cosem.confidential import SECRET_ATTRIBUTES
 from ami_meter_sim.admin import metrics, values
 from ami_meter_sim.admin.bodies import (
     Concerned,
@@ -126,7 +127,9 @@ def _objects(app: FastAPI, control: FleetControl) -> None:
 def _attributes(app: FastAPI, control: FleetControl) -> None:
     @app.get(OBJECT, response_model=Value)
     async def read_attribute(name: Name, class_id: ClassId, instance: Instance, attribute: Attribute) -> dict[str, Any]:
-        """An attribute of an object, as the meter itself sees it: no association, no fault."""
+        """An attribute of an object, as the meter itself sees it: no association, no fault. A secret can be set, and not be read."""
+        if (class_id, attribute) in SECRET_ATTRIBUTES:
+            raise NotPossible(f"attribute {attribute} of class {class_id} is a secret")
         try:
             return values.to_json(control.read(name, class_id, instance, attribute))
         except ValueError as problem:
