@@ -191,7 +191,12 @@ def test_a_profile_is_drawn_and_compared_and_taken_along(
 ) -> None:
     with visit(chromium) as seen:
         page = seen.open(f"{base(ami, 'CIS')}/usage-points/M1001")
-        page.get_by_text("Read this period from the meter").click()
+        page.locator(".chart[data-drawn] canvas").wait_for()
+        page.locator("select").select_option("load-profile")
+        page.get_by_role("button", name="Show").click()
+        page.get_by_text("No value of that time is kept: read this period from the meter.").wait_for()
+        assert page.locator(".chart canvas").count() == 0, "what was drawn before is of another type"
+        page.get_by_text("Read this period from the meter", exact=True).click()
         page.locator(".toast", has_text="Read: OK").wait_for()
         page.locator(".chart[data-drawn] canvas").wait_for()
         with page.expect_download() as started:

@@ -126,6 +126,15 @@ async def test_without_a_session_pages_lead_to_the_login_and_the_api_refuses() -
         assert (await client.get("/login")).status_code == 200
 
 
+async def test_who_has_not_signed_in_is_offered_neither_pages_nor_to_sign_out() -> None:
+    async with served(sessions(asks=True)) as client:
+        login = (await client.get("/login")).text
+        assert "<nav" not in login and "sign-out" not in login
+        await client.post("/session", json={"token": TOKEN})
+        page = (await client.get("/things")).text
+        assert "<nav" in page and "sign-out" in page
+
+
 async def test_a_token_begins_a_session_that_no_script_sees_and_that_ends() -> None:
     clock = Clock()
     async with served(sessions(asks=True, clock=clock)) as client:

@@ -16,7 +16,7 @@ page(async (room) => {
     key: (one) => one.key,
     newest: true,
     beside: [toggle, button("Ask the head-end", ask, "btn sm")],
-    empty: "The head-end has told of nothing yet.",
+    empty: "The head-end has told of nothing yet. It sends events where it has this CIS as a subscriber; Ask the head-end fetches those that it keeps.",
     open: (one) => (one.many === 1 ? `/usage-points/${path(one.meter)}` : null),
     search: (one) => `${one.meters} ${one.code} ${one.reason || ""} ${name(one)}`,
     finds: "Find meter, type, words",

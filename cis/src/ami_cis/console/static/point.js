@@ -1,5 +1,5 @@
 // One usage point: its switch, its load profile with another period to compare, its registers and what has happened.
-import { $, api, attributes, button, count, doing, el, page, path, Refused, toast, when } from "../console/dom.js";
+import { $, api, attributes, button, count, doing, el, page, path, plural, Refused, toast, when } from "../console/dom.js";
 import { Chart } from "../console/chart.js";
 import { live } from "../console/live.js";
 import { eventLine } from "./happened.js";
@@ -8,6 +8,8 @@ import { API, control, read, stateWord } from "./words.js";
 const meter = decodeURIComponent(location.pathname.slice("/usage-points/".length));
 const fact = (term, value) => el("div", "", el("dt", "", term), el("dd", "", value));
 const DAY = 86_400_000;
+// What a period is read of where nothing is kept yet: the names that the REST API takes in place of codes.
+const OFFERED = ["load-profile", "import", "export"];
 const day = (date) => date.toISOString().slice(0, 10);
 
 async function found() {
@@ -90,15 +92,11 @@ page(async (room) => {
     const rows = [...last.values()].map((one) => el("tr", "", el("td", "mono", one.reading_type), el("td", "", `${one.value ?? "–"} ${one.unit}`), el("td", "", when(one.at)), el("td", "muted", one.source || "–")));
     registers.replaceChildren(el("div", "bar", el("h2", "", "Latest values")), rows.length ? el("table", "plain", el("thead", "", heads), el("tbody", "", ...rows)) : el("p", "note", "No value of this meter is kept. Read it."));
     const chosen = type.value;
-    type.replaceChildren(...[...last.keys()].map((one) => attributes(el("option", "", one), { value: one, selected: one === chosen })));
+    type.replaceChildren(...[...last.keys(), ...OFFERED].map((one) => attributes(el("option", "", one), { value: one, selected: one === chosen })));
     await profile();
   }
 
   async function profile() {
-    if (!type.value) {
-      note.textContent = "There is nothing to draw yet.";
-      return;
-    }
     const [begin, end] = [Date.parse(from.value), Date.parse(to.value)];
     shown = (await kept(name, type.value, `${from.value}T00:00Z`, `${to.value}T00:00Z`)).readings;
     const [times, values] = raster(shown, begin, end);
@@ -107,7 +105,7 @@ page(async (room) => {
     chart.unit = shown[0]?.unit || "";
     chart.show(times.map((one) => one / 1000), series);
     const missing = values.filter((one) => one === null).length;
-    note.textContent = shown.length ? `${count(shown.length)} values${missing ? `, ${count(missing)} are missing` : ""}` : "No value of that time is kept.";
+    note.textContent = shown.length ? `${plural(shown.length, "value")}${missing ? `, ${count(missing)} are missing` : ""}` : "No value of that time is kept: read this period from the meter.";
   }
 
   // Another period of the same length, moved over the first one.
@@ -120,15 +118,15 @@ page(async (room) => {
   }
 
   async function fetchPeriod(pressed) {
-    const body = { meters: [name], reading_types: type.value ? [type.value] : [], from: `${from.value}T00:00Z`, to: `${to.value}T00:00Z` };
+    const body = { meters: [name], reading_types: [type.value], from: `${from.value}T00:00Z`, to: `${to.value}T00:00Z` };
     const ended = await doing(pressed, () => api(`${API}/readings`, { method: "POST", body }));
-    if (ended) toast(`Read: ${ended.result || ended.reason}, ${count(ended.readings.length)} values`, ended.result !== "OK");
+    if (ended) toast(`Read: ${ended.result || ended.reason}, ${plural(ended.readings.length, "value")}`, ended.result !== "OK");
     await latest();
   }
 
   async function happened() {
     const { events } = await api(`${API}/device-events?meter=${encodeURIComponent(name)}`);
-    side.replaceChildren(el("div", "bar", el("h2", "", "Events, UTC")), events.length ? el("ol", "ev", ...events.slice(0, 100).map(eventLine)) : el("p", "note", "Nothing is known to have happened."));
+    side.replaceChildren(el("div", "bar", el("h2", "", "Events, UTC")), events.length ? el("ol", "ev", ...events.slice(0, 100).map(eventLine)) : el("p", "note", "The head-end has told of nothing that happened to it."));
   }
 
   head();

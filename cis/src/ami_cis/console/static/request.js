@@ -1,5 +1,5 @@
 // One request: whom it was for, and why not where it was not done.
-import { api, between, el, link, page, path, pill, seconds } from "../console/dom.js";
+import { api, between, el, link, page, path, pill, seconds, when } from "../console/dom.js";
 import { Grid } from "../console/grid.js";
 import { live } from "../console/live.js";
 import { API, standing, what } from "./words.js";
@@ -10,8 +10,8 @@ const fact = (term, value) => el("div", "", el("dt", "", term), el("dd", "", val
 function head(request) {
   const facts = [
     fact("MessageID", el("span", "mono", request.message_id)),
-    fact("Sent", el("span", "mono", request.sent_at)),
-    fact("Replied", request.replied_at ? el("span", "mono", request.replied_at) : "not yet"),
+    fact("Sent, UTC", when(request.sent_at)),
+    fact("Replied, UTC", request.replied_at ? when(request.replied_at) : "not yet"),
     fact("Took", seconds(between(request.sent_at, request.replied_at))),
     fact("Code", el("span", "mono", request.code || "–")),
     fact("Exchange", request.state),

@@ -10,7 +10,7 @@ page(async (room) => {
   const grid = new Grid(room, {
     title: "Campaigns",
     key: (one) => one.id,
-    empty: "No campaign was ordered yet: hes keys roll, hes firmware start, hes meters commission.",
+    empty: "No campaign was ordered yet: hes keys roll, hes firmware start or hes meters commission order one.",
     open: (one) => `/campaigns/${path(one.id)}`,
     search: (one) => `${one.summary} ${one.kind} ${one.id}`,
     finds: "Find campaign",

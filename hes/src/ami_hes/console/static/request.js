@@ -1,5 +1,5 @@
 // One request: what was asked, what came of it at each meter, and why not.
-import { $, api, attributes, between, button, confirmed, doing, el, link, page, path, pill, seconds, toast, when } from "../console/dom.js";
+import { $, api, attributes, between, button, confirmed, doing, el, link, page, path, pill, plural, seconds, toast, when } from "../console/dom.js";
 import { Grid } from "../console/grid.js";
 import { live } from "../console/live.js";
 import { API, outcome, progress, standing } from "./words.js";
@@ -16,8 +16,8 @@ function head(details) {
     "dl",
     "",
     fact("MessageID", el("span", "mono", request.message_id)),
-    fact("Accepted", el("span", "mono", request.accepted_at)),
-    fact("Answered", request.answered_at ? el("span", "mono", request.answered_at) : "not yet"),
+    fact("Accepted, UTC", when(request.accepted_at)),
+    fact("Answered, UTC", request.answered_at ? when(request.answered_at) : "not yet"),
     fact("Took", seconds(between(request.accepted_at, request.answered_at))),
     fact("From", request.source || "–"),
     fact("Reply", address ? `to ${address}` : "on the same connection"),
@@ -34,7 +34,7 @@ async function cancel(event) {
   const wanted = await confirmed({ title: "Cancel this request?", text: "Commands that have not begun are ended. Those under way go on to their end.", act: "Cancel the request" });
   if (!wanted) return;
   const found = await doing(event.target, () => api(`${API}/jobs/${path(messageId)}`, { method: "DELETE" }));
-  if (found) toast(`${found.commands} commands were cancelled`);
+  if (found) toast(`${plural(found.commands, "command")} cancelled`);
 }
 
 page(async (room) => {

@@ -12,7 +12,8 @@ page(async (room) => {
   const explain = () => {
     const one = kinds.find((each) => each.fault === kind.value);
     const names = Object.keys(one.parameters.properties || {});
-    does.textContent = `${one.does} ${one.head_end ? `Head-end: ${one.head_end}` : ""} ${names.length ? `Parameters: ${names.join(", ")}.` : ""}`;
+    const said = [`The meter ${one.does}.`, one.head_end ? `A head-end should ${one.head_end}.` : "", names.length ? `Parameters: ${names.join(", ")}.` : ""];
+    does.textContent = said.filter(Boolean).join(" ");
   };
   kind.addEventListener("change", explain);
   explain();

@@ -17,7 +17,7 @@ page(async (room) => {
   const grid = new Grid(left, {
     title: "Meters at their steps",
     key: (one) => `${one.meter} ${one.track}`,
-    empty: "No scenario has a meter on a track.",
+    empty: "No scenario has a meter on a track: start one of those beside.",
     search: (one) => `${one.meter} ${one.track} ${one.state} ${one.waits_for || ""}`,
     finds: "Find meter, track, state",
     filters: [{ word: "All" }],
@@ -37,7 +37,7 @@ page(async (room) => {
   function show(run) {
     const running = run.status === "running";
     const states = Object.entries(run.meters || {}).map(([state, number]) => `${count(number)} ${state}`).join(", ");
-    head.replaceChildren(el("h1", "", run.name || "No scenario has run"), el("span", `pill ${running ? "RUNNING" : "PLAIN"}`, run.status), el("span", "muted", states), el("div", "sp"));
+    head.replaceChildren(el("h1", "", run.name || "No scenario has run"), run.name ? el("span", `pill ${running ? "RUNNING" : "PLAIN"}`, run.status) : "", el("span", "muted", states), el("div", "sp"));
     if (run.began_at) head.append(el("span", "mono muted", run.began_at));
     if (running) head.append(button("Stop", (event) => stop(event.target), "btn danger"));
     grid.replace(run.places || []);

@@ -39,9 +39,11 @@ export class Chart {
 
   #draw() {
     this.width = this.room.clientWidth;
-    if (!this.width || !this.times.length) return;
-    const colour = colours();
+    if (!this.width) return;
     this.plot?.destroy();
+    this.plot = undefined;
+    if (!this.times.length) return;
+    const colour = colours();
     const time = { values: (_, moments) => moments.map((one, place) => label(one, place ? moments[place - 1] : null, moments)) };
     const axis = { stroke: colour.mut, grid: { stroke: colour.line2, width: 1 }, ticks: { stroke: colour.line, width: 1 }, font: "11px Inter, sans-serif" };
     this.plot = new uPlot(
@@ -50,7 +52,7 @@ export class Chart {
         height: this.height,
         tzDate: (second) => uPlot.tzDate(new Date(second * 1000), "Etc/UTC"),
         scales: { y: { range: this.range || undefined } },
-        axes: [{ ...axis, ...time }, { ...axis, size: 72, label: this.unit, labelSize: 20, labelFont: "11px Inter, sans-serif", values: (_, all) => all.map((one) => (one === null ? "" : `${+one.toFixed(6)}`)) }],
+        axes: [{ ...axis, ...time }, { ...axis, size: 84, label: this.unit, labelSize: 24, labelFont: "11px Inter, sans-serif", values: (_, all) => all.map((one) => (one === null ? "" : `${+one.toFixed(6)}`)) }],
         series: [
           { label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
           ...this.series.map((one) => ({

@@ -44,7 +44,7 @@ export function when(text) {
   const made = el("time", "mono", clock(text));
   return text ? attributes(made, { datetime: text, title: text }) : made;
 }
-export const seconds = (ms) => (ms === null || ms === undefined ? "–" : ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${count(Math.round(ms / 1000))} s`);
+export const seconds = (ms) => (ms === null || ms === undefined ? "–" : ms < 1000 ? `${Math.round(ms)} ms` : ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${count(Math.round(ms / 1000))} s`);
 export const between = (from, to) => (from && to ? new Date(to) - new Date(from) : null);
 
 // -- states: a shape, a word and a colour

@@ -433,7 +433,7 @@ async function begin() {
     document.documentElement.dataset.ready = "1";
     return;
   }
-  for (const [word, form] of [["Save as HTML", "html"], ["Wireshark", "pcapng"], ["JSON", "trace"]]) {
+  for (const [word, form] of [["HTML", "html"], ["Wireshark", "pcapng"], ["JSON", "trace"]]) {
     const made = el("a", "btn", word);
     made.href = `${source}?as=${form}`;
     $("t-acts").append(made);
