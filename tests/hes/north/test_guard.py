@@ -50,6 +50,7 @@ from ami_hes.store import (
     SqlGuard,
     SqlResults,
     Stop,
+    StoredAnswer,
     StoredApproval,
     StoreUnavailable,
     Use,
@@ -190,9 +191,19 @@ async def test_an_approval_is_decided_once(place: Place) -> None:
         await guard.want_approval(an_approval("r3", why="another"), "header")
         assert [one.request_id for one in await guard.approvals(tuple(ApprovalState), 9)] == ["r1", "r3"]
         await guard.forget(NOW + timedelta(days=1))
+        known = [one.request_id for one in await guard.approvals(tuple(ApprovalState), 9)]
+        assert known == ["r1", "r3"], "its request is for a time ahead, and has yet to hear of it"
+        await results.answer({"r1": StoredAnswer("OK", b"<a/>")}, NOW)
+        await guard.forget(NOW + timedelta(days=1))
         assert [one.request_id for one in await guard.approvals(tuple(ApprovalState), 9)] == ["r3"]
         entries = [json.loads(one.text) for one in (await SqlAudit(database).page(0, 9)).links]
-        assert [one["what"] for one in entries] == ["accepted", "approval-wanted", "approved", "approval-wanted"]
+        assert [one["what"] for one in entries] == [
+            "accepted",
+            "approval-wanted",
+            "approved",
+            "approval-wanted",
+            "ended",
+        ]
         assert (entries[2]["principal"], entries[2]["meters"]) == ("Ada", 2)
 
 
@@ -459,6 +470,30 @@ async def test_a_group_has_a_limit_of_its_own(tmp_path: Path) -> None:
         refused = (await hes.ask(request(control(DISCONNECT, "M5"), source="another"))).reply
         assert "more than the 2 of the group feeder=F1" in str(refused.errors[0].reason)
         assert (await hes.ask(request(control(DISCONNECT, "M4")))).reply.result == "OK"
+
+
+@pytest.mark.parametrize("decided", ["reject", "approve"])
+async def test_a_decision_about_what_is_for_later_is_not_forgotten_before_its_time(
+    tmp_path: Path, decided: str
+) -> None:
+    """Requests are kept for a quarter of an hour here, and limits are those of an hour all the same."""
+    cis, clock, guard = Cis(), SteppedClock(START), {"disconnects": {"in_all": 1}}
+    environment = Environment(emit=lambda _: None).by(clock)
+    short = {"environment": environment, "keep_answers_days": 0.01, "meters": 5}
+    later, message = START + timedelta(hours=40), ["M2", "M3"]
+    async with cis.serving():
+        async with north(tmp_path, guard=guard, **short) as hes:
+            assert (await hes.ask(request(control(DISCONNECT, "M1")))).reply.result == "OK"
+            await asked(hes, late(cis, *message, message_id="later", start_at=later))
+            assert (await said(hes, f"approvals/later/{decided}", {}))["status"] == 200
+            await clock.advance_to(START + timedelta(minutes=40))
+        async with north(tmp_path, guard=guard, **short) as hes:
+            used = (await said(hes, "guard"))["limits"]
+            assert {one["used"] for one in used if (one["kind"], one["scope"]) == ("disconnects", "in all")} == {1}
+            await clock.advance_to(later - timedelta(hours=1))
+        async with north(tmp_path, **short) as hes:  # without the limit
+            await clock.advance_to(later)
+            assert texts(await cis.taken.get(), "Result") == (["FAILED"] if decided == "reject" else ["OK"])
 
 
 async def test_each_operation_of_a_set_is_guarded(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from ami_hes.campaigns import CampaignBook, EventLogSchedule
 from ami_hes.end_device_events import EventPublisher
 from ami_hes.engine import MakeEngine
 from ami_hes.file_drop import FileDrop
-from ami_hes.guard import Approvals, ControlStop, Guard
+from ami_hes.guard import HOUR, Approvals, ControlStop, Guard
 from ami_hes.jobs import (
     Acceptance,
     AnswerMaker,
@@ -345,7 +345,7 @@ def _what_gets_too_old(setup: Setup, stores: Stores, context: Context, south: So
 
     async def audit() -> None:
         await stores.audit.forget(now() - timedelta(days=hes.keep_audit_days), now())
-        await stores.guard.forget(now() - timedelta(days=hes.keep_answers_days))
+        await stores.guard.forget(now() - max(timedelta(days=hes.keep_answers_days), HOUR))  # in which is counted
 
     return [partial(_every_hour, drop, setup.environment) for drop in (answers, values, device_events, audit)]
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, select, text, update
 
 from ami_hes.audit import AuditEntry, MetersOf, What
 from ami_hes.store.audit import lock, write
@@ -23,7 +23,7 @@ from ami_hes.store.guard_port import (
     StoredApproval,
 )
 from ami_hes.store.ports import StoredRequest
-from ami_hes.store.tables import approvals, controls_stop, guard_uses
+from ami_hes.store.tables import approvals, controls_stop, guard_uses, requests
 from ami_process.store.columns import UtcDateTime
 
 _STOPPED = select(controls_stop).where(controls_stop.c.stopped)
@@ -163,9 +163,11 @@ def _say_stop(connection: Connection, stop: Stop, principal_by: str) -> bool:
 
 
 def _forget(connection: Connection, before: datetime) -> None:
+    """A decision stays as long as its request has no answer: one for a time ahead hears of it only then, months later perhaps."""
     connection.execute(delete(guard_uses).where(guard_uses.c.at < before))
+    still_open = exists().where(requests.c.request_id == approvals.c.request_id, requests.c.answered_at.is_(None))
     old = (approvals.c.state != str(ApprovalState.WAITING), approvals.c.decided_at < before)
-    connection.execute(delete(approvals).where(*old))
+    connection.execute(delete(approvals).where(*old, ~still_open))
 
 
 def _wanted(approval: StoredApproval, principal_by: str) -> AuditEntry:
