@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from ami_cli.decode.captures.files import records
 from ami_cli.decode.captures.streams import messages
+from ami_cli.trace.files import write_html, write_pcapng
 from ami_cli.trace.tree import Shown
 from ami_console.trace_file import trace_file
 from ami_dlms.explain import is_sound, leaves
@@ -170,6 +171,20 @@ def test_an_answer_lasts_from_what_was_before_it(trace: Trace) -> None:
     view = view_of(trace)
     answers = [one for one in view["spans"] if one.get("apdu", {}).get("direction") == "response"]
     assert answers and all(one["t1"] > one["t0"] for one in answers)
+
+
+@pytest.mark.parametrize(("write", "name"), [(write_html, "one.html"), (write_pcapng, "one.clear.pcapng")])
+def test_a_file_with_clear_text_is_for_its_owner_alone(
+    trace: Trace, tmp_path: Path, write: Callable[[Trace, Path], str], name: str
+) -> None:
+    clear, struck = tmp_path / name, tmp_path / f"struck-{name}"
+    clear.write_text("what was there before, for everybody")
+    clear.chmod(0o644)
+    assert "it holds clear text" in write(trace, clear) and "clear text" not in write(redacted(trace), struck)
+    assert clear.stat().st_mode & 0o777 == 0o600
+    struck_before = tmp_path / "as any file"
+    struck_before.touch()
+    assert struck.stat().st_mode == struck_before.stat().st_mode
 
 
 def test_the_file_loads_nothing_and_runs_only_its_own_script(trace: Trace) -> None:
