@@ -60,7 +60,7 @@ from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Controls, Order, OrderOutcome, Target
 from ami_console.live import EVENT_STREAM
 from ami_process import clock_api
-from ami_process.api import JSON, read_body
+from ami_process.api import JSON, answer_of, read_body
 from ami_process.clock_api import ClockState, Step
 from ami_process.query_parameters import check_known
 
@@ -217,7 +217,7 @@ def control_routes(controls: Controls, asking: Asking) -> list[Route]:
         asking.demand_replies(asynchronous=asked.asynchronous)
         order = asked.order(asking.meters)
         outcome = await under_way.end_of(order.message_id, partial(controls.run, order))
-        return Response(ControlOutcome.of(order, outcome).model_dump_json(), media_type="application/json")
+        return answer_of(ControlOutcome.of(order, outcome))
 
     def about(verb: str, work: Callable[[str], Awaitable[OrderOutcome]]) -> Callable[[Request], Awaitable[Response]]:
         async def done(request: Request) -> Response:
@@ -225,7 +225,7 @@ def control_routes(controls: Controls, asking: Asking) -> list[Route]:
             name = request.path_params["name"]
             outcome = await under_way.end_of(None, partial(work, name))
             ended = ControlOutcome.of(Order(code=name, targets=(), verb=verb), outcome)
-            return Response(ended.model_dump_json(), media_type="application/json")
+            return answer_of(ended)
 
         return done
 

@@ -19,7 +19,7 @@ from ami_cis.readings_api import MAX_TYPES, PeriodQuery, ReadingError, Text
 from ami_cis.store import DeviceEventQuery, KeptDeviceEvent, Store, StoreUnavailable
 from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import EventQuestion, EventQuestions, EventsOutcome, Target
-from ami_process.api import ApiRefused, read_body
+from ami_process.api import ApiRefused, answer_of, read_body
 from ami_process.query_parameters import check_known, values_of
 
 DEVICE_EVENTS = "/api/v1/device-events"
@@ -109,18 +109,14 @@ def device_event_routes(store: Store, questions: EventQuestions, asking: Asking)
             raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
         events = tuple(DeviceEvent.of(one, zone) for one in found)
         unlisted = tuple(code for code in wanted.codes if not is_known(code))
-        return _json(DeviceEventList(events=events, complete=len(events) < wanted.most, unlisted=unlisted))
+        return answer_of(DeviceEventList(events=events, complete=len(events) < wanted.most, unlisted=unlisted))
 
     async def ask(request: Request) -> Response:
         order = await read_body(request, EventsOrder)
         question = order.question(tuple(asking.meters), zone)
-        return _json(EventsFetched.of(await under_way.end_of(None, partial(questions.run, question))))
+        return answer_of(EventsFetched.of(await under_way.end_of(None, partial(questions.run, question))))
 
     return [Route(DEVICE_EVENTS, look, methods=["GET"]), Route(DEVICE_EVENTS, ask, methods=["POST"])]
-
-
-def _json(document: BaseModel) -> Response:
-    return Response(document.model_dump_json(), media_type="application/json")
 
 
 def _wanted(request: Request, zone: ZoneInfo) -> DeviceEventQuery:

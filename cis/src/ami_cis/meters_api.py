@@ -18,8 +18,8 @@ from ami_cim.reading_type_names import reading_type_of
 from ami_cis.readings_api import MAX_TYPES, ReadingError, ReadingValue, Text
 from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import ExchangeOrder, ExchangeOutcome, MasterData, MeterExchanges, OrderOutcome, Target
-from ami_process.api import read_body
-from ami_process.query_parameters import check_known, wrong
+from ami_process.api import answer_of, read_body
+from ami_process.query_parameters import check_known, whole_number
 
 METERS = "/api/v1/meters"
 METER = f"{METERS}/{{name:path}}"
@@ -187,13 +187,16 @@ def meter_routes(master_data: MasterData, exchanges: MeterExchanges, asking: Ask
 
     async def list_meters(request: Request) -> Response:
         check_known(request, ("limit", "offset", "group"))
-        limit, offset = _number(request, "limit", DEFAULT_LISTED, MAX_LISTED), _number(request, "offset", 0, 10**9)
+        limit, offset = (
+            whole_number(request, "limit", DEFAULT_LISTED, 1, MAX_LISTED),
+            whole_number(request, "offset", 0, 0, 10**9),
+        )
         group = request.query_params.get("group")
         targets = () if group is None else (Target.group_of(group),)
         found = await questions.end_of(None, partial(master_data.meters, targets, limit=limit, offset=offset))
         lines = tuple(map(MeterLine.of_asset, found.meters))
         following = offset + len(lines) if found.more and lines else None
-        return _json(MeterList.of(found.outcome, meters=lines, next=following))
+        return answer_of(MeterList.of(found.outcome, meters=lines, next=following))
 
     async def show(request: Request) -> Response:
         check_known(request, ())
@@ -201,36 +204,39 @@ def meter_routes(master_data: MasterData, exchanges: MeterExchanges, asking: Ask
         target = Target.mrid(name) if is_uuid(name) else Target.meter(name)
         found = await questions.end_of(None, partial(master_data.meters, (target,)))
         if not found.meters:
-            return _json(MeterDetails.of(found.outcome, meter=None, usage_points=()))
+            return answer_of(MeterDetails.of(found.outcome, meter=None, usage_points=()))
         line = MeterLine.of_asset(found.meters[0])
         linked = await questions.end_of(None, partial(master_data.link_of, meter=line.mrid or line.name))
         points = () if linked.link is None else _names(linked.link.point)
-        return _json(MeterDetails.of(found.outcome, meter=line, usage_points=points))
+        return answer_of(MeterDetails.of(found.outcome, meter=line, usage_points=points))
 
     async def list_points(request: Request) -> Response:
         check_known(request, ("limit", "offset"))
-        limit, offset = _number(request, "limit", DEFAULT_LISTED, MAX_LISTED), _number(request, "offset", 0, 10**9)
+        limit, offset = (
+            whole_number(request, "limit", DEFAULT_LISTED, 1, MAX_LISTED),
+            whole_number(request, "offset", 0, 0, 10**9),
+        )
         found = await questions.end_of(None, partial(master_data.usage_points, limit=limit, offset=offset))
         lines = tuple(map(HesUsagePointLine.of_asset, found.usage_points))
         following = offset + len(lines) if found.more and lines else None
-        return _json(HesUsagePointList.of(found.outcome, usage_points=lines, next=following))
+        return answer_of(HesUsagePointList.of(found.outcome, usage_points=lines, next=following))
 
     async def show_point(request: Request) -> Response:
         check_known(request, ())
         name = request.path_params["name"]
         found = await questions.end_of(None, partial(master_data.usage_points, (name,)))
         if not found.usage_points:
-            return _json(HesUsagePointDetails.of(found.outcome, usage_point=None, meter=None))
+            return answer_of(HesUsagePointDetails.of(found.outcome, usage_point=None, meter=None))
         line = HesUsagePointLine.of_asset(found.usage_points[0])
         linked = await questions.end_of(None, partial(master_data.link_of, point=line.mrid or line.name))
         meter = None if linked.link is None else next(iter(_names(linked.link.meter)[::-1]), None)
-        return _json(HesUsagePointDetails.of(found.outcome, usage_point=line, meter=meter))
+        return answer_of(HesUsagePointDetails.of(found.outcome, usage_point=line, meter=meter))
 
     async def exchange(request: Request) -> Response:
         wanted = await read_body(request, ExchangeWanted)
         work = partial(exchanges.run, wanted.order())
         outcome = await under_way.end_of(f"exchange at {wanted.usage_point}", work)
-        return _json(Exchanged.of(wanted, outcome, asking.zone))
+        return answer_of(Exchanged.of(wanted, outcome, asking.zone))
 
     return [
         Route(METERS, list_meters, methods=["GET"]),
@@ -243,14 +249,3 @@ def meter_routes(master_data: MasterData, exchanges: MeterExchanges, asking: Ask
 
 def _names(point: Identified) -> Sequence[str]:
     return tuple(filter(None, (point.mrid, *(name.name for name in point.names))))
-
-
-def _number(request: Request, name: str, default: int, most: int) -> int:
-    text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and min(1, default) <= int(text) <= most):
-        raise wrong(f"{name}: a whole number up to {most} was expected")
-    return int(text)
-
-
-def _json(document: BaseModel) -> Response:
-    return Response(document.model_dump_json(), media_type="application/json")

@@ -25,7 +25,7 @@ from ami_cis.reading_types import is_time, unit_of
 from ami_cis.store import KeptReading, ReadingQuery, Store, StoreUnavailable
 from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Readings, ReadOrder, ReadOutcome, Target
-from ami_process.api import ApiRefused, read_body
+from ami_process.api import ApiRefused, answer_of, read_body
 from ami_process.local_times import NoSuchTime, at_home
 from ami_process.query_parameters import check_known, values_of
 
@@ -234,7 +234,7 @@ def reading_routes(readings: Readings, store: Store, asking: Asking) -> list[Rou
         asking.demand_replies(asynchronous=asked.asynchronous)
         order = asked.order(asking.meters, zone)
         read = await under_way.end_of(order.message_id, partial(readings.run, order))
-        return await asyncio.to_thread(lambda: _json(ReadingsOutcome.of(order, read, zone)))
+        return await asyncio.to_thread(lambda: answer_of(ReadingsOutcome.of(order, read, zone)))
 
     async def look(request: Request) -> Response:
         wanted = _wanted(request, zone)
@@ -243,7 +243,7 @@ def reading_routes(readings: Readings, store: Store, asking: Asking) -> list[Rou
         except StoreUnavailable as problem:
             raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
         complete = len(found) < wanted.most
-        return await asyncio.to_thread(lambda: _json(KeptReadings.of(found, zone, complete=complete)))
+        return await asyncio.to_thread(lambda: answer_of(KeptReadings.of(found, zone, complete=complete)))
 
     return [Route(READINGS, ask, methods=["POST"]), Route(READINGS, look, methods=["GET"])]
 
@@ -271,7 +271,3 @@ def _codes_of(text: str) -> tuple[str, ...]:
     """What a name or OBIS code means is kept with whichever multiplier it came; a code is itself. Raises UnknownType."""
     code = reading_type_of(text)
     return (code,) if known_type(text) is None else with_any_multiplier(code)
-
-
-def _json(document: BaseModel) -> Response:
-    return Response(document.model_dump_json(), media_type="application/json")

@@ -22,10 +22,10 @@ from ami_cis.device_events_api import DeviceEvent
 from ami_cis.standings import Standing, Standings, Switch
 from ami_cis.store import KeptDeviceEvent, RequestLine, Store, StoreUnavailable
 from ami_console import Live, live_response
-from ami_process.api import ApiRefused
+from ami_process.api import ApiRefused, answer_of
 from ami_process.environment import real_sleep
 from ami_process.events import Emit, Event
-from ami_process.query_parameters import check_known, wrong
+from ami_process.query_parameters import check_known, whole_number
 
 REQUESTS = "/api/v1/requests"
 REQUEST = f"{REQUESTS}/{{message_id:path}}"
@@ -242,13 +242,13 @@ def request_routes(store: Store, changes: Changes, standings: Standings, live: L
 
     async def list_requests(request: Request) -> Response:
         check_known(request, ("limit", "before"))
-        limit = _number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
+        limit = whole_number(request, "limit", DEFAULT_LISTED, 1, MAX_LISTED)
         try:
             lines = await store.requests(limit, request.query_params.get("before"))
         except StoreUnavailable as problem:
             raise _away(problem) from None
         entries = tuple(RequestEntry.of(one, zone) for one in lines)
-        return _json(RequestList(requests=entries, next=lines[-1].message_id if len(lines) == limit else None))
+        return answer_of(RequestList(requests=entries, next=lines[-1].message_id if len(lines) == limit else None))
 
     async def show_request(request: Request) -> Response:
         check_known(request, ())
@@ -260,18 +260,21 @@ def request_routes(store: Store, changes: Changes, standings: Standings, live: L
         if not lines:
             raise ApiRefused(HTTPStatus.NOT_FOUND, f"no request with the MessageID {message_id[:100]} is kept")
         errors = tuple(RequestError.model_validate(one) for one in lines[0].errors)
-        return _json(RequestDetails(request=RequestEntry.of(lines[0], zone), meters=lines[0].meters, errors=errors))
+        return answer_of(RequestDetails(request=RequestEntry.of(lines[0], zone), meters=lines[0].meters, errors=errors))
 
     async def list_usage_points(request: Request) -> Response:
         check_known(request, ("limit", "offset"))
-        limit, offset = _number(request, "limit", DEFAULT_LISTED, MAX_LISTED), _number(request, "offset", 0, MAX_OFFSET)
+        limit, offset = (
+            whole_number(request, "limit", DEFAULT_LISTED, 1, MAX_LISTED),
+            whole_number(request, "offset", 0, 0, MAX_OFFSET),
+        )
         try:
             await changes.settle()
         except StoreUnavailable as problem:
             raise _away(problem) from None
         found = tuple(UsagePoint.of(one, zone) for one in standings.part(offset, limit))
         following = offset + limit if offset + limit < len(standings) else None
-        return _json(UsagePointList(usage_points=found, total=len(standings), next=following))
+        return answer_of(UsagePointList(usage_points=found, total=len(standings), next=following))
 
     async def follow(request: Request) -> Response:
         check_known(request, ())
@@ -302,16 +305,5 @@ def _some_names(changed: set[str], most: int) -> Sequence[str]:
     return taken
 
 
-def _number(request: Request, name: str, default: int, most: int) -> int:
-    text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and len(text) <= 12 and min(1, default) <= int(text) <= most):
-        raise wrong(f"{name}: a whole number up to {most} was expected")
-    return int(text)
-
-
 def _away(problem: StoreUnavailable) -> ApiRefused:
     return ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem))
-
-
-def _json(document: BaseModel) -> Response:
-    return Response(document.model_dump_json(), media_type="application/json")

@@ -23,7 +23,7 @@ from ami_cis.readings_api import ReadingError, Text, Type
 from ami_cis.store import CountedReadings, Store, StoreUnavailable
 from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Every, FoundSchedule, OrderOutcome, ReadSchedule, ReadSchedules, Target, device_label
-from ami_process.api import ApiRefused, read_body
+from ami_process.api import ApiRefused, answer_of, read_body
 from ami_process.query_parameters import check_known, values_of
 
 SCHEDULES = "/api/v1/schedules"
@@ -191,7 +191,7 @@ def _order_routes(schedules: ReadSchedules, asking: Asking, under_way: UnderWay)
         order = await read_body(request, ScheduleOrder)
         wanted = order.schedule(asking, order.message_id or asking.new_id())
         outcome, due_at = await under_way.end_of(wanted.name, partial(schedules.create, wanted))
-        return _json(ScheduleOrdered.of(outcome, name=wanted.name, first_due_at=due_at.astimezone(wanted.zone)))
+        return answer_of(ScheduleOrdered.of(outcome, name=wanted.name, first_due_at=due_at.astimezone(wanted.zone)))
 
     async def end(request: Request) -> Response:
         check_known(request, ("keep",))
@@ -200,7 +200,7 @@ def _order_routes(schedules: ReadSchedules, asking: Asking, under_way: UnderWay)
             raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, "keep: true or false was expected")
         verb: Literal["cancel", "delete"] = "cancel" if keep == "true" else "delete"
         outcome = await under_way.end_of(None, partial(schedules.end, verb, name))
-        return _json(ScheduleEnded.of(outcome, name=name, verb=verb))
+        return answer_of(ScheduleEnded.of(outcome, name=name, verb=verb))
 
     return [Route(SCHEDULES, create, methods=["POST"]), Route(SCHEDULE, end, methods=["DELETE"])]
 
@@ -212,20 +212,20 @@ def _look_routes(schedules: ReadSchedules, store: Store, asking: Asking, under_w
         targets, group = _asked(request, asking.meters)
         found = await under_way.end_of(None, partial(schedules.among, targets, group))
         lines = [ScheduleLine.of(one, asking) for one in found.schedules]
-        return _json(ScheduleList.of(found.outcome, schedules=lines, further=found.further))
+        return answer_of(ScheduleList.of(found.outcome, schedules=lines, further=found.further))
 
     async def show(request: Request) -> Response:
         check_known(request, ())
         outcome, found = await under_way.end_of(None, partial(schedules.find, request.path_params["name"]))
         if found is None:
-            return _json(ScheduleDetails.of(outcome, schedule=None, kept=()))
+            return answer_of(ScheduleDetails.of(outcome, schedule=None, kept=()))
         line = ScheduleLine.of(found, asking)
         try:
             counted = await store.count_readings(line.meters, line.reading_types) if line.meters else ()
         except StoreUnavailable as problem:
             raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
         kept = [KeptSeries.of(one, asking.zone) for one in counted]
-        return _json(ScheduleDetails.of(outcome, schedule=line, kept=kept))
+        return answer_of(ScheduleDetails.of(outcome, schedule=line, kept=kept))
 
     return [Route(SCHEDULES, look, methods=["GET"]), Route(SCHEDULE, show, methods=["GET"])]
 
@@ -256,7 +256,3 @@ def _group(text: str | None) -> tuple[str | None, str] | None:
         return None
     tag, separator, value = text.rpartition("=")
     return (tag or None, value) if separator else (None, text)
-
-
-def _json(document: BaseModel) -> Response:
-    return Response(document.model_dump_json(), media_type="application/json")

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from ami_hes.api import paths, query
 from ami_hes.audit import Chain, Link
 from ami_hes.store import AuditLog, AuditPage
+from ami_process.api import answer_of
 from ami_process.query_parameters import check_known
 
 DEFAULT_LISTED, MAX_LISTED = 100, 1_000
@@ -71,6 +72,6 @@ def audit_routes(log: AuditLog) -> list[Route]:
                 page = await log.page(query.number_from_0(request, "after", MOST_NUMBER), limit)
             else:
                 page = await log.latest(limit)
-        return query.given(AuditList.of(page))
+        return answer_of(AuditList.of(page))
 
     return [Route(paths.AUDIT, show, methods=["GET"])]

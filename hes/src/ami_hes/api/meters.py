@@ -28,7 +28,7 @@ from ami_hes.registry import CommissioningBook, ImportRow, KeptRegistry, OfConfi
 from ami_hes.registry.packed_meters import table_of
 from ami_hes.store import MeterState, StoredMeter
 from ami_mapping.controls import CONTROLS
-from ami_process.api import ApiRefused, read_body
+from ami_process.api import ApiRefused, answer_of, read_body
 from ami_process.query_parameters import check_known
 from ami_registry import defaults_of
 
@@ -62,7 +62,7 @@ class _Meters:
         listing = await self._kept.listing(group, after, limit, self._in(query.word(request, "state", MeterState)))
         lines = tuple(_line(one, table, self._commissioning.state_of(one.mrid)) for one, table in listing.meters)
         following = lines[-1].name if listing.more and lines else None
-        return query.given(MeterList(meters=lines, total=listing.total, next=following))
+        return answer_of(MeterList(meters=lines, total=listing.total, next=following))
 
     async def show(self, request: Request) -> Response:
         check_known(request, ())
@@ -87,7 +87,7 @@ class _Meters:
             raise ApiRefused(HTTPStatus.CONFLICT, str(problem)) from None
         if removed is None:
             raise _unknown(name)
-        return query.given(_entry(removed, table_of(removed), meter, self._commissioning.state_of(removed.mrid)))
+        return answer_of(_entry(removed, table_of(removed), meter, self._commissioning.state_of(removed.mrid)))
 
     async def take_in(self, request: Request) -> Response:
         wanted = await read_body(request, MeterImport)
@@ -95,7 +95,7 @@ class _Meters:
         with query.looking():
             report = await self._kept.import_rows(rows, check=wanted.check)
         audited.note(request, _said(report, check=wanted.check), () if wanted.check else _imported(report, self._kept))
-        return query.given(ImportReport(rows=tuple(RowResult.of(one) for one in report)))
+        return answer_of(ImportReport(rows=tuple(RowResult.of(one) for one in report)))
 
     def _in(self, state: MeterState | None) -> Callable[[Iterable[str]], Sequence[str]]:
         """What leaves those of mRIDs whose meters are in a state; None: all."""
@@ -103,7 +103,7 @@ class _Meters:
 
     async def count_groups(self, request: Request) -> Response:
         check_known(request, ())
-        return query.given(GroupCounts(groups={tag: dict(of) for tag, of in self._kept.registry.groups().items()}))
+        return answer_of(GroupCounts(groups={tag: dict(of) for tag, of in self._kept.registry.groups().items()}))
 
 
 def _said(report: Sequence[RowReport], *, check: bool) -> str:

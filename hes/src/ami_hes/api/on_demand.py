@@ -27,11 +27,11 @@ from ami_cim.payloads.meter_readings import MeterReading, MeterReadings, Reading
 from ami_cim.periods import Period
 from ami_cim.quality import Quality
 from ami_cim.schema import Schemas
-from ami_hes.api import paths, query
+from ami_hes.api import paths
 from ami_hes.api.reading_types import Type
 from ami_hes.jobs import KeptAnswer
 from ami_mapping.qualities import parse_quality
-from ami_process.api import ApiRefused, read_body
+from ami_process.api import ApiRefused, answer_of, read_body
 from ami_process.environment import Environment
 from ami_process.local_times import NoSuchTime, at_home
 
@@ -141,7 +141,7 @@ def reading_routes(
             response = await answered(ask, message, schemas)
         except CimError as problem:
             raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, problem.reason) from None
-        return await asyncio.to_thread(lambda: query.given(ReadAnswer.of(response, names, zone)))
+        return await asyncio.to_thread(lambda: answer_of(ReadAnswer.of(response, names, zone)))
 
     return [Route(paths.READINGS, read, methods=["POST"])]
 

@@ -17,7 +17,7 @@ from ami_hes.api.moments import Moment, given
 from ami_hes.meters.registry import Registry
 from ami_hes.outages import NotAsked, OutageBook, Ping, Place, Report
 from ami_mapping.events import IMPORTANCE
-from ami_process.api import ApiRefused, read_body
+from ami_process.api import ApiRefused, answer_of, read_body
 from ami_process.query_parameters import check_known
 
 MOST_LISTED = 1_000
@@ -128,7 +128,7 @@ def outage_routes(book: OutageBook, registry: Registry, zone: tzinfo) -> list[Ro
         mrids = _mrids(order, registry) if order.meters or order.groups else None
         try:
             with query.looking():
-                return query.given(PingAnswer.of(await book.ping(mrids), registry))
+                return answer_of(PingAnswer.of(await book.ping(mrids), registry))
         except NotAsked as problem:
             raise ApiRefused(HTTPStatus.CONFLICT, str(problem)) from None
         except CimError as problem:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from ami_hes.api import paths, query
 from ami_hes.api.moments import Moment, given
 from ami_hes.store.history import DeadLetterLine, SqlHistory, SubscriberLine
-from ami_process.api import ApiRefused, read_body
+from ami_process.api import ApiRefused, answer_of, read_body
 from ami_process.query_parameters import check_known
 
 DEFAULT_LISTED, MAX_LISTED = 100, 1_000
@@ -142,12 +142,12 @@ def _dead_letter_routes(history: SqlHistory, redelivery: Redelivering, zone: tzi
     async def retry(request: Request) -> Response:
         chosen = await read_body(request, Chosen)
         with query.looking():
-            return query.given(Again(messages=await redelivery.retry(chosen.ids)))
+            return answer_of(Again(messages=await redelivery.retry(chosen.ids)))
 
     async def drop(request: Request) -> Response:
         chosen = await read_body(request, Chosen)
         with query.looking():
-            return query.given(Dropped(messages=await redelivery.drop(chosen.ids)))
+            return answer_of(Dropped(messages=await redelivery.drop(chosen.ids)))
 
     return [
         Route(paths.DEAD_LETTERS, list_dead_letters, methods=["GET"]),
@@ -172,7 +172,7 @@ def _subscriber_routes(
         if name not in targets:
             raise ApiRefused(HTTPStatus.NOT_FOUND, f"there is no subscriber {name[:100]} in hes.subscribers")
         with query.looking():
-            return query.given(Again(messages=await redelivery.replay(name, wanted.since, wanted.until)))
+            return answer_of(Again(messages=await redelivery.replay(name, wanted.since, wanted.until)))
 
     return [
         Route(paths.SUBSCRIBERS, list_subscribers, methods=["GET"]),

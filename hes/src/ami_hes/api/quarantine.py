@@ -16,7 +16,7 @@ from ami_hes.meters.quarantine import Quarantine
 from ami_hes.meters.registry import Registry
 from ami_hes.registry import ImportRow, KeptRegistry, RowOutcome
 from ami_hes.store import StoredCaller
-from ami_process.api import ApiRefused, read_body
+from ami_process.api import ApiRefused, answer_of, read_body
 from ami_process.query_parameters import check_known
 from ami_registry import DIALS_IN
 
@@ -91,7 +91,7 @@ class _Callers:
         if row.outcome is RowOutcome.REFUSED:
             raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, row.reason)
         self._quarantine.forget(caller.name)
-        return query.given(RowResult.of(row))
+        return answer_of(RowResult.of(row))
 
     async def forget(self, request: Request) -> Response:
         caller = self._found(request)

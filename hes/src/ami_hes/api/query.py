@@ -6,29 +6,21 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import TypeVar
 
-from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import Response
 
 from ami_hes.store import StoreUnavailable
-from ami_process.api import JSON, ApiRefused
-from ami_process.query_parameters import wrong
+from ami_process.api import ApiRefused
+from ami_process.query_parameters import whole_number, wrong
 
 
 def number(request: Request, name: str, default: int, most: int) -> int:
-    """A whole number from 1."""
-    text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= most):
-        raise wrong(f"{name}: a whole number from 1 to {most} was expected")
-    return int(text)
+    """A whole number from 1; `default` where nothing is said."""
+    return whole_number(request, name, default, 1, most)
 
 
 def number_from_0(request: Request, name: str, most: int) -> int:
     """A whole number from 0, which it is where nothing is said."""
-    text = request.query_params.get(name, "0")
-    if not (text.isascii() and text.isdecimal() and len(text) <= 12 and int(text) <= most):
-        raise wrong(f"{name}: a whole number from 0 to {most} was expected")
-    return int(text)
+    return whole_number(request, name, 0, 0, most)
 
 
 def group(request: Request, name: str) -> tuple[str, str] | None:
@@ -60,8 +52,3 @@ def looking() -> Iterator[None]:
         yield
     except StoreUnavailable as problem:
         raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
-
-
-def given(value: BaseModel) -> Response:
-    """An answer."""
-    return Response(value.model_dump_json(), media_type=JSON)

@@ -21,7 +21,7 @@ from ami_hes.api.values import (
     RequestList,
 )
 from ami_hes.store.history import RequestLine, SqlHistory
-from ami_process.api import ApiRefused
+from ami_process.api import ApiRefused, answer_of
 from ami_process.query_parameters import check_known
 
 DEFAULT_LISTED = 50
@@ -82,7 +82,7 @@ class _Requests:
     async def cancel(self, request: Request) -> Response:
         with query.looking():
             line = await self._known(request)
-        return query.given(Cancelled(commands=await self._cancel(line.message_id)))
+        return answer_of(Cancelled(commands=await self._cancel(line.message_id)))
 
     async def _known(self, request: Request) -> RequestLine:
         message_id = request.path_params["message_id"]

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from ami_hes.api import paths, query
 from ami_hes.meters.registry import Meter, Registry
-from ami_process.api import ApiRefused
+from ami_process.api import ApiRefused, answer_of
 
 Forget = Callable[[Meter], Awaitable[int]]
 """Forgets those of a meter; how many. Raises StoreUnavailable."""
@@ -39,6 +39,6 @@ def scaler_routes(registry: Registry, forget: Forget) -> list[Route]:
             )
             raise ApiRefused(HTTPStatus.CONFLICT, reason)
         with query.looking():
-            return query.given(ForgottenScalers(name=meter.name, scaler_units=await forget(meter)))
+            return answer_of(ForgottenScalers(name=meter.name, scaler_units=await forget(meter)))
 
     return [Route(paths.SCALERS_OF, forget_scalers, methods=["DELETE"])]

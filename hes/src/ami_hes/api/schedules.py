@@ -16,7 +16,7 @@ from ami_hes.api.reading_types import Type
 from ami_hes.meters.registry import Registry
 from ami_hes.schedules import Definition, Every, ListedSchedule, NotASchedule, Schedule, ScheduleBook
 from ami_hes.store import StoredRun
-from ami_process.api import ApiRefused, read_body
+from ami_process.api import ApiRefused, answer_of, read_body
 from ami_process.query_parameters import check_known
 
 MOST_TYPES, MOST_METERS = 200, 5_000
@@ -190,7 +190,7 @@ def schedule_routes(book: ScheduleBook, registry: Registry, zone: tzinfo) -> lis
         with query.looking():
             if not await book.remove(name):
                 raise ApiRefused(HTTPStatus.NOT_FOUND, f"there is no schedule {name[:100]}")
-        return query.given(Removed(name=name))
+        return answer_of(Removed(name=name))
 
     return [
         Route(paths.SCHEDULES, list_schedules, methods=["GET"]),

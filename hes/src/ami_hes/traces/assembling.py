@@ -71,8 +71,8 @@ class TraceBook:
     async def requests(self, wanted: RequestFilter) -> list[RequestLine]:
         """Requests that have a trace, the latest first."""
         ids = await self._keeper.store.requests(wanted)
-        lines = [await self._history.request(one) for one in ids]
-        return [one for one in lines if one is not None]
+        lines = {one.message_id: one for one in await self._history.some(ids)}
+        return [lines[one] for one in ids if one in lines]
 
 
 @dataclass(slots=True)

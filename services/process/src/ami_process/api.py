@@ -152,6 +152,11 @@ async def _read(request: Request) -> bytes:
         raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, "other bodies fill the room; ask again later") from None
 
 
+def answer_of(value: BaseModel) -> Response:
+    """An answer with this value."""
+    return Response(value.model_dump_json(), media_type=JSON)
+
+
 def refuse(status: HTTPStatus, reason: str) -> Response:
     """A refusal as this API words it."""
     headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else None

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from ami_process.api import ApiRefused
 
 MAX_CHARACTERS = 300
+MOST_DIGITS = 18
 
 
 def check_known(request: Request, names: Collection[str], several: Collection[str] = ()) -> None:
@@ -25,6 +26,14 @@ def check_known(request: Request, names: Collection[str], several: Collection[st
         if name in seen and name not in several:
             raise wrong(f"{name}: is given more than once")
         seen.add(name)
+
+
+def whole_number(request: Request, name: str, default: int, least: int, most: int) -> int:
+    """A number between these; `default` where nothing is said. Raises ApiRefused."""
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS and least <= int(text) <= most):
+        raise wrong(f"{name}: a whole number from {least} to {most} was expected")
+    return int(text)
 
 
 def values_of(request: Request, name: str, most: int) -> Sequence[str]:
