@@ -69,6 +69,8 @@ class Parts:
     """How changes of usage points are noted."""
     results: Results
     open_commands: OpenCommands
+    protected: tuple[tuple[str, str], ...]
+    """Tags and values of meters that nobody switches alone."""
     device_events: DeviceEvents
     time_zone: str
     """`hes.time_zone`."""
@@ -132,10 +134,12 @@ NOUNS: dict[str, OnMeters | OnHeadEnd] = {
         lambda parts: ScheduleOrders(parts.schedules, parts.time_zone), question=question_of_schedules
     ),
     "MeterConfig": OnHeadEnd(
-        lambda parts: DeviceOrders("MeterConfig", parts.kept, parts.open_commands), question=question_of_devices
+        lambda parts: DeviceOrders("MeterConfig", parts.kept, parts.open_commands, parts.protected),
+        question=question_of_devices,
     ),
     "EndDeviceConfig": OnHeadEnd(
-        lambda parts: DeviceOrders("EndDeviceConfig", parts.kept, parts.open_commands), question=question_of_devices
+        lambda parts: DeviceOrders("EndDeviceConfig", parts.kept, parts.open_commands, parts.protected),
+        question=question_of_devices,
     ),
     "UsagePointConfig": OnHeadEnd(
         lambda parts: UsagePointOrders(parts.kept, parts.usage_points, parts.change), question=question_of_usage_points

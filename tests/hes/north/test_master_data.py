@@ -25,6 +25,7 @@ from master_bench import (
 )
 from north_bench import (
     CONNECT,
+    DISCONNECT,
     GENERIC,
     SCHEMAS,
     Cis,
@@ -291,3 +292,19 @@ async def test_a_typed_message_is_answered_in_its_own_words(hes: North) -> None:
     answer = await hes.post(asked, "/cim/ExecuteMeterConfig")
     assert texts(answer.content, "Result") == ["OK"]
     assert soap.unwrap(answer.content).tag == "{http://iec.ch/TC57/2011/MeterConfigMessage}MeterConfigResponseMessage"
+
+
+async def test_no_message_takes_away_that_a_meter_is_protected(tmp_path: Path) -> None:
+    """Who may order master data and may switch would need no second person any more."""
+    async with north(tmp_path) as hes:
+        rows = {"rows": [row(11, tag_protected="yes")]}
+        answer = await hes.client.post(f"{hes.url}/api/v1/meters", json=rows)
+        assert answer.status_code == 200, answer.text
+        held_back = await ask(hes, "change", meters(DeviceAsset(mrid=mrid(11), names=(group("protected", "no"),))))
+        assert said(held_back) == ("FAILED", ["5.2"]) and "protected by protected=yes" in reason(held_back)
+        removed = await ask(hes, "delete", meters(DeviceAsset(mrid=mrid(11))))
+        assert said(removed) == ("FAILED", ["5.2"])
+        moved = await ask(hes, "change", meters(DeviceAsset(mrid=mrid(11), names=(group("feeder", "F2"),))))
+        assert moved.reply.result == "OK"
+        refused = (await hes.ask(request(control(DISCONNECT, "M11")))).reply
+        assert refused.result == "FAILED" and "a second person" in str(refused.errors[0].reason)

@@ -128,7 +128,7 @@ async def opened(
         limits = IntakeLimits(lanes, hes.max_meters_per_request)
         acceptance = Acceptance(context, south.registry, hosts, limits, guard, auditor, setup.partners.partners, keeper)
         change, master_data = _master_data(setup, stores, south, context)
-        parts = _parts(book, south, stores, change, hes.time_zone)
+        parts = _parts(setup, book, south, stores, change)
         intake = Intake(context, answers, acceptance, parts, approvals, cancel=commands.cancel)
         await context.engine.open(await collector.under_way() | await campaigns.under_way())
         await intake.late.open()
@@ -198,7 +198,7 @@ def _context(setup: Setup, stores: Stores, groups: Groups, make_engine: MakeEngi
 
 
 def _parts(
-    book: ScheduleBook, south: South, stores: Stores, change: MakeChange, time_zone: str
+    setup: Setup, book: ScheduleBook, south: South, stores: Stores, change: MakeChange
 ) -> Callable[[Ask], served.Parts]:
     return lambda ask: served.Parts(
         schedules=book,
@@ -207,8 +207,9 @@ def _parts(
         change=change,
         results=stores.results,
         open_commands=stores.history.open_commands_of,
+        protected=configured.guard(setup.settings).protected,
         device_events=south.taker.store,
-        time_zone=time_zone,
+        time_zone=setup.settings.hes.time_zone,
         ask=ask,
     )
 

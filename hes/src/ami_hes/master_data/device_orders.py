@@ -1,7 +1,8 @@
 """MeterConfig and EndDeviceConfig: meters made known, changed, taken out and asked for in CIM (IEC 61968-9).
 
 Each device of a message is carried out for itself, so a message may be PARTIAL; what was done is named in the Reply. Whatever comes
-twice is done once: a create that says what is there already is OK, and so is a change.
+twice is done once: a create that says what is there already is OK, and so is a change. That a meter is protected (`hes.guard.protected`) is
+taken from it by nobody here: who may do so and may switch could disconnect it without a second person.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -47,6 +48,8 @@ class DeviceOrders:
     noun: str
     kept: KeptRegistry
     open_commands: OpenCommands
+    protected: tuple[tuple[str, str], ...] = ()
+    """Tags and values that protect a meter."""
 
     async def __call__(self, context: RequestContext, message: RequestMessage) -> Report:
         """The Reply, with what was done by its mRIDs; raises Refused and StoreUnavailable."""
@@ -95,7 +98,11 @@ class DeviceOrders:
             return mrid
 
         def amended(table: Table | None) -> Table:
-            return device_entries.new_entry(mrid, fields) if table is None else change(table, fields)
+            if table is None:
+                return device_entries.new_entry(mrid, fields)
+            after = change(table, fields)
+            self._check_protection(table, after)
+            return after
 
         return Amendment(mrid, amended)
 
@@ -117,6 +124,7 @@ class DeviceOrders:
         found = self.kept.show(mrid)
         if found is None:  # it was taken out meanwhile
             raise Problem("2.4", "The meter is not known here any more.")
+        self._check_protection(found[1], {})
         if points := found[1].get("usage_points"):
             reason = f"The meter is at the usage point {points[0]}: unlink it first (MasterDataLinkageConfig, delete)."
             raise Problem("2.29", reason)
@@ -154,6 +162,14 @@ class DeviceOrders:
         if len(payload.devices) > MOST_DEVICES:
             raise Refused(error("3.1", f"A message names at most {MOST_DEVICES} of them here."))
         return payload
+
+    def _check_protection(self, before: Table, after: Table) -> None:
+        """Raises Problem where a meter would have it no longer."""
+        has, left = before.get("tags", {}), after.get("tags", {})
+        lost = [f"{tag}={value}" for tag, value in self.protected if has.get(tag) == value and left.get(tag) != value]
+        if lost:
+            who = "who may take meters in and out does that (hes meters import, hes meters remove)"
+            raise Problem("5.2", f"The meter is protected by {', '.join(lost)}, which no message takes away: {who}.")
 
     def _known(self, pointer: Identified) -> str | ReplyError:
         """The mRID of the one meter that is meant."""
