@@ -85,6 +85,14 @@ def test_of_a_partial_reply_each_meter_has_its_own_end() -> None:
     assert one(standings, "M2").switch is None and one(standings, "M3").answered is None
 
 
+@pytest.mark.parametrize(
+    ("label", "found"), [("r2", "M2"), ("M2", "M2"), ("UP2", "r1"), ("M3", "M3"), ("other", "other"), (None, None)]
+)
+def test_an_error_is_about_the_meter_as_the_request_named_it(label: str | None, found: str | None) -> None:
+    """Else a meter that failed is listed twice: as failed by its mRID, and by its name as done."""
+    assert Standings(METERS).as_named(label, ("r1", "M2")) == found
+
+
 def test_a_reply_that_is_seen_twice_counts_once() -> None:
     standings = Standings(METERS)
     for _ in range(3):
@@ -107,7 +115,9 @@ def test_parts_are_those_of_the_configuration() -> None:
 
 
 async def test_requests_are_listed_and_shown_with_their_reasons(tmp_path: Path, hes: StandInHes) -> None:
-    error = ReplyError(code="4.1", reason="no answer", identifier=Identifier(value="M1002"))
+    error = ReplyError(
+        code="4.1", reason="no answer", identifier=Identifier(value="47cb61c2-bc00-41a0-8501-70b464e9e464")
+    )
     hes.behaviour = answering(Reply(result="PARTIAL", errors=(error,)))
     async with asking(tmp_path, hes) as (_, client):
         for name in ("first", "second"):

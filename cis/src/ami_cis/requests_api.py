@@ -259,8 +259,10 @@ def request_routes(store: Store, changes: Changes, standings: Standings, live: L
             raise _away(problem) from None
         if not lines:
             raise ApiRefused(HTTPStatus.NOT_FOUND, f"no request with the MessageID {message_id[:100]} is kept")
-        errors = tuple(RequestError.model_validate(one) for one in lines[0].errors)
-        return answer_of(RequestDetails(request=RequestEntry.of(lines[0], zone), meters=lines[0].meters, errors=errors))
+        meters = lines[0].meters
+        named = [one | {"meter": standings.as_named(one["meter"], meters)} for one in lines[0].errors]
+        errors = tuple(map(RequestError.model_validate, named))
+        return answer_of(RequestDetails(request=RequestEntry.of(lines[0], zone), meters=meters, errors=errors))
 
     async def list_usage_points(request: Request) -> Response:
         check_known(request, ("limit", "offset"))

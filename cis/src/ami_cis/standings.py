@@ -136,6 +136,11 @@ class Standings:
                 one.take_control(BY_CONTROL[line.code], line.sent_at, at)
             self.changed.add(one.meter)
 
+    def as_named(self, label: str | None, labels: Iterable[str]) -> str | None:
+        """That of the labels which is of the same meter: a reply may name by its mRID a meter that was asked for by its name."""
+        name = self._name(label)
+        return next((one for one in labels if self._name(one) == name), name)
+
     def _name(self, label: str | None) -> str | None:
         one = self._by_label.get(label or "")
         return label if one is None else one.meter
