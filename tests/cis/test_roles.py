@@ -54,3 +54,5 @@ async def test_every_route_has_a_row_and_readers_neither_order_nor_reply(
         anybody = await client.post("/cim", content=b"<a/>", headers={"Content-Type": "text/xml"})
         assert anybody.status_code == 401
         assert "7.2" in anybody.text
+        begun = await client.post("/session", json={"token": TOKEN})
+        assert begun.status_code == 403, "there is no token of the process that could begin one"

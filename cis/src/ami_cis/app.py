@@ -122,9 +122,9 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         live = await stack.enter_async_context(Live.opened(changes.take, standings.changed.clear))
         bound_to = listener.getsockname()[0]
         tokens = Tokens.of(cis.token_file, "cis.token_file", bound_to=bound_to)
-        sessions = Sessions(tokens, "cis", environment.random_bytes)
-        console = Console(SITE, sessions, names=names, names_setting="cis.host_names")
         admissions = Admissions.of("cis", tokens, cis.principals, cis.anonymous, bound_to, real_time)
+        sessions = Sessions(tokens, "cis", environment.random_bytes, closed=not admissions.api.is_open)
+        console = Console(SITE, sessions, names=names, names_setting="cis.host_names")
         api = create_api(
             [
                 *clock_routes(environment.clock),

@@ -78,6 +78,17 @@ async def test_routes_are_served_to_who_has_their_role(tmp_path: Path) -> None:
         assert await status("HEAD", "/metrics", Role.READER) in (200, 405)
 
 
+async def test_where_there_are_principals_and_no_tokens_nothing_begins_a_session(tmp_path: Path) -> None:
+    """At a loopback address too: what is shown at the sign-in has to be a token of the process."""
+    async with north(tmp_path, principals=principals(tmp_path)) as hes:
+        for token in ("anything", TOKENS[Role.READER]):
+            begun = await hes.client.post(f"{hes.url}/session", json={"token": token})
+            assert begun.status_code in (401, 403) and "set-cookie" not in begun.headers
+        assert (await hes.client.get(f"{hes.url}/api/v1/meters")).status_code == 401
+        assert (await hes.client.get(f"{hes.url}/session")).status_code == 401
+        assert (await hes.client.get(f"{hes.url}/meters")).status_code == 303
+
+
 async def test_messages_are_taken_of_who_has_their_role(tmp_path: Path) -> None:
     async with north(tmp_path, principals=principals(tmp_path)) as hes:
 

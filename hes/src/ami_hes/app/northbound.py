@@ -72,7 +72,7 @@ async def opened(
         bound_to, hes = listener.getsockname()[0], setup.settings.hes
         tokens = Tokens.of(hes.token_file, "hes.token_file", bound_to=bound_to)
         admissions = Admissions.of("hes", tokens, hes.principals, hes.anonymous, bound_to, real_time)
-        sessions = Sessions(tokens, "hes", setup.environment.random_bytes)
+        sessions = Sessions(tokens, "hes", setup.environment.random_bytes, closed=not admissions.api.is_open)
         changes = _changes(setup, stores, south)
         live = await stack.enter_async_context(Live.opened(changes.take, changes.forget))
         names = configured.names(setup.settings)

@@ -49,8 +49,11 @@ class Sessions:
         process: str,
         random_bytes: Callable[[int], bytes],
         now: Callable[[], float] = real_time,
+        *,
+        closed: bool = False,
     ) -> None:
-        """`now`: seconds that only grow."""
+        """`now`: seconds that only grow. `closed`: nobody is let in without a proof, also where there are no tokens."""
+        self._closed = closed
         self._tokens = tokens
         self._cookie = f"ami_{process}"
         self._random_bytes = random_bytes
@@ -62,7 +65,7 @@ class Sessions:
     @property
     def needed(self) -> bool:
         """Whether nobody is let in without a token."""
-        return self._tokens.refusal(None) is not None
+        return self._closed or self._tokens.refusal(None) is not None
 
     def admits(self, headers: Headers) -> bool:
         """Whether a request with these headers may go on."""
@@ -114,9 +117,12 @@ class Sessions:
         """Raises ApiRefused for a wrong token, and where too many of them came from there, which takes longer and longer."""
         if wait_s := self._attempts.waits_s(address):
             raise ApiRefused(*too_many(wait_s))
-        if (problem := self._tokens.refusal(f"Bearer {token}")) is not None:
+        if self.needed and self._tokens.owner(token.strip()) is None:
             self._attempts.failed(address)
-            raise ApiRefused(*problem)
+            refused = self._tokens.refusal(f"Bearer {token}")
+            raise ApiRefused(
+                *(refused or (HTTPStatus.FORBIDDEN, "no token of this process is known, and only one begins a session"))
+            )
         self._attempts.succeeded(address)
 
     async def _end(self, request: Request) -> Response:

@@ -71,6 +71,11 @@ class Doors:
         self._otherwise = otherwise
         self._attempts = Attempts(seconds)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether who proves nothing is let in."""
+        return self._nobody is not None
+
     def admit(self, scope: Scope) -> Principal | Refusal:
         """The principal of a request, or why it is none."""
         authorization = Headers(scope=scope).get("authorization")
