@@ -13,7 +13,7 @@ from small_meter import South
 
 from ami_dlms.explain import is_sound, leaves
 from ami_dlms.framing.wrapper import Deframer, WrapperPdu
-from ami_hes.meters.recording import Passed, Recording
+from ami_hes.meters.recording import MOST_ENTRIES, Begun, Passed, Recording
 from ami_hes.meters.trace import tracing
 from ami_hes.traces.packing import Numbering, Unreadable, pack, unpack
 from ami_trace.explained import explained
@@ -150,7 +150,7 @@ async def test_no_key_that_is_changed_is_in_the_trace(tmp_path: Path) -> None:
         with tracing("m-1", noted):
             outcome = await Life(tmp_path / "hes.sqlite", meter, [], entry=meter.entry()).change("encryption_key")
         assert outcome is not None and outcome.ok
-        passed = [Passed(*entry) for entry in noted.entries if len(entry) == len(Passed._fields)]
+        passed = [one for one in noted.read() if isinstance(one, Passed)]
         assert any(one.carries for one in passed), "an exchange about a secret"
         packed = pack(noted)
         spans = unpack(packed, NOW, 1, "M1001", Numbering(1)).spans
@@ -201,11 +201,11 @@ async def test_what_outlives_its_command_is_not_noted(ami: South) -> None:
     noted = recording()
     with tracing("m-1", noted):
         assert (await ami.switch()).ok
-    before = len(noted.entries)
+    before = noted.count
     other = recording()
     with tracing("m-2", other):
         assert (await ami.switch("3.31.0.18")).ok
-    assert len(noted.entries) == before
+    assert noted.count == before
     first = spans_of(other)[0]
     assert (first.kind, first.name) == (Kind.CONNECTION, "an association that was kept open")
     assert meter.connections == 1
@@ -221,3 +221,19 @@ def test_the_cut_octets_of_a_recording_of_another_kind_are_unreadable() -> None:
     for value in ([], {"entries": [["b", 0]]}, {"entries": [["x", 0, 1]], "left_out": 0}, {"entries": 5}):
         with pytest.raises(Unreadable):
             unpack(zlib.compress(json.dumps(value).encode()), NOW, 1, "M1001", Numbering(1))
+
+
+def test_what_is_beyond_the_most_entries_is_counted_and_ends_without_a_place() -> None:
+    noted = recording()
+    first = noted.begin("exchange", "the first")
+    for _ in range(MOST_ENTRIES):
+        noted.passed(WrapperPdu(1, 16, b"\xc0"), True)
+    late = noted.begin("exchange", "too late")
+    noted.end(late, "failed", "nobody sees it")
+    noted.end(first)
+    noted.passed(WrapperPdu(16, 1, b"\xc4"), False)
+    noted.deciphered(b"\xc4", False)
+    begun, *passed = noted.read()
+    assert isinstance(begun, Begun) and (begun.name, begun.outcome, begun.behind) == ("the first", "ok", MOST_ENTRIES)
+    assert len(passed) == noted.count - 1 == MOST_ENTRIES - 1 and noted.left_out == 2
+    assert all(isinstance(one, Passed) and one.clear is None for one in passed)

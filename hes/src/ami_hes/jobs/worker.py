@@ -251,7 +251,7 @@ class CommandWorker:
         try:
             outcome = await self._in_time(assignment, left_s, recording)
         finally:
-            if outcome is not None or (recording is not None and recording.entries):
+            if outcome is not None or (recording is not None and recording.count):
                 self._traces.ended(
                     recording, command, ok=outcome is not None and (outcome.ok or outcome.goes_on_s is not None)
                 )

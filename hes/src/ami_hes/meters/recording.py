@@ -1,16 +1,19 @@
-"""What is noted while a command is carried out at a meter, for its trace: octets and times in a list, and nothing decoded.
+"""What is noted while a command is carried out at a meter, for its trace: octets and times one behind the other, and nothing decoded.
 
-It is on the path of every APDU, so an entry is a plain list, which is what Python makes fastest, a time is that of one clock
-(`Environment.perf_counter`), and the octets are those that the association has in its hands anyway. What of it is kept, and in which form,
-is decided when the command has its end (`ami_hes.traces`), where `Begun` and `Passed` give the places of an entry their names.
+It is on the path of every APDU, and of most meters nothing is kept. So an entry is no object: its values stand one after the other in
+one list for the whole attempt, which costs neither allocations of their own nor the collector of the interpreter anything. A time is
+that of one clock (`Environment.perf_counter`), and the octets are those that the association has in its hands anyway. What of it is
+kept, and in which form, is decided when the command has its end (`ami_hes.traces`), where `read` gives entries and their values names.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
 MOST_ENTRIES = 20_000
-Entry = list[Any]
+_END, _CLEAR = 5, 5
+"""Where, within an entry, stands what is known later: what `Recording.end` says, and what an APDU holds."""
+_NOWHERE = -1
 
 
 class Begun(NamedTuple):
@@ -19,8 +22,8 @@ class Begun(NamedTuple):
     What is noted before the entry number `behind` was done within it; as long as it has no end that is None, like `ended`.
     """
 
-    at: float
     kind: str
+    at: float
     name: str
     peer: str
     transport: str
@@ -36,9 +39,11 @@ class Passed(NamedTuple):
     `size` is how many octets there were, where they are not here. `carries`: whether it belongs to an exchange about a secret, of which no value may be kept.
     """
 
-    at: float
     sent: bool
-    pdu: tuple[int, int, bytes]
+    at: float
+    source: int
+    destination: int
+    octets: bytes
     clear: bytes | None
     size: int
     carries: bool
@@ -48,43 +53,54 @@ class Recording:
     """One attempt at one meter; `began` is of `perf_counter`, `began_at` the same moment by the clock of the process.
 
     `carries`: whether the APDUs that pass now belong to an exchange about a secret. `going`: what the next APDU that goes holds.
+    `count`: how many entries there are, `left_out` how many APDUs without their octets, or none at all.
     """
 
-    __slots__ = ("_came", "_now", "_room", "began", "began_at", "carries", "entries", "going", "left_out")
+    __slots__ = ("_came", "_now", "_room", "_values", "began", "began_at", "carries", "count", "going", "left_out")
 
     def __init__(self, began_at: datetime, perf_counter: Callable[[], float], most_octets: int) -> None:
         self._now = perf_counter
         self.began = perf_counter()
         self.began_at = began_at
-        self.entries: list[Entry] = []
+        self.count = 0
         self.left_out = 0
         self.carries = False
         self.going: bytes | None = None
-        self._came: Entry = []
+        self._values: list[Any] = []
+        self._came = _NOWHERE
         self._room = most_octets
 
-    def begin(self, kind: str, name: str, peer: str = "", transport: str = "") -> Entry:
-        """Something begins; the entry to end it by."""
-        entry = [self._now(), kind, name, peer, transport, None, "running", "", None]
-        if len(self.entries) < MOST_ENTRIES:
-            self.entries.append(entry)
-        return entry
+    def begin(self, kind: str, name: str, peer: str = "", transport: str = "") -> int:
+        """Something begins; the place to end it by."""
+        if self.count >= MOST_ENTRIES:
+            return _NOWHERE
+        self.count += 1
+        values = self._values
+        place = len(values)
+        values += (kind, self._now(), name, peer, transport, None, "running", "", None)
+        return place
 
-    def end(self, entry: Entry, outcome: str = "ok", text: str = "") -> None:
-        """It has its end."""
-        entry[5:] = self._now(), outcome, text, len(self.entries)
+    def end(self, place: int, outcome: str = "ok", text: str = "") -> None:
+        """What has begun there has its end."""
+        if place != _NOWHERE:
+            first = place + _END
+            self._values[first : first + 4] = (self._now(), outcome, text, self.count)
 
     def passed(self, pdu: tuple[int, int, bytes], sent: bool) -> None:
         """An APDU goes, or has come: its two addresses and its octets."""
-        self._room = room = self._room - len(pdu[2])
-        if room < 0 or len(self.entries) >= MOST_ENTRIES:
+        source, destination, octets = pdu
+        self._room = room = self._room - len(octets)
+        if room < 0 or self.count >= MOST_ENTRIES:
             self._leave_out(pdu, sent)
-        elif sent:
-            self.entries.append([self._now(), True, pdu, self.going, 0, self.carries])
+            return
+        self.count += 1
+        values = self._values
+        if sent:
+            values += (True, self._now(), source, destination, octets, self.going, 0, self.carries)
             self.going = None
         else:
-            self._came = entry = [self._now(), False, pdu, None, 0, self.carries]
-            self.entries.append(entry)
+            self._came = len(values) + _CLEAR
+            values += (False, self._now(), source, destination, octets, None, 0, self.carries)
 
     def deciphered(self, octets: bytes, sent: bool) -> None:
         """What an APDU holds: the next one that goes, or the last one that came."""
@@ -93,14 +109,23 @@ class Recording:
             self._room += len(octets)
         elif sent:
             self.going = octets
-        elif self._came:
-            self._came[3] = octets
+        elif self._came != _NOWHERE:
+            self._values[self._came] = octets
+
+    def read(self) -> Iterator[Begun | Passed]:
+        """The entries, in their order."""
+        values, place = self._values, 0
+        while place < len(values):
+            kind: type[Begun | Passed] = Passed if isinstance(values[place], bool) else Begun
+            end = place + len(kind._fields)
+            yield kind._make(values[place:end])
+            place = end
 
     def _leave_out(self, pdu: tuple[int, int, bytes], sent: bool) -> None:
         source, destination, octets = pdu
         self._room += len(octets)
-        self._came, self.going = [], None
+        self._came, self.going = _NOWHERE, None
         self.left_out += 1
-        if len(self.entries) < MOST_ENTRIES:
-            nothing = (source, destination, b"")
-            self.entries.append([self._now(), sent, nothing, None, len(octets), self.carries])
+        if self.count < MOST_ENTRIES:
+            self.count += 1
+            self._values += (sent, self._now(), source, destination, b"", None, len(octets), self.carries)

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ami_dlms.enums import ApduTag
-from ami_hes.meters.recording import Begun, Entry, Passed, Recording
+from ami_hes.meters.recording import Begun, Passed, Recording
 from ami_trace.form import ApduRecord, Direction, Kind, Outcome, Span
 from ami_trace.striking import without_secrets
 
@@ -29,24 +29,22 @@ MOST_NAME, MOST_WHY = 1_000, 10_000
 
 def pack(recording: Recording) -> bytes:
     """Kept so; it takes its time, so it is called beside the event loop."""
-    entries = [_entry(one, recording.began) for one in recording.entries]
+    entries = [_entry(one, recording.began) for one in recording.read()]
     value = {"v": 1, "left_out": recording.left_out, "entries": entries}
     return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), _LEVEL)
 
 
-def _entry(entry: Entry, began: float) -> list[object]:
-    if len(entry) == len(Passed._fields):
-        return _apdu_entry(Passed(*entry), began)
-    one = Begun(*entry)
+def _entry(one: Begun | Passed, began: float) -> list[object]:
+    if isinstance(one, Passed):
+        return _apdu_entry(one, began)
     ended = None if one.ended is None else round(one.ended - began, 6)
     head: list[object] = ["b", round(one.at - began, 6), one.kind, one.name, one.peer, one.transport]
     return [*head, ended, one.outcome, one.text, one.behind]
 
 
 def _apdu_entry(passed: Passed, began: float) -> list[object]:
-    source, destination, octets = passed.pdu
-    clear = passed.clear
-    head: list[object] = ["p", round(passed.at - began, 6), passed.sent, source, destination]
+    octets, clear = passed.octets, passed.clear
+    head: list[object] = ["p", round(passed.at - began, 6), passed.sent, passed.source, passed.destination]
     if octets and _may_hold_secrets(passed):
         record = without_secrets(_record(passed), carries=passed.carries)
         return [*head, record.octets, record.clear, record.hidden, record.clear_hidden, record.left_out]
@@ -54,12 +52,11 @@ def _apdu_entry(passed: Passed, began: float) -> list[object]:
 
 
 def _record(passed: Passed) -> ApduRecord:
-    source, destination, octets = passed.pdu
     return ApduRecord(
         direction=Direction.REQUEST if passed.sent else Direction.RESPONSE,
-        source=source,
-        destination=destination,
-        octets=octets.hex(),
+        source=passed.source,
+        destination=passed.destination,
+        octets=passed.octets.hex(),
         clear=None if passed.clear is None else passed.clear.hex(),
     )
 
@@ -67,7 +64,7 @@ def _record(passed: Passed) -> ApduRecord:
 def _may_hold_secrets(passed: Passed) -> bool:
     if passed.carries:
         return True
-    octets, clear = passed.pdu[2], passed.clear
+    octets, clear = passed.octets, passed.clear
     if octets[0] == ApduTag.AARQ and (_LLS in octets or _DEDICATED.search(octets) is not None):
         return True
     return clear is not None and clear[:1] == bytes((ApduTag.INITIATE_REQUEST,)) and clear[1:2] != b"\0"
