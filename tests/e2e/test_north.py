@@ -47,7 +47,7 @@ def test_generic_endpoint_dispatches_on_verb_and_noun(whole: System) -> None:
 
 
 def test_generic_endpoint_refuses_what_it_does_not_know(whole: System) -> None:
-    for fields, code in (({"noun": "Unicorns"}, "2.5"), ({"verb": "get"}, "2.9")):
+    for fields, code in (({"noun": "Unicorns"}, "2.5"), ({"verb": "reply"}, "2.9")):
         answer = generic(whole, message=f"g-{code}", **fields)
         assert texts(answer.content, "Result") == ["FAILED"]
         assert code in texts(answer.content, "code")

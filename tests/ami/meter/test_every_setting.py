@@ -102,6 +102,7 @@ PARAMETERS: dict[tuple[Callable[..., Any], str], str] = {
     (ClientConnection, "receive_counter"): "no option: a command is one association, whose freshness HLS proves",
     (ClientConnection, "dedicated_key"): "--dedicated-key",
     (ClientConnection, "framing"): "--transport",
+    (ClientConnection, "clear"): "no option: it is for whoever records what was deciphered",
     (HdlcClientFraming, "client"): "--client",
     (HdlcClientFraming, "server"): "--server",
     (HdlcClientFraming, "parameters"): "SETTINGS",
