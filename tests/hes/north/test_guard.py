@@ -26,6 +26,7 @@ from north_bench import (
     request,
     texts,
 )
+from patience import PATIENCE_S
 from sqlalchemy import Connection
 from stored_values import NOW, a_request, some_commands
 
@@ -35,7 +36,7 @@ from ami_cim.payloads.operation_set import Operation, OperationSet
 from ami_hes.askers import Asker
 from ami_hes.audit import Chain, Link, MetersOf, follow
 from ami_hes.commands import Command, MeterId
-from ami_hes.guard import OPERATIONS, RECIPES, ControlStop, Guarded, book, guarded_by, kind_of_control
+from ami_hes.guard import OPERATIONS, RECIPES, Approvals, ControlStop, Guarded, book, guarded_by, kind_of_control
 from ami_hes.operations import change_key, commission, contactor, long_controls, transfer_firmware
 from ami_hes.operations import control as recipes
 from ami_hes.served import OPERATIONS as SERVED
@@ -782,3 +783,44 @@ async def test_an_answer_from_before_a_stop_does_not_end_it() -> None:
         await stop.say(ADA, "drill", stopped=True)
     store.answers.set()
     assert await looking is not None and stop.now is not None
+
+
+async def test_who_could_not_be_told_of_a_decision_is_told_later() -> None:
+    approval = an_approval("m-1")
+
+    class Goes:
+        """A store that is away right behind the decision."""
+
+        def __init__(self) -> None:
+            self.away = False
+
+        async def approval(self, request_id: str) -> StoredApproval:
+            if self.away:
+                self.away = False
+                raise StoreUnavailable("it is away")
+            return approval
+
+        async def decide(self, *_: object) -> bool:
+            self.away = True
+            return True
+
+        async def overdue(self, now: datetime) -> list[StoredApproval]:
+            return []
+
+    told: asyncio.Queue[str] = asyncio.Queue()
+
+    async def tell(found: StoredApproval) -> None:
+        told.put_nowait(found.request_id)
+
+    store: Any = Goes()
+    approvals = Approvals(store, Environment(emit=lambda _: None, now=lambda: NOW))
+    approvals.tell(tell)
+    with pytest.raises(StoreUnavailable):
+        await approvals.decide("m-1", ADA, "", approved=False)
+    assert told.empty()
+    working = asyncio.create_task(approvals.work())
+    async with asyncio.timeout(PATIENCE_S):
+        assert await told.get() == "m-1"
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    assert told.empty()

@@ -28,6 +28,8 @@ class Approvals:
     environment: Environment
     _decided: asyncio.Event = field(default_factory=asyncio.Event)
     _told: list[Callable[[StoredApproval], Awaitable[None]]] = field(default_factory=list)
+    _untold: dict[str, None] = field(default_factory=dict)
+    """Decided here, but the store went away before everybody was told."""
 
     def tell(self, listener: Callable[[StoredApproval], Awaitable[None]]) -> None:
         """Have it called with each approval that is decided here."""
@@ -52,7 +54,7 @@ class Approvals:
         await self.store.decide(request_id, ApprovalState.WITHDRAWN, hes.name, now, "the request was cancelled")
 
     async def decision(self, request_id: str) -> StoredApproval:
-        """Once it is decided, or its time is over."""
+        """Once it is decided, or its time is over. Raises StoreUnavailable, and LookupError where it is not kept."""
         while True:
             self._decided.clear()
             found = await self._patiently(request_id)
@@ -67,9 +69,12 @@ class Approvals:
             return found
 
     async def work(self) -> None:
-        """Until cancelled: what nobody has approved in time expires."""
+        """Until cancelled: what nobody has approved in time expires, and who was not told of a decision is told."""
         while True:
             with suppress(StoreUnavailable):
+                for request_id in tuple(self._untold):
+                    with suppress(LookupError):
+                        await self._announce(request_id)
                 for one in await self.store.overdue(self.environment.now()):
                     await self._expire(one)
             await real_sleep(LOOK_EVERY_S)
@@ -101,9 +106,12 @@ class Approvals:
 
     async def _announce(self, request_id: str) -> StoredApproval:
         self._decided.set()
+        self._untold[request_id] = None
         found = await self.store.approval(request_id)
+        if found is not None:
+            for listener in self._told:
+                await listener(found)
+        self._untold.pop(request_id, None)
         if found is None:
             raise LookupError(request_id)
-        for listener in self._told:
-            await listener(found)
         return found
