@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from ami_cli import generated_meters
-from ami_cli.bench import FIRST_METER_PORT, PATH, REQUEST_S, request, until_ready, write_configuration
+from ami_cli.bench import FIRST_METER_PORT, PATH, REQUEST_S, request, start_head_end, until_ready, write_configuration
 from ami_cli.processes import Processes, Program, environment, module
 
 KEPT_S = 3_600.0
@@ -98,9 +98,7 @@ async def _start(processes: Processes, contender: Contender, path: Path, documen
     simulated = Program(f"meters of {name}", "meter", module("ami_meter_sim", "serve", "--config", str(path)), rank=1)
     await processes.start(simulated)
     await until_ready(processes, simulated)
-    hes = Program(name, "hes", (*contender.command, "--config", str(path)))
-    await processes.start(hes)
-    ready = await until_ready(processes, hes)
+    hes, ready = await start_head_end(processes, name, contender.command, path, document)
     return _Turn(contender, processes.process_id(hes), f"http://{ready['listen'][0]}{PATH}", document)
 
 

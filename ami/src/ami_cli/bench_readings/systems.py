@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from ami_cli import configuration, populations
-from ami_cli.bench import FIRST_METER_PORT, REQUEST_S, BenchError, until_ready, write_configuration
+from ami_cli.bench import FIRST_METER_PORT, REQUEST_S, BenchError, start_head_end, until_ready, write_configuration
 from ami_cli.bench_cpu import used_s
 from ami_cli.bench_readings.asking import Asking
 from ami_cli.bench_readings.figures import Run
@@ -158,8 +158,7 @@ async def _started(
 ) -> AsyncIterator[Running]:
     simulated = Program(f"meters of {name}", "meter", (*commands.simulator, "--config", str(path)), rank=1)
     await _serve(processes, simulated)
-    head_end = Program(name, "hes", (*commands.hes, "--config", str(path)))
-    ready = await _serve(processes, head_end)
+    head_end, ready = await start_head_end(processes, name, commands.hes, path, configuration.load(path))
     async with httpx.AsyncClient(trust_env=False, timeout=REQUEST_S) as client:
         asking = Asking(client, f"http://{ready['listen'][0]}")
         yield Running(asking, processes.process_id(head_end), processes.process_id(simulated), meters, processes.heard)
