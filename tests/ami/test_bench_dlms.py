@@ -25,6 +25,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(round_trips, "CONNECTIONS", 3)
 
 
+@pytest.mark.ci
 @pytest.mark.usefixtures("short")
 def test_one_run_as_json_and_as_a_page(tmp_path: Path) -> None:
     page = tmp_path / "bench-dlms.md"

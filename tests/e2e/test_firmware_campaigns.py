@@ -49,7 +49,10 @@ def faults_of(names: list[str], staying: dict[str, list[str]]) -> list[dict[str,
 @pytest.mark.needs("loopback-block")
 @pytest.mark.parametrize(
     ("count", "blocks"),
-    [(8, 60), pytest.param(100, 200, marks=[pytest.mark.acceptance, pytest.mark.timeout(900)])],
+    [
+        pytest.param(8, 60, marks=pytest.mark.ci),
+        pytest.param(100, 200, marks=[pytest.mark.acceptance, pytest.mark.timeout(900)]),
+    ],
 )
 def test_every_meter_whose_faults_pass_ends_in_the_new_version(tmp_path: Path, count: int, blocks: int) -> None:
     names = names_of(count)

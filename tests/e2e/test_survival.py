@@ -98,7 +98,10 @@ def siege(site: Site, sender: Sender, times: int) -> Iterator[None]:
 @pytest.mark.parametrize(
     "times", [1, pytest.param(10, marks=pytest.mark.ci), pytest.param(50, marks=pytest.mark.acceptance)]
 )
-@pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.key)
+@pytest.mark.parametrize(
+    "sender",
+    [pytest.param(one, id=one.key, marks=[pytest.mark.ci] if "arrays-in-a-row" in one.key else []) for one in SENDERS],
+)
 def test_nobody_elses_request_suffers(besieged: Besieged, sender: Sender, times: int) -> None:
     process, healthz = besieged.victim(sender)
     family = [process.pid, *children(process.pid)]

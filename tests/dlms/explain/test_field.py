@@ -217,6 +217,7 @@ class TestNoise:
         assert all(map(is_sound, trees))
         assert back(trees) == octets
 
+    @pytest.mark.ci
     def test_a_flood_of_beginnings_costs_little(self) -> None:
         header = hdlc.encode(Frame(HdlcAddress(16), HdlcAddress(1), 0x13, bytes(2000)))[:8]
         for flood in (b"\x7e\xa7\xff", header, b"\x68\xff\xff\x68", b"\x00\x01\x00\x01\x00\x01\xff\xff\x0f", b"\x10@"):

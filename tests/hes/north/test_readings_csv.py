@@ -116,6 +116,7 @@ async def test_readings_are_exported_while_the_head_end_works(
         assert not (tmp_path / "other.csv").exists()
 
 
+@pytest.mark.ci
 async def test_a_large_export_is_all_of_it_and_two_are_written_at_once(tmp_path: Path) -> None:
     """Each of the first two is larger than what sockets hold, so it waits for who reads it."""
     many = 200_000
