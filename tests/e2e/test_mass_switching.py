@@ -31,9 +31,8 @@ class Person:
 
     def __init__(self, ami: System, number: int) -> None:
         self.at = ("--url", ami.hes_url, "--token-file", str(ami.directory / f"token-{number}"))
-        self.client = httpx.Client(
-            base_url=f"{ami.hes_url}/api/v1", headers={"Authorization": f"Bearer {TOKENS[number]}"}, timeout=PATIENCE_S
-        )
+        self.api = f"{ami.hes_url}/api/v1"
+        self.headers = {"Authorization": f"Bearer {TOKENS[number]}"}
 
     def hes(self, *arguments: str) -> Result:
         return CliRunner().invoke(app, [*arguments, *self.at])
@@ -42,7 +41,8 @@ class Person:
         return CliRunner().invoke(audit_app, [*arguments, *self.at])
 
     def get(self, path: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.client.get(path).raise_for_status().json()
+        with httpx.Client(headers=self.headers, trust_env=False, timeout=PATIENCE_S) as client:
+            found: dict[str, Any] = client.get(f"{self.api}/{path}").raise_for_status().json()
         return found
 
 
