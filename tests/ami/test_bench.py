@@ -55,6 +55,7 @@ def test_ratios_are_to_the_first_of_the_list() -> None:
 
 
 @pytest.mark.needs("proc")
+@pytest.mark.ci
 def test_an_hes_that_does_not_start_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     first_port = free_ports(4 * METERS)[0]
     monkeypatch.setattr(bench, "FIRST_METER_PORT", first_port)

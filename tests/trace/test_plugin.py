@@ -33,7 +33,7 @@ CLOCK = Obis.parse("0-0:1.0.0*255")
 SWOLLEN = "C401C1001301FFFF01FFFF01FFFF000100"
 """A compact array of elements that are arrays of arrays of arrays of nothing."""
 GET = "C001C100080000010000FF0200"
-pytestmark = pytest.mark.needs("tshark-lua")
+pytestmark = [pytest.mark.needs("tshark-lua"), pytest.mark.ci]
 
 
 class TestBesideOurDecoder:

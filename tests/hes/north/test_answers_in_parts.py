@@ -123,6 +123,7 @@ def test_an_answer_of_one_message_that_is_too_large_says_how_to_ask() -> None:
     assert "AsyncReplyFlag" in (one.reply.errors[0].reason or "")
 
 
+@pytest.mark.ci
 async def test_the_writing_process_writes_the_same() -> None:
     one = order(first=5, last=False, typed=True)
     async with Worker(FUNCTION, memory=1_000_000_000) as worker:

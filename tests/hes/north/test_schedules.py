@@ -389,6 +389,7 @@ async def _only_two_asked(readers: Readers, hes: North) -> None:
     assert len(readers.asked) == 2
 
 
+@pytest.mark.ci
 async def test_large_events_are_written_while_other_requests_are_answered(
     tmp_path: Path, events: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
