@@ -95,7 +95,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel] | type[Meter], str], ...] = (
     ),
     (
         "[[hes.guard.disconnects.groups]]",
-        "A limit of its own for groups of meters, whoever asks; the same below `load_limits`, `keys` and `firmware`.",
+        "A separate limit for each group of meters, counted over all principals; the same below `load_limits`, `keys` and `firmware`.",
         GroupLimitSettings,
         "",
     ),

@@ -142,7 +142,7 @@ class UsagePointList(BaseModel):
 
 
 class ChangesFrame(BaseModel):
-    """What has changed since the frame before; `more_events`: more has happened to meters than is told here."""
+    """What has changed since the previous frame; `more_events`: there are more events than this frame lists."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -78,7 +78,7 @@ class Standings:
             if label is not None
         }
         self.changed: set[str] = set()
-        """Names of those that have changed since this was emptied last; whoever does that owns it."""
+        """Names of the usage points that have changed and are in no frame yet; the live stream empties it."""
         self._ended: dict[str, datetime] = {}
 
     def __len__(self) -> int:

@@ -93,7 +93,7 @@ class Contacts:
         self._sorted: list[str] | None = None
         """Their names, as long as none is added."""
         self.changed: set[str] = set()
-        """Names of those that have changed since this was emptied last; whoever does that owns it."""
+        """Names of the meters that have changed and are in no frame yet; the live stream empties it."""
         self._note: dict[type[Event], Callable[[Any], None]] = {
             events.MeterDone: self._done,
             events.Notification: self._pushed,
