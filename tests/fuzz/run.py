@@ -69,19 +69,22 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of a fixed number of inputs")
     parser.add_argument("--seconds", type=int, help="explore so long instead, all targets together")
     parser.add_argument("--only", action="append", choices=NAMES, help="these targets")
-    parser.add_argument("--corpus", type=Path, default=KEPT, help="what is kept from one exploration to the next")
+    parser.add_argument(
+        "--corpus", type=Path, help="where the inputs that reached something new are kept, from one exploration to the next"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at the same time")
     given = parser.parse_args()
     names = given.only or NAMES
     if given.seconds is not None:
         each = max(LEAST_S, given.seconds * given.jobs // len(names))
-        print(f"{len(names)} targets, {each} s each, {given.jobs} at a time; what is kept: {given.corpus}", flush=True)
+        kept = given.corpus or KEPT
+        print(f"{len(names)} targets, {each} s each, {given.jobs} at a time; what is kept: {kept}", flush=True)
         options = [f"-max_total_time={each}", f"-timeout={SLOWEST_S}"]
-        return 0 if everything(names, given.jobs, given.corpus, options) else 1
+        return 0 if everything(names, given.jobs, kept, options) else 1
     print(f"{len(names)} targets, seed {given.seed}, {given.jobs} at a time", flush=True)
     options = [f"-seed={given.seed}", f"-timeout={SLOWEST_SEEDED_S}"]
     with tempfile.TemporaryDirectory() as corpus:
-        return 0 if everything(names, given.jobs, Path(corpus), options) else 1
+        return 0 if everything(names, given.jobs, given.corpus or Path(corpus), options) else 1
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import run
 from targets import TARGETS, findings
 
 MOST = 60
+RUN = Path(__file__).with_name("run.py")
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -37,10 +38,16 @@ def test_finding(target: str, octets: bytes) -> None:
 
 @pytest.mark.needs("atheris")
 def test_a_seeded_run_is_the_same_each_time(tmp_path: Path) -> None:
-    """The target whose runs differed most while only the seed was fixed."""
+    """The target whose runs differed most while only the seed was fixed.
+
+    The fuzzer is not a child of this process: what Linux calls the most memory of a program, which it watches, starts with
+    that of the process that began it, and a test process may have had more than it is allowed.
+    """
     kept = []
     for corpus in (tmp_path / "first", tmp_path / "second"):
-        assert run.everything(["table"], 1, corpus, ["-seed=1"])
+        options = ("--seed", "1", "--only", "table", "--corpus", str(corpus))
+        done = subprocess.run([sys.executable, RUN, *options], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
         kept.append({path.name for path in (corpus / "table").iterdir()})
     assert len(kept[0]) > 10
     assert kept[0] == kept[1]

@@ -202,8 +202,8 @@ class Cis:
         self.url = ""
 
     @asynccontextmanager
-    async def serving(self, host: str = "127.0.0.1") -> AsyncIterator[Cis]:
-        server = await asyncio.start_server(self._serve, host, free_port())
+    async def serving(self, host: str = "127.0.0.1", port: int | None = None) -> AsyncIterator[Cis]:
+        server = await asyncio.start_server(self._serve, host, free_port() if port is None else port)
         self.url = f"http://{host}:{server.sockets[0].getsockname()[1]}/cim"
         try:
             yield self

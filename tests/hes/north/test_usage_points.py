@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 from lxml import etree
 from master_bench import KEY, ask, hes, link, message, reason, row, said
 from north_bench import SCHEMAS, TYPED, Cis, North, mrid, north, texts
@@ -156,15 +157,15 @@ async def test_a_second_system_learns_what_a_first_one_has_changed(tmp_path: Pat
 
 
 async def test_changes_wait_for_a_subscriber_that_is_away_and_for_the_next_life(tmp_path: Path) -> None:
-    mdm = Cis()
-    async with mdm.serving():
-        subscribers = [{"name": "mdm", "url": mdm.url, "nouns": ["EndDeviceConfig"], "groups": ["feeder=F1"]}]
-        async with north(tmp_path, subscribers=subscribers) as hes:
-            rows = [row(11, tag_feeder="F1"), row(12, tag_feeder="F2")]
-            assert (await hes.client.post(f"{hes.url}/api/v1/meters", json={"rows": rows})).status_code == 200
-        async with north(tmp_path, subscribers=subscribers):
-            came = await mdm.taken.get()
-        assert told(came) == ("created", "EndDeviceConfig", "M11") and mdm.taken.empty()
+    mdm, port = Cis(), free_port()
+    url = f"http://127.0.0.1:{port}/cim"
+    subscribers = [{"name": "mdm", "url": url, "nouns": ["EndDeviceConfig"], "groups": ["feeder=F1"]}]
+    async with north(tmp_path, subscribers=subscribers) as hes:
+        rows = [row(11, tag_feeder="F1"), row(12, tag_feeder="F2")]
+        assert (await hes.client.post(f"{hes.url}/api/v1/meters", json={"rows": rows})).status_code == 200
+    async with mdm.serving(port=port), north(tmp_path, subscribers=subscribers):
+        came = await mdm.taken.get()
+    assert told(came) == ("created", "EndDeviceConfig", "M11") and mdm.taken.empty()
 
 
 async def test_nothing_is_noted_where_nobody_is_told(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import resource
-import socket
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ import tomli_w
 from ami_cli.bench_fleet.client import Asking, Client, NoAnswer
 from ami_cli.bench_fleet.figures import Dialogues, FleetFigures
 from ami_cli.bench_fleet.inside import measure_inside
+from ami_cli.chosen_ports import chosen_port
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.population.columns import COLUMNS, KNOWN
 from ami_meter_sim.population.journal import StateUnusable
@@ -115,9 +115,7 @@ async def _measure(size: Size, directory: Path, report: Report) -> FleetFigures:
 
 
 def _configuration(meters: int, directory: Path) -> Path:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    population = {"name": "bench", "count": meters, "seed": "bench", "first_serial": 2, "port": port}
+    population = {"name": "bench", "count": meters, "seed": "bench", "first_serial": 2, "port": chosen_port()}
     content = {"meter_sim": {"state": str(directory / "state")}, "populations": [population]}
     path = directory / "ami.toml"
     path.write_text(tomli_w.dumps(content), "utf-8")
@@ -166,10 +164,12 @@ def most_sessions(wanted: int) -> int:
 
 
 async def _ready(output: asyncio.StreamReader) -> None:
+    last = b"nothing"
     while line := await output.readline():
         if json.loads(line).get("event") == "ready":
             return
-    raise FleetBenchError("the simulator ended before it was ready")
+        last = line
+    raise FleetBenchError(f"the simulator ended before it was ready; the last that it said: {last.decode().strip()}")
 
 
 async def _drain(output: asyncio.StreamReader) -> None:

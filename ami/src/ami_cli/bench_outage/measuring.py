@@ -6,7 +6,6 @@ or when nothing more has come for a while: what is missing then is lost, and whe
 
 import asyncio
 import re
-import socket
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from ami_cli.bench import BenchError, until_ready
 from ami_cli.bench_cpu import used_s
 from ami_cli.bench_outage.figures import Burst
 from ami_cli.bench_outage.subscriber import Arrivals, subscriber
+from ami_cli.chosen_ports import chosen_ports
 from ami_cli.processes import Processes, Program, environment, module
 
 Report = Callable[[str], None]
@@ -132,7 +132,7 @@ async def _until_over(
 def _configuration(directory: Path, octets: int | None, meters: int, url: str) -> tuple[Path, dict[str, int]]:
     """The file of both processes, and their ports."""
     names = ("population", "simulator", "hes", "dlms")
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    ports = dict(zip(names, chosen_ports(len(names)), strict=True))
     table: dict[str, Any] = {"name": "outage", "count": meters, "seed": "outage", "port": ports["population"]}
     table |= {"model": "single-phase", "push": {"to": f"udp://127.0.0.1:{ports['dlms']}", "on": ["power-down"]}}
     document = configuration.load(configuration.default()) | {"meters": [], "populations": [table]}
@@ -149,12 +149,3 @@ def _configuration(directory: Path, octets: int | None, meters: int, url: str) -
     path = directory / "bench.toml"
     configuration.write(document, path)
     return path, ports
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

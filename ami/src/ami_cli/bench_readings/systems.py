@@ -3,7 +3,6 @@
 import asyncio
 import json
 import resource
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ami_cli.bench import FIRST_METER_PORT, REQUEST_S, BenchError, start_head_en
 from ami_cli.bench_cpu import used_s
 from ami_cli.bench_readings.asking import Asking
 from ami_cli.bench_readings.figures import Run
+from ami_cli.chosen_ports import chosen_port
 from ami_cli.processes import Emitted, Message, Processes, Program, module
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.population_settings import PopulationSettings
@@ -119,9 +119,7 @@ def _shipped(
     base: Path, count: int, directory: Path, hes: Mapping[str, object] = MappingProxyType({})
 ) -> tuple[Path, tuple[str, ...]]:
     """The configuration, and the mRIDs of its meters."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    table = {"name": "bench", "count": count, "seed": "bench", "port": port, "model": "single-phase"}
+    table = {"name": "bench", "count": count, "seed": "bench", "port": chosen_port(), "model": "single-phase"}
     document = configuration.load(base) | {"meters": [], "populations": [table]}
     document["hes"] |= {
         "port": 0,
