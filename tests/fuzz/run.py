@@ -70,7 +70,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, help="explore so long instead, all targets together")
     parser.add_argument("--only", action="append", choices=NAMES, help="these targets")
     parser.add_argument(
-        "--corpus", type=Path, help="where the inputs that reached something new are kept, from one exploration to the next"
+        "--corpus",
+        type=Path,
+        help="where the inputs that reached something new are kept, from one exploration to the next",
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at the same time")
     given = parser.parse_args()
