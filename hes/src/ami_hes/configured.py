@@ -231,10 +231,16 @@ def reply_hosts(settings: Settings) -> ReplyHosts:
     named = [] if cis.host is None else [httpx.URL(scheme="http", host=cis.host, port=cis.port)]
     configured = (cis.reply_address, *(one.url for one in hes.subscribers))
     named += [httpx.URL(one) for one in configured if one is not None]
-    return ReplyHosts(networks, frozenset((*hes.reply_hosts, *map(_named_host, named))))
+    secure = {url.host.lower() for url in named if url.scheme == "https"}
+    hosts = (_named_host(url) for url in named if url.scheme == "https" or url.host.lower() not in secure)
+    return ReplyHosts(networks, frozenset((*hes.reply_hosts, *hosts)), hes.reply_inside)
 
 
 def _named_host(url: httpx.URL) -> str:
-    """A CIS may take replies at other ports too, but what else listens on our own machine is not to be reached by a reply."""
+    """A CIS may take replies at other ports too, but what else listens on our own machine is not to be reached by a reply.
+
+    One that is reached over https is never posted to over http: a sender of requests must not choose who reads the replies.
+    """
     host = format_host(url.host.lower())
-    return f"{host}:{url.port or PORTS[url.scheme]}" if is_loopback(url.host) else host
+    host = f"{host}:{url.port or PORTS[url.scheme]}" if is_loopback(url.host) else host
+    return f"https://{host}" if url.scheme == "https" else host
