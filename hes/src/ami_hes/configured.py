@@ -30,6 +30,8 @@ from ami_process.environment import Environment
 from ami_process.http_connections import HttpLimits
 from ami_process.settings import SettingsError
 
+WAITING = 10_000
+"""Connections of meters that have dialled in, for which files are asked of the system; where it grants more there may be more."""
 LARGE_CPU_S, LARGE_S = 60, 120
 """For one message of a partner that may send more than others: of the processor, and of the clock."""
 LARGE_MEMORY, MEMORY_PER_OCTET = 256_000_000, 16
@@ -123,7 +125,7 @@ def open_files(settings: Settings) -> int:
     """How many sockets may be open at once."""
     hes = settings.hes
     kept_open = hes.max_kept_open if hes.keep_open_s else 0
-    return http_limits(settings).at_most + hes.max_callers + 2 * hes.max_sessions + kept_open
+    return http_limits(settings).at_most + hes.max_callers + 2 * hes.max_sessions + kept_open + WAITING
 
 
 def meters(settings: Settings, mapping: ReadingTable | None) -> MetersSettings:

@@ -118,6 +118,7 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         at_work=lambda: south.meters.at_work,
         traffic=south.meters.traffic,
         datagrams=lambda: south.meters.datagrams,
+        refused=lambda: south.meters.refused,
         latency=stores.database.latency,
         history=stores.history,
         events_waiting=partial(south.taker.store.waiting, IMPORTANCE),

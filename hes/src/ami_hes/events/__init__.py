@@ -7,6 +7,7 @@ from ami_hes.events.meters import (
     DatagramsLost,
     DialledIn,
     Dropped,
+    DroppedMore,
     HungUp,
     Notification,
     NotificationConfirmed,
@@ -14,6 +15,7 @@ from ami_hes.events.meters import (
     NotProved,
     Replaced,
     ScalerDiffers,
+    SecurityRefused,
 )
 from ami_hes.events.process import (
     DeadLetters,
@@ -83,6 +85,7 @@ __all__ = [
     "DirectoryUnusable",
     "DisconnectDetails",
     "Dropped",
+    "DroppedMore",
     "Forgotten",
     "HungUp",
     "KeptMessageUnusable",
@@ -123,6 +126,7 @@ __all__ = [
     "ScheduleBehind",
     "ScheduleCollected",
     "ScheduleFailed",
+    "SecurityRefused",
     "StoreOutage",
     "StoreOutageEnded",
     "SwitchState",
