@@ -19,7 +19,7 @@ RUN pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels $(print
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --user-group --no-create-home ami \
- && mkdir -p /var/lib/ami /tls/cis /tls/hes && chown ami:ami /var/lib/ami /tls/cis /tls/hes
+ && mkdir -p /var/lib/ami /var/lib/ami-mark /tls/cis /tls/hes && chown ami:ami /var/lib/ami /var/lib/ami-mark /tls/cis /tls/hes
 COPY --from=builder /app /app
 COPY docker/meters.py docker/pki.py docker/routed_prefix.py /app/
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

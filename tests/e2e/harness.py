@@ -371,6 +371,7 @@ def configuration(directory: Path, meters: int = 2) -> dict[str, Any]:
         "port": free_port(),
         "dlms_port": free_port(),
         "store": str(directory / "hes.sqlite"),
+        "store_mark": str(directory / "elsewhere/hes.mark"),
         "deadline_s": 8.0,
         "apdu_timeout_s": 2.0,
     }

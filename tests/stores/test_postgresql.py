@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -14,19 +15,21 @@ from typing import NamedTuple
 
 import pytest
 from postgresql_server import PASSWORD, Cluster, location, rows
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection, make_url, select, update
 
 import ami_cis.__main__
 import ami_hes.__main__
 from ami_cis.store import SCHEMA as CIS
 from ami_hes.commands import Command, CommandJob, Lane, MeterId
 from ami_hes.settings import HesSettings
-from ami_hes.store import SCHEMA, Database, SqlCounters, SqlResults, StoredRequest
+from ami_hes.store import SCHEMA, Database, KeptMark, SqlCounters, SqlResults, StoredRequest, recognise
 from ami_hes.store.restored import COUNTERS_SKIPPED
+from ami_hes.store.tables import counter_mark, key_counters
 from ami_process.settings import SettingsError
 from ami_process.store import postgresql as module
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
 from ami_process.store.holding import hold_store
+from ami_process.store.mark import MarkFile
 from ami_process.store.opening import ready_store
 from ami_process.store.places import place_of
 from ami_process.store.postgresql import Server
@@ -297,9 +300,29 @@ async def test_a_restored_database_assumes_that_commands_were_sent_and_counters_
         command = Command("r1", MeterId("M1", "m1"), "disconnect_control", "3.31.0.23")
         await SqlResults(database).accept(REQUEST, [CommandJob(command, Lane.CONTROL, NOW)])
         await SqlCounters(database).reserve_counters("k", 0, 5)
-    done = run(tmp_path, "hes", location(server), "store", "restored")
+    mark = tmp_path / "elsewhere" / "mark"
+    done = run(tmp_path, "hes", location(server), "store", "restored", store_mark=str(mark))
     assert (done.code, done.err) == (0, "") and done.out.startswith("1 open commands may have been sent")
     assert "restored" not in run(tmp_path, "cis", location(server), "store", "--help").out
     async with Database(server) as database:
         assert [one.attempted for one in await SqlResults(database).open_commands(REQUEST.request_id)] == [True]
         assert (await SqlCounters(database).reserve_counters("k", 0, 1)).first == 5 + COUNTERS_SKIPPED
+    async with Database(server) as database:
+        assert await recognise(database, MarkFile(mark), os.urandom) is None, "it was told"
+
+
+async def test_an_older_copy_of_a_database_is_recognised(server: Server, tmp_path: Path) -> None:
+    """As `pg_restore` brings one back, told to nobody."""
+    mark = MarkFile(tmp_path / "mark")
+    async with Database(server) as database:
+        assert await recognise(database, mark, os.urandom) is None
+        counters = SqlCounters(database, KeptMark(mark))
+        await counters.reserve_counters("k", 0, 5)
+        older = await database.transaction(lambda c: c.execute(select(counter_mark)).one()._asdict())
+        used = await counters.reserve_counters("k", 0, 3 * COUNTERS_SKIPPED)
+        await database.transaction(lambda c: c.execute(update(counter_mark).values(older)))
+        await database.transaction(lambda c: c.execute(update(key_counters).values(next_value=5)))
+    async with Database(server) as database:
+        found = await recognise(database, mark, os.urandom)
+        assert found is not None and "1 reservations" in found.why
+        assert (await SqlCounters(database).reserve_counters("k", 0, 1)).first >= used.limit

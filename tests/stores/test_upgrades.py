@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from alembic.script import ScriptDirectory
 from postgresql_server import Cluster, rows
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, select
 
 from ami_cis.store import ReadingQuery, State, Store, TakenEvent, TakenReply
 from ami_cis.store.tables import SCHEMA as CIS
@@ -52,6 +52,7 @@ from ami_hes.store import (
     StoredCommand,
 )
 from ami_hes.store.tables import SCHEMA as HES
+from ami_hes.store.tables import counter_mark
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
 from ami_process.store.events import StoreMigrated
 from ami_process.store.migration import upgrade
@@ -84,6 +85,7 @@ VERSIONS = {
         "0020",
         "0021",
         "0022",
+        "0023",
     ),
     "cis": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005"),
 }
@@ -107,6 +109,7 @@ DATABASES = {
         "0020.sql",
         "0021.sql",
         "0022.sql",
+        "0023.sql",
     ),
     "cis": ("0003.sql", "0004.sql", "0005.sql"),
 }
@@ -267,6 +270,9 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         assert follow(audited.links, audited.chain).is_whole
         waiting_approvals = [one.request_id for one in await SqlGuard(database).approvals((ApprovalState.WAITING,), 9)]
         assert waiting_approvals == (["open"] if version >= "0022" else [])
+        marked = await database.transaction(lambda c: c.execute(select(counter_mark)).all())
+        steps_then = [(one.steps, one.highest) for one in marked]
+        assert steps_then == ([(5, 305)] if version >= "0023" else [])
 
 
 @pytest.mark.parametrize("version", and_databases("cis"))

@@ -12,7 +12,7 @@ from ami_process.loading import loading
 
 with loading():
     from ami_hes.app import serve
-    from ami_hes.closed_store import export_readings, rotate_in
+    from ami_hes.closed_store import export_readings, mark_restored, rotate_in
     from ami_hes.meters.registry import RegistryError
     from ami_hes.registry import CannotOpen
     from ami_hes.settings import Settings
@@ -170,7 +170,11 @@ def _store_in(config: Path) -> Place:
     return place_of(hes.store, hes.store_password, "hes.store")
 
 
-store = store_commands(SCHEMA, _store_in, assume_the_worst)
+def _mark_restored(config: Path) -> None:
+    mark_restored(Settings.load(config))
+
+
+store = store_commands(SCHEMA, _store_in, assume_the_worst, _mark_restored)
 app.add_typer(store, name="store")
 
 

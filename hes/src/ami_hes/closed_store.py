@@ -8,6 +8,7 @@ from pathlib import Path
 from socket import gethostname
 
 from ami_hes.audit import AuditEntry, What
+from ami_hes.configured import store_mark
 from ami_hes.registry import master_keys_of, rotate
 from ami_hes.settings import Settings
 from ami_hes.store import (
@@ -18,6 +19,7 @@ from ami_hes.store import (
     SqlAudit,
     SqlReadings,
     SqlRegistry,
+    go_on,
     parquet_is_possible,
     write_csv,
     write_parquet,
@@ -43,6 +45,13 @@ async def rotate_in(settings: Settings) -> str:
             )
             await SqlAudit(database).append([entry])
     return f"{sealed} keys of meters are sealed by the master key {masters.current().id} of {masters.place}"
+
+
+def mark_restored(settings: Settings) -> None:
+    """A copy was brought back into the place of the store, and the worst is assumed of it: mark it, for the next start."""
+    hes = settings.hes
+    with hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA) as store:
+        go_on(store, store_mark(settings), os.urandom)
 
 
 @asynccontextmanager

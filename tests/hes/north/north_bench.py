@@ -166,6 +166,7 @@ def settings(
         "port": 0,
         "dlms_port": 0,
         "store": directory / "hes.sqlite",
+        "store_mark": directory / "hes.mark",
         "deadline_s": 20.0,
         "reply_retry_first_s": 0.01,
     }

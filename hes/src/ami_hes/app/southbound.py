@@ -79,7 +79,7 @@ async def opened(setup: Setup, stores: Stores, known: Known) -> AsyncIterator[So
     taker = EventTaker(SqlDeviceEvents(database), environment)
     meters = Meters(
         kept.registry,
-        SqlCounters(database),
+        SqlCounters(database, stores.mark),
         SqlReceivedCounters(database),
         configured.meters(setup.settings, setup.partners.readings),
         environment,

@@ -5,10 +5,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ami_hes import configured, events
 from ami_hes.app.setup import Setup
 from ami_hes.store import (
     SCHEMA,
     Database,
+    KeptMark,
     SqlAudit,
     SqlDeliveries,
     SqlFirmware,
@@ -17,6 +19,7 @@ from ami_hes.store import (
     SqlKeptMessages,
     SqlOutgoing,
     SqlResults,
+    recognise,
 )
 from ami_process.health import Check, room_beside
 from ami_process.store.holding import hold_store
@@ -28,6 +31,7 @@ class Stores:
     """The database, and what several parts keep in it."""
 
     database: Database
+    mark: KeptMark
     results: SqlResults
     deliveries: SqlDeliveries
     outgoing: SqlOutgoing
@@ -48,8 +52,12 @@ async def opened(setup: Setup) -> AsyncIterator[Stores]:
         store = stack.enter_context(hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA))
         database = await stack.enter_async_context(Database(store, setup.environment.emit))
         await stack.enter_async_context(database.watched())
+        mark = configured.store_mark(setup.settings)
+        if copy := await recognise(database, mark, setup.environment.random_bytes):
+            setup.environment.emit(events.StoreBroughtBack(store=str(store), why=copy.why, assumed=copy.assumed))
         yield Stores(
             database=database,
+            mark=KeptMark(mark),
             results=SqlResults(database),
             deliveries=SqlDeliveries(database),
             outgoing=SqlOutgoing(database),

@@ -54,6 +54,20 @@ class StoreOutageEnded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreBroughtBack(Event):
+    """At the start: the store is an older copy, or a copy of another place, and the worst was assumed of it."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    store: str
+    """Which."""
+    why: str
+    """How it was recognised."""
+    assumed: str
+    """What was assumed of the time that is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered(Event):
     """At the start: what a former life of the process left open goes on."""
 

@@ -2,6 +2,7 @@
 
 from ami_hes.store.audit import SqlAudit
 from ami_hes.store.audit_port import AuditLog, AuditPage
+from ami_hes.store.brought_back import KeptMark, go_on, recognise
 from ami_hes.store.campaigns import SqlCampaigns
 from ami_hes.store.campaigns_port import CampaignLine, Campaigns, CampaignState, StoredCampaign
 from ami_hes.store.commissioning import SqlCommissioning
@@ -133,6 +134,7 @@ __all__ = [
     "ImageProgress",
     "KeptArrival",
     "KeptAttempt",
+    "KeptMark",
     "KeptMessage",
     "KeptMessages",
     "KeyTaken",
@@ -209,8 +211,10 @@ __all__ = [
     "WrongPart",
     "assume_the_worst",
     "csv_parts",
+    "go_on",
     "parquet_is_possible",
     "parquet_parts",
+    "recognise",
     "write_csv",
     "write_parquet",
 ]

@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from ami_hes.store.brought_back import KeptMark, first_value, step
 from ami_hes.store.database import Database
 from ami_hes.store.ports import ClaimTooHigh, CounterRange, CountersExhausted, ReceivedKey
 from ami_hes.store.tables import key_counters, received_counters
 from ami_process.store.group_commit import GroupCommit
+from ami_process.store.mark import Mark
 from ami_process.store.shared_transaction import SharedTransaction
 
 _VALUES = 2**32
@@ -26,18 +28,34 @@ _MOVE = update(key_counters).where(key_counters.c.key_id == bindparam("of_key"))
 
 
 class SqlCounters:
-    """The Counters port."""
+    """The Counters port. No value is handed out before the mark, if there is one, knows of its reservation."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, mark: KeptMark | None = None) -> None:
         self._shared = SharedTransaction(database, (CountersExhausted, ClaimTooHigh))
+        self._mark = mark
 
     async def reserve_counters(self, key_id: str, at_least: int, count: int) -> CounterRange:
         _check(at_least, count)
-        return await self._shared.run(lambda c: _reserve(c, key_id, at_least, count))
+        reserved, reached = await self._shared.run(lambda c: _marked(c, _reserve(c, key_id, at_least, count)))
+        await self._noted(reached)
+        return reserved
 
     async def try_counters(self, key_id: str, at_least: int, count: int, *, max_jump: int) -> CounterRange | None:
         _check(at_least, count)
-        return await self._shared.run(lambda c: _try(c, key_id, at_least, count, max_jump))
+
+        def tried(connection: Connection) -> tuple[CounterRange, Mark | None] | None:
+            found = _try(connection, key_id, at_least, count, max_jump)
+            return None if found is None else _marked(connection, found)
+
+        done = await self._shared.run(tried)
+        if done is None:
+            return None
+        await self._noted(done[1])
+        return done[0]
+
+    async def _noted(self, reached: Mark | None) -> None:
+        if self._mark is not None and reached is not None:
+            await self._mark.reach(reached)
 
 
 class SqlReceivedCounters:
@@ -67,13 +85,18 @@ class _Spent(NamedTuple):
     tried_to: int = 0
 
 
+def _marked(connection: Connection, reserved: CounterRange) -> tuple[CounterRange, Mark | None]:
+    return reserved, step(connection, reserved.limit)
+
+
 def _row(connection: Connection, key_id: str) -> _Spent:
     """The key's row, made when there is none."""
     row = connection.execute(_SPENT, {"of_key": key_id}).one_or_none()
     if row is not None:
         return _Spent(*row)
-    connection.execute(insert(key_counters).values(key_id=key_id, **_Spent()._asdict()))
-    return _Spent()
+    new = _Spent(next_value=first_value(connection))
+    connection.execute(insert(key_counters).values(key_id=key_id, **new._asdict()))
+    return new
 
 
 def _reserve(connection: Connection, key_id: str, at_least: int, count: int) -> CounterRange:
@@ -94,7 +117,8 @@ def _try(connection: Connection, key_id: str, at_least: int, count: int, max_jum
     next_value, tried_from, tried_to = _row(connection, key_id)
     if at_least <= next_value:
         return None
-    highest = next_value + max_jump if next_value else max(max_jump, _HALF)
+    was_used = next_value > first_value(connection)
+    highest = next_value + max_jump if was_used else max(next_value + max_jump, _HALF)
     first = max(at_least, tried_to)
     if at_least > highest or first > highest + max_jump:  # what is tried in vain again and again ends as well
         raise ClaimTooHigh(at_least, next_value, highest)

@@ -18,7 +18,7 @@ COUNTERS_SKIPPED = 2**20
 LAST_COUNTER = 2**32
 
 
-def assume_the_worst(connection: Connection) -> str:
+def assume_the_worst(connection: Connection, *, by: str = "command", why: str = "a copy was brought back") -> str:
     """What was assumed, in words."""
     begun = select(attempts.c.request_id).where(
         attempts.c.request_id == commands.c.request_id, attempts.c.meter_name == commands.c.meter_name
@@ -41,8 +41,8 @@ def assume_the_worst(connection: Connection) -> str:
         values = {"next_value": above, "tried_from": 0, "tried_to": 0}
         connection.execute(update(key_counters).where(key_counters.c.key_id == key_id).values(values))
         keys += 1
-    reason = "a copy was brought back; entries that were written after it was made are gone from this log"
-    entry = AuditEntry(what=What.STORE_CHANGED, at=datetime.now(UTC), principal="hes", by="command", reason=reason)
+    reason = f"{why}; entries that were written after it was made are gone from this log"
+    entry = AuditEntry(what=What.STORE_CHANGED, at=datetime.now(UTC), principal="hes", by=by, reason=reason)
     write(connection, [entry])
     return (
         f"{open_commands} open commands may have been sent since the copy was made and are treated so; {acknowledged} messages that were "

@@ -175,6 +175,21 @@ key_counters = Table(
 From `tried_from` up to `tried_to` they are spent too, or may be: on claims that no meter has proved.
 """
 
+counter_mark = Table(
+    "counter_mark",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("store_id", String, nullable=False),
+    Column("steps", BigInteger, nullable=False),
+    Column("highest", BigInteger, nullable=False),
+    Column("floor", BigInteger, nullable=False),
+    Column("identity", String, nullable=False),
+)
+"""One row from the first start on, to compare with the mark outside of the store (`brought_back`).
+
+`steps` counts reservations of counters, no value from `highest` on was reserved under any key, and keys without a row begin at `floor`.
+"""
+
 received_counters = Table(
     "received_counters",
     metadata,
@@ -555,7 +570,7 @@ heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=T
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0022",
+    revision="0023",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

@@ -17,8 +17,17 @@ from ami_process.store.upkeep import Assume, backup_store, migrate_store, note_r
 Config = Annotated[Path, typer.Option(metavar="FILE", help="The TOML file that all processes share.")]
 
 
-def store_commands(schema: Schema, place_in: Callable[[Path], Place], assume: Assume | None = None) -> typer.Typer:
-    """`place_in` says which store a configuration names, `assume` what a restored one has to assume."""
+def _nothing_more(_: Path) -> None:
+    pass
+
+
+def store_commands(
+    schema: Schema,
+    place_in: Callable[[Path], Place],
+    assume: Assume | None = None,
+    restored: Callable[[Path], None] = _nothing_more,
+) -> typer.Typer:
+    """`place_in` says which store a configuration names, `assume` what a restored one has to assume; `restored` is done behind that."""
     commands = typer.Typer(
         no_args_is_help=True, help="Copy, restore or upgrade the store, while the process does not run."
     )
@@ -37,6 +46,7 @@ def store_commands(schema: Schema, place_in: Callable[[Path], Place], assume: As
         with _explaining(schema):
             store = place_in(config)
             aside, assumed = restore_store(store, schema, copy, assume)
+            restored(config)
             typer.echo(f"{store} is what {copy} was" + (f"; what it was before is in {aside}" if aside else ""))
             if assumed:
                 typer.echo(assumed)
@@ -54,16 +64,24 @@ def store_commands(schema: Schema, place_in: Callable[[Path], Place], assume: As
                 typer.echo(f"{store} had schema {done.found} and has {done.now} now{before}")
 
     if assume is not None:
-        _add_restored(commands, schema, place_in, assume)
+        _add_restored(commands, schema, place_in, assume, restored)
     return commands
 
 
-def _add_restored(commands: typer.Typer, schema: Schema, place_in: Callable[[Path], Place], assume: Assume) -> None:
+def _add_restored(
+    commands: typer.Typer,
+    schema: Schema,
+    place_in: Callable[[Path], Place],
+    assume: Assume,
+    restored: Callable[[Path], None],
+) -> None:
     @commands.command("restored")
-    def restored(config: Config) -> None:
+    def brought_back(config: Config) -> None:
         """Say that the store was brought back by other means (pg_restore, a snapshot), so that the worst is assumed."""
         with _explaining(schema):
-            typer.echo(note_restored(place_in(config), schema, assume))
+            assumed = note_restored(place_in(config), schema, assume)
+            restored(config)
+            typer.echo(assumed)
 
 
 def _explaining(schema: Schema) -> AbstractContextManager[None]:
