@@ -14,6 +14,7 @@ from ami_cli import formatting, plain_text, view
 from ami_cli.configuration import Listener
 from ami_cli.decoding import decode
 from ami_cli.demo_state import DemoState
+from ami_cli.looking import Looking
 from ami_hes.events import Apdu
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -56,9 +57,20 @@ def model() -> DemoState:
     return model
 
 
-def drawn(model: DemoState, width: int, height: int) -> str:
+def drawn(model: DemoState, width: int, height: int, looking: Looking | None = None) -> str:
     console = Console(width=width, height=height, theme=view.THEME, file=io.StringIO(), record=True)
-    frame = view.Frame(AT + timedelta(seconds=4), width, height, LISTENERS, "hls-gmac", "stopping", "config/demo.toml")
+    frame = view.Frame(
+        now=AT + timedelta(seconds=4),
+        width=width,
+        height=height,
+        title="ami demo",
+        places=plain_text.places(LISTENERS),
+        consoles=plain_text.consoles(LISTENERS),
+        wire="HES and meters, wrapper over TCP, hls-gmac",
+        notice="stopping",
+        looking=looking or Looking(),
+        next_steps=lambda request: plain_text.next_steps(LISTENERS, request.message_id),
+    )
     console.print(view.draw(model, frame), height=height)
     return console.export_text()
 
@@ -224,7 +236,7 @@ def test_the_totals_in_words(model: DemoState) -> None:
 
 def test_what_stays_on_the_screen(model: DemoState) -> None:
     console = Console(width=120, theme=view.THEME, file=io.StringIO(), record=True)
-    console.print(view.closing(model, ["hes ended with exit code 3"]))
+    console.print(view.closing(model.summary(), ["hes ended with exit code 3"]))
     text = console.export_text()
     assert "1 of 2 commands confirmed" in text
     assert "hes ended with exit code 3" in text

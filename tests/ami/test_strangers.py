@@ -9,7 +9,8 @@ import pytest
 import story
 
 from ami_cli import plain_text
-from ami_cli.demo_state import KEPT, DemoState
+from ami_cli.demo_state import DemoState
+from ami_cli.observed import KEPT
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -139,3 +140,40 @@ def test_what_the_entrance_does_not_let_in_is_shown(model: DemoState) -> None:
     (line,) = hear(model, ("hes", {"event": "request_refused", "status": 403, "reason": "the Origin is foreign"}))
     assert "403 the Origin is foreign" in line
     assert model.summary().others == {"FAILED": 1}
+
+
+def test_work_that_the_head_end_begins_by_itself_comes_to_an_end_too(model: DemoState) -> None:
+    """Of a campaign and of the run of a schedule no request is accepted and no reply is sent: their meters say how they end."""
+    done = {"operation": "read_event_logs", "details": {"entries": 4, "logs": 2}}
+    hear(model, ("hes", {"event": "campaign_begun", "campaign": "c-1", "summary": "event logs", "meters": 2}))
+    assert model.newest_first[0].status == "RUNNING"
+    hear(model, ("hes", story.meter_done("c-1", "", "M1001") | done))
+    lines = hear(
+        model, ("hes", story.meter_done("c-1", "", "M1002", ok=False, reply_code="5.7", reason="silence") | done)
+    )
+    (request,) = model.newest_first
+    assert (request.status, request.what, request.sender) == ("PARTIAL", "event logs", "HES")
+    assert "▲ FAILED" in lines[-1] and "5.7 silence" in lines[-1]
+    read = {"operation": "read_meter", "details": {"values": 4, "not_read": []}}
+    hear(model, ("hes", story.meter_done("run-1", "", "M1001") | read))
+    assert [(one.status, one.what) for one in model.newest_first] == [("OK", "Read"), ("PARTIAL", "event logs")]
+    assert model.summary().others == {"OK": 1, "PARTIAL": 1}
+
+
+def test_an_event_that_a_subscriber_took_is_no_request(model: DemoState) -> None:
+    taken = story.reply_sent("event-1", asynchronous=True) | {"result": None}
+    assert hear(model, ("hes", taken)) != []
+    postponed = {"message_id": "event-2", "reason": "Connection refused", "after_s": 5.0, "attempts": 1}
+    postponed |= {"event": "reply_postponed", "address": "http://127.0.0.1:1/"}
+    (line,) = hear(model, ("hes", postponed))
+    assert "Connection refused" in line
+    (line,) = hear(model, ("hes", postponed | {"event": "reply_dead_letter"}))
+    assert "given up" in line
+    assert model.newest_first == []
+    assert model.summary().others == {}
+
+
+def test_a_message_that_takes_too_much_to_read_is_refused(model: DemoState) -> None:
+    hear(model, ("hes", {"event": "request_too_costly", "reason": "it took more than 60 s"}))
+    assert model.newest_first[0].status == "FAILED"
+    assert "60 s" in model.newest_first[0].reasons[0]

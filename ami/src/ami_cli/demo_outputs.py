@@ -1,6 +1,5 @@
 """Three ways to show a running demo: JSON lines for machines, plain lines for pipes, a live view for a terminal."""
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -10,17 +9,16 @@ from typing import Protocol
 
 import typer
 from rich.console import Console
-from rich.live import Live
 
 from ami_cli import plain_text, view
 from ami_cli.configuration import Listener
 from ami_cli.decoding import decode
 from ami_cli.demo_state import DemoState
+from ami_cli.live_screen import live_screen
+from ami_cli.looking import Looking
 from ami_cli.observations import Step
 from ami_cli.processes import Emitted
 from ami_hes.events import Apdu
-
-FRAMES_PER_SECOND = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +110,7 @@ class PlainOutput:
 
 @dataclass(slots=True)
 class LiveOutput:
-    """The live view on the terminal's other screen, four pictures a second; the totals stay behind on the usual one."""
+    """The live view on the terminal's other screen; the totals stay behind on the usual one."""
 
     setting: Setting
     console: Console = field(default_factory=lambda: Console(theme=view.THEME))
@@ -120,29 +118,23 @@ class LiveOutput:
 
     @contextlib.asynccontextmanager
     async def display(self, model: DemoState) -> AsyncIterator[None]:
-        with Live(console=self.console, screen=True, auto_refresh=False) as live:
-            drawing = asyncio.create_task(self._draw(model, live))
-            try:
-                yield
-            finally:
-                drawing.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await drawing
+        async with live_screen(self.console, model, self._frame):
+            yield
 
-    async def _draw(self, model: DemoState, live: Live) -> None:
-        while True:
-            live.update(view.draw(model, self._frame()), refresh=True)
-            await asyncio.sleep(1 / FRAMES_PER_SECOND)
-
-    def _frame(self) -> view.Frame:
+    def _frame(self, looking: Looking) -> view.Frame:
+        listeners = self.setting.listeners
         return view.Frame(
             now=datetime.now(UTC),
             width=self.console.width,
             height=self.console.height,
-            listeners=self.setting.listeners,
-            security=self.setting.security,
+            title="ami demo",
+            places=plain_text.places(listeners),
+            consoles=plain_text.consoles(listeners),
+            wire=f"HES and meters, wrapper over TCP, {self.setting.security}",
             notice=self._notice,
-            configuration=self.setting.configuration,
+            foot=f"configuration {self.setting.configuration}",
+            looking=looking,
+            next_steps=lambda request: plain_text.next_steps(listeners, request.message_id),
         )
 
     def opening(self) -> None:
@@ -155,4 +147,4 @@ class LiveOutput:
         self._notice = text
 
     def closing(self, model: DemoState, trouble: Sequence[str]) -> None:
-        self.console.print(view.closing(model, trouble))
+        self.console.print(view.closing(model.summary(), trouble))

@@ -6,48 +6,55 @@ pipes of their own, so the CIS may be heard before the HES that it waited for: n
 
 A command counts as confirmed only if three agree: the CIS took a reply OK without errors, the HES reports the meter's
 action-result success, and the state which it read back is the one that was asked for. Of a request that the CIS has never
-spoken of, somebody else's, only the HES tells; it is shown like the others and counted beside them.
+spoken of, somebody else's, only the HES tells; it is shown like the others and counted beside them. What the HES begins by
+itself, a campaign or the run of a schedule, is answered to nobody: its meters say how it ends.
 """
 
 import copy
 import statistics
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ami_cis import events as cis
 from ami_cli import formatting
 from ami_cli.decoding import decode, decode_details
-from ami_cli.observations import CONTROL_NAMES, OTHER, Happening, Octets, Request, RequestOutcome, Step, Work
-from ami_cli.totals import DemoSummary, Tally
+from ami_cli.observations import (
+    CONTROL_NAMES,
+    HEAD_END,
+    OTHER,
+    READ_METER,
+    Happening,
+    Octets,
+    Request,
+    RequestOutcome,
+    Step,
+    Work,
+)
+from ami_cli.observed import NO_ANSWER, Observed, Pieces
+from ami_cli.totals import DemoSummary
 from ami_hes import events as hes
 from ami_meter_sim import events as meter
 from ami_process.events import Event
 
 STATE_WORDS = {0: "disconnected", 1: "connected", 2: "ready for reconnection"}
-NO_ANSWER = "no answer"
 METHODS: dict[tuple[object, object], str] = {(70, 1): "remote_disconnect", (70, 2): "remote_reconnect"}
-KEPT = 200
 MOST_NAMED = 4
-READ_METER = "read_meter"
-"""The HES's operation that reads values."""
+SUBSCRIBER = "subscriber"
 
 
-@dataclass(slots=True)
-class DemoState:
+Explainer = Callable[[str, str], str]
+"""A meter and the octets of a frame to or from it -> what they say."""
+
+
+@dataclass(slots=True, kw_only=True)
+class DemoState(Observed):
     """All that has been heard so far."""
 
     meters: tuple[str, ...]
-    started_at: datetime
-    states: dict[str, str] = field(default_factory=dict)
-    requests: dict[str, Request] = field(default_factory=dict)
-    steps: deque[Step] = field(default_factory=lambda: deque(maxlen=KEPT))
-    wire: deque[Octets] = field(default_factory=lambda: deque(maxlen=KEPT))
-    happenings: deque[Happening] = field(default_factory=lambda: deque(maxlen=KEPT))
-    _past: Tally = field(default_factory=Tally)
-    """Those that are no longer in `requests`."""
+    explainer: Explainer | None = None
     _unnamed: int = 0
 
     def apply(self, role: str, line: Mapping[str, Any], at: datetime) -> tuple[Step, ...]:
@@ -63,11 +70,6 @@ class DemoState:
         self.happenings.append(Happening(at, f"ended with exit code {exit_code}", name, alarm=True))
 
     @property
-    def newest_first(self) -> list[Request]:
-        """The requests, newest first."""
-        return list(reversed(self.requests.values()))
-
-    @property
     def finished(self) -> int:
         """How many requests of the demo have their reply or their failure, and the values that were asked for."""
         return self._past.requests + self._past.reads + sum(r.is_counted and r.ended for r in self.requests.values())
@@ -78,9 +80,23 @@ class DemoState:
         worked = (r for r in self.requests.values() if r.result == "OK" and (r.is_counted or not r.own))
         return all(len(r.work) >= len(r.meters) for r in worked)
 
-    def count(self, word: str) -> int:
-        """How many meters are in this state."""
-        return sum(state == word for state in self.states.values())
+    @property
+    def unasked(self) -> int:
+        """How many meters nothing is known of."""
+        return len(self.meters) - len(self.states)
+
+    @property
+    def told(self) -> Pieces:
+        """What the demo came to so far, in styled pieces."""
+        total = self.summary()
+        found: list[tuple[str, str]] = [(f"{total.confirmed_commands:,}", "bold")]
+        found.append((f" of {total.commands:,} commands confirmed", "quiet"))
+        if total.others:
+            found.append((f"   {formatting.count(sum(total.others.values()), 'request')} of others", "partial"))
+        if total.median_ms is not None:
+            found += [("   request to reply: median ", "quiet"), (formatting.took(total.median_ms), "bold")]
+            found += [("   longest ", "quiet"), (formatting.took(total.max_ms), "bold")]
+        return found
 
     def summary(self) -> DemoSummary:
         """The totals; a request that is still running counts as neither good nor bad."""
@@ -96,18 +112,12 @@ class DemoState:
             unfulfilled=tally.requests - tally.fulfilled.total(),
             running=sum(r.is_counted and r.result is None for r in self.requests.values()),
             median_ms=statistics.median(tally.took) if tally.took else None,
-            max_ms=max(tally.took, default=None),
+            max_ms=tally.longest,
             counts=dict(tally.fulfilled),
             others=dict(tally.others),
             reads=tally.reads,
             reads_ok=tally.reads_ok,
         )
-
-    def request(self, message_id: str, at: datetime) -> Request:
-        """The request of this MessageID; the HES may be heard of it before the CIS is."""
-        if message_id not in self.requests and len(self.requests) >= KEPT:
-            self._forget_oldest()
-        return self.requests.setdefault(message_id, Request(message_id=message_id, sent_at=at))
 
     def unnamed(self) -> str:
         """What is shown as the MessageID of a message that has none."""
@@ -123,14 +133,6 @@ class DemoState:
             for step in theirs:
                 self.steps.remove(step)
         return request
-
-    def _forget_oldest(self) -> None:
-        """The oldest that has ended; if none has, the oldest of others, for their number is not the demo's to choose."""
-        ended = (one for one in self.requests.values() if one.result is not None)
-        theirs = (one for one in self.requests.values() if not one.own)
-        oldest = next(ended, None) or next(theirs, None)
-        if oldest is not None:
-            self._past.add(self.requests.pop(oldest.message_id))
 
 
 def state_word(state: hes.SwitchState | meter.SwitchState | None) -> str:
@@ -210,6 +212,10 @@ def _request_unreadable(model: DemoState, event: hes.RequestUnreadable, at: date
     return _refused(model, None, (_error(event.code, event.reason),), at)
 
 
+def _request_too_costly(model: DemoState, event: hes.RequestTooCostly, at: datetime) -> list[Step]:
+    return _refused(model, None, (event.reason,), at)
+
+
 def _refused(model: DemoState, message_id: str | None, reasons: tuple[str, ...], at: datetime) -> list[Step]:
     request = model.request(message_id or model.unnamed(), at)
     refusal = RequestOutcome("FAILED", reasons=reasons)
@@ -222,13 +228,17 @@ def _refused(model: DemoState, message_id: str | None, reasons: tuple[str, ...],
 
 
 def _reply_sent(model: DemoState, event: hes.ReplySent, at: datetime) -> list[Step]:
+    if event.asynchronous and event.message_id not in model.requests:
+        return [_of_no_request(event.message_id, at, "event taken", ms=event.ms)]
     request = model.request(event.message_id, at)
-    request.sent = RequestOutcome(event.result or "FAILED", event.ms)
+    request.sent = RequestOutcome(event.result or "FAILED", event.ms, request.failures)
     request.asynchronous = request.asynchronous or event.asynchronous
     return [] if request.own else [*_announced(request), _ending(request, at, "HES", OTHER, "reply", request.sent)]
 
 
 def _reply_postponed(model: DemoState, event: hes.ReplyPostponed, at: datetime) -> list[Step]:
+    if event.message_id not in model.requests:
+        return [_of_no_request(event.message_id, at, "event not delivered yet", note=event.reason)]
     request = model.request(event.message_id, at)
     target = "CIS" if request.own else OTHER
     request.sent = _worked(request, f"the reply is not delivered yet: {event.reason}")
@@ -245,15 +255,34 @@ def _worked(request: Request, note: str) -> RequestOutcome | None:
 
 def _reply_dead_letter(model: DemoState, event: hes.ReplyDeadLetter, at: datetime) -> list[Step]:
     """The work is done, but its sender will not receive the answer."""
+    if event.message_id not in model.requests:
+        return [_of_no_request(event.message_id, at, "event given up", note=event.reason)]
     request = model.request(event.message_id, at)
     request.sent = RequestOutcome("FAILED", reasons=(f"the reply could not be delivered: {event.reason}",))
     target = "CIS" if request.own else OTHER
     return [*_announced(request), _ending(request, at, "HES", target, "reply given up", request.sent)]
 
 
+def _of_no_request(message_id: str, at: datetime, text: str, *, ms: float | None = None, note: str = "") -> Step:
+    """An event for a subscriber, or a reply that an earlier life of the HES owed: both go the same road."""
+    return Step(at=at, source=HEAD_END, target=SUBSCRIBER, text=text, message_id=message_id, ms=ms, note=note)
+
+
+def _campaign_begun(model: DemoState, event: hes.CampaignBegun, at: datetime) -> list[Step]:
+    request = model.request(event.campaign, at)
+    request.title, request.expected = event.summary, event.meters
+    text = f"campaign: {event.summary}, {formatting.count(event.meters, 'meter')}"
+    return [_step(request, at, HEAD_END, "meters", text)]
+
+
+def _event_received(model: DemoState, event: cis.EventReceived, at: datetime) -> list[Step]:
+    model.happenings.append(Happening(at, f"told of {event.noun} {event.verb}", "CIS"))
+    return []
+
+
 def _announced(request: Request) -> list[Step]:
     """The step that tells of a request of somebody else, once."""
-    if request.own or request.announced:
+    if request.own or request.announced or request.by_itself:
         return []
     request.announced = True
     text = f"{request.what.lower()} {_names(request.meters)}"
@@ -324,7 +353,10 @@ def _work(event: hes.MeterDone) -> Work:
 
 
 def _apdu(model: DemoState, event: hes.Apdu, at: datetime) -> list[Step]:
-    model.wire.append(Octets(event.meter, event.direction == "request", event.name, event.hex, event.ms))
+    octets = Octets(event.meter, event.direction == "request", event.name, event.hex, event.ms)
+    if model.explainer is not None:
+        octets.explain = partial(model.explainer, event.meter, event.hex)
+    model.wire.append(octets)
     return []
 
 
@@ -391,9 +423,12 @@ HANDLERS: dict[type[Event], Callable[[DemoState, Any, datetime], list[Step]]] = 
     cis.RegistersRead: _registers_read,
     cis.RequestFailed: _request_failed,
     cis.RequestUnknown: _request_failed,
+    cis.EventReceived: _event_received,
     hes.RequestAccepted: _request_accepted,
     hes.RequestRefused: _request_refused,
     hes.RequestUnreadable: _request_unreadable,
+    hes.RequestTooCostly: _request_too_costly,
+    hes.CampaignBegun: _campaign_begun,
     hes.ReplySent: _reply_sent,
     hes.ReplyPostponed: _reply_postponed,
     hes.ReplyDeadLetter: _reply_dead_letter,

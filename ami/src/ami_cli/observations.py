@@ -1,5 +1,6 @@
-"""What the demo has observed of its processes: requests and the work on them, steps, octets, incidents. Values only."""
+"""What was observed of a running system: requests and the work on them, steps, octets, incidents. Values only."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,8 +9,12 @@ WANTED = {DISCONNECT: ("disconnected",), CONNECT: ("connected", "ready for recon
 """Control code -> the states that fulfil it; a connect may leave the last step to the customer (control modes 1, 3, 5, 6)."""
 CONTROL_NAMES = {DISCONNECT: "Disconnect", CONNECT: "Connect"}
 READ = "Read"
+READ_METER = "read_meter"
+"""The HES's operation that reads values."""
 OTHER = "other"
 """A sender of requests to the HES other than the demo's CIS."""
+HEAD_END = "HES"
+"""Who begins campaigns and the runs of schedules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,11 @@ class Work:
     def cosem(self) -> str:
         """Class and object, as a COSEM engineer writes them."""
         return f"{self.class_id} {self.obis}" if self.class_id else ""
+
+    @property
+    def failure(self) -> str:
+        """Which meter, which reply code, and why, in a line."""
+        return " ".join(part for part in (self.meter, self.reply_code, self.reason) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +77,55 @@ class Request:
     values_shown: bool = False
     """Of a reading: what it brought has been reported, which comes after its reply."""
     work: dict[str, Work] = field(default_factory=dict)
+    """By meter; of a large request that is only watched, what is not as it should be and no more."""
+    title: str = ""
+    """What it is about, where that does not follow from its verb, noun and code."""
+    source: str = ""
+    """What its message says who has sent it."""
+    expected: int = 0
+    """How many meters it is for, where they are not named."""
+    counted: tuple[int, int] | None = None
+    """How many of its meters are done, and well, where the HES has counted them."""
 
     @property
     def outcome(self) -> RequestOutcome | None:
-        """For the demo's own request what the CIS received counts, for any other what the HES sent."""
-        return self.received if self.own else self.sent
+        """For the demo's own request what the CIS received counts, for any other what the HES sent; where nobody is answered, what came of the work."""
+        return self.received if self.own else self.sent or self._worked
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Each meter that failed, with the reply code and the reason."""
+        return tuple(one.failure for one in self.work.values() if not one.ok)
+
+    @property
+    def by_itself(self) -> bool:
+        """Whether the HES has begun it by itself: there is work, and no message that it was asked by."""
+        return not self.own and not self.accepted and bool(self.work or self.expected)
+
+    @property
+    def _worked(self) -> RequestOutcome | None:
+        if not self.by_itself or len(self.work) < max(self.expected, 1):
+            return None
+        reasons = self.failures
+        some = len(self.work) > len(reasons)
+        return RequestOutcome("OK" if not reasons else "PARTIAL" if some else "FAILED", reasons=reasons)
+
+    @property
+    def sender(self) -> str:
+        """Who has asked for it, where that is not the CIS of the demo."""
+        return "" if self.own else HEAD_END if self.by_itself else self.source or OTHER
+
+    @property
+    def size(self) -> int:
+        """How many meters it is for."""
+        return len(self.meters) or max(self.expected, len(self.work))
+
+    @property
+    def good(self) -> int:
+        """How many meters did what was asked for."""
+        if self.counted is not None:
+            return self.counted[1]
+        return sum(one.ok for one in self.work.values()) if self.by_itself else len(self.confirmed)
 
     @property
     def result(self) -> str | None:
@@ -112,11 +166,19 @@ class Request:
     def what(self) -> str:
         """The control in words."""
         return (
-            CONTROL_NAMES.get(self.code)
+            self.title
+            or CONTROL_NAMES.get(self.code)
             or (READ if self.is_read else "")
             or f"{self.verb} {self.noun}".strip()
+            or self._operation
             or "refused"
         )
+
+    @property
+    def _operation(self) -> str:
+        """What the HES does at meters by itself."""
+        method = next((one.method for one in self.work.values()), "") if self.by_itself else ""
+        return READ if method == READ_METER else method
 
     @property
     def confirmed(self) -> tuple[str, ...]:
@@ -154,15 +216,24 @@ class Step:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Octets:
-    """One framed APDU, as the HES sent or received it."""
+    """One APDU, as the HES sent or received it. What it says is worked out when it is looked at, which most are not."""
 
     meter: str
     outgoing: bool
     name: str
     hex: str
     ms: float | None
+    explain: Callable[[], str] | None = field(default=None, repr=False)
+    _words: str = ""
+
+    @property
+    def words(self) -> str:
+        """The APDU in words: its service, the object with class and OBIS code, what came of it; its name where nothing more is known."""
+        if self.explain is not None:
+            self._words, self.explain = self.explain(), None
+        return self._words or self.name
 
 
 @dataclass(frozen=True, slots=True)

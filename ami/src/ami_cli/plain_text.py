@@ -1,5 +1,8 @@
 """The demo in lines of text: one per step, for pipes, logs and people without a terminal. Pure: steps in, text out."""
 
+import shlex
+from urllib.parse import quote
+
 from ami_cli import formatting
 from ami_cli.configuration import Listener
 from ami_cli.observations import Step
@@ -7,6 +10,8 @@ from ami_cli.totals import DemoSummary
 from ami_hes.events import Apdu
 
 CONSOLES = {"CIS": "cis.port", "HES": "hes.port", "simulator": "meter_sim.port"}
+DEFAULT_HES = "http://127.0.0.1:8081"
+"""Where `ami trace` looks unless it is told."""
 OTHERS = {"RUNNING": "without an answer yet"}
 
 
@@ -22,6 +27,26 @@ def consoles(listeners: tuple[Listener, ...]) -> str:
     """Where the web consoles are, of those processes that serve one."""
     where = {listener.setting: listener.url for listener in listeners}
     return "  ".join(f"{name} {where[setting]}" for name, setting in CONSOLES.items() if setting in where)
+
+
+def places(listeners: tuple[Listener, ...]) -> str:
+    """Where the processes are, short."""
+    ports = {listener.setting: listener.port for listener in listeners}
+    meters = [str(port) for setting, port in ports.items() if setting.startswith("the address")]
+    shown = " ".join(f":{port}" for port in meters[:2]) + (f" and {len(meters) - 2} more" if len(meters) > 2 else "")
+    return f"CIS :{ports['cis.port']}   HES :{ports['hes.port']}   meters {shown}   dial-in :{ports['hes.dlms_port']}"
+
+
+def next_steps(listeners: tuple[Listener, ...], message_id: str) -> tuple[str, ...]:
+    """What says more about a request: its trace, in the terminal and in the console."""
+    url = next(listener.url for listener in listeners if listener.setting == "hes.port")
+    return trace_steps(url, message_id, is_default=url == DEFAULT_HES)
+
+
+def trace_steps(url: str, message_id: str, *, is_default: bool) -> tuple[str, ...]:
+    """The same, of the head-end at a URL."""
+    where = "" if is_default else f" --url {url}"
+    return (f"ami trace{where} {shlex.quote(message_id)}", f"{url}/traces/{quote(message_id, safe='')}")
 
 
 def step(one: Step) -> str:

@@ -1,10 +1,13 @@
 """What a demo came to, counted: its own requests, and beside them those of others."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ami_cli.observations import Request
+
+MOST_TIMES = 1_000
+"""Of so many requests the median is told: a demo may go on for months."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,9 @@ class Tally:
     fulfilled: Counter[str] = field(default_factory=Counter)
     confirmed_commands: int = 0
     commands: int = 0
-    took: list[float] = field(default_factory=list)
+    took: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_TIMES))
+    """In milliseconds, of the latest ones."""
+    longest: float | None = None
     others: Counter[str] = field(default_factory=Counter)
     reads: int = 0
     reads_ok: int = 0
@@ -62,3 +67,4 @@ class Tally:
         self.commands += len(request.meters)
         if request.ms is not None:
             self.took.append(request.ms)
+            self.longest = max(self.longest or 0.0, request.ms)

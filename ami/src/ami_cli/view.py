@@ -1,11 +1,12 @@
-"""The demo on a terminal: the model drawn with rich, calm, nothing scrolls away. Pure: model in, renderable out.
+"""A running system on a terminal: the model drawn with rich, calm, nothing scrolls away. Pure: model in, renderable out.
 
-Words, shapes and colours are those of the console: state is shown by shape and word and colour, never by colour alone.
-Below 120 columns the codes of the steps are left out, below 100 the events are, below 30 rows the wire is.
+Words, shapes and colours are those of the console: state is shown by shape and word and colour, never by colour alone; the colours are
+such that they can be read on light and on dark. Below 120 columns the codes of the steps are left out, below 100 the events are, below
+30 rows the wire is. A request that is opened (`ami_cli.request_view`) takes the room of all of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from rich.console import Group, RenderableType
@@ -16,10 +17,12 @@ from rich.text import Text
 from rich.theme import Theme
 
 from ami_cim.reading_type_names import name_of
-from ami_cli import formatting, plain_text
-from ami_cli.configuration import Listener
-from ami_cli.demo_state import DemoState
-from ami_cli.observations import OTHER, Octets, Request, Step
+from ami_cli import formatting, plain_text, request_view
+from ami_cli.looking import Looking
+from ami_cli.observations import Octets, Request, Step
+from ami_cli.observed import Observed
+from ami_cli.request_view import BAR, NextSteps, bar, no_next_steps, pill
+from ami_cli.totals import DemoSummary
 
 THEME = Theme(
     {
@@ -45,103 +48,100 @@ REQUEST = 32
 """Columns of a request at most: beyond them nothing is left for how long it took and its MessageID."""
 WHAT = 17
 """Columns of what a step is, where its states or its outcome are beside it."""
-BAR = 10
 HEAD, FOOT = 5, 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """What a picture needs beside the model."""
 
     now: datetime
     width: int
     height: int
-    listeners: tuple[Listener, ...]
-    security: str
+    title: str
+    places: str
+    """Where the processes are."""
+    consoles: str
+    """Where their web consoles are."""
+    wire: str
+    """What goes over the wire, and how it is secured."""
     notice: str = ""
-    """What the demo itself is doing: starting, stopping, waiting."""
-    configuration: str = ""
+    """What the command itself is doing: starting, stopping, waiting."""
+    foot: str = ""
+    """What else is good to know, as the configuration."""
+    looking: Looking = field(default_factory=Looking)
+    next_steps: NextSteps = no_next_steps
 
 
-def draw(model: DemoState, frame: Frame) -> RenderableType:
-    """One picture of the whole; where there is more than fits, the newest is what is seen."""
+def draw(model: Observed, frame: Frame) -> RenderableType:
+    """One picture of the whole, or of the request that is opened; where there is more than fits, the newest is what is seen."""
+    layout = Layout()
+    head = Layout(_padded(_head(model, frame), _consoles(frame), _states(model)), size=HEAD)
+    foot = Layout(_padded(_foot(frame)), size=FOOT)
+    opened = frame.looking.opened_in(model)
+    if opened is None:
+        layout.split_column(head, *_overview(model, frame), foot)
+        return layout
+    height = max(frame.height - HEAD - FOOT, 1)
+    shown = request_view.draw(opened, frame.next_steps(opened), frame.width - 2, height, frame.looking)
+    layout.split_column(head, Layout(Padding(shown, (0, 1))), foot)
+    return layout
+
+
+def _overview(model: Observed, frame: Frame) -> list[Layout]:
     wide, tall = frame.width >= WIDE, frame.height >= TALL
     shares = (3, 3, 2) if tall else (3, 3)
     room = [max((frame.height - HEAD - FOOT) * share // sum(shares), 1) for share in shares]
     newest = model.newest_first
-    layout, middle = Layout(), Layout(ratio=3)
-    requests = _requests(newest[: room[0]], wide and frame.width < ROOMY)
+    first = frame.looking.first_shown(newest, max(room[0] - 2, 1))
+    shown = newest[first : first + room[0]]
+    middle = Layout(ratio=3)
+    requests = _requests(shown, wide and frame.width < ROOMY, frame.looking.selected_in(model))
     left = Layout(_padded(_title("Requests", "newest first"), requests), ratio=2)
     right = Layout(_padded(_title("Events", "newest first"), _events(model, room[0])), ratio=1)
     middle.split_row(*([left, right] if wide else [left]))
     steps = _steps(model, newest, frame.width >= ROOMY, max(room[1] - 2, 4))
-    rows = [
-        Layout(_padded(_head(model, frame), _consoles(frame), _states(model)), size=HEAD),
-        middle,
-        Layout(_padded(_title("Steps", _of(newest)), steps), ratio=3, minimum_size=6),
-    ]
+    rows = [middle, Layout(_padded(_title("Steps", _of(newest)), steps), ratio=3, minimum_size=6)]
     if tall:
-        title = _title("Wire", f"HES and meters, wrapper over TCP, {frame.security}")
-        rows.append(Layout(_padded(title, _wire(model, room[2] - 1)), ratio=2))
-    rows.append(Layout(_padded(_foot(frame)), size=FOOT))
-    layout.split_column(*rows)
-    return layout
+        rows.append(Layout(_padded(_title("Wire", frame.wire), _wire(model, room[2] - 1)), ratio=2))
+    return rows
 
 
-def closing(model: DemoState, trouble: Sequence[str]) -> RenderableType:
+def closing(total: DemoSummary, trouble: Sequence[str]) -> RenderableType:
     """What stays on the screen when the demo is over."""
-    total = model.summary()
     good = total.all_confirmed and total.requests and not trouble
     mark = Text(formatting.GLYPHS["OK"], "ok") if good else Text(formatting.GLYPHS["FAILED"], "failed")
     return Group(Text.assemble(mark, " ", plain_text.summary(total)), *(Text(line, "failed") for line in trouble))
 
 
-def _head(model: DemoState, frame: Frame) -> Table:
-    ports = {listener.setting: listener.port for listener in frame.listeners}
-    meters = [str(port) for setting, port in ports.items() if setting.startswith("the address")]
-    shown = " ".join(f":{port}" for port in meters[:2]) + (f" and {len(meters) - 2} more" if len(meters) > 2 else "")
-    places = (
-        f"   CIS :{ports['cis.port']}   HES :{ports['hes.port']}   meters {shown}   dial-in :{ports['hes.dlms_port']}"
-    )
+def _head(model: Observed, frame: Frame) -> Table:
     head = Table.grid(expand=True)
     head.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     head.add_column(justify="right", no_wrap=True)
     up = int((frame.now - model.started_at).total_seconds())
     head.add_row(
-        Text.assemble(("ami demo", "bold"), (places, "quiet")),
+        Text.assemble((frame.title, "bold"), (f"   {frame.places}", "quiet")),
         Text(f" {formatting.clock(frame.now)}  up {up} s", "quiet"),
     )
     return head
 
 
 def _consoles(frame: Frame) -> Text:
-    shown = f"consoles   {plain_text.consoles(frame.listeners)}"
-    return Text(shown, "quiet", no_wrap=True, overflow="ellipsis")
+    return Text(f"consoles   {frame.consoles}", "quiet", no_wrap=True, overflow="ellipsis")
 
 
-def _states(model: DemoState) -> Group:
+def _states(model: Observed) -> Group:
     states = Text(no_wrap=True, overflow="ellipsis")
     for word, shown, style in STATES:
         states.append(f"{formatting.GLYPHS[word]} ", style)
         states.append(f"{model.count(word):,}", "bold")
         states.append(f" {shown}  ", "quiet")
-    unknown = len(model.meters) - len(model.states)
-    if unknown > 0:
-        states.append(f"{formatting.NOTHING} {unknown} not asked yet", "quiet")
-    total, speed = model.summary(), Text(no_wrap=True, overflow="ellipsis")
-    speed.append(f"{total.confirmed_commands:,}", "bold")
-    speed.append(f" of {total.commands:,} commands confirmed", "quiet")
-    if total.others:
-        speed.append(f"   {formatting.count(sum(total.others.values()), 'request')} of others", "partial")
-    if total.median_ms is not None:
-        speed.append("   request to reply: median ", "quiet")
-        speed.append(formatting.took(total.median_ms), "bold")
-        speed.append("   longest ", "quiet")
-        speed.append(formatting.took(total.max_ms), "bold")
-    return Group(states, speed)
+    if model.unasked > 0:
+        states.append(f"{formatting.NOTHING} {model.unasked:,} not asked yet", "quiet")
+    return Group(states, Text.assemble(*model.told, no_wrap=True, overflow="ellipsis"))
 
 
-def _requests(newest: list[Request], narrow: bool) -> Table:
+def _requests(newest: list[Request], narrow: bool, selected: Request | None) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 1, 0, 0))
     table.add_column("", min_width=9, no_wrap=True)
     table.add_column("request", min_width=26, max_width=26 if narrow else REQUEST, no_wrap=True, overflow="ellipsis")
@@ -152,17 +152,18 @@ def _requests(newest: list[Request], narrow: bool) -> Table:
         table.add_column("message id", style="quiet", ratio=1, no_wrap=True, overflow="ellipsis")
     for request in newest:
         table.add_row(
-            _pill(request.status),
+            pill(request.status),
             Text.assemble(
                 f"{request.what:<10}",
-                (f" {_asked(request)}", "quiet"),
-                ("" if request.own else f" {OTHER}", "partial"),
+                (f" {_asked(request)}" if _asked(request) else "", "quiet"),
+                (f" {request.sender}" if request.sender else "", "partial"),
                 (" async" if request.asynchronous else "", "quiet"),
             ),
-            str(len(request.meters)),
-            _bar(request),
+            f"{request.size:,}",
+            bar(request),
             formatting.took(request.ms),
             *(() if narrow else (request.message_id,)),
+            style="reverse" if request is selected else "",
         )
     return table
 
@@ -174,14 +175,7 @@ def _asked(request: Request) -> str:
     return " ".join(name_of(one) for one in request.code.split() if "T" not in one)
 
 
-def _bar(request: Request, width: int = BAR) -> Text:
-    count = max(len(request.meters), 1)
-    good = round(width * len(request.confirmed) / count)
-    bad = width - good if request.result is not None else 0
-    return Text.assemble(("━" * good, "ok"), ("━" * bad, "failed"), ("─" * (width - good - bad), "line"))
-
-
-def _steps(model: DemoState, newest: list[Request], wide: bool, most: int) -> Table:
+def _steps(model: Observed, newest: list[Request], wide: bool, most: int) -> Table:
     """Those of the newest command, with what was read right before and since."""
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
     table.add_column("", width=8, style="quiet", no_wrap=True)
@@ -220,7 +214,7 @@ def _what_came_of(step: Step) -> Text:
         return Text(f"▲ {step.note}", "failed")
     if step.before or step.after:
         return Text.assemble(_state(step.before), (" → ", "quiet"), _state(step.after))
-    return _pill(step.outcome) if step.outcome else Text()
+    return pill(step.outcome) if step.outcome else Text()
 
 
 def _in_one_column(what: str, last: Text) -> Text:
@@ -231,7 +225,7 @@ def _in_one_column(what: str, last: Text) -> Text:
     return Text.assemble(f"{shown:{WHAT}}  ", last)
 
 
-def _wire(model: DemoState, most: int) -> Table:
+def _wire(model: Observed, most: int) -> Table:
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(width=10, no_wrap=True, style="quiet")
     table.add_column(width=1)
@@ -247,12 +241,12 @@ def _octets(octets: Octets) -> tuple[RenderableType, ...]:
     return (
         octets.meter,
         arrow,
-        Text.assemble(octets.name, "  ", (octets.hex, "quiet")),
+        Text.assemble(octets.words, "  ", (octets.hex, "quiet")),
         "" if octets.outgoing else formatting.took(octets.ms),
     )
 
 
-def _events(model: DemoState, most: int) -> Table:
+def _events(model: Observed, most: int) -> Table:
     """Who did what; a long reason is shortened, but no word of the first lines is cut by the width."""
     table = Table.grid(expand=True, padding=(0, 1, 0, 0))
     table.add_column(width=8, style="quiet")
@@ -267,11 +261,13 @@ def _events(model: DemoState, most: int) -> Table:
 
 
 def _foot(frame: Frame) -> Text:
-    foot = Text.assemble(("Ctrl-C", "bold"), (" stop", "quiet"))
-    if frame.configuration:
-        foot.append(f"   configuration {frame.configuration}", "quiet")
+    foot = Text(no_wrap=True, overflow="ellipsis")
+    for key, meaning in frame.looking.keys:
+        foot.append(key, "bold").append(f" {meaning}   ", "quiet")
+    if frame.foot:
+        foot.append(f"{frame.foot}   ", "quiet")
     if frame.notice:
-        foot.append(f"   {frame.notice}", "running")
+        foot.append(frame.notice, "running")
     return foot
 
 
@@ -285,10 +281,6 @@ def _of(newest: list[Request]) -> str:
 
 def _state(word: str) -> Text:
     return Text(formatting.state(word), STATE_STYLES.get(word, "quiet"))
-
-
-def _pill(status: str) -> Text:
-    return Text(f"{formatting.GLYPHS.get(status, '')} {status}", status.lower() if status in formatting.GLYPHS else "")
 
 
 def _title(title: str, note: str = "") -> Text:
