@@ -21,7 +21,7 @@ from ami_cis.request_size import MOST_ASKED
 from ami_cli import configuration, populations, port_check
 from ami_cli.configuration import Changes, Document
 from ami_cli.demo_outputs import DemoOutput, Setting
-from ami_cli.demo_state import DemoState
+from ami_cli.demo_state import DemoState, Explainer
 from ami_cli.processes import Emitted, Ended, Message, Processes, Program, environment, module
 from ami_process.platforms import NeedsPosix
 
@@ -100,6 +100,7 @@ async def run(options: Options) -> int:
         diallers=tuple(meter["name"] for meter in configuration.simulated(document) if meter["address"] == "dials-in"),
         security=_security(document),
         configuration=str(options.configuration),
+        explainer=_explainer(document) if options.changes.log_apdus else None,
     )
     options.directory.mkdir(parents=True, exist_ok=True)
     with _alone(document):
@@ -141,7 +142,9 @@ class Demo:
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.model = DemoState(meters=self.setting.meters, started_at=datetime.now(UTC))
+        self.model = DemoState(
+            meters=self.setting.meters, started_at=datetime.now(UTC), explainer=self.setting.explainer
+        )
         self._awaited = {("ready", program.name) for program in self.programs}
         self._awaited |= {("dialled_in", meter) for meter in self.setting.diallers}
 
@@ -286,6 +289,12 @@ class Demo:
         if self._over.is_set():
             self.processes.hurry()
         self._over.set()
+
+
+def _explainer(document: Document) -> Explainer:
+    from ami_cli.wire_words import Deciphering  # which loads cryptography as well
+
+    return Deciphering(document["meters"], os.environ)
 
 
 def _cycles(document: Document) -> int:

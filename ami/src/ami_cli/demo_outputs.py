@@ -13,7 +13,7 @@ from rich.console import Console
 from ami_cli import plain_text, view
 from ami_cli.configuration import Listener
 from ami_cli.decoding import decode
-from ami_cli.demo_state import DemoState
+from ami_cli.demo_state import DemoState, Explainer
 from ami_cli.live_screen import live_screen
 from ami_cli.looking import Looking
 from ami_cli.observations import Step
@@ -30,6 +30,8 @@ class Setting:
     diallers: tuple[str, ...]
     security: str
     configuration: str
+    explainer: Explainer | None = field(default=None, repr=False)
+    """What puts octets into words, with the keys of the demo."""
 
 
 class DemoOutput(Protocol):

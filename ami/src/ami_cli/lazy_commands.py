@@ -17,6 +17,7 @@ MODULES = {
     "decode": "ami_cli.decode.cli",
     "encode": "ami_cli.decode.encode",
     "trace": "ami_cli.trace.cli",
+    "watch": "ami_cli.watch.cli",
     "wireshark": "ami_cli.wireshark.cli",
     "bench-dlms": "ami_cli.bench_dlms.cli",
     "bench-fleet": "ami_cli.bench_fleet.cli",

@@ -214,6 +214,9 @@ class Step:
     outcome: str = ""
     """OK, PARTIAL, FAILED, or empty for a step that has no outcome of its own."""
     note: str = ""
+    """What went wrong."""
+    remark: str = ""
+    """What is said of what went well."""
 
 
 @dataclass(slots=True)

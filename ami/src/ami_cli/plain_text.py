@@ -61,6 +61,7 @@ def step(one: Step) -> str:
         f"{formatting.GLYPHS[one.outcome]} {one.outcome}" if one.outcome in formatting.GLYPHS else one.outcome,
         formatting.took(one.ms),
         one.note,
+        one.remark,
     ]
     return "  ".join(part for part in parts if part)
 

@@ -20,7 +20,7 @@ from ami_cim.reading_type_names import name_of
 from ami_cli import formatting, plain_text, request_view
 from ami_cli.looking import Looking
 from ami_cli.observations import Octets, Request, Step
-from ami_cli.observed import Observed
+from ami_cli.observed import Observed, Pieces
 from ami_cli.request_view import BAR, NextSteps, bar, no_next_steps, pill
 from ami_cli.totals import DemoSummary
 
@@ -126,6 +126,11 @@ def _head(model: Observed, frame: Frame) -> Table:
     return head
 
 
+def joined(pieces: Pieces) -> Text:
+    """Styled pieces as one line."""
+    return Text.assemble(*pieces, no_wrap=True, overflow="ellipsis")
+
+
 def _consoles(frame: Frame) -> Text:
     return Text(f"consoles   {frame.consoles}", "quiet", no_wrap=True, overflow="ellipsis")
 
@@ -138,7 +143,7 @@ def _states(model: Observed) -> Group:
         states.append(f" {shown}  ", "quiet")
     if model.unasked > 0:
         states.append(f"{formatting.NOTHING} {model.unasked:,} not asked yet", "quiet")
-    return Group(states, Text.assemble(*model.told, no_wrap=True, overflow="ellipsis"))
+    return Group(states, joined(model.told))
 
 
 def _requests(newest: list[Request], narrow: bool, selected: Request | None) -> Table:
@@ -188,7 +193,8 @@ def _steps(model: Observed, newest: list[Request], wide: bool, most: int) -> Tab
         table.add_column(f"{'what':{WHAT}}  before → after", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("took", min_width=6, justify="right", no_wrap=True)
     shown = _with_readings(newest)
-    for step in [one for one in model.steps if one.message_id in shown][-most:]:
+    steps = sorted((one for one in model.steps if one.message_id in shown), key=lambda one: one.at)
+    for step in steps[-most:]:
         table.add_row(*_step(step, wide))
     return table
 
@@ -214,7 +220,8 @@ def _what_came_of(step: Step) -> Text:
         return Text(f"▲ {step.note}", "failed")
     if step.before or step.after:
         return Text.assemble(_state(step.before), (" → ", "quiet"), _state(step.after))
-    return pill(step.outcome) if step.outcome else Text()
+    outcome = pill(step.outcome) if step.outcome else Text()
+    return outcome.append(f"  {step.remark}", "quiet") if step.remark else outcome
 
 
 def _in_one_column(what: str, last: Text) -> Text:

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 from pydantic import ValidationError
@@ -48,31 +49,32 @@ def streamed(
     """A GET whose answer may be of any size, part by part; `more` are further headers. Raises NotReached, ProcessRefused, and AnswerLost where it breaks off."""
     with (
         _client(url) as client,
-        _problems_of(url),
-        client.stream("GET", path, headers=_authorization(token_file) | dict(more or {})) as response,
+        problems_of(url),
+        client.stream("GET", path, headers=authorization(token_file) | dict(more or {})) as response,
     ):
         if response.status_code != httpx.codes.OK:
-            raise ProcessRefused(_reason(response.status_code, _read(response))[0])
+            raise ProcessRefused(refusal(response.status_code, _read(response))[0])
         yield response.iter_bytes()
 
 
 def ask(url: str, method: str, path: str, content: str | None = None, token_file: Path | None = None) -> bytes:
     """The answer of the process at `url`, however long that takes; `content` is JSON. Raises NotReached, AnswerLost, ProcessRefused."""
-    headers = _authorization(token_file)
+    headers = authorization(token_file)
     if content is not None:
         headers["Content-Type"] = "application/json"
     with _client(url) as client:
         body = None if content is None else content.encode()
-        with _problems_of(url), client.stream(method, path, content=body, headers=headers) as response:
+        with problems_of(url), client.stream(method, path, content=body, headers=headers) as response:
             answer = _read(response)
     if response.status_code != httpx.codes.OK:
-        reason, undecided = _reason(response.status_code, answer)
+        reason, undecided = refusal(response.status_code, answer)
         raise AnswerLost(reason) if undecided or response.status_code in _BROKE_OFF else ProcessRefused(reason)
     return answer
 
 
 @contextmanager
-def _problems_of(url: str) -> Iterator[None]:
+def problems_of(url: str) -> Iterator[None]:
+    """What goes wrong inside is NotReached or AnswerLost."""
     try:
         yield
     except httpx.UnsupportedProtocol:
@@ -89,17 +91,19 @@ def _problems_of(url: str) -> Iterator[None]:
 def _client(url: str) -> httpx.Client:
     try:
         timeout = httpx.Timeout(None, connect=CONNECT_S)
-        trusted = _trusted(url)
-        return httpx.Client(base_url=url, timeout=timeout, verify=trusted, trust_env=False)  # the token is for no proxy
+        return httpx.Client(
+            base_url=url, timeout=timeout, verify=trusted(url), trust_env=False
+        )  # the token is for no proxy
     except httpx.InvalidURL as problem:
         raise NotReached(f"{url} is no URL: {problem}") from None
 
 
-def _trusted(url: str) -> ssl.SSLContext:
-    """The usual authorities take 40 ms to load, which is for https alone."""
+def trusted(url: str, given: Mapping[str, Any] | None = None) -> ssl.SSLContext:
+    """What a connection trusts and shows; `given` are files by the ends of the variables' names, and count before them. Raises NotReached."""
     if not url.startswith("https:"):
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the usual authorities take 40 ms to load
     files = {name: os.environ.get(f"{VARIABLES}{name.upper()}") for name in ("authorities", "certificate", "key")}
+    files |= {name: value for name, value in (given or {}).items() if value is not None}
     try:
         return client_context(TlsSettings.model_validate(files), VARIABLES.rstrip("_"), lambda _: None)
     except ValidationError:
@@ -117,7 +121,8 @@ def _why(problem: httpx.HTTPError) -> str:
     return f"{describe(tls)}{hint}"
 
 
-def _authorization(token_file: Path | None) -> dict[str, str]:
+def authorization(token_file: Path | None) -> dict[str, str]:
+    """The header with the first token of a file; raises TokenUnusable."""
     if token_file is None:
         return {}
     try:
@@ -142,8 +147,8 @@ def _read(response: httpx.Response) -> bytes:
     return bytes(answer)
 
 
-def _reason(status: int, answer: bytes) -> tuple[str, bool]:
-    """Why, and whether what was asked may have been done all the same."""
+def refusal(status: int, answer: bytes) -> tuple[str, bool]:
+    """What an answer that is not OK says: why, and whether what was asked may have been done all the same."""
     try:
         said = httpx.Response(status, content=answer).json()
         reason, undecided = said["error"], said.get("undecided") is True
