@@ -36,7 +36,7 @@ AGAIN_UNTIL = re.compile(r'again until it says "(.+)"')
 NOT_RUN = re.compile(r"not run in the tests, (.+)")
 NOTES = (KEEPS_RUNNING, AGAIN_UNTIL, NOT_RUN)
 NOT_RUN_BLOCKS = {
-    "needs Docker": 3,
+    "needs Docker": 4,
     "needs a window": 1,
     "needs a home of its own": 1,
     "read-a-trace does the same": 1,
