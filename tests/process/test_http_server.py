@@ -321,3 +321,39 @@ async def test_a_body_in_many_chunks_is_taken(count: int, octets: int) -> None:
         again = IN_CHUNKS.replace(b"Connection: close\r\n", b"") + chunks(count, octets) + b"0\r\n\r\n"
         answers = await site.whole(again + IN_CHUNKS + chunks(count, octets) + b"0\r\n\r\n")
         assert answers.count(b"%d octets" % (count * octets)) == 2
+
+
+SMUGGLED = b"GET /echo HTTP/1.1\r\nHost: x\r\nX-Smuggled: 1\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5, 6\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n",
+        b"POST /echo HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nHost: y\r\nContent-Length: 0\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+async def test_a_request_whose_end_could_be_read_in_two_ways_is_refused_and_nothing_behind_it_is_read(
+    head: bytes,
+) -> None:
+    async with served() as site:
+        answer = await site.whole(head + b"0\r\n\r\n" + SMUGGLED)
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 ")), answer[:80]
+    assert answer.count(b"HTTP/1.1 ") == 1, "what comes behind it is nobody's request"
+
+
+async def test_a_folded_header_is_one_header() -> None:
+    """RFC 9112, 5.2: its lines are joined, so that what is folded is no header of its own."""
+    folded = b"POST /echo HTTP/1.1\r\nHost: x\r\nX: 1\r\n Content-Length: 5\r\nConnection: close\r\n\r\nabcde"
+    async with served() as site:
+        answer = await site.whole(folded)
+    assert answer.startswith(b"HTTP/1.1 200 ") and b"0 octets" in answer, "the five octets are no body"

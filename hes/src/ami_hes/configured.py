@@ -32,6 +32,8 @@ from ami_process.http_connections import HttpLimits
 from ami_process.settings import SettingsError
 from ami_process.store.mark import MarkFile
 
+WAITING = 10_000
+"""Connections of meters that have dialled in, for which files are asked of the system; where it grants more there may be more."""
 LARGE_CPU_S, LARGE_S = 60, 120
 """For one message of a partner that may send more than others: of the processor, and of the clock."""
 LARGE_MEMORY, MEMORY_PER_OCTET = 256_000_000, 16
@@ -135,7 +137,7 @@ def open_files(settings: Settings) -> int:
     """How many sockets may be open at once."""
     hes = settings.hes
     kept_open = hes.max_kept_open if hes.keep_open_s else 0
-    return http_limits(settings).at_most + hes.max_callers + 2 * hes.max_sessions + kept_open
+    return http_limits(settings).at_most + hes.max_callers + 2 * hes.max_sessions + kept_open + WAITING
 
 
 def meters(settings: Settings, mapping: ReadingTable | None) -> MetersSettings:
@@ -243,10 +245,16 @@ def reply_hosts(settings: Settings) -> ReplyHosts:
     named = [] if cis.host is None else [httpx.URL(scheme="http", host=cis.host, port=cis.port)]
     configured = (cis.reply_address, *(one.url for one in hes.subscribers))
     named += [httpx.URL(one) for one in configured if one is not None]
-    return ReplyHosts(networks, frozenset((*hes.reply_hosts, *map(_named_host, named))))
+    secure = {url.host.lower() for url in named if url.scheme == "https"}
+    hosts = (_named_host(url) for url in named if url.scheme == "https" or url.host.lower() not in secure)
+    return ReplyHosts(networks, frozenset((*hes.reply_hosts, *hosts)), hes.reply_inside)
 
 
 def _named_host(url: httpx.URL) -> str:
-    """A CIS may take replies at other ports too, but what else listens on our own machine is not to be reached by a reply."""
+    """A CIS may take replies at other ports too, but what else listens on our own machine is not to be reached by a reply.
+
+    One that is reached over https is never posted to over http: a sender of requests must not choose who reads the replies.
+    """
     host = format_host(url.host.lower())
-    return f"{host}:{url.port or PORTS[url.scheme]}" if is_loopback(url.host) else host
+    host = f"{host}:{url.port or PORTS[url.scheme]}" if is_loopback(url.host) else host
+    return f"https://{host}" if url.scheme == "https" else host

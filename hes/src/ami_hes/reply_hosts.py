@@ -3,8 +3,10 @@
 A ReplyAddress comes from the network, so the HES must not be usable to reach what only the HES can reach:
 only http(s), and only hosts that the operator has named: the CIS of the configuration, `hes.reply_hosts`, and what lies in
 `hes.reply_networks`. A head-end system that only its own machine can ask (`hes.host` is a loopback address) may reply to that
-machine as well, at any port. A host can be named with its port; of the loopback addresses in `[cis]` only that port counts.
-A host name is resolved here, and the connection goes to the very address that was checked.
+machine as well, at any port. A host can be named with its port and its scheme; of the loopback addresses in `[cis]` only that port
+counts, and a host that the configuration reaches over https is not posted to over http.
+A host name is resolved here, and the connection goes to the very address that was checked. Whoever answers for a public name (one
+with a dot) can't make it lead inside: what is no public address has to lie in `hes.reply_networks` or `hes.reply_inside`.
 """
 
 import asyncio
@@ -83,17 +85,20 @@ def origin_of(reply_address: str) -> str | None:
 class ReplyHosts:
     """Where replies may go: these networks, and wherever they are these hosts by name or address.
 
-    A host is in lower case and alone (any port) or with a port: `cis.example`, `cis.example:8080`, `[2001:db8::1]:8080`.
+    A host is in lower case and alone (any port) or with a port: `cis.example`, `cis.example:8080`, `[2001:db8::1]:8080`; with
+    `https://` in front it is posted to over https alone. `inside` are the networks, none of them public, that a host may lie in
+    which is named by a name with a dot.
     """
 
     networks: tuple[_Network, ...]
     hosts: frozenset[str]
+    inside: tuple[_Network, ...] = ()
 
     def check(self, reply_address: str) -> httpx.URL:
         """The URL; raises NotAllowed for what no look-up could make acceptable."""
         url = parse(reply_address)
         literal = _literal(url.host)
-        named = self._names(url) or self._may_lead_inside(url.host)
+        named = self._names(url) or self._may_be_in_a_network(url.host)
         if not (named if literal is None else self._holds(url, [literal])):
             raise NotAllowed(self._refusal(url))
         return url
@@ -103,19 +108,31 @@ class ReplyHosts:
         literal = _literal(url.host)
         addresses = [literal] if literal is not None else await _look_up(url.host, threads)
         if not self._holds(url, addresses):
-            raise NotAllowed(self._refusal(url))
+            raise NotAllowed(self._refusal_of_address(url))
         return addresses[0]
 
     def _holds(self, url: httpx.URL, addresses: Collection[_Address]) -> bool:
         if any(address.is_unspecified for address in addresses):  # which would connect to this machine
             return False
-        return self._names(url) or all(any(one in network for network in self.networks) for one in addresses)
+        if all(any(one in network for network in self.networks) for one in addresses):
+            return True
+        return self._names(url) and all(self._may_lie_at(url.host, one) for one in addresses)
+
+    def _may_lie_at(self, host: str, address: _Address) -> bool:
+        """Whether a host that is named may have this address: an address that is named itself, and else what a name may lead to."""
+        address = getattr(address, "ipv4_mapped", None) or address
+        if _literal(host) is not None or any(address in network for network in (*self.networks, *self.inside)):
+            return True
+        if address.is_link_local or address.is_multicast:
+            return False
+        return "." not in host.rstrip(".") or address.is_global
 
     def _names(self, url: httpx.URL) -> bool:
         host = format_host(url.host.lower())
-        return host in self.hosts or f"{host}:{_port(url)}" in self.hosts
+        written = (host, f"{host}:{_port(url)}")
+        return not self.hosts.isdisjoint((*written, *(f"{url.scheme}://{one}" for one in written)))
 
-    def _may_lead_inside(self, name: str) -> bool:
+    def _may_be_in_a_network(self, name: str) -> bool:
         """Whether it takes a look-up to know; loopback has one name."""
         return any(name.lower() == "localhost" or not network.is_loopback for network in self.networks)
 
@@ -123,6 +140,13 @@ class ReplyHosts:
     def _refusal(url: httpx.URL) -> str:
         where = f"{format_host(url.host)}:{_port(url)}"
         return f"replies may not go to {where}; hes.reply_hosts and hes.reply_networks say where they may"
+
+    def _refusal_of_address(self, url: httpx.URL) -> str:
+        """A host that is named, at an address that is not: which one it is stays with us."""
+        if not self._names(url):
+            return self._refusal(url)
+        where = f"{format_host(url.host)}:{_port(url)}"
+        return f"replies may not go to {where}, which has an address that is not public; hes.reply_inside names those that it may have"
 
 
 def is_loopback(host: str) -> bool:

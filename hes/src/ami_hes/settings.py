@@ -30,12 +30,12 @@ def _octets(value: object) -> object:
 Octets = Annotated[bytes, BeforeValidator(_octets)]
 
 
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s/:@\[\]]+)(:\d{1,5})?", re.IGNORECASE)
+_HOST = re.compile(r"(https?://)?(\[[0-9a-f:.]+\]|[^\s/:@\[\]]+)(:\d{1,5})?", re.IGNORECASE)
 
 
 def _host(value: str) -> str:
     if _HOST.fullmatch(value) is None:
-        raise ValueError("expected a host or host:port, without http:// and path; an IPv6 address in brackets")
+        raise ValueError("expected a host, host:port or https://host:port, without a path; an IPv6 address in brackets")
     return value.lower()
 
 
@@ -471,7 +471,12 @@ class HesSettings(Section):
         default=(), description="where asynchronous replies may go, beside the CIS of [cis] and reply_hosts"
     )
     reply_hosts: tuple[ReplyHost, ...] = Field(
-        default=(), description='hosts that replies may go to: "cis.example" (any port) or "cis.example:8080"'
+        default=(),
+        description='hosts that replies may go to: "cis.example" (any port), "cis.example:8080", or over https alone "https://cis.example"',
+    )
+    reply_inside: tuple[IPv4Network | IPv6Network, ...] = Field(
+        default=(),
+        description="networks, none of them public, that these hosts may lie in where they are named by a name with a dot",
     )
     reply_timeout_s: Seconds = 10.0
     """A receiver of a reply has to answer within this."""

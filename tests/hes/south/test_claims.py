@@ -14,6 +14,7 @@ from ami_dlms import data
 from ami_dlms.association.client.connection import PROTECTION_OCTETS
 from ami_dlms.framing import wrapper
 from ami_hes.meters import Meters, listener
+from ami_hes.meters import dialled_in as dialled_in_module
 from ami_hes.meters.dialled_in import MAX_CLAIMS, Standing
 from ami_hes.meters.public_client import MAX_PUBLIC_OCTETS
 
@@ -258,3 +259,21 @@ async def test_device_id_of_a_megabyte_costs_its_command_alone(ami: South, authe
     assert not outcome.ok and not outcome.attempted and meter.actions == 0
     assert ("more than" if authentication == "none" else "no text but array") in outcome.reason
     assert len(outcome.reason) < 500
+
+
+@pytest.mark.parametrize("bound", ["MAX_UNPROVED", "MAX_UNPROVED_PER_ADDRESS"])
+async def test_claims_of_many_names_hold_few_connections(
+    ami: South, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    """Whoever knows the names of all meters; a meter that proves itself is not among those that make room."""
+    monkeypatch.setattr(dialled_in_module, bound, 2)
+    genuine = await ami.meter(listen=False)
+    others = [SmallMeter(number=number) for number in (2001, 2002, 2003)]
+    meters = await ami.start(genuine.entry(), *(one.entry() for one in others))
+    connection = await dialled_in(ami, meters, genuine)
+    for one in others:
+        await liar(ami, meters, number=one.number)
+    (gone,) = ami.told("replaced")
+    assert (gone["meter"], gone["standing"]) == ("M2001", "refuted")
+    assert (await ami.switch()).ok and not connection.done()
+    assert sum(map(len, meters._dialled_in._unproved.values())) == 2

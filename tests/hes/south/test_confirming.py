@@ -86,8 +86,14 @@ async def pusher(meters: Meters, transport: str) -> AsyncIterator[Pusher]:
         yield Pusher(transport, one)
 
 
-@pytest.mark.parametrize("transport", ["tcp", "udp"])
-@pytest.mark.parametrize("secured", [True, False], ids=["protected", "plain"])
+@pytest.mark.parametrize(
+    ("transport", "secured"),
+    [
+        pytest.param("tcp", True, id="protected-tcp"),
+        pytest.param("udp", True, id="protected-udp"),
+        pytest.param("tcp", False, id="plain-tcp"),
+    ],
+)
 async def test_what_asks_for_it_is_confirmed(ami: South, transport: str, secured: bool) -> None:
     small = await ami.meter()
     sender = small if secured else None
@@ -117,10 +123,9 @@ async def test_what_could_not_be_kept_is_not_confirmed(ami: South) -> None:
     meters = await ami.start()
     await ami.database.transaction(lambda c: c.exec_driver_sql("DROP TABLE received_counters").close())
     async with pusher(meters, "udp") as pushing:
-        await pushing.send(framed(pushed(small, 7)), framed(pushed(None, 8)))
-        assert confirms(await pushing.next_pdu(), None, ReceiveCounter()) == 8
-    await eventually(lambda: ami.told("dropped"))
-    assert [one["meter"] for one in ami.told("notification_confirmed")] == [None]
+        await pushing.send(framed(pushed(small, 7)))
+        (told,) = await eventually(lambda: ami.told("dropped"))
+    assert "store" in told["reason"] and not ami.told("notification_confirmed")
 
 
 async def test_without_a_counter_of_our_own_nothing_is_confirmed_and_that_is_said(ami: South) -> None:
@@ -293,3 +298,17 @@ async def test_blocks_are_acknowledged_where_their_sender_waits_for_it(ami: Sout
             assert (told.block_number_ack, told.block_data) == (number, b"")
         assert confirms(await pushing.next_pdu(), small, receive) == 7
     assert not ami.told("dropped")
+
+
+async def test_a_datagram_that_nobody_vouches_for_is_not_answered(ami: South) -> None:
+    """Its sender may be made up: whoever it names would get our answers. Of what meters send, no answer is longer than what it answers."""
+    small = await ami.meter()
+    block = GeneralBlockTransfer(BlockControl(False, False, 1), 1, 0, bytes(20))
+    strangers = (pushed(None, 7), pushed(SmallMeter(number=1001), 7), pushed(SmallMeter(number=2002), 7), b"\x60\x00")
+    genuine = framed(pushed(small, 9))
+    async with pusher(await ami.start(), "udp") as pushing:
+        await pushing.send(*map(framed, (*strangers, apdu.encode(block))), genuine)
+        answer = await pushing.next_pdu()
+        assert confirms(answer, small, ReceiveCounter()) == 9, "the first answer is to the genuine one"
+        assert len(wrapper.encode(answer)) <= len(genuine)
+    assert "datagram" in ami.told("notification_not_confirmed")[0]["reason"]

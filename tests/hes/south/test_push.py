@@ -70,13 +70,13 @@ def plain(body: Data = BODY) -> bytes:
     return protect_notification(DataNotification(5, CosemDateTime.from_datetime(SENT_AT), body), None, None)
 
 
-def test_body_and_time_are_told(events: list[Any]) -> None:
+async def test_body_and_time_are_told(events: list[Any]) -> None:
     event = told_by(plain(), events)
     assert len(events) == 1, "it did not ask to be confirmed"
     assert (event["body"], event["sent_at"]) == (["616263", [5], "x"], SENT_AT.isoformat())
 
 
-def test_mutated_notifications_end_in_one_event(events: list[Any]) -> None:
+async def test_mutated_notifications_end_in_one_event(events: list[Any]) -> None:
     chance = random.Random(1)
     for _ in range(3000):
         octets = bytearray(plain())
@@ -95,7 +95,7 @@ def test_values_that_json_has_no_word_for() -> None:
     ]
 
 
-def test_pushes_that_anybody_can_send_are_small(events: list[Any]) -> None:
+async def test_pushes_that_anybody_can_send_are_small(events: list[Any]) -> None:
     event = told_by(plain(data.octet_string(bytes(MAX_PLAIN_OCTETS))), events)
     assert event["event"] == "dropped" and f"{MAX_PLAIN_OCTETS} are the most" in event["reason"]
 

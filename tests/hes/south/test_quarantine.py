@@ -159,7 +159,7 @@ async def test_who_floods_pushes_out_its_own(monkeypatch: pytest.MonkeyPatch) ->
     assert len(quarantine.callers(but=lambda _: False)) == MOST_CALLERS
 
 
-def test_a_flood_of_names_is_not_gone_through_for_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_flood_of_names_is_not_gone_through_for_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     quarantine = Quarantine(None, Environment(emit=ignore))
     for number in range(MOST_CALLERS):
         quarantine.note(f"MANY{number}", None, f"198.51.{number // 256}.{number % 256}:1")

@@ -4,7 +4,7 @@ Counting costs an addition per event. Labels have few values each: nouns, operat
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -54,6 +54,8 @@ class Measured(NamedTuple):
     at_work: Callable[[], int]
     traffic: TrafficCounts
     datagrams: Callable[[], DatagramCounts]
+    refused: Callable[[], Mapping[str, int]]
+    """What came in the name of a meter and was not believed, by kind."""
     latency: Latency
     history: SqlHistory
     events_waiting: Callable[[], Awaitable[Sequence[int]]]
@@ -80,6 +82,9 @@ class Metrics:
             events.ReplyDeadLetter: lambda _: self._add(self.replies, "given_up"),
             events.Notification: lambda event: self._add(self.notifications, event.transport, "taken"),
             events.Dropped: lambda event: self._add(self.notifications, event.transport, "dropped"),
+            events.DroppedMore: lambda event: self._add(
+                self.notifications, event.transport, "dropped", times=event.number
+            ),
         }
 
     def counting(self, emit: Emit) -> Emit:
@@ -97,8 +102,8 @@ class Metrics:
         self._add(self.commands, event.operation, "ok" if event.ok else "failed", event.reply_code or "")
 
     @staticmethod
-    def _add(counter: Counts, *labels: str) -> None:
-        counter[labels] += 1
+    def _add(counter: Counts, *labels: str, times: int = 1) -> None:
+        counter[labels] += times
 
 
 class _Collector(Collector):
@@ -129,6 +134,10 @@ class _Collector(Collector):
         apdus: Counts = Counter({("received",): measured.traffic.received, ("sent",): measured.traffic.sent})
         yield _counter("hes_apdus", "APDUs over connections with meters", apdus, "direction")
         yield from _datagrams(measured.datagrams())
+        refused: Counts = Counter({(kind,): number for kind, number in measured.refused().items()})
+        yield _counter(
+            "hes_security_refusals", "What came in the name of a meter and was not believed", refused, "kind"
+        )
         yield from self._waiting()
         yield _histogram(measured.latency)
 

@@ -88,7 +88,7 @@ async def opened(
         console = Console(SITE, sessions, names=names, names_setting=NAMES)
         application = Branch(
             paths.PREFIX,
-            Audited(api, work.auditor, sessions.token_digest),
+            Audited(api, work.guarding.auditor, sessions.token_digest),
             Branch(paths.METRICS, api, console.before(inbox)),
         )
         tls = server_context(setup.settings.hes.tls, "hes.tls", setup.environment.emit)
@@ -107,7 +107,7 @@ def _changes(setup: Setup, stores: Stores, south: South) -> Changes:
 def _inbox(setup: Setup, stores: Stores, work: Work, worker: Worker, admission: Admission) -> ASGIApp:
     ready = Health(stores.checks | {"commands": work.check_room})
     settings = configured.inbox_settings(setup.settings, setup.environment, setup.partners.partners)
-    settings = replace(settings, ready=ready, admission=admission, unread=work.auditor.unread)
+    settings = replace(settings, ready=ready, admission=admission, unread=work.guarding.auditor.unread)
     return create_inbox(work.intake, setup.schemas, worker, Health(stores.checks), settings)
 
 
@@ -118,6 +118,7 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         at_work=lambda: south.meters.at_work,
         traffic=south.meters.traffic,
         datagrams=lambda: south.meters.datagrams,
+        refused=lambda: south.meters.refused,
         latency=stores.database.latency,
         history=stores.history,
         events_waiting=partial(south.taker.store.waiting, IMPORTANCE),
@@ -135,16 +136,18 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         *metrics_routes(setup.metrics, measured),
         *openapi_routes(),
         *audit_routes(stores.audit),
-        *guard_routes(work.guard, work.approvals, south.registry, zone),
+        *guard_routes(work.guarding.guard, work.guarding.approvals, south.registry, zone),
         *campaign_routes(work.campaigns, south.registry, stores.history, stores.firmware, ordering, zone),
         *image_routes(stores.firmware, stores.history, setup.environment, ordering, zone),
         *commissioning_routes(
             work.campaigns, south.kept, south.commissioning, configured.commissioning(setup.settings), zone
         ),
-        *schedule_routes(work.book, south.registry, zone),
+        *schedule_routes(work.publishing.book, south.registry, zone),
         *device_event_routes(south.taker, south.registry, zone),
         *kept_readings_routes(south.meters.readings, south.registry, zone),
         *reading_routes(work.intake.handle, south.registry.name_of, setup.schemas, setup.environment, zone),
         *outage_routes(work.outages, south.registry, zone),
-        *outgoing_routes(stores.history, work.redelivery, configured.subscriber_targets(setup.settings), zone),
+        *outgoing_routes(
+            stores.history, work.delivering.redelivery, configured.subscriber_targets(setup.settings), zone
+        ),
     ]

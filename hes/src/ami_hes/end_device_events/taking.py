@@ -7,6 +7,7 @@ from ami_dlms.association import Unsolicited
 from ami_hes.commands import ControlEnd
 from ami_hes.end_device_events.control_ends import end_event
 from ami_hes.end_device_events.pushes import happened_in
+from ami_hes.end_device_events.suspicions import suspicion_event
 from ami_hes.meters import Meter
 from ami_hes.store import DeviceEvents, Happened
 from ami_process.environment import Environment
@@ -55,3 +56,9 @@ class EventTaker:
         happened = happened_in(notification, meter, self.environment.now())
         if happened is not None:
             await self.take(happened)
+
+    async def take_suspicion(self, meter: Meter, kind: str, number: int, host: str) -> None:
+        """So many things from this address, among others, came in the name of the meter and were not believed; raises StoreUnavailable."""
+        event = suspicion_event(meter, kind, number, host, self.environment.now())
+        if event is not None:
+            await self.take(Happened(mrid=meter.mrid, at=event.created_at, events=(event,)))

@@ -7,6 +7,7 @@ from ami_hes.events.meters import (
     DatagramsLost,
     DialledIn,
     Dropped,
+    DroppedMore,
     HungUp,
     Notification,
     NotificationConfirmed,
@@ -14,6 +15,7 @@ from ami_hes.events.meters import (
     NotProved,
     Replaced,
     ScalerDiffers,
+    SecurityRefused,
 )
 from ami_hes.events.process import (
     DeadLetters,
@@ -84,6 +86,7 @@ __all__ = [
     "DirectoryUnusable",
     "DisconnectDetails",
     "Dropped",
+    "DroppedMore",
     "Forgotten",
     "HungUp",
     "KeptMessageUnusable",
@@ -124,6 +127,7 @@ __all__ = [
     "ScheduleBehind",
     "ScheduleCollected",
     "ScheduleFailed",
+    "SecurityRefused",
     "StoreBroughtBack",
     "StoreOutage",
     "StoreOutageEnded",

@@ -107,6 +107,40 @@ class Dropped(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DroppedMore(Event):
+    """More was thrown away within a minute than is told one by one."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    transport: str
+    """`tcp` or `udp`."""
+    number: int
+    """How many, beside those that were told."""
+    hosts: int
+    """From how many addresses, over all transports; 1000: so many or more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityRefused(Event):
+    """What came in the name of a meter was not believed; told once an hour for each meter and kind."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    meter: str
+    """Whose name it came in."""
+    kind: str
+    """`authentication`: keys that were not proved; `protection`: a wrong tag, or less protection than agreed; `replay`: a counter that was used before; `identity`: another system title."""
+    peer: str
+    """Where it came from."""
+    transport: str
+    """`tcp`, `udp` or `serial`."""
+    number: int
+    """With those of the same meter and kind since this was told the last time."""
+    reason: str
+    """What was wrong with this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatagramsLost(Event):
     """Datagrams that meters have pushed found the receive buffer of the socket full: nobody knows what was in them."""
 

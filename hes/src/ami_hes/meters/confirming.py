@@ -40,6 +40,8 @@ class WayBack:
     """Why none can."""
     waits: bool = False
     """Nothing else goes over this connection before the confirmation."""
+    answers_plain: bool = True
+    """Whether what nobody vouches for is answered: not where its sender may be made up, as that of a datagram."""
     in_session: bool = False
     """It is the connection of the session with the meter, which waits: no other one can be at work."""
 
@@ -84,6 +86,9 @@ class Confirmations:
 
     def confirm_plain(self, notification: DataNotification, way: WayBack) -> None:
         """Confirm one that came unencrypted, which nobody vouches for: so is the confirmation."""
+        if not way.answers_plain:
+            self.failed(None, way, "it came unencrypted in a datagram, whose sender anybody can be")
+            return
         self.leave(apdu.encode(_confirmation(notification)), None, way)
 
     async def close(self) -> None:

@@ -2,7 +2,8 @@
 
 Who dials in claims a name, and only keys prove it. A connection over which the keys were proved, or a session was opened,
 is never closed for one that merely claims the same name: claims wait beside it, few of them, and are tried when it fails
-(docs/mapping.md, M-023).
+(docs/mapping.md, M-023). Whoever knows the names of many meters may claim all of them: so what has to be proved and was not waits in a bounded
+number of connections, from one address and in all.
 """
 
 import asyncio
@@ -20,8 +21,13 @@ from ami_hes.meters.push import Notifications
 from ami_hes.meters.registry import Meter
 from ami_process.environment import real_time
 from ami_process.events import Emit
+from ami_process.sockets import counted_address
 
 MAX_CLAIMS = 2  # connections of one meter over which nothing has been proved yet
+MAX_UNPROVED, MAX_UNPROVED_PER_ADDRESS = (
+    1_000,
+    250,
+)  # connections in the name of meters with keys over which none was proved
 
 
 class Standing(Enum):
@@ -49,6 +55,8 @@ class DialledInConnections:
         self._notifications = notifications
         self._waiting: dict[str, list[_Connection]] = defaultdict(list)
         self._in_use: dict[str, Link] = {}
+        self._unproved: dict[str, dict[_Connection, Meter]] = {}
+        """By address, the oldest first."""
         self._arrived: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._closed = False
 
@@ -66,7 +74,10 @@ class DialledInConnections:
             del self._in_use[meter.name]
         since = real_time()
         waiting = self._waiting[meter.name]
-        waiting.append(_Connection(link, standing, since, asyncio.create_task(self._watch(meter, link))))
+        added = _Connection(link, standing, since, asyncio.create_task(self._watch(meter, link)))
+        waiting.append(added)
+        if meter.proves_itself and standing is not Standing.PROVED:
+            self._make_room(meter, added)
         proved = [connection for connection in waiting if connection.standing is Standing.PROVED]
         claims = [connection for connection in waiting if connection.standing is not Standing.PROVED]
         for connection in proved[:-1] + claims[:-MAX_CLAIMS]:
@@ -98,7 +109,7 @@ class DialledInConnections:
             while (connection := self._best(meter, but, began)) is None:
                 self._arrived[meter.name].clear()
                 await self._arrived[meter.name].wait()
-        self._waiting[meter.name].remove(connection)
+        self._leaves(meter, connection)
         if connection.standing is Standing.PROVED:
             self._in_use[meter.name] = connection.link
         connection.watcher.cancel()
@@ -113,6 +124,7 @@ class DialledInConnections:
                 connection.watcher.cancel()
                 connection.link.close()
         self._waiting.clear()
+        self._unproved.clear()
 
     def _best(self, meter: Meter, but: Collection[Link], began: float) -> _Connection | None:
         candidates = [
@@ -122,8 +134,28 @@ class DialledInConnections:
         ]
         return max(enumerate(candidates), key=lambda one: (one[1].standing.value, one[0]))[1] if candidates else None
 
-    def _replace(self, meter: Meter, connection: _Connection) -> None:
+    def _make_room(self, meter: Meter, added: _Connection) -> None:
+        """Count one that was not proved; where there are too many the oldest goes, of its address or of the one that has most."""
+        address = counted_address(added.link.host)
+        here = self._unproved.setdefault(address, {})
+        here[added] = meter
+        if len(here) <= MAX_UNPROVED_PER_ADDRESS:
+            if sum(map(len, self._unproved.values())) <= MAX_UNPROVED:
+                return
+            here = max(self._unproved.values(), key=len)
+        connection, of = next(iter(here.items()))
+        self._replace(of, connection)
+
+    def _leaves(self, meter: Meter, connection: _Connection) -> None:
         self._waiting[meter.name].remove(connection)
+        address = counted_address(connection.link.host)
+        here = self._unproved.get(address, {})
+        here.pop(connection, None)
+        if not here:
+            self._unproved.pop(address, None)
+
+    def _replace(self, meter: Meter, connection: _Connection) -> None:
+        self._leaves(meter, connection)
         connection.watcher.cancel()
         connection.link.close()
         self._emit(Replaced(meter=meter.name, peer=connection.link.peer, standing=connection.standing.name.lower()))
@@ -135,8 +167,7 @@ class DialledInConnections:
                 way = WayBack(link.peer, link.transport, partial(link.answer, pdu))
                 await self._notifications.take_in_turn(pdu.apdu, way)
         except (OSError, DlmsError) as error:
-            self._waiting[meter.name] = [
-                connection for connection in self._waiting[meter.name] if connection.link is not link
-            ]
+            for connection in [one for one in self._waiting[meter.name] if one.link is link]:
+                self._leaves(meter, connection)
             link.close()
             self._emit(HungUp(meter=meter.name, peer=link.peer, reason=str(error)))

@@ -10,7 +10,7 @@ from typing import Self
 from ami_dlms.apdu.faults import ExceptionResponse
 from ami_dlms.association import OpenRefused, PeerFault
 from ami_dlms.enums import AcseServiceProviderDiagnostic, AcseServiceUserDiagnostic, DiagnosticSource, ServiceError
-from ami_dlms.errors import ForeignTitleError, LinkError, LocalError, RemoteError, SecurityError
+from ami_dlms.errors import ForeignTitleError, LinkError, LocalError, ProofError, RemoteError, SecurityError
 from ami_dlms.security import ReplayError
 from ami_mapping.faults import Fault, explain, fault_rules
 
@@ -63,6 +63,8 @@ def fault_of(error: Exception, where: str) -> MeterFault:
             return MeterFault("security", "replayed", where=where, detail=str(error))
         case ForeignTitleError():
             return MeterFault("security", "foreign-title", where=where, detail=str(error))
+        case ProofError():
+            return MeterFault("security", "not-proved", where=where, detail=str(error))
         case SecurityError():
             return MeterFault("security", "unprotected", where=where, detail=str(error))
         case RemoteError():

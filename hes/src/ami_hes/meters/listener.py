@@ -133,7 +133,8 @@ class Listener:
             self._notifications.drop(peer, "udp", str(error), octets)
             return
         await self._notifications.room()
-        self._notifications.take(pdu.apdu, WayBack(peer, "udp", partial(self._answer, pdu, address)))
+        way = WayBack(peer, "udp", partial(self._answer, pdu, address), answers_plain=False)
+        self._notifications.take(pdu.apdu, way)
 
     def _answer(self, pdu: WrapperPdu, address: Address, apdu: bytes) -> bool:
         """Send an APDU back to the sender of this one; False when it did not leave."""

@@ -5,9 +5,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from ami_hes.meters.association import Timeouts
 from ami_hes.meters.callers import CallerPlaces
@@ -27,6 +28,7 @@ from ami_hes.meters.moved import KeepsAddresses, MovedMeters
 from ami_hes.meters.push import Notifications, TakesPushes
 from ami_hes.meters.quarantine import Quarantine
 from ami_hes.meters.received import ReceiveCounters
+from ami_hes.meters.refusals import Refusals
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.serial_port import connect_serial
 from ami_hes.meters.session import Afterwards, Session, SessionContext
@@ -110,8 +112,9 @@ class Meters:
         confirmations = Confirmations(
             settings.system_title, own, self._slots, settings.apdu_timeout_s, environment.emit
         )
+        self._refusals = Refusals(environment.emit, taker)
         self._notifications = Notifications(
-            registry, self._received, confirmations, environment.emit, taker, self.quarantine.note
+            registry, self._received, confirmations, environment.emit, taker, self.quarantine.note, self._refusals
         )
         self._dialled_in = DialledInConnections(self._notifications, environment.emit)
         self._kept = KeptSessions(settings.keep_open_s, settings.max_kept_open, self._release)
@@ -163,6 +166,11 @@ class Meters:
         return self._listener.datagrams
 
     @property
+    def refused(self) -> Mapping[str, int]:
+        """What came in the name of a meter and was not believed, by kind."""
+        return self._refusals.counts
+
+    @property
     def buffer_limited_by(self) -> str | None:
         """What keeps the buffer for them smaller than the settings want it; None where nothing does."""
         return self._listener.buffer_limited_by
@@ -185,6 +193,7 @@ class Meters:
         await self._kept.close()
         await self._dialled_in.close()
         await self._notifications.close()
+        await self._refusals.close()
         await self.quarantine.stop()
 
     @asynccontextmanager
@@ -198,6 +207,7 @@ class Meters:
             timeouts = Timeouts(self.settings.apdu_timeout_s, until)
             candidates = self.keys.candidates(meter)
             session = await self._resumed(candidates, timeouts) or await self._opened_by(candidates, timeouts)
+            session.suspect = partial(self._suspect, session)
             try:
                 yield session
             except BaseException as error:
@@ -223,7 +233,7 @@ class Meters:
         """A session under the first of these keys that opens one; which it was is committed. Any key but the right one ends as any fault."""
         for meter in candidates[:-1]:
             try:
-                session = await self._opened(meter, timeouts)
+                session = await self._opened(meter, timeouts, expected_to_fail=True)
             except MeterFault as fault:
                 if (fault.kind, fault.name) in _NOT_OF_KEYS or fault.kind == "identity":
                     raise
@@ -240,8 +250,8 @@ class Meters:
             raise
         return session
 
-    async def _opened(self, meter: Meter, timeouts: Timeouts) -> Session:
-        """A session over the first connection on which it can be opened.
+    async def _opened(self, meter: Meter, timeouts: Timeouts, *, expected_to_fail: bool = False) -> Session:
+        """A session over the first connection on which it can be opened; `expected_to_fail` where other keys are tried as well.
 
         Where the meter dials in, strangers may claim its name: so one that fails is not the end, the next is awaited.
         """
@@ -262,6 +272,8 @@ class Meters:
                 await self._leave(session)
                 if not isinstance(error, MeterFault):
                     raise
+                if not expected_to_fail:
+                    self._suspect(session, error)
                 first = first or error
                 tried.append(link)
                 if meter.address is not None or len(tried) == MAX_TRIES:
@@ -276,8 +288,17 @@ class Meters:
     async def _prove(self, meter: Meter, link: Link, until: float) -> None:
         """Have who claims to be this meter prove its keys over its connection; raises MeterFault."""
         session = Session(meter, link, Timeouts(self.settings.apdu_timeout_s, until), self._context)
-        await session.open()
+        try:
+            await session.open()
+        except MeterFault as fault:
+            self._suspect(session, fault)
+            raise
         await session.release()
+
+    def _suspect(self, session: Session, fault: MeterFault) -> None:
+        """A session failed by what may be the doing of somebody else than its meter."""
+        if session.meter.keyed:
+            self._refusals.suspect(session.meter, fault, session.link.peer, session.link.transport)
 
     async def _link(self, meter: Meter, timeouts: Timeouts, began: float, but: Sequence[Link] = ()) -> Link:
         if meter.address is None:

@@ -26,9 +26,11 @@ from ami_dlms.security import GlobalKeys, ReceiveCounter
 from ami_dlms.security.aead import SYSTEM_TITLE_LENGTH
 from ami_hes import events
 from ami_hes.commands import ControlEnd
+from ami_hes.meters.allowance import Allowance
 from ami_hes.meters.confirming import Confirmations, WayBack, asks_to_be_confirmed
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.received import FrameOrigin, ReceiveCounters
+from ami_hes.meters.refusals import Refusals, TakesSuspicions, host_of
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.strangers import guess
 from ami_hes.meters.trace import traced_message_id
@@ -42,12 +44,14 @@ MAX_PLAIN_OCTETS = 16 * 1024  # of an unencrypted push, which anybody can send
 MAX_PUSH_OCTETS = 64 * 1024  # of a push in blocks
 MAX_WAITING = 1_000  # protected notifications whose counters are being kept
 MAX_SENDERS = 64  # whose blocks are kept until the last one comes
-
+PLAIN_PER_HOST, PLAIN_IN_ALL, PLAIN_WINDOW_S = 8_000_000, 32_000_000, 60.0
+"""Octets of unencrypted pushes that are told in a minute: each is a line of the log, and anybody can send them."""
+LINE_OCTETS = 400  # of such a line, whatever was pushed
 
 _GENERAL_GLO = bytes((ApduTag.GENERAL_GLO_CIPHERING,))
 
 
-class TakesPushes(Protocol):
+class TakesPushes(TakesSuspicions, Protocol):
     """What keeps events of meters (`ami_hes.end_device_events`)."""
 
     async def take_push(self, notification: Unsolicited, meter: Meter) -> None:
@@ -88,8 +92,11 @@ class Notifications:
         emit: Emit,
         taker: TakesPushes | None = None,
         strangers: Callable[[str, bytes | None, str], None] = lambda _, __, ___: None,
+        refusals: Refusals | None = None,
     ) -> None:
-        """Without `taker` pushes are reported and nothing is kept of them; `strangers` is told of system titles that no entry has."""
+        """Without `taker` pushes are reported and nothing is kept of them; `strangers` is told of system titles that no entry has, `refusals` of what is not believed."""
+        self._refusals = refusals or Refusals(emit)
+        self._plain = Allowance(PLAIN_PER_HOST, PLAIN_IN_ALL, PLAIN_WINDOW_S)
         self._registry = registry
         self._taker = taker
         self._note_stranger = strangers
@@ -133,14 +140,18 @@ class Notifications:
 
     def _take(self, apdu: bytes, way: WayBack) -> "bool | asyncio.Task[bool] | None":
         """As `take`; a task when it is being published."""
+        claimed: list[bytes] = []
         try:
             whole = self._joined(apdu, way)
             if whole is None:
                 return None
             if whole[:1] != _GENERAL_GLO and len(whole) > MAX_PLAIN_OCTETS:
                 raise ProtocolError(f"an unencrypted push of {len(whole)} octets, {MAX_PLAIN_OCTETS} are the most")
-            notification, title = unprotect_unsolicited(whole, lambda title: self._lookup(title, way.peer))
+            notification, title = unprotect_unsolicited(whole, lambda title: self._lookup(title, way.peer, claimed))
+            if title is None and not self._plain.takes(host_of(way.peer), LINE_OCTETS + len(whole)):
+                raise ProtocolError(f"more unencrypted pushes within {PLAIN_WINDOW_S:g} s than are taken")
         except DlmsError as error:
+            self._suspect(claimed, error, way)
             self.drop(way.peer, way.transport, str(error), apdu, framed=True)
             return False
         sender = None if title is None else self._registry.find_by_system_title(title)
@@ -167,6 +178,7 @@ class Notifications:
         if self._received.of(sender, FrameOrigin.PUSH).accepts(counter):
             return self._publish(sender, came) or False
         reason = f"a notification with invocation counter {counter}, which was used before"
+        self._refusals.suspect(sender, MeterFault("security", "replayed", detail=reason), link.peer, link.transport)
         self.drop(link.peer, link.transport, reason)
         return False
 
@@ -227,7 +239,7 @@ class Notifications:
 
         `framed` when they were in a frame of the wrapper, which is not among them.
         """
-        self._emit(
+        self._refusals.drop(
             events.Dropped(
                 peer=peer,
                 transport=transport,
@@ -242,7 +254,8 @@ class Notifications:
         sender = (way.transport, way.peer)
         blocks = self._blocks.pop(sender, None) or PushedBlocks(MAX_PUSH_OCTETS)
         whole = blocks.join(apdu)
-        if blocks.acknowledgement is not None and way.send is not None:
+        answered = way.answers_plain or self._names_a_meter(blocks.begins)
+        if blocks.acknowledgement is not None and way.send is not None and answered:
             way.send(blocks.acknowledgement)
         if whole is None:
             self._blocks[sender] = blocks
@@ -250,13 +263,27 @@ class Notifications:
                 self._make_room()
         return whole
 
+    def _names_a_meter(self, begins: bytes) -> bool:
+        """Whether an APDU that begins so is in the name of a meter; whether it is the meter's is known at its end."""
+        head = _GENERAL_GLO + bytes((SYSTEM_TITLE_LENGTH,))
+        title = begins[len(head) : len(head) + SYSTEM_TITLE_LENGTH]
+        return begins.startswith(head) and self._registry.find_by_system_title(title) is not None
+
     def _make_room(self) -> None:
         """Forget the blocks that were heard longest ago, of the host that sends most of them from many ports."""
         of_each = Counter(_host(peer) for _, peer in self._blocks)
         crowd = of_each.most_common(1)[0][0]
         del self._blocks[next(sender for sender in self._blocks if _host(sender[1]) == crowd)]
 
-    def _lookup(self, title: bytes, peer: str) -> tuple[GlobalKeys, ReceiveCounter] | None:
+    def _suspect(self, claimed: list[bytes], error: DlmsError, way: WayBack) -> None:
+        """Tell of what was dropped, where it claims to be of a meter that has keys."""
+        meter = self._registry.find_by_system_title(claimed[0]) if claimed else None
+        if meter is not None and meter.ciphered:
+            self._refusals.suspect(meter, error, way.peer, way.transport)
+
+    def _lookup(self, title: bytes, peer: str, claimed: list[bytes]) -> tuple[GlobalKeys, ReceiveCounter] | None:
+        """The keys of who claims to have sent it; the claim is noted."""
+        claimed.append(title)
         if self._keys_of != self._registry.version:
             self._keys, self._keys_of = {}, self._registry.version
         known = self._keys.get(title)

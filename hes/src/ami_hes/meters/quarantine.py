@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ami_hes.events import Quarantined, QuarantineFailed
+from ami_hes.meters.allowance import Allowance
 from ami_hes.store import QuarantineStore, StoredCaller, StoreUnavailable
 from ami_process.environment import Environment, real_sleep
 from ami_process.events import format_fault
@@ -19,6 +20,8 @@ from ami_process.sockets import counted_address
 MOST_CALLERS = 1_000
 MOST_PER_HOST = 100
 RETRY_S = 1.0
+TOLD_PER_HOST, TOLD_IN_ALL, TOLD_WINDOW_S = 100, 1_000, 60.0
+"""New callers that are events of this process in a minute: names cost nothing; all that are kept can be listed."""
 
 
 class Quarantine:
@@ -36,6 +39,7 @@ class Quarantine:
         """What the store has; only of these it has to be told that they are forgotten."""
         self._heard = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
+        self._told = Allowance(TOLD_PER_HOST, TOLD_IN_ALL, TOLD_WINDOW_S)
         self._failing = False
         """Whether a fault was reported since they were last written."""
 
@@ -70,7 +74,8 @@ class Quarantine:
                 return
             self._make_room(peer)
             known = StoredCaller(name, title, peer, now, now, 0)
-            self._environment.emit(Quarantined(caller=name, peer=peer))
+            if self._told.takes(_host(peer)):
+                self._environment.emit(Quarantined(caller=name, peer=peer))
         title = title or known.system_title
         self._put(replace(known, system_title=title, address=peer, last_seen_at=now, calls=known.calls + 1))
         self._mark(name)

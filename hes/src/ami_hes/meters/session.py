@@ -67,6 +67,8 @@ class Session:
         self.link = link
         self.healthy = True
         self.afterwards: Afterwards | None = None
+        self.suspect: Callable[[MeterFault], None] | None = None
+        """Told of what goes wrong once the session is open: it may be somebody else's doing."""
         self._timeouts = timeouts
         self._context = context
         self._association: Association | None = None
@@ -195,8 +197,10 @@ class Session:
             return await work
         except GetRefused:
             raise
-        except BaseException:
+        except BaseException as error:
             self.healthy = False
+            if self.suspect is not None and isinstance(error, MeterFault):
+                self.suspect(error)
             raise
 
     def _sense(self, error: Exception) -> Trouble | int:

@@ -47,6 +47,10 @@ class ForeignTitleError(SecurityError):
     """A message of another system title than that of the peer that is known."""
 
 
+class ProofError(SecurityError):
+    """The peer did not prove that it knows the secret of the authentication mechanism."""
+
+
 class ProtocolError(RemoteError):
     """A well-formed message that has no place here and now."""
 

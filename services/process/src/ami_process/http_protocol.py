@@ -4,6 +4,9 @@ A request has to be complete in time, head and body each; a response has to be r
 next request is closed after a while. How many there may be is the affair of `http_connections`.
 
 A client may close its sending side after its request, as RFC 9112, 9.6 lets it, and still gets its answer.
+
+Where a request ends is said once: one that gives a length and chunks is refused (RFC 9112, 6.1), and so is one with chunks from a client
+of HTTP/1.0. A proxy in front that reads the other of the two would take the rest for a request of somebody else (smuggling).
 """
 
 import asyncio
@@ -54,7 +57,7 @@ class LimitedConfig(uvicorn.Config):
 
 
 class _Connection(h11.Connection):
-    """h11's connection of a server with an end to the chunks of a body: each costs a few microseconds, however small it is."""
+    """h11's connection of a server that takes one way to say where a body ends, and has an end to its chunks: each costs a few microseconds, however small it is."""
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, MAX_HEAD)
@@ -63,10 +66,13 @@ class _Connection(h11.Connection):
         self._octets = 0
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        """What comes next; RemoteProtocolError, with `complaint`, if the body comes in too many too small chunks."""
+        """What comes next; RemoteProtocolError, with `complaint`, if the body has two ends, or comes in too many too small chunks."""
         event = super().next_event()
         if isinstance(event, h11.Request):
             self._chunks = self._octets = 0
+            self.complaint = _ambiguous_end(event)
+            if self.complaint is not None:
+                raise h11.RemoteProtocolError(self.complaint)
         elif isinstance(event, h11.Data):
             self._chunks += 1
             self._octets += len(event.data)
@@ -74,6 +80,18 @@ class _Connection(h11.Connection):
                 self.complaint = f"More than {FREE_CHUNKS} chunks, of less than {SMALLEST_CHUNK} octets on average"
                 raise h11.RemoteProtocolError(self.complaint)
         return event
+
+
+def _ambiguous_end(request: h11.Request) -> str | None:
+    """Why two readers could differ on where this request ends; None where they can't."""
+    names = {name for name, _ in request.headers}
+    if b"transfer-encoding" not in names:
+        return None
+    if b"content-length" in names:
+        return "A body has a Content-Length or comes in chunks, not both"
+    if request.http_version < b"1.1":
+        return "HTTP/1.0 has no chunks"
+    return None
 
 
 class _Phase(Enum):

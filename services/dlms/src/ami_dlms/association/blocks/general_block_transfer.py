@@ -216,6 +216,10 @@ class OneWayBlocks:
         self._size = 0
 
 
+BEGINNING = 16
+"""Octets that say what it is, and whose."""
+
+
 class PushedBlocks:
     """Pushes of one sender outside associations, where long ones come in blocks of a general block transfer.
 
@@ -226,6 +230,8 @@ class PushedBlocks:
     def __init__(self, most: int = MAX_REQUEST_OCTETS) -> None:
         self._blocks = OneWayBlocks(most)
         self.acknowledgement: bytes | None = None
+        self.begins = b""
+        """The first octets of what is joined."""
 
     def join(self, octets: bytes) -> bytes | None:
         """The APDU that is complete with these octets, for `unprotect_notification`; None: more blocks are needed."""
@@ -235,6 +241,8 @@ class PushedBlocks:
         block = apdu.decode(octets)
         if not isinstance(block, GeneralBlockTransfer):
             return None
+        if block.block_number == 1:
+            self.begins = block.block_data[:BEGINNING]
         whole = self._blocks.take(block)
         fits = whole is not None or 0 < self._blocks.joined == block.block_number
         if fits and block.block_data and not block.block_control.streaming:

@@ -21,7 +21,7 @@ from ami_dlms.association.protection.authentication import PROOF_WANTED, Authent
 from ami_dlms.association.protection.received_protection import CIPHERED
 from ami_dlms.association.settings import ClientSettings, Security, application_context
 from ami_dlms.enums import AssociationResult, Conformance, Mechanism, ReleaseReason
-from ami_dlms.errors import DecodeError, LocalError, ProtocolError, SecurityError
+from ami_dlms.errors import DecodeError, LocalError, ProofError, ProtocolError, SecurityError
 from ami_dlms.security import ReceiveCounter, SendCounter
 from ami_dlms.security.hls import HLS, challenge_lengths, check_challenge
 
@@ -110,7 +110,7 @@ class Opening:
     def check_proof(self, proof: bytes) -> None:
         """SecurityError when the server's proof over our challenge does not hold."""
         if not self._authentication.peer_proved(self._challenge, self._server_challenge, proof):
-            raise SecurityError("the server did not prove that it knows the keys")
+            raise ProofError("the server did not prove that it knows the keys")
 
     def finish(self) -> None:
         """The association is open: the dedicated key takes the place of the global one."""
