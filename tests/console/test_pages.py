@@ -37,6 +37,7 @@ EXAMPLES = {
     ("HES", "/meters/{name:path}"): "/meters/M1001",
     ("HES", "/schedules/{name:path}"): "/schedules/hourly",
     ("HES", "/campaigns/{name}"): "/campaigns/{campaign}",
+    ("HES", "/approvals/{message_id:path}"): "/approvals/{approval}",
     ("CIS", "/usage-points/{name:path}"): "/usage-points/M1001",
     ("CIS", "/requests/{message_id:path}"): "/requests/{sent}",
     ("Simulator", "/meters/{name:path}"): "/meters/M1001",
@@ -49,6 +50,7 @@ PAGES = [(site, one) for site in (CIS, HES, SIMULATOR) for one in site.pages]
 def ami(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     with system(tmp_path_factory.mktemp("consoles"), meters=METERS) as one:
         one.config["meter_sim"]["port"] = free_port()
+        one.config["hes"]["guard"]["keys"] = {"per_principal": 1}
         one.start_together()
         one.start_cis("--no-loop").wait_for("ready")
         yield one
@@ -76,10 +78,13 @@ def examples(ami: System, asked: str) -> dict[str, str]:
     api = f"{ami.hes_url}/api/v1"
     assert httpx.put(f"{api}/schedules/hourly", json=schedule, timeout=PATIENCE_S).status_code == 200
     campaign = httpx.post(f"{api}/campaigns/event-logs", json={"meters": ["M1001", "M1002"]}, timeout=PATIENCE_S)
+    roll = {"meters": ["M1001", "M1002"], "key": "encryption"}
+    approval = httpx.post(f"{api}/campaigns/keys", json=roll, timeout=PATIENCE_S).json()
+    assert approval["state"] == "waiting for approval", approval
     read = {"meters": ["M1001"], "reading_types": ["import"], "message_id": "read-of-a-test"}
     ended = httpx.post(f"{base(ami, 'CIS')}/api/v1/readings", json=read, timeout=PATIENCE_S)
     assert ended.json()["result"] == "OK"
-    return {"request": asked, "campaign": campaign.json()["id"], "sent": "read-of-a-test"}
+    return {"request": asked, "campaign": campaign.json()["id"], "approval": approval["id"], "sent": "read-of-a-test"}
 
 
 def base(ami: System, process: str) -> str:

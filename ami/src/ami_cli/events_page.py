@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import typer
 
 import ami_cis.events
+import ami_console.sign_in_events
 import ami_hes.events
 import ami_meter_sim.events
 import ami_process.events
@@ -36,6 +37,11 @@ SECTIONS: tuple[tuple[str, str, ModuleType], ...] = (
         "Every process that speaks TLS",
         "CIS and HES report these ([secure-it](howto/secure-it.md)).",
         ami_process.tls_events,
+    ),
+    (
+        "Every process with a console",
+        "CIS and HES report these, and simulated meters where they have one ([use-the-console](howto/use-the-console.md#signing-in)).",
+        ami_console.sign_in_events,
     ),
     ("CIS", "The customer information system.", ami_cis.events),
     ("HES", "The head-end system. Each line ends with its `level`: `info`, `warning` or `error`.", ami_hes.events),

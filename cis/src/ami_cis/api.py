@@ -59,7 +59,7 @@ from ami_cis.schedules_api import (
 from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Controls, Order, OrderOutcome, Target
 from ami_console.live import EVENT_STREAM
-from ami_process import clock_api
+from ami_process import clock_api, principal_api
 from ami_process.api import JSON, answer_of, read_body
 from ami_process.clock_api import ClockState, Step
 from ami_process.query_parameters import check_known
@@ -253,6 +253,9 @@ class _Operation(NamedTuple):
 
 
 _OPERATIONS = (
+    _Operation(
+        principal_api.PATH, "get", "Who asks, and which operations they may use", "As it is", principal_api.Asking
+    ),
     _Operation(clock_api.PATH, "get", "What time it is for the process", "As it is", ClockState),
     _Operation(clock_api.PATH, "post", "Move a stepped clock on", "As it is then", ClockState, Step),
     _Operation(

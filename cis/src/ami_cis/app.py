@@ -47,7 +47,7 @@ from ami_cis.workflows import (
     ReadSchedules,
     Target,
 )
-from ami_console import Console, Live, Sessions
+from ami_console import Console, Live, Sessions, reporting
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
 from ami_process.doors import Admissions
@@ -57,6 +57,7 @@ from ami_process.health import Health, room_beside
 from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
+from ami_process.principal_api import principal_routes
 from ami_process.sockets import EXIT_CANNOT_LISTEN, ListenFailed, address_of, listening
 from ami_process.store.holding import hold_store
 from ami_process.store.places import place_of
@@ -123,11 +124,19 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         bound_to = listener.getsockname()[0]
         tokens = Tokens.of(cis.token_file, "cis.token_file", bound_to=bound_to)
         admissions = Admissions.of("cis", tokens, cis.principals, cis.anonymous, bound_to, real_time)
-        sessions = Sessions(tokens, "cis", environment.random_bytes, closed=not admissions.api.is_open)
+        sessions = Sessions(
+            tokens,
+            "cis",
+            environment.random_bytes,
+            closed=not admissions.api.is_open,
+            owner=admissions.api.owner,
+            told=reporting(environment.emit),
+        )
         console = Console(SITE, sessions, names=names, names_setting="cis.host_names")
         api = create_api(
             [
                 *clock_routes(environment.clock),
+                *principal_routes(ROUTES),
                 *control_routes(controls, asking),
                 *reading_routes(readings, store, asking),
                 *device_event_routes(store, EventQuestions(exchanges, environment), asking),
@@ -138,7 +147,7 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
             admissions.api,
             names=names,
             names_setting="cis.host_names",
-            admits=sessions.knows,
+            admits=sessions.principal_of,
             roles=ROUTES,
         )
         application = console.before(inbox.application(health, names, _public_url(cis), admissions.messages))

@@ -10,11 +10,13 @@ from ami_cis.readings_api import READINGS
 from ami_cis.requests_api import LIVE, REQUEST, REQUESTS, USAGE_POINTS
 from ami_cis.schedules_api import SCHEDULE, SCHEDULES
 from ami_process.clock_api import PATH as CLOCK
+from ami_process.principal_api import PATH as PRINCIPAL
 from ami_process.principals import Role, Roles
 
 _READ, _OPERATE, _CONTROL = Role.READER, Role.OPERATOR, Role.CONTROLLER
 
 ROUTES: Roles = {
+    (PRINCIPAL, "GET"): _READ,
     (CLOCK, "GET"): _READ,
     (CLOCK, "POST"): Role.ADMIN,
     (CONTROLS, "POST"): _CONTROL,

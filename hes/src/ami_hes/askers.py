@@ -52,12 +52,11 @@ def asker_of_message(source: str | None, user: str | None) -> Asker:
     return Asker(name[:MOST_NAME], HEADER)
 
 
-def asker_of_api(token_digest: str | None) -> Asker:
-    """Of a request to the API that was let in, by the SHA-256 of its token: each token of the file is a principal, called by the beginning of that.
-
-    None where the API asks for no token, whatever a request shows.
-    """
-    return Asker("local", LOOPBACK) if token_digest is None else Asker(f"token {token_digest[:8]}", BEARER)
+def asker_of_api(principal: Principal | None) -> Asker:
+    """Of a request to the API; None: it was refused before anybody was known."""
+    if principal is None:
+        return UNKNOWN
+    return asker_of_principal(principal) or Asker(principal.name[:MOST_NAME], LOOPBACK)
 
 
 def asker_of_principal(principal: Principal | None) -> Asker | None:

@@ -12,6 +12,7 @@ from ami_cim.payloads.operation_set import OperationSet
 from ami_hes.api import paths
 from ami_hes.operation_sets import NOUN as SET
 from ami_process.clock_api import PATH as CLOCK
+from ami_process.principal_api import PATH as PRINCIPAL
 from ami_process.principals import Role, Roles
 
 _READ, _OPERATE, _CONTROL, _SECURE, _ADMINISTER = (
@@ -23,6 +24,7 @@ _READ, _OPERATE, _CONTROL, _SECURE, _ADMINISTER = (
 )
 
 ROUTES: Roles = {
+    (PRINCIPAL, "GET"): _READ,
     (CLOCK, "GET"): _READ,
     (CLOCK, "POST"): _ADMINISTER,
     (paths.METERS, "GET"): _READ,
@@ -73,6 +75,8 @@ ROUTES: Roles = {
     (paths.DEAD_LETTERS, "DELETE"): _OPERATE,
     (paths.GUARD, "GET"): _READ,
     (paths.GUARD_CHECK, "POST"): _READ,
+    (paths.GUARD_USES, "GET"): _READ,
+    (paths.CONTROLS_STOP, "GET"): _READ,
     (paths.CONTROLS_STOP, "POST"): _CONTROL,
     (paths.CONTROLS_RESUME, "POST"): _SECURE,
     (paths.APPROVALS, "GET"): _READ,
@@ -80,6 +84,9 @@ ROUTES: Roles = {
     (paths.APPROVE, "POST"): _SECURE,
     (paths.REJECT, "POST"): _SECURE,
     (paths.AUDIT, "GET"): _SECURE,
+    (paths.AUDIT_SEARCH, "GET"): _SECURE,
+    (paths.AUDIT_CHECK, "GET"): _SECURE,
+    (paths.AUDIT_CHECK, "POST"): _SECURE,
     (paths.SUBSCRIBERS, "GET"): _READ,
     (paths.REPLAY, "POST"): _OPERATE,
 }

@@ -174,7 +174,9 @@ async def test_a_request_that_somebody_asked_for_is_audited_with_what_became_of_
         assert (entries[0]["asked"], entries[0]["meters"]) == ("disconnect_control 3.31.0.23", 2)
         assert entries[1]["reason"] == "1 of 2 meters OK"
         assert await checked(log) == [] and page.chain.seq == 2
-        assert [json.loads(one.text)["seq"] for one in await log.of_request("r1")] == [1, 2]
+        assert [json.loads(one.text)["seq"] for one in (await log.of_request("r1", 0, 9)).links] == [1, 2]
+        assert [one.seq for one in (await log.of_request("r1", 1, 9)).links] == [2]
+        assert [one.seq for one in (await log.of_request("r1", 0, 1)).links] == [1]
         assert [one.seq for one in (await log.latest(1)).links] == [2]
 
 

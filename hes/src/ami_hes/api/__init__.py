@@ -20,6 +20,7 @@ from ami_hes.api.readings import kept_readings_routes
 from ami_hes.api.requests import Cancel, request_routes
 from ami_hes.api.scalers import scaler_routes
 from ami_hes.api.schedules import schedule_routes
+from ami_hes.api.sign_ins import SignIns
 from ami_hes.api.traces import trace_routes
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Contacts",
     "Measured",
     "Metrics",
+    "SignIns",
     "Touched",
     "audit_routes",
     "campaign_routes",

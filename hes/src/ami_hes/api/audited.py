@@ -4,24 +4,21 @@ An ASGI middleware around the whole API, so that a route that is added later is 
 than its door. A handler can say more of what it did (`note`). Bodies are not in the log: they may hold keys.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ami_hes.askers import UNKNOWN, Asker, asker_of_api, asker_of_principal
+from ami_hes.askers import Asker, asker_of_api
 from ami_hes.audit import AuditEntry, MetersOf, What
 from ami_hes.auditing import Auditor
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 DENIED = frozenset({401, 403})
 """Of these a look is written down too."""
-_NOTE, _ASKER = "audit", "asker"
-Who = Callable[[Headers], str | None]
-"""The SHA-256 (hex) of the token by which a request comes; None where none is asked for."""
+_NOTE = "audit"
 
 
 class Note(NamedTuple):
@@ -45,16 +42,15 @@ def asker_of(request: Request) -> Asker:
 class Audited:
     """The middleware."""
 
-    def __init__(self, application: ASGIApp, auditor: Auditor, who: Who) -> None:
+    def __init__(self, application: ASGIApp, auditor: Auditor) -> None:
         self._application = application
         self._auditor = auditor
-        self._who = who
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        scope = dict(scope) | {_ASKER: asker_of_api(self._who(Headers(scope=scope)))}
+        scope = dict(scope)
         state = scope.setdefault("state", {})
 
         async def audited(message: Message) -> None:
@@ -75,13 +71,12 @@ class Audited:
 
 
 def _asker(scope: Scope) -> Asker:
-    """By what was shown with the request where that is a principal, else by the token of its session, or none."""
-    asker: Asker = scope[_ASKER]
-    return asker_of_principal(scope["state"].get("principal")) or asker
+    """By what was shown with the request or begins its session; unknown where it was refused before that was looked at."""
+    return asker_of_api(scope["state"].get("principal"))
 
 
 def _entry(scope: Scope, said: Note, status: int, at: datetime) -> AuditEntry:
-    asker: Asker = UNKNOWN if status in DENIED else _asker(scope)
+    asker = _asker(scope)
     return AuditEntry(
         what=What.WRITTEN if status < 400 else What.REFUSED,
         at=at,

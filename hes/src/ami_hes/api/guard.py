@@ -16,8 +16,9 @@ from ami_hes.api.campaigns import Chosen, chosen_meters
 from ami_hes.api.moments import Moment, given
 from ami_hes.commands import MeterId
 from ami_hes.guard import Approvals, ControlStop, Guard, Guarded, NotDecided, Outlook, Scope
+from ami_hes.jobs.asked_requests import begun_id
 from ami_hes.meters.registry import Registry
-from ami_hes.store import ApprovalState, Stop, StoredApproval
+from ami_hes.store import ApprovalOf, ApprovalState, Stop, StoredApproval
 from ami_process.api import ApiRefused, read_body
 from ami_process.query_parameters import check_known
 
@@ -45,6 +46,8 @@ class Approval(BaseModel):
     decided_by: str | None
     decided_at: Moment | None
     note: str | None
+    begun_as: str | None
+    """MessageID of the request as which an approved one was begun."""
 
     @classmethod
     def of_stored(cls, one: StoredApproval) -> Self:
@@ -64,6 +67,7 @@ class Approval(BaseModel):
             decided_by=one.decided_by,
             decided_at=one.decided_at,
             note=one.note,
+            begun_as=begun_id(one.request_id) if _is_begun(one) else None,
         )
 
 
@@ -142,6 +146,26 @@ class GuardState(BaseModel):
     stop: StopState
 
 
+class ScopeUse(BaseModel):
+    """What somebody, a group or all have used of a limit in the last hour; `limit` None: the settings have none any more."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    scope: str
+    used: int
+    limit: int | None
+
+
+class UseList(BaseModel):
+    """By how much was used, the most first; `more`: so many further ones are left out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    uses: tuple[ScopeUse, ...]
+    more: int
+
+
 class CheckOrder(Chosen):
     """What would be done to which meters, and who would ask; unset: who asks here."""
 
@@ -181,6 +205,8 @@ def guard_routes(guard: Guard, approvals: Approvals, registry: Registry, zone: t
     return [
         Route(paths.GUARD, served.show, methods=["GET"]),
         Route(paths.GUARD_CHECK, served.check, methods=["POST"]),
+        Route(paths.GUARD_USES, served.uses, methods=["GET"]),
+        Route(paths.CONTROLS_STOP, served.show_stop, methods=["GET"]),
         Route(paths.CONTROLS_STOP, served.stop, methods=["POST"]),
         Route(paths.CONTROLS_RESUME, served.resume, methods=["POST"]),
         Route(paths.APPROVALS, served.list, methods=["GET"]),
@@ -222,6 +248,21 @@ class _Guard:
         with query.looking():
             outlook = await self._guard.look(Guarded(order.kind), meters, principal)
         return given(Forecast.of_outlook(order.kind, len(meters), outlook), self._zone)
+
+    async def uses(self, request: Request) -> Response:
+        check_known(request, ())
+        with query.looking():
+            found = await self._guard.uses()
+        listed = tuple(
+            ScopeUse(kind=one.guarded, scope=Scope.words(one.scope), used=one.meters, limit=one.limit)
+            for one in found[:MOST_LISTED]
+        )
+        return given(UseList(uses=listed, more=max(0, len(found) - MOST_LISTED)), self._zone)
+
+    async def show_stop(self, request: Request) -> Response:
+        check_known(request, ())
+        with query.looking():
+            return given(StopState.of_stop(await self._guard.store.stopped()), self._zone)
 
     async def stop(self, request: Request) -> Response:
         return await self._say(request, await read_body(request, StopOrder), stopped=True)
@@ -270,6 +311,10 @@ class _Guard:
         except NotDecided as problem:
             raise ApiRefused(HTTPStatus.CONFLICT, str(problem)) from None
         return given(Approval.of_stored(found), self._zone)
+
+
+def _is_begun(one: StoredApproval) -> bool:
+    return one.kind is ApprovalOf.REQUEST and one.state is ApprovalState.APPROVED
 
 
 def _uses(outlook: Outlook) -> tuple[LimitUse, ...]:

@@ -17,12 +17,15 @@ from ami_hes import events
 from ami_hes.api import paths
 from ami_hes.api.contacts import ContactEntry, Contacts
 from ami_hes.api.device_events import DeviceEvent
+from ami_hes.api.guard import StopState
 from ami_hes.api.moments import ZONE
 from ami_hes.api.values import RequestEntry
 from ami_hes.end_device_events import EventTaker
+from ami_hes.guard import Guard
 from ami_hes.meters.registry import Registry
 from ami_hes.store import StoreUnavailable
 from ami_hes.store.history import SqlHistory
+from ami_process.environment import real_time
 from ami_process.events import Emit, Event
 from ami_process.query_parameters import check_known
 
@@ -30,6 +33,17 @@ MOST_NOTED = 10_000
 MOST_REQUESTS = 50
 MOST_CONTACTS = 2_000
 MOST_EVENTS = 100
+LOOK_EVERY_S = 1.0
+"""At what the store alone knows of the guard."""
+
+
+class GuardNews(BaseModel):
+    """How many requests wait for approval, and whether controls are stopped: told when either has changed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    waiting: int
+    stop: StopState
 
 
 class ChangesFrame(BaseModel):
@@ -41,6 +55,7 @@ class ChangesFrame(BaseModel):
     contacts: tuple[ContactEntry, ...] = ()
     events: tuple[DeviceEvent, ...] = ()
     more_events: bool = False
+    guard: GuardNews | None = None
 
 
 class Touched:
@@ -84,6 +99,7 @@ class Changes:
         history: SqlHistory,
         taker: EventTaker,
         registry: Registry,
+        guard: Guard,
         zone: tzinfo,
     ) -> None:
         self._touched = touched
@@ -94,22 +110,27 @@ class Changes:
         self._zone = zone
         self._seen: int | None = None
         self._unanswered: list[str] = []
+        self._guard = guard
+        self._guard_looked_at = 0.0
+        self._guard_told: object = None
 
     def forget(self) -> None:
         """Somebody begins to look, at everything there is: what has changed before is told to nobody."""
         self._touched.forget()
         self._contacts.changed.clear()
+        self._guard_looked_at, self._guard_told = 0.0, None
 
     async def take(self) -> dict[str, Any] | None:
         """A frame, None when nothing has changed; what the store can't say now, a later one says."""
         try:
             requests, found, more = await self._requests(), *await self._events()
+            guard = await self._guard_news()
         except StoreUnavailable:
             return None
         contacts = self._changed_contacts()
-        if not (requests or contacts or found or more):
+        if not (requests or contacts or found or more or guard):
             return None
-        frame = ChangesFrame(requests=requests, contacts=contacts, events=found, more_events=more)
+        frame = ChangesFrame(requests=requests, contacts=contacts, events=found, more_events=more, guard=guard)
         return frame.model_dump(mode="json", context={ZONE: self._zone})
 
     async def _requests(self) -> tuple[RequestEntry, ...]:
@@ -120,6 +141,18 @@ class Changes:
         lines = await self._history.some(ids)
         self._unanswered = [one.message_id for one in lines if one.answered_at is None and one.done == one.meters]
         return tuple(map(RequestEntry.of, lines))
+
+    async def _guard_news(self) -> GuardNews | None:
+        """Another process may have decided or stopped too, so the store is asked, a few times slower than frames come."""
+        now = real_time()
+        if now - self._guard_looked_at < LOOK_EVERY_S:
+            return None
+        self._guard_looked_at = now
+        known = marks, stop = await self._guard.store.marks(), await self._guard.store.stopped()
+        if known == self._guard_told:
+            return None
+        self._guard_told = known
+        return GuardNews(waiting=marks.waiting, stop=StopState.of_stop(stop))
 
     def _changed_contacts(self) -> tuple[ContactEntry, ...]:
         changed = self._contacts.changed

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ami_hes.api import paths
-from ami_hes.api.audit import AuditList
+from ami_hes.api.audit import AuditFindings, AuditList, CheckState
 from ami_hes.api.campaigns import Campaign, CampaignList, EventLogOrder, FirmwareStart, KeyRoll
 from ami_hes.api.commissioning import CommissionOrder
 from ami_hes.api.contacts import ContactList
@@ -24,6 +24,7 @@ from ami_hes.api.guard import (
     GuardState,
     StopOrder,
     StopState,
+    UseList,
 )
 from ami_hes.api.images import Image, ImageList, ImageOrder, ImagePart
 from ami_hes.api.live import ChangesFrame
@@ -46,7 +47,7 @@ from ami_hes.api.values import (
     RequestList,
     RowResult,
 )
-from ami_process import clock_api
+from ami_process import clock_api, principal_api
 from ami_process.api import JSON
 from ami_process.clock_api import ClockState, Step
 from ami_trace.form import Trace
@@ -96,6 +97,7 @@ OPERATIONS = (
     _Operation(
         paths.READINGS, "get", "Readings that are kept, as CSV", None, parameters=("meter", "type", "from", "to")
     ),
+    _Operation(principal_api.PATH, "get", "Who asks, and which operations they may use", principal_api.Asking),
     _Operation(clock_api.PATH, "get", "What time it is for the process", ClockState),
     _Operation(clock_api.PATH, "post", "Move a stepped clock on", ClockState, Step),
     _Operation(paths.READINGS, "post", "Read meters now, and answer when that has an end", ReadAnswer, ReadOrder),
@@ -160,6 +162,17 @@ OPERATIONS = (
         AuditList,
         parameters=("limit", "after", "request"),
     ),
+    _Operation(
+        paths.AUDIT_SEARCH,
+        "get",
+        "Entries of the audit log, the latest first",
+        AuditFindings,
+        parameters=("principal", "meter", "request", "what", "from", "to", "before", "limit"),
+    ),
+    _Operation(paths.AUDIT_CHECK, "get", "What the last check of the audit log has found", CheckState),
+    _Operation(paths.AUDIT_CHECK, "post", "Check the whole audit log, beside the work", CheckState),
+    _Operation(paths.GUARD_USES, "get", "What each principal, group and all have used in the last hour", UseList),
+    _Operation(paths.CONTROLS_STOP, "get", "Whether controls are stopped", StopState),
     _Operation(
         paths.GUARD,
         "get",

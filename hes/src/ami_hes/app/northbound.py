@@ -18,6 +18,7 @@ from ami_hes.api import (
     Audited,
     Changes,
     Measured,
+    SignIns,
     audit_routes,
     campaign_routes,
     commissioning_routes,
@@ -44,6 +45,7 @@ from ami_hes.app.setup import Setup
 from ami_hes.app.southbound import South
 from ami_hes.app.storage import Stores
 from ami_hes.app.working import Work
+from ami_hes.audit_checks import AuditCheck
 from ami_hes.console import SITE
 from ami_hes.inbox import create_inbox
 from ami_mapping.events import IMPORTANCE
@@ -53,6 +55,7 @@ from ami_process.doors import Admissions
 from ami_process.environment import real_time
 from ami_process.health import Health
 from ami_process.http_server import serving
+from ami_process.principal_api import principal_routes
 from ami_process.principals import Admission
 from ami_process.tls import server_context
 from ami_process.tokens import Tokens
@@ -72,23 +75,32 @@ async def opened(
         bound_to, hes = listener.getsockname()[0], setup.settings.hes
         tokens = Tokens.of(hes.token_file, "hes.token_file", bound_to=bound_to)
         admissions = Admissions.of("hes", tokens, hes.principals, hes.anonymous, bound_to, real_time)
-        sessions = Sessions(tokens, "hes", setup.environment.random_bytes, closed=not admissions.api.is_open)
-        changes = _changes(setup, stores, south)
+        sessions = Sessions(
+            tokens,
+            "hes",
+            setup.environment.random_bytes,
+            closed=not admissions.api.is_open,
+            owner=admissions.api.owner,
+            told=SignIns(work.guarding.auditor).told,
+        )
+        changes = _changes(setup, stores, south, work)
         live = await stack.enter_async_context(Live.opened(changes.take, changes.forget))
+        audit_check = AuditCheck(stores.audit, setup.environment)
+        stack.push_async_callback(audit_check.stop)
         names = configured.names(setup.settings)
         api = create_api(
-            [*_routes(setup, stores, south, work), *live_routes(live)],
+            [*_routes(setup, stores, south, work, audit_check), *live_routes(live)],
             admissions.api,
             names=names,
             names_setting=NAMES,
-            admits=sessions.knows,
+            admits=sessions.principal_of,
             roles=roles.ROUTES,
         )
         inbox = _inbox(setup, stores, work, worker, admissions.messages)
         console = Console(SITE, sessions, names=names, names_setting=NAMES)
         application = Branch(
             paths.PREFIX,
-            Audited(api, work.guarding.auditor, sessions.token_digest),
+            Audited(api, work.guarding.auditor),
             Branch(paths.METRICS, api, console.before(inbox)),
         )
         tls = server_context(setup.settings.hes.tls, "hes.tls", setup.environment.emit)
@@ -99,9 +111,11 @@ async def opened(
         yield
 
 
-def _changes(setup: Setup, stores: Stores, south: South) -> Changes:
+def _changes(setup: Setup, stores: Stores, south: South, work: Work) -> Changes:
     zone = ZoneInfo(setup.settings.hes.time_zone)
-    return Changes(setup.touched, setup.contacts, stores.history, south.taker, south.registry, zone)
+    return Changes(
+        setup.touched, setup.contacts, stores.history, south.taker, south.registry, work.guarding.guard, zone
+    )
 
 
 def _inbox(setup: Setup, stores: Stores, work: Work, worker: Worker, admission: Admission) -> ASGIApp:
@@ -111,7 +125,7 @@ def _inbox(setup: Setup, stores: Stores, work: Work, worker: Worker, admission: 
     return create_inbox(work.intake, setup.schemas, worker, Health(stores.checks), settings)
 
 
-def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[BaseRoute]:
+def _routes(setup: Setup, stores: Stores, south: South, work: Work, audit_check: AuditCheck) -> list[BaseRoute]:
     measured = Measured(
         meters=lambda: len(south.registry),
         sessions=south.meters.sessions,
@@ -127,6 +141,7 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
     ordering = asyncio.Lock()
     return [
         *clock_routes(setup.environment.clock),
+        *principal_routes(roles.ROUTES),
         *meter_routes(south.kept, south.commissioning, zone),
         *quarantine_routes(south.meters.quarantine, south.kept, zone),
         *contact_routes(setup.contacts, zone),
@@ -135,7 +150,7 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         *trace_routes(work.traces, zone),
         *metrics_routes(setup.metrics, measured),
         *openapi_routes(),
-        *audit_routes(stores.audit),
+        *audit_routes(stores.audit, audit_check, zone),
         *guard_routes(work.guarding.guard, work.guarding.approvals, south.registry, zone),
         *campaign_routes(work.campaigns, south.registry, stores.history, stores.firmware, ordering, zone),
         *image_routes(stores.firmware, stores.history, setup.environment, ordering, zone),

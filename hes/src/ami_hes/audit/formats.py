@@ -13,7 +13,17 @@ FACILITY = 13
 NOTICE, WARNING = 5, 4
 ENTERPRISE = "32473"
 """RFC 5612: the number that stands for examples; we have none of our own."""
-_WARNED = frozenset({What.REFUSED, What.MORE_REFUSED, What.REJECTED, What.EXPIRED, What.CONTROLS_STOPPED, What.CUT})
+_WARNED = frozenset(
+    {
+        What.REFUSED,
+        What.MORE_REFUSED,
+        What.SIGN_IN_REFUSED,
+        What.REJECTED,
+        What.EXPIRED,
+        What.CONTROLS_STOPPED,
+        What.CUT,
+    }
+)
 _MEMBERS = ("seq", "principal", "by", "verb", "noun", "request", "approved_by", "outcome", "meters", "meters_sha256")
 
 

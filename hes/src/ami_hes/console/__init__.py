@@ -26,8 +26,15 @@ PAGES = (
     ),
     Page(path="/campaigns", title="Campaigns", nav="Campaigns", script=f"{_ROOM}/campaigns.js"),
     Page(path="/campaigns/{name}", title="Campaign", under="/campaigns", script=f"{_ROOM}/campaign.js", chart=True),
+    Page(path="/approvals", title="Approvals", nav="Approvals", script=f"{_ROOM}/approvals.js"),
+    Page(path="/approvals/{message_id:path}", title="Approval", under="/approvals", script=f"{_ROOM}/approval.js"),
+    Page(path="/limits", title="Limits", nav="Limits", script=f"{_ROOM}/limits.js"),
+    Page(path="/audit", title="Audit log", nav="Audit", script=f"{_ROOM}/audit.js"),
+    Page(path="/quarantine", title="Quarantine", nav="Quarantine", script=f"{_ROOM}/quarantine.js"),
     Page(path="/jobs", title="Jobs", nav="Jobs", script=f"{_ROOM}/jobs.js"),
     Page(path="/dead-letters", title="Dead letters", nav="Dead letters", script=f"{_ROOM}/letters.js"),
     Page(path="/api", title="REST API", nav="API", script="console/api.js"),
 )
-SITE = Site(process="HES", package=_ROOM, pages=PAGES, api=paths.OPENAPI, live=paths.LIVE)
+SITE = Site(
+    process="HES", package=_ROOM, pages=PAGES, api=paths.OPENAPI, live=paths.LIVE, scripts=(f"{_ROOM}/stop.js",)
+)

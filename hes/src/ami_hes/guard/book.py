@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain
+from typing import NamedTuple
 
 from ami_hes.audit import MetersOf
 from ami_hes.commands import Command, MeterId
@@ -50,6 +51,15 @@ class Outlook:
         return tuple((use, used) for use, used in self.uses if used + use.meters > use.limit)
 
 
+class Used(NamedTuple):
+    """Meters of a kind in the last hour in a scope; `limit` None: there is none any more."""
+
+    guarded: str
+    scope: str
+    meters: int
+    limit: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """Looks at commands before they are kept."""
@@ -87,6 +97,16 @@ class Guard:
             protected=protected,
             stop=await self.stop.look(),
         )
+
+    async def uses(self) -> list[Used]:
+        """What was used in the last hour by each that has used anything, the most first, and its limit now. Raises StoreUnavailable."""
+        used = await self.store.used(self.environment.now() - HOUR)
+        found = sorted(used.items(), key=lambda one: (-one[1], one[0]))
+        limits = {kind.value: limit for kind, limit in self.rules.limits.items()}
+        return [
+            Used(guarded, scope, meters, Scope.limit(scope, limits.get(guarded, Limit())))
+            for (guarded, scope), meters in found
+        ]
 
     def _uses(self, kind: Guarded, meters: Sequence[MeterId], principal: str) -> tuple[Use, ...]:
         return uses_of(kind, meters, principal, self.rules.limits[kind], self.registry)

@@ -47,6 +47,16 @@ class Scope:
         return f"group {tag}={value}"
 
     @staticmethod
+    def limit(scope: str, limit: Limit) -> int | None:
+        """Which of the limits of a kind is that of a scope."""
+        if scope == Scope.ALL:
+            return limit.in_all
+        if scope.startswith("principal "):
+            return limit.per_principal
+        tag, _, value = scope.removeprefix("group ").partition("=")
+        return next((one.meters for one in limit.groups if one.tag == tag and one.value in (None, value)), None)
+
+    @staticmethod
     def words(scope: str) -> str:
         """For a person."""
         return "in all" if scope == Scope.ALL else f"of the {scope}"

@@ -1,7 +1,7 @@
 """Everything that must survive a restart, behind narrow ports; the only place with SQL."""
 
 from ami_hes.store.audit import SqlAudit
-from ami_hes.store.audit_port import AuditLog, AuditPage
+from ami_hes.store.audit_port import AuditFound, AuditLog, AuditPage, AuditSearch
 from ami_hes.store.brought_back import KeptMark, go_on, recognise
 from ami_hes.store.campaigns import SqlCampaigns
 from ami_hes.store.campaigns_port import CampaignLine, Campaigns, CampaignState, StoredCampaign
@@ -34,6 +34,7 @@ from ami_hes.store.guard_port import (
     ApprovalState,
     ControlsStopped,
     Gate,
+    GuardMarks,
     GuardStore,
     LimitReached,
     Stop,
@@ -105,8 +106,10 @@ __all__ = [
     "AnswerPart",
     "ApprovalOf",
     "ApprovalState",
+    "AuditFound",
     "AuditLog",
     "AuditPage",
+    "AuditSearch",
     "CampaignLine",
     "CampaignState",
     "Campaigns",
@@ -128,6 +131,7 @@ __all__ = [
     "FailedDelivery",
     "FirmwareStore",
     "Gate",
+    "GuardMarks",
     "GuardStore",
     "Happened",
     "ImageExists",

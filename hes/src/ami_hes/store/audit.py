@@ -4,14 +4,16 @@ The row of the chain is locked before it is read (PostgreSQL; a SQLite store has
 one after the other. It is the last lock of any transaction, so two of them can't wait for each other.
 """
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, or_, select, text, update
 
-from ami_hes.audit import BEGINNING, AuditEntry, Chain, Link, MetersOf, What, canonical, hash_of
+from ami_hes.audit import BEGINNING, AuditEntry, Chain, Link, MetersOf, What, canonical, hash_of, parse_entry
 from ami_hes.commands import CommandJob
-from ami_hes.store.audit_port import AuditPage
+from ami_hes.store.audit_port import AuditFound, AuditPage, AuditSearch
 from ami_hes.store.database import Database
 from ami_hes.store.ports import StoredRequest
 from ami_hes.store.tables import audit, audit_chain, commands
@@ -20,6 +22,10 @@ NOT_AUDITED = frozenset({"get"})
 """Verbs of requests that ask for something and change nothing."""
 MOST_ASKED = 5
 """Different things that a request asks of its meters, in its entry."""
+MOST_SEARCHED = 50_000
+"""Entries that one search looks through."""
+_LIKE, _AS_IT_IS = re.compile(r"([/%_])"), r"/\1"
+"""What LIKE takes for more than itself."""
 _FIRST = {"number": 1, "base_seq": 0, "base_hash": BEGINNING, "seq": 0, "hash": BEGINNING}
 _BEGIN = text(
     "INSERT INTO audit_chain (number, base_seq, base_hash, seq, hash) VALUES (:number, :base_seq, :base_hash, :seq, :hash)"
@@ -49,9 +55,13 @@ class SqlAudit:
         last = await self._database.transaction(lambda c: AuditPage(list(map(_link, c.execute(query))), chain_of(c)))
         return last._replace(links=list(reversed(last.links)))
 
-    async def of_request(self, request_id: str) -> Sequence[Link]:
-        query = select(audit).where(audit.c.request_id == request_id).order_by(audit.c.seq)
-        return await self._database.transaction(lambda c: list(map(_link, c.execute(query))))
+    async def of_request(self, request_id: str, after: int, limit: int) -> AuditPage:
+        these = (audit.c.request_id == request_id, audit.c.seq > after)
+        query = select(audit).where(*these).order_by(audit.c.seq).limit(limit)
+        return await self._database.transaction(lambda c: AuditPage(list(map(_link, c.execute(query))), chain_of(c)))
+
+    async def search(self, search: AuditSearch, before: int | None, limit: int) -> AuditFound:
+        return await self._database.transaction(lambda c: _search(c, search, before, limit))
 
     async def forget(self, before: datetime, now: datetime) -> int:
         return await self._database.transaction(lambda c: _forget(c, before, now))
@@ -127,6 +137,36 @@ def ended(connection: Connection, request_id: str, request: Row[*tuple[object, .
         outcome=str(found["result"]),
         reason=f"{done} of {meters} meters OK" if meters else "",
     )
+
+
+def _search(connection: Connection, search: AuditSearch, before: int | None, limit: int) -> AuditFound:
+    """Texts are looked through, so only so many entries at once; the database leaves out most, and what it can't tell is told here."""
+    chain = chain_of(connection)
+    first, last = chain.base_seq + 1, min(chain.seq, chain.seq if before is None else before - 1)
+    if search.until is not None:
+        there = connection.execute(select(func.max(audit.c.seq)).where(audit.c.at <= search.until)).scalar()
+        last = min(last, there or 0)
+    if search.since is not None:
+        there = connection.execute(select(func.min(audit.c.seq)).where(audit.c.at >= search.since)).scalar()
+        first = max(first, chain.seq + 1 if there is None else there)
+    least = max(first, last - MOST_SEARCHED + 1)
+    query = select(audit).where(audit.c.seq.between(least, last), *_so(search)).order_by(audit.c.seq.desc())
+    found = [_link(row) for row in connection.execute(query.limit(limit))]
+    goes_on = found[-1].seq if len(found) == limit else least
+    wanted = [link for link in found if search.wants(parse_entry(link.text))]
+    return AuditFound(wanted, chain, goes_on if goes_on > first else None)
+
+
+def _so(search: AuditSearch) -> Iterator[ColumnElement[bool]]:
+    if search.request:
+        yield audit.c.request_id == search.request
+    for name, value in (("principal", search.principal), ("what", search.what)):
+        if value:
+            yield audit.c.entry.contains(f'"{name}":{json.dumps(value)}', autoescape=True)
+    if search.meter:
+        of_request = (commands.c.request_id == audit.c.request_id, commands.c.meter_name == search.meter)
+        listed = f'"meters_listed":[%{_LIKE.sub(_AS_IT_IS, json.dumps(search.meter))}%]'
+        yield or_(audit.c.entry.like(f"%{listed}%", escape="/"), exists().where(*of_request))
 
 
 def _forget(connection: Connection, before: datetime, now: datetime) -> int:

@@ -1,6 +1,7 @@
 """The narrow port to the audit log. Entries are written and never changed; the oldest are dropped by age alone, which is an entry itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -12,6 +13,32 @@ class AuditPage(NamedTuple):
 
     links: Sequence[Link]
     chain: Chain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSearch:
+    """Which entries are looked for: those that are so in everything that is said here."""
+
+    principal: str = ""
+    meter: str = ""
+    """Its name: entries that list it, and those of requests that have a command for it."""
+    request: str = ""
+    what: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def wants(self, entry: Mapping[str, object]) -> bool:
+        """Whether an entry (`parse_entry`) is so, as far as it says itself: its time and its meters are not looked at."""
+        said = ((self.principal, "principal"), (self.request, "request"), (self.what, "what"))
+        return all(not wanted or entry.get(name) == wanted for wanted, name in said)
+
+
+class AuditFound(NamedTuple):
+    """Some entries, the latest first, and the chain as it was at the same moment. `next`: there may be more before this number."""
+
+    links: Sequence[Link]
+    chain: Chain
+    next: int | None
 
 
 class AuditLog(Protocol):
@@ -29,8 +56,11 @@ class AuditLog(Protocol):
     async def latest(self, limit: int) -> AuditPage:
         """The last ones, in order."""
 
-    async def of_request(self, request_id: str) -> Sequence[Link]:
-        """All entries about a request, in order."""
+    async def of_request(self, request_id: str, after: int, limit: int) -> AuditPage:
+        """The entries about a request behind the number `after`, in order."""
+
+    async def search(self, search: AuditSearch, before: int | None, limit: int) -> AuditFound:
+        """The latest that are so, of those before a number; a bounded number of entries is looked at, so there may be none and still more before."""
 
     async def forget(self, before: datetime, now: datetime) -> int:
         """Drop the oldest entries up to the first one that is not older; how many. The chain goes on, and says so itself."""

@@ -18,6 +18,7 @@ from ami_hes.store.guard_port import (
     ApprovalState,
     ControlsStopped,
     Gate,
+    GuardMarks,
     LimitReached,
     Stop,
     StoredApproval,
@@ -69,6 +70,12 @@ class SqlGuard:
         these = approvals.c.state.in_([str(one) for one in states])
         query = select(approvals).where(these).order_by(approvals.c.asked_at.desc(), approvals.c.request_id)
         return await self._database.transaction(lambda c: list(map(_approval, c.execute(query.limit(limit)))))
+
+    async def marks(self) -> GuardMarks:
+        waiting = func.count().filter(approvals.c.state == str(ApprovalState.WAITING))
+        query = select(waiting, func.max(approvals.c.asked_at), func.max(approvals.c.decided_at))
+        row = await self._database.transaction(lambda c: c.execute(query).one())
+        return GuardMarks(*row)
 
     async def decide(
         self, request_id: str, state: ApprovalState, by: str, at: datetime, note: str = "", principal_by: str = ""

@@ -88,6 +88,14 @@ class Stop(NamedTuple):
         return f"by {self.by} since {self.at.isoformat(timespec='seconds')}{why}"
 
 
+class GuardMarks(NamedTuple):
+    """What changes whenever an approval is asked for or decided: how many wait, and when that was last so."""
+
+    waiting: int
+    asked_at: datetime | None
+    decided_at: datetime | None
+
+
 class LimitReached(Exception):
     """A request would go beyond a limit; nothing of it is kept."""
 
@@ -124,6 +132,8 @@ class GuardStore(Protocol):
 
     async def approvals(self, states: Collection[ApprovalState], limit: int) -> Sequence[StoredApproval]:
         """The latest first."""
+
+    async def marks(self) -> GuardMarks: ...
 
     async def decide(
         self, request_id: str, state: ApprovalState, by: str, at: datetime, note: str = "", principal_by: str = ""

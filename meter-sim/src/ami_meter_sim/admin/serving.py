@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from ami_console import Console, Live, Sessions
+from ami_console import Console, Live, Sessions, reporting
 from ami_meter_sim.admin.changes import Changes
 from ami_meter_sim.admin.routes import application
 from ami_meter_sim.console import SITE
@@ -29,12 +29,12 @@ async def serving_api(settings: MeterSimSettings, port: int, fleet: Fleet, tap: 
         tokens = Tokens.of(settings.token_file, "meter_sim.token_file", bound_to=listener.getsockname()[0])
         control = FleetControl(fleet)
         runner = Runner(control, tap)
-        sessions = Sessions(tokens, "meter_sim", fleet.environment.random_bytes)
+        sessions = Sessions(tokens, "meter_sim", fleet.environment.random_bytes, told=reporting(fleet.environment.emit))
         console = Console(SITE, sessions, names=(settings.host,), names_setting=HOST)
         with tap.watch() as reader:
             async with Live.opened(Changes(control, runner, reader).take) as live:
                 app = application(control, runner, Snapshots(fleet), tap, live, version("ami-meter-sim"))
-                admits = sessions.knows
+                admits = sessions.principal_of
                 api = guarded(app, tokens, names=(settings.host,), names_setting=HOST, bounded=True, admits=admits)
                 async with serving(console.before(api), listener):
                     try:

@@ -7,7 +7,21 @@ shows and does, the script asks the REST API of the process for, so a page can d
 from ami_console.assets import Assets
 from ami_console.live import Live, live_response
 from ami_console.page import Page
-from ami_console.sessions import Sessions
+from ami_console.sessions import Happened, Sessions, reporting
+from ami_console.sign_in_events import SignedIn, SignedOut, SignInRefused
 from ami_console.site import Console, Site
 
-__all__ = ["Assets", "Console", "Live", "Page", "Sessions", "Site", "live_response"]
+__all__ = [
+    "Assets",
+    "Console",
+    "Happened",
+    "Live",
+    "Page",
+    "Sessions",
+    "SignInRefused",
+    "SignedIn",
+    "SignedOut",
+    "Site",
+    "live_response",
+    "reporting",
+]

@@ -1,12 +1,12 @@
 """Sessions of browsers: who has shown a token once is let in with a cookie that no script can read.
 
 Only a process that asks for tokens has them (`ami_process.tokens`). The cookie is a random identifier and nothing else; what it
-stands for is in memory, so a restart ends all sessions. It goes to no page of another site (SameSite=Strict), and to
+stands for, a principal with its roles, is in memory, so a restart ends all sessions. It goes to no page of another site (SameSite=Strict), and to
 the API with requests of our own pages alone: whoever uses it for more than looking has to be of the same origin (`ami_process.http_entrance`).
 """
 
-from collections.abc import Callable
-from hashlib import sha256
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import Annotated
@@ -14,12 +14,15 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ami_console.sign_in_events import SignedIn, SignedOut, SignInRefused
 from ami_process.api import ApiRefused, read_body
 from ami_process.doors import Attempts, too_many
 from ami_process.environment import real_time
+from ami_process.events import Emit
+from ami_process.principals import LOCAL, Principal
 from ami_process.sockets import counted_address
 from ami_process.tokens import Tokens
 
@@ -40,6 +43,30 @@ class SignIn(BaseModel):
     token: Annotated[str, Field(min_length=1, max_length=300, repr=False)]
 
 
+Happened = SignedIn | SignedOut | SignInRefused
+Told = Callable[[Happened, Principal | None], Awaitable[None]]
+"""Takes what has happened, and who it was about, where that is known."""
+
+
+def reporting(emit: Emit) -> Told:
+    """Reports it as an event of the process."""
+
+    async def tell(happened: Happened, _: Principal | None) -> None:
+        emit(happened)
+
+    return tell
+
+
+async def _nobody(_: Happened, __: Principal | None) -> None:
+    """Nobody is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    ends_at: float
+    principal: Principal
+
+
 class Sessions:
     """Those of one process. `process` is a part of the cookie's name: all ports of a host share its cookies."""
 
@@ -51,15 +78,21 @@ class Sessions:
         now: Callable[[], float] = real_time,
         *,
         closed: bool = False,
+        owner: Callable[[str], Principal | None] | None = None,
+        told: Told = _nobody,
     ) -> None:
-        """`now`: seconds that only grow. `closed`: nobody is let in without a proof, also where there are no tokens."""
+        """`now`: seconds that only grow. `closed`: nobody is let in without a proof, also where there are no tokens.
+
+        `owner`: whose token it is, where others than the owners of `tokens` may sign in. `told` is called with each sign-in and each refusal.
+        """
         self._closed = closed
         self._tokens = tokens
         self._cookie = f"ami_{process}"
         self._random_bytes = random_bytes
         self._now = now
-        self._ends_at: dict[str, float] = {}
-        self._digests: dict[str, str] = {}
+        self._owner = owner or tokens.owner
+        self._told = told
+        self._sessions: dict[str, _Session] = {}
         self._attempts = Attempts(now)
 
     @property
@@ -69,21 +102,12 @@ class Sessions:
 
     def admits(self, headers: Headers) -> bool:
         """Whether a request with these headers may go on."""
-        return not self.needed or self.knows(headers)
+        return not self.needed or self.principal_of(headers) is not None
 
-    def knows(self, headers: Headers) -> bool:
-        """Whether it has the cookie of a session."""
-        identifier = self._identifier(headers)
-        return identifier is not None and self._ends_at.get(identifier, 0.0) > self._now()
-
-    def token_digest(self, headers: Headers) -> str | None:
-        """SHA-256 (hex) of the token that a request shows, or that its session was begun with: who asks. None where no token is asked for."""
-        if not self.needed:
-            return None
-        given = headers.get("authorization")
-        if given is not None:
-            return _digest(given.partition(" ")[2].strip())
-        return self._digests.get(self._identifier(headers) or "") if self.knows(headers) else None
+    def principal_of(self, headers: Headers) -> Principal | None:
+        """Whose session it is that a request has the cookie of."""
+        found = self._sessions.get(self._identifier(headers) or "")
+        return found.principal if found is not None and found.ends_at > self._now() else None
 
     def routes(self) -> list[Route]:
         """GET says whether there is a session, POST begins one, DELETE ends it."""
@@ -94,18 +118,16 @@ class Sessions:
         ]
 
     async def _show(self, request: Request) -> Response:
-        if not self.admits(request.headers):
-            raise ApiRefused(HTTPStatus.UNAUTHORIZED, "there is no session")
-        return Response(status_code=HTTPStatus.NO_CONTENT)
+        return JSONResponse({"signed_in": self.admits(request.headers)})
 
     async def _begin(self, request: Request) -> Response:
         given = await read_body(request, SignIn)
-        self._check(given.token, counted_address((request.scope.get("client") or ("", 0))[0]))
+        principal = await self._check(given.token.strip(), _address(request))
         response = Response(status_code=HTTPStatus.NO_CONTENT)
         secure = request.url.scheme == "https"
         response.set_cookie(
             self._cookie,
-            self._new(_digest(given.token.strip())),
+            self._new(principal),
             max_age=LIFE_S,
             httponly=True,
             samesite="strict",
@@ -113,40 +135,38 @@ class Sessions:
         )
         return response
 
-    def _check(self, token: str, address: str) -> None:
-        """Raises ApiRefused for a wrong token, and where too many of them came from there, which takes longer and longer."""
+    async def _check(self, token: str, address: str) -> Principal:
+        """Whose token it is. Raises ApiRefused for a wrong token, and where too many of them came from there, which takes longer and longer."""
         if wait_s := self._attempts.waits_s(address):
             raise ApiRefused(*too_many(wait_s))
-        if self.needed and self._tokens.owner(token.strip()) is None:
+        found = self._owner(token) if self.needed else LOCAL
+        if found is None:
             self._attempts.failed(address)
-            refused = self._tokens.refusal(f"Bearer {token}")
-            raise ApiRefused(
-                *(refused or (HTTPStatus.FORBIDDEN, "no token of this process is known, and only one begins a session"))
-            )
+            status, reason = HTTPStatus.UNAUTHORIZED, "this is no token that is known here"
+            await self._told(SignInRefused(address=address, reason=reason), None)
+            raise ApiRefused(status, reason)
         self._attempts.succeeded(address)
+        await self._told(SignedIn(principal=found.name, address=address), found)
+        return found
 
     async def _end(self, request: Request) -> Response:
-        identifier = self._identifier(request.headers)
-        if identifier is not None:
-            self._forget(identifier)
+        principal = self.principal_of(request.headers)
+        self._sessions.pop(self._identifier(request.headers) or "", None)
+        if principal is not None:
+            await self._told(SignedOut(principal=principal.name, address=_address(request)), principal)
         response = Response(status_code=HTTPStatus.NO_CONTENT)
         response.delete_cookie(self._cookie, httponly=True, samesite="strict")
         return response
 
-    def _new(self, digest: str) -> str:
+    def _new(self, principal: Principal) -> str:
         now = self._now()
-        for identifier in [one for one, until in self._ends_at.items() if until <= now]:
-            self._forget(identifier)
-        while len(self._ends_at) >= MOST:
-            self._forget(next(iter(self._ends_at)))
+        for identifier in [one for one, session in self._sessions.items() if session.ends_at <= now]:
+            del self._sessions[identifier]
+        while len(self._sessions) >= MOST:
+            del self._sessions[next(iter(self._sessions))]
         identifier = self._random_bytes(RANDOM_OCTETS).hex()
-        self._ends_at[identifier] = now + LIFE_S
-        self._digests[identifier] = digest
+        self._sessions[identifier] = _Session(now + LIFE_S, principal)
         return identifier
-
-    def _forget(self, identifier: str) -> None:
-        self._ends_at.pop(identifier, None)
-        self._digests.pop(identifier, None)
 
     def _identifier(self, headers: Headers) -> str | None:
         cookies = SimpleCookie()
@@ -158,5 +178,5 @@ class Sessions:
         return None if found is None else found.value
 
 
-def _digest(token: str) -> str:
-    return sha256(token.encode()).hexdigest()
+def _address(request: Request) -> str:
+    return counted_address((request.scope.get("client") or ("", 0))[0])

@@ -62,6 +62,8 @@ class Site:
     live: str | None = None
     """Where the stream of changes is."""
     routes: Sequence[BaseRoute] = ()
+    scripts: Sequence[str] = ()
+    """Of every page but that of the sign-in, as ROOM/FILE."""
 
 
 class Console:

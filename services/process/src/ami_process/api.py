@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.http_entrance import Entrance, Rules
-from ami_process.principals import SESSION, Admission, Principal, Refusal, Role, Roles, lacking
+from ami_process.principals import Admission, Principal, Refusal, Role, Roles, lacking
 
 MAX_BODY = 100_000
 BODY_S = 10.0
@@ -28,13 +28,13 @@ Body = TypeVar("Body", bound=BaseModel)
 ExceptionHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 
-Admits = Callable[[Headers], bool]
-"""Whether a request with these headers is let in without a token."""
+Admits = Callable[[Headers], Principal | None]
+"""Who a request with these headers comes from, though it brings no token."""
 
 
-def nobody(_: Headers) -> bool:
-    """Without a token nobody is let in."""
-    return False
+def nobody(_: Headers) -> Principal | None:
+    """Without a token it comes from nobody."""
+    return None
 
 
 class ApiRefused(Exception):
@@ -57,7 +57,7 @@ def create_api(
 ) -> ASGIApp:
     """The ASGI application. `roles` says what a route takes, and one without a row takes an admin; None: whoever is let in may do everything.
 
-    `admits`: who is let in without a token, as an admin.
+    `admits`: who is let in without a token.
     """
     if roles is not None:
         for route in routes:
@@ -183,9 +183,8 @@ class _Guard:
 
     def _admitted(self, scope: Scope) -> Principal | Refusal:
         headers = Headers(scope=scope)
-        if "authorization" not in headers and self._admits(headers):
-            return SESSION
-        return self._admission.admit(scope)
+        known = None if "authorization" in headers else self._admits(headers)
+        return known or self._admission.admit(scope)
 
 
 def _demand(route: BaseRoute, roles: Roles) -> None:

@@ -76,6 +76,10 @@ class Doors:
         """Whether who proves nothing is let in."""
         return self._nobody is not None
 
+    def owner(self, token: str) -> Principal | None:
+        """Whose token it is."""
+        return self._tokens.owner(token) or self._principals.of_token(token)
+
     def admit(self, scope: Scope) -> Principal | Refusal:
         """The principal of a request, or why it is none."""
         authorization = Headers(scope=scope).get("authorization")
@@ -96,7 +100,7 @@ class Doors:
         if wait_s := self._attempts.waits_s(address):
             return Refusal(*too_many(wait_s))
         scheme, _, token = authorization.partition(" ")
-        principal = self._tokens.owner(token.strip()) or self._principals.of_token(token.strip())
+        principal = self.owner(token.strip())
         if scheme.lower() == "bearer" and principal is not None:
             self._attempts.succeeded(address)
             return principal

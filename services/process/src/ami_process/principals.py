@@ -42,7 +42,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. `how` it is known: `token`, `certificate`, `session`, `loopback` or `nobody`."""
+    """Who asks. `how` it is known: `token`, `certificate`, `loopback` or `nobody`."""
 
     name: str
     roles: frozenset[Role]
@@ -55,8 +55,6 @@ class Principal:
 
 ADMIN = frozenset({Role.ADMIN})
 LOCAL = Principal("local", ADMIN, "loopback")
-SESSION = Principal("session", ADMIN, "session")
-"""Who has signed in at the console, which takes a token of the process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,11 +105,13 @@ export async function doing(pressed, work) {
 }
 
 // Ask before something that cannot be undone. Resolves to whether it is wanted.
-export function confirmed({ title, text, act }) {
+export function confirmed({ title, text, act, danger = true, more = null, first = null }) {
   return new Promise((resolve) => {
     const cancel = attributes(el("button", "btn", "Cancel"), { value: "no" });
-    const go = attributes(el("button", "btn danger", act), { value: "yes" });
-    const form = attributes(el("form", "", el("h2", "", title), el("p", "", text), el("div", "acts", cancel, go)), { method: "dialog" });
+    const go = attributes(el("button", danger ? "btn danger" : "btn primary", act), { value: "yes" });
+    // Return in the field presses the first button: that has to be what was begun, once there is a field
+    const acts = first ? el("div", "acts turned", go, cancel) : el("div", "acts", cancel, go);
+    const form = attributes(el("form", "", el("h2", "", title), el("p", "", text), more, acts), { method: "dialog" });
     const dialog = attributes(el("dialog", "", form), { "aria-label": title });
     document.body.append(dialog);
     dialog.addEventListener("close", () => {
@@ -117,8 +119,15 @@ export function confirmed({ title, text, act }) {
       resolve(dialog.returnValue === "yes");
     });
     dialog.showModal();
-    cancel.focus();
+    (first || cancel).focus();
   });
+}
+
+// The same with a line of text, such as why. Resolves to the text, or null where it is not wanted.
+export async function told({ title, text, act, label, danger = true }) {
+  const field = attributes(el("input", "field wide"), { name: "said", maxlength: 200, autocomplete: "off" });
+  const wanted = await confirmed({ title, text, act, danger, more: el("label", "said", label, field), first: field });
+  return wanted ? field.value.trim() : null;
 }
 
 // The page is there: what waits for it may go on.

@@ -1,9 +1,17 @@
 // One stream for all tabs of a browser: HTTP/1.1 allows six connections to a host, and each stream holds one.
 // The tab that holds the lock reads the stream and passes it on; when it closes, the next one takes over. Without a secure context there
-// are no locks, and each tab reads for itself.
+// are no locks, and each tab reads for itself. All who listen on a page share what it reads.
 const NAME = `ami-live ${document.body.dataset.live}`;
+const listeners = [];
 
 export function live(onFrame, onResync) {
+  listeners.push({ onFrame, onResync });
+  if (listeners.length === 1) begin();
+}
+
+const everybody = (call) => listeners.forEach(call);
+
+function begin() {
   const lamp = document.getElementById("live");
   const word = lamp.querySelector("span");
   lamp.hidden = false;
@@ -17,10 +25,11 @@ export function live(onFrame, onResync) {
   function take(message) {
     if (message.kind === "state") say(message.name, message.text);
     else if (document.hidden) missed = true;
-    else if (message.kind === "resync") onResync();
+    else if (message.kind === "resync") everybody((one) => one.onResync());
     else {
       say("on", "live");
-      onFrame(JSON.parse(message.data));
+      const frame = JSON.parse(message.data);
+      everybody((one) => one.onFrame(frame));
     }
   }
 
@@ -50,6 +59,6 @@ export function live(onFrame, onResync) {
   document.addEventListener("visibilitychange", () => {
     if (document.hidden || !missed) return;
     missed = false;
-    onResync();
+    everybody((one) => one.onResync());
   });
 }

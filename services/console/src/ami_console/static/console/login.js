@@ -20,5 +20,5 @@ form.addEventListener("submit", async (event) => {
 });
 
 // Who came over a link of another site has its session, but its browser did not send the cookie along.
-if ((await fetch("/session")).ok) location.replace(next);
+if ((await (await fetch("/session")).json()).signed_in) location.replace(next);
 document.documentElement.dataset.ready = "1";
