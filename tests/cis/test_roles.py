@@ -55,4 +55,8 @@ async def test_every_route_has_a_row_and_readers_neither_order_nor_reply(
         assert anybody.status_code == 401
         assert "7.2" in anybody.text
         begun = await client.post("/session", json={"token": TOKEN})
-        assert begun.status_code == 403, "there is no token of the process that could begin one"
+        assert begun.status_code == 204
+        assert (await client.get("/api/v1/meters")).status_code == 200
+        asking = (await client.get("/api/v1/principal")).json()
+        assert (asking["name"], asking["roles"]) == ("billing", ["reader"])
+        assert (await client.post(CONTROLS, json=order)).status_code == 403, "a session has the roles of its principal"

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from north_bench import North, north
+from patience import PATIENCE_S
 from stored_values import NOW, a_request, some_commands
 
 from ami_hes.audit import AuditEntry, MetersOf, What
@@ -97,7 +98,7 @@ async def test_who_signs_in_and_who_tries_to_is_in_the_log(tmp_path: Path) -> No
     file.write_text("\n".join(TOKENS) + "\n")
     file.chmod(0o600)
     async with north(tmp_path, token_file=str(file)) as hes:
-        async with httpx.AsyncClient(base_url=hes.url) as browser:
+        async with httpx.AsyncClient(base_url=hes.url, timeout=PATIENCE_S) as browser:
             assert (await browser.post("/session", json={"token": "c" * 40})).status_code == 401
             assert (await browser.post("/session", json={"token": TOKENS[0]})).status_code == 204
             asking = (await browser.get("/api/v1/principal")).json()

@@ -78,15 +78,20 @@ async def test_routes_are_served_to_who_has_their_role(tmp_path: Path) -> None:
         assert await status("HEAD", "/metrics", Role.READER) in (200, 405)
 
 
-async def test_where_there_are_principals_and_no_tokens_nothing_begins_a_session(tmp_path: Path) -> None:
-    """At a loopback address too: what is shown at the sign-in has to be a token of the process."""
+async def test_a_session_is_begun_by_the_token_of_a_principal_and_has_its_roles(tmp_path: Path) -> None:
+    """At a loopback address too."""
     async with north(tmp_path, principals=principals(tmp_path)) as hes:
-        for token in ("anything", TOKENS[Role.READER]):
-            begun = await hes.client.post(f"{hes.url}/session", json={"token": token})
-            assert begun.status_code in (401, 403) and "set-cookie" not in begun.headers
+        refused = await hes.client.post(f"{hes.url}/session", json={"token": "anything"})
+        assert refused.status_code == 401 and "set-cookie" not in refused.headers
         assert (await hes.client.get(f"{hes.url}/api/v1/meters")).status_code == 401
-        assert (await hes.client.get(f"{hes.url}/session")).status_code == 401
+        assert (await hes.client.get(f"{hes.url}/session")).json() == {"signed_in": False}
         assert (await hes.client.get(f"{hes.url}/meters")).status_code == 303
+        begun = await hes.client.post(f"{hes.url}/session", json={"token": TOKENS[Role.READER]})
+        assert begun.status_code == 204
+        assert (await hes.client.get(f"{hes.url}/meters")).status_code == 200
+        assert (await hes.client.get(f"{hes.url}/api/v1/meters")).status_code == 200
+        stop = await hes.client.post(f"{hes.url}/api/v1/guard/stop", json={})
+        assert stop.status_code == 403 and "it takes the role controller" in stop.text
 
 
 async def test_messages_are_taken_of_who_has_their_role(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from ami_process.events import Event, Severity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn(Event):
-    """A session of a browser was begun by a token of `principal`, from `address`."""
+    """A session of a browser was begun."""
 
     principal: str
+    """Whose token it was."""
     address: str
+    """From where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,14 +21,18 @@ class SignedOut(Event):
     """A session of a browser was ended by who had begun it."""
 
     principal: str
+    """Whose it was."""
     address: str
+    """From where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInRefused(Event):
-    """A token that is none was shown to begin a session. What is refused since its address has to wait is told by the first such event alone."""
+    """A token that is none was shown to begin a session. While an address has to wait after several of them, nothing is looked at and nothing told."""
 
     severity: ClassVar[Severity | None] = "warning"
 
     address: str
+    """From where."""
     reason: str
+    """Why; never what was shown."""
