@@ -1,6 +1,8 @@
-"""Upgrade a store again and again in processes that end as by kill -9, each at its next statement: kill_upgrades.py ROLE DIRECTORY.
+"""Upgrade a store again and again in processes that end as by kill -9, each at another statement: kill_upgrades.py ROLE DIRECTORY.
 
-Prints a list, one entry per child: whether it was killed, which rows it left, and what the next start made of the store.
+Of the upgrade's end, where the youngest revision is, each statement; of what is before it, one in seven: every revision adds
+statements, and each of them is run by each child. Prints a list, one entry per child: whether it was killed, which rows it left,
+and what the next start made of the store.
 """
 
 from __future__ import annotations
@@ -24,20 +26,44 @@ from ami_process.store.schema import Schema
 
 assert ami_process.store.migration, "imported before the children begin, so that each of them has it"
 
+SEVENTH, LAST = 7, 25
+
 
 def main(role: str, directory: Path) -> None:
     schema: Schema = import_module(f"ami_{role}.store.tables").SCHEMA
     lives: list[dict[str, Any]] = []
-    while not lives or lives[-1]["killed"]:
-        store = directory / f"{role}-{len(lives)}.sqlite"
-        shutil.copyfile(Path(__file__).with_name(f"{role}-0001.sqlite"), store)
-        killed = is_killed_at(len(lives) + 1, store, schema)
+    count = statements(old_store(role, directory, 0), schema)
+    for step in sorted({*range(1, count, SEVENTH), *range(max(1, count - LAST), count + 2)}):
+        store = old_store(role, directory, step)
+        killed = is_killed_at(step, store, schema)
         left = {"killed": killed, "rows": [line for line in dump(store) if line.startswith("INSERT")]}
         migrated = ready_store(store, schema)
         with closing(sqlite3.connect(store)) as connection:
             (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         lives.append(left | {"found": migrated and migrated.found, "revision": revision})
     print(json.dumps(lives))
+
+
+def old_store(role: str, directory: Path, step: int) -> Path:
+    store = directory / f"{role}-{step}.sqlite"
+    shutil.copyfile(Path(__file__).with_name(f"{role}-0001.sqlite"), store)
+    return store
+
+
+def statements(store: Path, schema: Schema) -> int:
+    """Of an upgrade that nothing ends; counted in a child, since a listener stays."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        seen: list[object] = []
+        event.listen(Engine, "after_cursor_execute", lambda *_: seen.append(None))
+        ready_store(store, schema)
+        os.write(writing, str(len(seen)).encode())
+        os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as said:
+        count = int(said.read())
+    os.wait()
+    return count
 
 
 def is_killed_at(step: int, store: Path, schema: Schema) -> bool:

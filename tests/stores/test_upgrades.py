@@ -412,7 +412,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, room: int) -> No
 
 @pytest.mark.ci
 @pytest.mark.parametrize("role", SCHEMAS)
-def test_an_upgrade_that_is_killed_at_any_step_has_happened_or_not(tmp_path: Path, role: str) -> None:
+def test_an_upgrade_that_is_killed_has_happened_or_not(tmp_path: Path, role: str) -> None:
     """A process of its own kills its children, each at another statement, and opens what they left."""
     command = [sys.executable, HERE / "kill_upgrades.py", role, tmp_path]
     lives = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
