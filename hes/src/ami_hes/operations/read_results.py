@@ -121,7 +121,7 @@ class ReadValues:
     @property
     def count(self) -> int:
         """How many values were read."""
-        return len(self.values) + sum(value is not None for one in self.series for value in one.values)
+        return len(self.values) + sum(len(one.values) - one.values.count(None) for one in self.series)
 
     def format(self) -> str:
         """The payload of an outcome."""
@@ -134,7 +134,7 @@ class ReadValues:
     def counted(cls, payload: str) -> tuple[int, list[NotRead]]:
         """How many values were read, and what was not, of what `format` wrote: without an object for each value."""
         values, series, not_read = json.loads(payload) if payload else ((), (), ())
-        of_series = sum(value is not None for one in series for value in one[_VALUES])
+        of_series = sum(len(one[_VALUES]) - one[_VALUES].count(None) for one in series)
         return len(values) + of_series, [NotRead(*fields) for fields in not_read]
 
     @classmethod
