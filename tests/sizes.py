@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-SHARE = {"test": 0.25, "ci": 1.0, "acceptance": 5.0}
+SHARE = {"test": 0.15, "ci": 1.0, "acceptance": 5.0}
 """Of the examples that CI tries a property with."""
-FEWEST = 20
+FEWEST = 12
 chosen = "ci"
 """Set by conftest before the tests are collected."""
 

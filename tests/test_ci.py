@@ -195,4 +195,4 @@ def test_each_size_tries_a_property_with_more_examples(monkeypatch: pytest.Monke
     for size in sizes.SHARE:
         monkeypatch.setattr(sizes, "chosen", size)
         drawn[size] = [sizes.examples(of_ci) for of_ci in (8, 60, 400)]
-    assert drawn == {"test": [8, 20, 100], "ci": [8, 60, 400], "acceptance": [40, 300, 2_000]}
+    assert drawn == {"test": [8, 12, 60], "ci": [8, 60, 400], "acceptance": [40, 300, 2_000]}

@@ -20,6 +20,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("second_noun"))
 
 
+@pytest.mark.ci
 def test_it_is_asked_for_read_and_delivered(tree: Path) -> None:
     *_, last = run(tree, str(Path(__file__).parent / "second_noun_exchange.py")).splitlines()
     seen = json.loads(last)

@@ -36,6 +36,7 @@ def test_finding(target: str, octets: bytes) -> None:
     TARGETS[target].take(octets)
 
 
+@pytest.mark.ci
 @pytest.mark.needs("atheris")
 def test_a_seeded_run_is_the_same_each_time(tmp_path: Path) -> None:
     """The target whose runs differed most while only the seed was fixed.

@@ -78,6 +78,7 @@ class Receiver:
         return sum(map(len, self.came.values()))
 
 
+@pytest.mark.ci
 @pytest.mark.timeout(1_800)
 async def test_last_gasps_come_with_the_loss_and_the_spread_that_the_scenario_says(tmp_path: Path) -> None:
     clock = SteppedClock(START)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from bench import IMPORT as BENCH_IMPORT
 from bench import PROFILE as BENCH_PROFILE
 from bench import Bench
@@ -179,6 +180,7 @@ def shown(inside: Inside) -> list[object]:
     return [*(inside.read(name) for name in names), inside.read(MAXIMUM, 5), *buffers]
 
 
+@pytest.mark.ci
 @settings(max_examples=examples(40) // 2, deadline=None)
 @given(STEPS, st.sampled_from([HouseKind.HOUSEHOLD, HouseKind.SOLAR]), st.sampled_from(STARTS))
 @example(  # a row between the base and a reset counts from the reset before the base

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pytest
 from devices import CLOCK, Inside, described
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,6 +108,7 @@ def passed_ends(start: int, end: int, sets: list[tuple[int, int]], off: list[tup
     return [one for one in found if start < one <= end and not any(a < one < b for a, b in off)]
 
 
+@pytest.mark.ci
 @settings(max_examples=examples(60))
 @given(STEPS, st.sampled_from(HouseKind), st.integers(0, 2**64 - 1), st.sampled_from(STARTS))
 def test_sum_of_intervals_is_the_difference_of_registers(

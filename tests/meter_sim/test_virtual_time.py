@@ -108,6 +108,7 @@ def lived(directory: Path) -> tuple[str, list[str]]:
     return seen.hexdigest(), clocks
 
 
+@pytest.mark.ci
 def test_both_changes_of_daylight_saving_for_a_hundred_meters_are_the_same_in_two_processes(tmp_path: Path) -> None:
     first, clocks = lived(tmp_path / "a")
     again, _ = lived(tmp_path / "b")

@@ -303,6 +303,7 @@ async def test_what_came_of_controls_is_said_in_one_message_however_large(tmp_pa
         assert (answer.reply.result, codes(answer)) == ("PARTIAL", ["5.3"] * 59)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("path", [GENERIC, "/cim/GetMeterReadings"])
 async def test_a_synchronous_answer_beyond_what_is_light_is_whole(tmp_path: Path, path: str) -> None:
     meters = 40
