@@ -31,14 +31,14 @@ DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(c
 COMPOSE = docker compose$(call flag,SECURE, -f docker-compose.yml -f docker-compose.secure.yml)
 
 # A misspelt variable would be ignored, and the target do something else than was wanted: make demo CYCELS=1
-KNOWN = ARGS AGAINST AGAINST_METERS ASYNCHRONOUS BIN CIS_PORT CONFIG CYCLES DIST DLMS_PORT GASPS HES_PORT JSON METERS METER_PORT MODE N ONLY \
-	PERIOD PLAIN POPULATIONS PYTHON READ RUNS SECONDS SECURE SECURITY SEED SHELL STATE TLS UPGRADE UV VENV WORKERS WRITE
+KNOWN = ARGS AGAINST AGAINST_METERS ASYNCHRONOUS BIN CIS_PORT CONFIG CYCLES DIST DLMS_PORT GASPS HES_PORT JSON KILLS METERS METER_PORT MODE N ONLY \
+	PERIOD PLAIN POPULATIONS PYTHON READ RUNS SECONDS SECURE SECURITY SEED SHELL STATE STORE TLS UPGRADE UV VENV WORKERS WRITE
 UNKNOWN := $(filter-out $(KNOWN) MAKEFLAGS MAKEOVERRIDES -*-command-variables-*-,$(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v))))
 ifneq ($(UNKNOWN),)
 $(error there is no variable $(firstword $(UNKNOWN)); known are $(KNOWN))
 endif
 
-.PHONY: help setup demo up down test test-compose test-wheels check vendor bench interop fuzz flaky acceptance dist clean lock parquet
+.PHONY: help setup demo up down test test-compose test-wheels check vendor bench interop fuzz chaos flaky acceptance dist clean lock parquet
 
 help:                   ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
@@ -88,6 +88,9 @@ interop: $(VENV)/.dev   ## sessions with foreign DLMS stacks, each in an environ
 
 fuzz: $(VENV)/fuzz/.done  ## fuzz every decoder that reads untrusted input; the same inputs each time, or others: SEED=2 or SECONDS=600
 	$(VENV)/fuzz/bin/python tests/fuzz/run.py $(call option,SEED,--seed) $(call option,SECONDS,--seconds)
+
+chaos: $(VENV)/.dev     ## CIS, HES and meters under load, killed and starved at random; what must hold is checked: KILLS=1000 SEED=7 METERS=8 STORE=postgresql WRITE=docs/chaos.json
+	@PYTHONPATH='$(CURDIR)/tests' $(BIN)/python -m chaos $(call option,KILLS,--kills) $(call option,SEED,--seed) $(call option,METERS,--meters) $(call option,STORE,--store) $(call option,WRITE,--write)
 
 flaky: $(VENV)/.dev $(VENV)/fuzz/.done  ## each step that uses randomness, alone, N times with different seeds: N=20 ONLY='fuzz properties'
 	$(BIN)/python tests/interop/prepare.py

@@ -26,6 +26,7 @@ WORKERS = ("-n", os.environ.get("WORKERS", "auto"))
 AMI = (str(Path(sys.executable).with_name("ami")),)
 KILLS = TESTS / "meter_sim/test_kills.py"
 """A step of its own: a simulator that is killed 100 times under load."""
+CHAOS = ("env", f"PYTHONPATH={TESTS}", sys.executable, "-m", "chaos")
 FUZZ_S = 600
 SEEDS = 20
 
@@ -34,6 +35,10 @@ STEPS: dict[str, tuple[tuple[str, ...], ...]] = {
         (*PYTEST, *WORKERS, "-m", "not compose", f"--ignore={TESTS / 'interop'}", f"--ignore={KILLS}", str(TESTS)),
     ),
     "kills": ((*PYTEST, "-n", "0", str(KILLS)),),
+    "chaos": (
+        (*CHAOS, "--kills", "1000", "--seed", "7"),
+        (*CHAOS, "--kills", "200", "--seed", "7", "--store", "postgresql"),
+    ),
     "interop": (
         (sys.executable, str(TESTS / "interop/prepare.py")),
         (*PYTEST, *WORKERS, str(TESTS / "interop")),

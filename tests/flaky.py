@@ -40,6 +40,10 @@ def fuzz(seed: int) -> list[str]:
     return [str(ROOT / ".venv/fuzz/bin/python"), str(TESTS / "fuzz/run.py"), "--seed", str(seed)]
 
 
+def chaos(seed: int) -> list[str]:
+    return ["env", f"PYTHONPATH={TESTS}", sys.executable, "-m", "chaos", "--seed", str(seed)]
+
+
 def demo(seed: int) -> list[str]:
     return [*PYTEST, str(TESTS / "ami/test_real_demo.py")]
 
@@ -59,7 +63,7 @@ def compose(seed: int) -> list[str]:
     ]
 
 
-STEPS = {step.__name__: step for step in (properties, fuzz, demo, interop, systems, compose)}
+STEPS = {step.__name__: step for step in (properties, fuzz, chaos, demo, interop, systems, compose)}
 USUAL = tuple(name for name in STEPS if name != "compose")
 """Those that need no Docker engine."""
 

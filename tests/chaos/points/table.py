@@ -1,0 +1,64 @@
+"""The points at which a process can be killed: calls of its own that have just ended, or are about to begin.
+
+Between two of them lies something that must not be lost or doubled: a row in the store, an answer on its way, a value of a counter.
+Only `python -m chaos.points` knows of them; what is shipped has no hook for it and pays nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Point(NamedTuple):
+    """A call of a class; the process dies behind it, or before it."""
+
+    process: str
+    name: str
+    module: str
+    owner: str
+    method: str
+    before: bool = False
+
+
+HES, CIS, METERS = "ami_hes", "ami_cis", "ami_meter_sim"
+_STORE, _ENGINE = "ami_hes.store", "ami_hes.engine"
+
+POINTS = (
+    Point(HES, "about to accept", f"{_STORE}.results", "SqlResults", "accept", before=True),
+    Point(HES, "accepted", f"{_STORE}.results", "SqlResults", "accept"),
+    Point(HES, "put", f"{_ENGINE}.memory_commands", "MemoryCommands", "put"),
+    Point(HES, "counters reserved", f"{_STORE}.counters", "SqlCounters", "reserve_counters"),
+    Point(HES, "received counter kept", f"{_STORE}.counters", "SqlReceivedCounters", "keep"),
+    Point(HES, "about to act", f"{_STORE}.results", "SqlResults", "attempt"),
+    Point(HES, "about to save", f"{_STORE}.results", "SqlResults", "save", before=True),
+    Point(HES, "saved", f"{_STORE}.results", "SqlResults", "save"),
+    Point(HES, "about to answer", f"{_STORE}.results", "SqlResults", "answer", before=True),
+    Point(HES, "answered", f"{_STORE}.results", "SqlResults", "answer"),
+    Point(HES, "announced", f"{_ENGINE}.memory_events", "MemoryEvents", "publish"),
+    Point(HES, "command done", f"{_ENGINE}.memory_commands", "MemoryCommand", "done"),
+    Point(HES, "reply put", f"{_ENGINE}.memory_queue", "MemoryQueue", "put"),
+    Point(HES, "about to post", "ami_hes.outbox", "Outbox", "post", before=True),
+    Point(HES, "posted", "ami_hes.outbox", "Outbox", "post"),
+    Point(HES, "replied", f"{_STORE}.results", "SqlResults", "replied"),
+    Point(HES, "reply done", f"{_ENGINE}.memory_queue", "MemoryDelivery", "done"),
+    Point(HES, "device event kept", f"{_STORE}.device_events", "SqlDeviceEvents", "keep"),
+    Point(HES, "event published", f"{_STORE}.outgoing", "SqlOutgoing", "publish"),
+    Point(HES, "new key kept", "ami_hes.registry.key_book", "KeyBook", "keep"),
+    Point(HES, "about to prove a key", "ami_hes.registry.key_book", "KeyBook", "proved", before=True),
+    Point(HES, "key taken", "ami_hes.registry.key_book", "KeyBook", "taken"),
+    Point(CIS, "request kept", "ami_cis.store.store", "Store", "add_request"),
+    Point(CIS, "about to send", "ami_cis.outbox", "Outbox", "send", before=True),
+    Point(CIS, "sent", "ami_cis.outbox", "Outbox", "send"),
+    Point(CIS, "request moved", "ami_cis.store.store", "Store", "move"),
+    Point(CIS, "about to keep a reply", "ami_cis.store.store", "Store", "add_reply", before=True),
+    Point(CIS, "reply kept", "ami_cis.store.store", "Store", "add_reply"),
+    Point(CIS, "event kept", "ami_cis.store.store", "Store", "add_event"),
+    Point(METERS, "about to write", "ami_meter_sim.population.journal", "Journal", "write", before=True),
+    Point(METERS, "written", "ami_meter_sim.population.journal", "Journal", "write"),
+    Point(METERS, "brought in", "ami_meter_sim.population.store", "Store", "bring_in"),
+)
+
+
+def of_process(process: str) -> list[Point]:
+    """Those of a package."""
+    return [one for one in POINTS if one.process == process]
