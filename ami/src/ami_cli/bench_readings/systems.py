@@ -56,7 +56,9 @@ class Running:
         try:
             async with asyncio.timeout(LOST_S):
                 while len(last) < meters:
-                    last += [at for at in _done(self.heard()) if at >= began]  # what an earlier step did may be heard late
+                    last += [
+                        at for at in _done(self.heard()) if at >= began
+                    ]  # what an earlier step did may be heard late
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
             raise BenchError(f"the head-end has said of {len(last)} of {meters} meters that they are done") from None
