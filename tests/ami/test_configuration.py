@@ -10,13 +10,22 @@ from typing import Any
 import pytest
 
 from ami_cli import configuration, plain_text, populations
-from ami_cli.configuration import API_PORT, Changes, ConfigurationError, effective, listeners, simulator
+from ami_cli.configuration import API_PORT, Changes, ConfigurationError, effective, listeners, simulator, subscribed
 
 Document = dict[str, Any]
 
 
 def test_without_options_nothing_of_the_file_changes(document: Document) -> None:
     assert effective(document, Changes()) == document
+
+
+def test_the_cis_of_a_demo_is_told_what_happens_unless_somebody_else_is(document: Document) -> None:
+    [one] = subscribed(document | {"cis": document["cis"] | {"host": "::1", "port": 1}})["hes"]["subscribers"]
+    assert one["url"] == "http://[::1]:1/cim" and "EndDeviceEvents" in one["nouns"]
+    assert "subscribers" not in document["hes"], "the person's own document is left alone"
+    mine = document | {"hes": document["hes"] | {"subscribers": []}}
+    elsewhere = document | {"cis": document["cis"] | {"host": "0.0.0.0"}}  # noqa: S104 - bound by nobody
+    assert (subscribed(mine), subscribed(elsewhere)) == (mine, elsewhere)
 
 
 def test_every_option_finds_its_place(document: Document) -> None:

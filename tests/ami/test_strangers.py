@@ -177,3 +177,13 @@ def test_a_message_that_takes_too_much_to_read_is_refused(model: DemoState) -> N
     hear(model, ("hes", {"event": "request_too_costly", "reason": "it took more than 60 s"}))
     assert model.newest_first[0].status == "FAILED"
     assert "60 s" in model.newest_first[0].reasons[0]
+
+
+def test_an_order_of_somebody_else_that_is_refused_ends_with_its_reason(model: DemoState) -> None:
+    """Of master data and schedules, which no meter is asked for: accepted, refused, answered."""
+    accepted = story.request_accepted("theirs", "", ()) | {"verb": "create", "noun": "MeterConfig"}
+    hear(model, ("hes", accepted), ("hes", story.request_refused("theirs")))
+    hear(model, ("hes", story.reply_sent("theirs", "FAILED")))
+    (request,) = model.newest_first
+    assert (request.status, request.what, request.size) == ("FAILED", "create MeterConfig", 0)
+    assert request.reasons == ("2.4 No such meter M9",)

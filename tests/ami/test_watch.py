@@ -26,6 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "hes" / "north"))
 from north_bench import CONNECT, DISCONNECT, StandIn, control, north, request
 from one_answer import answering, response
 
+from ami_cim.message import Header, RequestMessage
+from ami_cim.payloads.end_device_events import GetEndDeviceEvents
 from ami_cli import plain_text, view
 from ami_cli.looking import Looking
 from ami_cli.observed import KEPT
@@ -113,6 +115,22 @@ async def test_a_request_of_anybody_is_seen_to_its_end_with_each_reason(tmp_path
             "http://h:1/traces/m%2F1",
         ):
             assert expected in page, page
+
+
+async def test_what_no_meter_is_asked_for_is_seen_too_and_what_is_refused(tmp_path: Path) -> None:
+    async with north(tmp_path) as hes, watching(hes.url) as seen:
+        await seen.until(lambda: seen.links == [""])
+        header = Header(verb="get", noun="EndDeviceEvents", message_id="order", correlation_id="order", timestamp=AT)
+        await hes.ask(RequestMessage(header=header, query=GetEndDeviceEvents()), "/cim")
+        await hes.ask(request(control(DISCONNECT, "M9"), message_id="nobody"))
+        await hes.post(b"<no XML")
+        await seen.until(lambda: len([one for one in seen.model.newest_first if one.result]) == 3)
+        assert {one.message_id: one.status for one in seen.model.newest_first} == {
+            "order": "OK",
+            "nobody": "FAILED",
+            "no MessageID (1)": "FAILED",
+        }
+        assert any("refused" in line and "2.4" in line for line in seen.lines), seen.lines
 
 
 async def test_a_lost_connection_is_told_and_made_again(tmp_path: Path) -> None:

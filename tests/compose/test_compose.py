@@ -213,6 +213,13 @@ def test_the_command_of_the_cis_is_let_in_with_the_token_file(compose: Compose) 
     assert "NOBODY" in refused.stdout + refused.stderr
 
 
+def test_the_cis_is_told_what_happens_to_meters(compose: Compose, seen: DemoState) -> None:
+    """The HES has it as a subscriber, so that its inbox has something to show."""
+    assert seen.summary().cycles >= ROUNDS
+    kept = compose.run("exec", "-T", "cis", "cis", "events", "--token-file", TOKENS, "--json").stdout
+    assert {"M1001", "M1002"} <= {one["meter"] for one in json.loads(kept)["events"]}
+
+
 def test_the_command_of_the_hes_finds_its_process_in_the_container(compose: Compose) -> None:
     listed = ("exec", "-T", "hes", "hes", "meters", "list")
     without = compose.run(*listed, check=False)

@@ -7,6 +7,7 @@ result is written into the demo's own directory, readable by its owner alone (it
 import copy
 import os
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ FIRST_METER_PORT = 4061
 DEMO = Path("config/demo.toml")
 API_PORT = "AMI_METER_SIM__PORT"
 """In the environment: the port of the simulated meters' API."""
+TOLD = ("EndDeviceEvents", "MeterReadings", "MeterConfig", "UsagePointConfig", "MasterDataLinkageConfig")
+"""Events of these nouns go to the CIS of a demo: what happens to meters, what is collected by schedule, and changes of master data."""
 KEPT = {("hes", "store"): "hes.sqlite", ("cis", "store"): "cis.sqlite", ("meter_sim", "state"): "meters"}
 """The settings that say where something is kept, and the name it has in a directory."""
 
@@ -122,6 +125,24 @@ def effective(document: Document, changes: Changes) -> Document:
     if changes.mode == "dial-in":
         _dial_in(result)
     return result
+
+
+def subscribed(document: Document) -> Document:
+    """The document with the CIS told what happens, unless it says itself who is; at another address than loopback who tells it would have to prove who it is."""
+    cis, hes = document["cis"], document["hes"]
+    host = cis.get("host", "127.0.0.1")
+    if "subscribers" in hes or not _is_loopback(host):
+        return document
+    shown = f"[{host}]" if ":" in host else host
+    subscriber = {"name": "cis", "url": f"http://{shown}:{cis['port']}/cim", "nouns": list(TOLD)}
+    return document | {"hes": hes | {"subscribers": [subscriber]}}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def anchored(document: Document, directory: Path) -> Document:

@@ -86,7 +86,8 @@ def _simulators(document: Document, path: Path) -> list[Program]:
 async def run(options: Options) -> int:
     """Run a demo to its end; the exit code. Raises PortsTaken or ConfigurationError before anything has been started."""
     written = configuration.load(options.configuration)
-    document = configuration.anchored(configuration.effective(written, options.changes), Path.cwd())
+    effective = configuration.subscribed(configuration.effective(written, options.changes))
+    document = configuration.anchored(effective, Path.cwd())
     if options.changes.tls:
         from ami_cli import demo_tls  # which loads cryptography, and a demo without TLS should start at once
 

@@ -221,6 +221,7 @@ def _refused(model: DemoState, message_id: str | None, reasons: tuple[str, ...],
     refusal = RequestOutcome("FAILED", reasons=reasons)
     if request.own:
         return []  # the CIS will report what it was answered
+    request.refusal = reasons
     if not request.accepted:
         request.sent = refusal
     request.announced = True
@@ -231,7 +232,7 @@ def _reply_sent(model: DemoState, event: hes.ReplySent, at: datetime) -> list[St
     if event.asynchronous and event.message_id not in model.requests:
         return [_of_no_request(event.message_id, at, "event taken", ms=event.ms)]
     request = model.request(event.message_id, at)
-    request.sent = RequestOutcome(event.result or "FAILED", event.ms, request.failures)
+    request.sent = RequestOutcome(event.result or "FAILED", event.ms, request.failures or request.refusal)
     request.asynchronous = request.asynchronous or event.asynchronous
     return [] if request.own else [*_announced(request), _ending(request, at, "HES", OTHER, "reply", request.sent)]
 

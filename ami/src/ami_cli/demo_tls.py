@@ -28,7 +28,17 @@ def secured(document: dict[str, Any], now: datetime) -> dict[str, Any]:
     sections = {process: document[process] | {"tls": _section(directory, process)} for process in PROCESSES}
     cis = sections["cis"]
     cis |= {name: _over_tls(cis[name]) for name in ("hes_url", "reply_address") if name in cis}
+    hes = sections["hes"]
+    hes["subscribers"] = [
+        one | {"url": _over_tls(one["url"])} if _is_ours(one, document) else one for one in hes.get("subscribers", ())
+    ]
     return document | sections
+
+
+def _is_ours(subscriber: dict[str, Any], document: dict[str, Any]) -> bool:
+    """Whether it is the CIS of this demo."""
+    url = httpx.URL(subscriber.get("url", ""))
+    return url.port == document["cis"]["port"] and url.host in (*THIS_MACHINE, document["cis"].get("host"))
 
 
 def _directory(document: dict[str, Any]) -> Path:

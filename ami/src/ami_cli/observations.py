@@ -78,6 +78,8 @@ class Request:
     """Of a reading: what it brought has been reported, which comes after its reply."""
     work: dict[str, Work] = field(default_factory=dict)
     """By meter; of a large request that is only watched, what is not as it should be and no more."""
+    refusal: tuple[str, ...] = ()
+    """Why nothing of it is done, before that is answered."""
     title: str = ""
     """What it is about, where that does not follow from its verb, noun and code."""
     source: str = ""

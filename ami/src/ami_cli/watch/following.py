@@ -121,7 +121,7 @@ class HeadEnd:
     async def take(self, data: str) -> None:
         """A frame of changes."""
         frame = await parsed(data, live.ChangesFrame)
-        steps = self.model.took_requests(frame.requests)
+        steps = [*self.model.took_requests(frame.requests), *self.model.took_refused(frame.refused)]
         self.model.took_contacts(frame.contacts)
         happenings = self.model.took_events(frame.events)
         self.told.news(News(steps, happenings))
@@ -132,7 +132,7 @@ class HeadEnd:
     async def look_up(self, message_id: str) -> None:
         """Who of a request failed and why, once it has an end or is small; and its octets, once."""
         request = self.model.requests.get(message_id)
-        if request is None or (request.size > MOST_NAMED and request.sent is None):
+        if request is None or not request.accepted or (request.size > MOST_NAMED and request.sent is None):
             return
         place = quote(message_id, safe="")
         details = await self.process.get(f"{paths.REQUESTS}/{place}", RequestDetails)

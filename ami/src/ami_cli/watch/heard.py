@@ -16,6 +16,7 @@ from ami_cli.observations import HEAD_END, READ, READ_METER, Happening, Request,
 from ami_cli.observed import KEPT, NO_ANSWER, Observed, Pieces
 from ami_hes.api.contacts import ContactEntry
 from ami_hes.api.device_events import DeviceEvent
+from ami_hes.api.live import RefusedMessage
 from ami_hes.api.values import CommandEntry, RequestDetails, RequestEntry
 from ami_mapping.events import IMPORTANCE, rank_of
 
@@ -39,6 +40,7 @@ class WatchState(Observed):
 
     meters: int = 0
     """In the registry of the head-end."""
+    _without_id: int = 0
     _told: dict[tuple[str, bool], None] = field(default_factory=dict)
     """Events that were heard of, and whether of their end: a list and a stream may both have one."""
 
@@ -124,6 +126,31 @@ class WatchState(Observed):
             request.sent = RequestOutcome(request.sent.result, request.sent.ms, (*request.failures, *late))
         new = [one for one in shown if one.meter not in before] if small else []
         return self._kept(_step(request, one) for one in sorted(new, key=_finished_at))
+
+    def took_refused(self, refused: Iterable[RefusedMessage]) -> list[Step]:
+        """Messages of which nothing was done. One of the CIS that is followed tells itself what it was answered."""
+        return self._kept(step for one in refused for step in self._refusal(one))
+
+    def _refusal(self, one: RefusedMessage) -> list[Step]:
+        message_id = one.message_id or self._unnamed()
+        request = self.request(message_id, _utc(one.at))
+        reasons = (" ".join(part for part in (one.code, one.reason) if part),)
+        if request.sent is None and request.received is None and not request.accepted:
+            request.sent = RequestOutcome("FAILED", None, reasons)
+        step = Step(
+            at=_utc(one.at),
+            source=HEAD_END,
+            target=request.sender or CIS,
+            text="refused",
+            outcome="FAILED",
+            note=reasons[0],
+            message_id=message_id,
+        )
+        return [step]
+
+    def _unnamed(self) -> str:
+        self._without_id += 1
+        return f"no MessageID ({self._without_id})"
 
     def took_contacts(self, contacts: Iterable[ContactEntry]) -> None:
         """How meters answered last."""

@@ -1,10 +1,13 @@
-"""`/api/v1/live`: what has changed in the head-end, four times a second, as server-sent events: requests, contacts with meters, events.
+"""`/api/v1/live`: what has changed in the head-end, four times a second, as server-sent events: requests, contacts with meters, events,
+and messages that were refused, which no list has.
 
 A frame names each thing that has changed once, as the lists of the API have it, however often it has changed. What is more than a frame
 takes waits for the next one; events that come faster than that are not all told, and `more_events` says so.
 """
 
-from datetime import tzinfo
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, tzinfo
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -18,7 +21,7 @@ from ami_hes.api import paths
 from ami_hes.api.contacts import ContactEntry, Contacts
 from ami_hes.api.device_events import DeviceEvent
 from ami_hes.api.guard import StopState
-from ami_hes.api.moments import ZONE
+from ami_hes.api.moments import ZONE, Moment
 from ami_hes.api.values import RequestEntry
 from ami_hes.end_device_events import EventTaker
 from ami_hes.guard import Guard
@@ -26,7 +29,7 @@ from ami_hes.meters.registry import Registry
 from ami_hes.store import StoreUnavailable
 from ami_hes.store.history import SqlHistory
 from ami_process.environment import real_time
-from ami_process.events import Emit, Event
+from ami_process.events import Emit, Event, utc_now
 from ami_process.query_parameters import check_known
 
 MOST_NOTED = 10_000
@@ -35,6 +38,10 @@ MOST_CONTACTS = 2_000
 MOST_EVENTS = 100
 LOOK_EVERY_S = 1.0
 """At what the store alone knows of the guard."""
+MOST_REFUSED = 50
+"""Between two frames; of more the latest are told."""
+LONGEST_ID, LONGEST_REASON = 300, 1_000
+"""Characters: they are a sender's own."""
 
 
 class GuardNews(BaseModel):
@@ -44,6 +51,17 @@ class GuardNews(BaseModel):
 
     waiting: int
     stop: StopState
+
+
+class RefusedMessage(BaseModel):
+    """A message of which nothing was done; `message_id` is None where it was not read so far, `code` where the HTTP status says it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    message_id: str | None
+    code: str | None
+    reason: str
+    at: Moment
 
 
 class ChangesFrame(BaseModel):
@@ -56,13 +74,16 @@ class ChangesFrame(BaseModel):
     events: tuple[DeviceEvent, ...] = ()
     more_events: bool = False
     guard: GuardNews | None = None
+    refused: tuple[RefusedMessage, ...] = ()
 
 
 class Touched:
-    """MessageIDs of requests that have changed, from the events that the process reports."""
+    """MessageIDs of requests that have changed, and messages that were refused, from the events that the process reports."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime] = utc_now) -> None:
+        self._now = now
         self._ids: dict[str, None] = {}
+        self._refused: deque[RefusedMessage] = deque(maxlen=MOST_REFUSED)
         self._kinds = (events.RequestAccepted, events.MeterDone, events.ReplySent, events.ReplyDeadLetter)
 
     def noting(self, emit: Emit) -> Emit:
@@ -73,6 +94,8 @@ class Touched:
                 self._ids[event.message_id] = None
                 if len(self._ids) > MOST_NOTED:  # nobody looks, and whoever comes looks at everything first
                     del self._ids[next(iter(self._ids))]
+            elif isinstance(event, events.RequestRefused | events.RequestUnreadable | events.RequestTooCostly):
+                self._refused.append(_refused(event, self._now()))
             emit(event)
 
         return noted
@@ -80,6 +103,7 @@ class Touched:
     def forget(self) -> None:
         """Tell of none of them."""
         self._ids.clear()
+        self._refused.clear()
 
     def take(self, most: int) -> list[str]:
         """The first of them."""
@@ -87,6 +111,29 @@ class Touched:
         for one in taken:
             del self._ids[one]
         return taken
+
+    def take_refused(self) -> tuple[RefusedMessage, ...]:
+        """All of these."""
+        taken = tuple(self._refused)
+        self._refused.clear()
+        return taken
+
+
+def _refused(
+    event: events.RequestRefused | events.RequestUnreadable | events.RequestTooCostly, at: datetime
+) -> RefusedMessage:
+    message_id, code, reason = None, None, event.reason
+    if isinstance(event, events.RequestUnreadable):
+        code = event.code
+    elif isinstance(event, events.RequestRefused):
+        message_id, code = event.message_id, None if event.status is None else f"HTTP {event.status}"
+        first = next(iter(event.errors or ()), None)
+        if isinstance(first, events.ReportedError):
+            code, reason = first.code, first.reason
+        elif first is not None:
+            reason = first
+    cut = None if message_id is None else message_id[:LONGEST_ID]
+    return RefusedMessage(message_id=cut, code=code, reason=(reason or "")[:LONGEST_REASON], at=at)
 
 
 class Changes:
@@ -127,10 +174,12 @@ class Changes:
             guard = await self._guard_news()
         except StoreUnavailable:
             return None
-        contacts = self._changed_contacts()
-        if not (requests or contacts or found or more or guard):
+        contacts, refused = self._changed_contacts(), self._touched.take_refused()
+        if not (requests or contacts or found or more or guard or refused):
             return None
-        frame = ChangesFrame(requests=requests, contacts=contacts, events=found, more_events=more, guard=guard)
+        frame = ChangesFrame(
+            requests=requests, contacts=contacts, events=found, more_events=more, guard=guard, refused=refused
+        )
         return frame.model_dump(mode="json", context={ZONE: self._zone})
 
     async def _requests(self) -> tuple[RequestEntry, ...]:

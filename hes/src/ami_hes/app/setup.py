@@ -26,7 +26,7 @@ class Setup:
     @classmethod
     def of(cls, settings: Settings, environment: Environment) -> Self:
         """For one run. Raises SettingsError for files of partners."""
-        metrics, contacts, touched = Metrics(), Contacts(environment.now), Touched()
+        metrics, contacts, touched = Metrics(), Contacts(environment.now), Touched(environment.now)
         emit = touched.noting(contacts.noting(metrics.counting(environment.emit)))
         environment, partners = replace(environment, emit=emit), configured.partners(settings)
         return cls(settings, environment, metrics, contacts, touched, Schemas(), partners)

@@ -31,7 +31,7 @@ class RequestAccepted(Event):
     summary: str
     """What it asks for, in the noun's short words; of EndDeviceControls, the control codes."""
     meters: list[str]
-    """The meters, by name."""
+    """The meters, by name; none of a request that is carried out on the head-end itself, as of master data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -225,6 +225,14 @@ class Acceptance:
             )
         )
 
+    def report_order(self, header: Header) -> None:
+        """The same of one that is carried out on the head-end itself: it asks no meter."""
+        self._context.emit(
+            events.RequestAccepted(
+                message_id=header.message_id or "", verb=header.verb, noun=header.noun, summary="", meters=[]
+            )
+        )
+
     def refuse(self, header: Header, errors: Sequence[ReplyError] | str) -> None:
         """Report why nothing is done for a request."""
         said: list[events.ReportedError | str] = [errors] if isinstance(errors, str) else []

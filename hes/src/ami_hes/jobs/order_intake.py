@@ -158,7 +158,11 @@ class OrderIntake:
         self._acceptance.check_reply_address(header)
         self._acceptance.check_going_on()
         new = replace(self._acceptance.request(header, self._acceptance.context_of(header), ()), digest=asked)
-        return await self._acceptance.keep(new, (), header) or new
+        kept = await self._acceptance.keep(new, (), header)
+        if kept is not None:
+            return kept
+        self._acceptance.report_order(header)
+        return new
 
     async def _acknowledged(self, request: StoredRequest, octets: bytes) -> KeptAnswer:
         await self.late.put(request, octets)
@@ -186,6 +190,11 @@ class OrderIntake:
         await context.results.answer({request.request_id: answer}, context.now())
         if late:
             await context.engine.replies.put([context.reply_job(request)])
+        else:
+            ms = context.milliseconds_since(request.accepted_at)
+            context.emit(
+                events.ReplySent(message_id=request.request_id, result=answer.result, ms=ms, asynchronous=False)
+            )
         return replace(request, answer=answer.octets, result=answer.result)
 
     async def _reported(self, request: StoredRequest, message: RequestMessage) -> Report:
