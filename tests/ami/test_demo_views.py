@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import story
@@ -69,7 +70,7 @@ def drawn(model: DemoState, width: int, height: int, looking: Looking | None = N
         wire="HES and meters, wrapper over TCP, hls-gmac",
         notice="stopping",
         looking=looking or Looking(),
-        next_steps=lambda request: plain_text.next_steps(LISTENERS, request.message_id),
+        next_steps=partial(plain_text.next_steps, LISTENERS),
     )
     console.print(view.draw(model, frame), height=height)
     return console.export_text()

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ class Watched:
             consoles="",
             wire="",
             looking=looking or Looking(),
-            next_steps=lambda one: plain_text.trace_steps("http://h:1", one.message_id, is_default=False),
+            next_steps=partial(plain_text.steps_at, "http://h:1"),
         )
         console.print(view.draw(self.model, frame), height=height)
         return console.export_text()

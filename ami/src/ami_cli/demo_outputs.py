@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 import typer
@@ -136,7 +137,7 @@ class LiveOutput:
             notice=self._notice,
             foot=f"configuration {self.setting.configuration}",
             looking=looking,
-            next_steps=lambda request: plain_text.next_steps(listeners, request.message_id),
+            next_steps=partial(plain_text.next_steps, listeners),
         )
 
     def opening(self) -> None:

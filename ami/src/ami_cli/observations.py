@@ -113,6 +113,11 @@ class Request:
         return RequestOutcome("OK" if not reasons else "PARTIAL" if some else "FAILED", reasons=reasons)
 
     @property
+    def has_trace(self) -> bool:
+        """Whether it is kept: of what is refused before that there is no trace."""
+        return self.accepted or self.own or self.by_itself
+
+    @property
     def sender(self) -> str:
         """Who has asked for it, where that is not the CIS of the demo."""
         return "" if self.own else HEAD_END if self.by_itself else self.source or OTHER

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from ami_cli import formatting
 from ami_cli.configuration import Listener
-from ami_cli.observations import Step
+from ami_cli.observations import Request, Step
 from ami_cli.totals import DemoSummary
 from ami_hes.events import Apdu
 
@@ -37,16 +37,18 @@ def places(listeners: tuple[Listener, ...]) -> str:
     return f"CIS :{ports['cis.port']}   HES :{ports['hes.port']}   meters {shown}   dial-in :{ports['hes.dlms_port']}"
 
 
-def next_steps(listeners: tuple[Listener, ...], message_id: str) -> tuple[str, ...]:
-    """What says more about a request: its trace, in the terminal and in the console."""
+def next_steps(listeners: tuple[Listener, ...], request: Request) -> tuple[str, ...]:
+    """What says more about a request of the demo."""
     url = next(listener.url for listener in listeners if listener.setting == "hes.port")
-    return trace_steps(url, message_id, is_default=url == DEFAULT_HES)
+    return steps_at(url, request)
 
 
-def trace_steps(url: str, message_id: str, *, is_default: bool) -> tuple[str, ...]:
-    """The same, of the head-end at a URL."""
-    where = "" if is_default else f" --url {url}"
-    return (f"ami trace{where} {shlex.quote(message_id)}", f"{url}/traces/{quote(message_id, safe='')}")
+def steps_at(url: str, request: Request) -> tuple[str, ...]:
+    """What says more about a request, of the head-end at a URL: its trace, in the terminal and in the console; of one that was refused, who has asked for it."""
+    where, name = "" if url == DEFAULT_HES else f" --url {url}", shlex.quote(request.message_id)
+    if request.has_trace:
+        return (f"ami trace{where} {name}", f"{url}/traces/{quote(request.message_id, safe='')}")
+    return (f"ami audit show{where} --request {name}",)
 
 
 def step(one: Step) -> str:

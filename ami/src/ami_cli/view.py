@@ -49,6 +49,10 @@ REQUEST = 32
 WHAT = 17
 """Columns of what a step is, where its states or its outcome are beside it."""
 HEAD, FOOT = 5, 1
+WIRE_COLUMNS = 29
+"""Of the wire, all but words and octets."""
+LEAST_HEX, LEAST_WORDS = 22, 40
+"""Columns of octets beside words, where there is room; the first eight are the header of the wrapper."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,14 +100,19 @@ def _overview(model: Observed, frame: Frame) -> list[Layout]:
     first = frame.looking.first_shown(newest, max(room[0] - 2, 1))
     shown = newest[first : first + room[0]]
     middle = Layout(ratio=3)
-    requests = _requests(shown, wide and frame.width < ROOMY, frame.looking.selected_in(model))
-    left = Layout(_padded(_title("Requests", "newest first"), requests), ratio=2)
+    selected = frame.looking.selected_in(model)
+    requests = _requests(shown, wide and frame.width < ROOMY, selected)
+    heading = Text(" ").append_text(_title("Requests", "newest first"))
+    left = Layout(Padding(Group(heading, requests), (0, 1, 0, 0)), ratio=2)
     right = Layout(_padded(_title("Events", "newest first"), _events(model, room[0])), ratio=1)
     middle.split_row(*([left, right] if wide else [left]))
-    steps = _steps(model, newest, frame.width >= ROOMY, max(room[1] - 2, 4))
-    rows = [middle, Layout(_padded(_title("Steps", _of(newest)), steps), ratio=3, minimum_size=6)]
+    shown_steps = _with_readings(newest) if selected is None else {selected.message_id}
+    steps = _steps(model, shown_steps, frame.width >= ROOMY, max(room[1] - 2, 4))
+    title = _title("Steps", _of(newest) if selected is None else f"of the selected request, {selected.message_id}")
+    rows = [middle, Layout(_padded(title, steps), ratio=3, minimum_size=6)]
     if tall:
-        rows.append(Layout(_padded(_title("Wire", frame.wire), _wire(model, room[2] - 1)), ratio=2))
+        wire = _wire(model, room[2] - 1, frame.width)
+        rows.append(Layout(_padded(_title("Wire", frame.wire), wire), ratio=2))
     return rows
 
 
@@ -148,7 +157,7 @@ def _states(model: Observed) -> Group:
 
 def _requests(newest: list[Request], narrow: bool, selected: Request | None) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 1, 0, 0))
-    table.add_column("", min_width=9, no_wrap=True)
+    table.add_column("", min_width=10, no_wrap=True)
     table.add_column("request", min_width=26, max_width=26 if narrow else REQUEST, no_wrap=True, overflow="ellipsis")
     table.add_column("meters", min_width=6, justify="right", no_wrap=True)
     table.add_column("confirmed", min_width=BAR, no_wrap=True)
@@ -156,8 +165,9 @@ def _requests(newest: list[Request], narrow: bool, selected: Request | None) -> 
     if not narrow:
         table.add_column("message id", style="quiet", ratio=1, no_wrap=True, overflow="ellipsis")
     for request in newest:
+        mark = ("▸", "running") if request is selected else " "
         table.add_row(
-            pill(request.status),
+            Text.assemble(mark, pill(request.status)),
             Text.assemble(
                 f"{request.what:<10}",
                 (f" {_asked(request)}" if _asked(request) else "", "quiet"),
@@ -168,7 +178,7 @@ def _requests(newest: list[Request], narrow: bool, selected: Request | None) -> 
             bar(request),
             formatting.took(request.ms),
             *(() if narrow else (request.message_id,)),
-            style="reverse" if request is selected else "",
+            style="bold" if request is selected else "",
         )
     return table
 
@@ -180,8 +190,8 @@ def _asked(request: Request) -> str:
     return " ".join(name_of(one) for one in request.code.split() if "T" not in one)
 
 
-def _steps(model: Observed, newest: list[Request], wide: bool, most: int) -> Table:
-    """Those of the newest command, with what was read right before and since."""
+def _steps(model: Observed, shown: set[str], wide: bool, most: int) -> Table:
+    """Those of the requests with these MessageIDs, in their order."""
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
     table.add_column("", width=8, style="quiet", no_wrap=True)
     table.add_column("who to whom", min_width=11, no_wrap=True)
@@ -192,7 +202,6 @@ def _steps(model: Observed, newest: list[Request], wide: bool, most: int) -> Tab
     else:
         table.add_column(f"{'what':{WHAT}}  before → after", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("took", min_width=6, justify="right", no_wrap=True)
-    shown = _with_readings(newest)
     steps = sorted((one for one in model.steps if one.message_id in shown), key=lambda one: one.at)
     for step in steps[-most:]:
         table.add_row(*_step(step, wide))
@@ -232,23 +241,26 @@ def _in_one_column(what: str, last: Text) -> Text:
     return Text.assemble(f"{shown:{WHAT}}  ", last)
 
 
-def _wire(model: Observed, most: int) -> Table:
+def _wire(model: Observed, most: int, width: int) -> Table:
+    """In words, as much as leaves room for the first octets."""
+    words = max(width - WIRE_COLUMNS - LEAST_HEX, LEAST_WORDS)
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(width=10, no_wrap=True, style="quiet")
     table.add_column(width=1)
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column(justify="right", width=8, style="quiet")
     for octets in list(model.wire)[-most:]:
-        table.add_row(*_octets(octets))
+        table.add_row(*_octets(octets, words))
     return table
 
 
-def _octets(octets: Octets) -> tuple[RenderableType, ...]:
+def _octets(octets: Octets, most: int) -> tuple[RenderableType, ...]:
+    words = octets.words if len(octets.words) <= most else f"{octets.words[: most - 1]}…"
     arrow = Text("→", "running") if octets.outgoing else Text("←", "quiet")
     return (
         octets.meter,
         arrow,
-        Text.assemble(octets.words, "  ", (octets.hex, "quiet")),
+        Text.assemble(words, "  ", (octets.hex, "quiet")),
         "" if octets.outgoing else formatting.took(octets.ms),
     )
 

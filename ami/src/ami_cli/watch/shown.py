@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 import typer
@@ -31,10 +32,6 @@ class Places:
     def all(self) -> dict[str, str]:
         """By name."""
         return {"HES": self.hes} | ({} if self.cis is None else {"CIS": self.cis})
-
-    def next_steps(self, message_id: str) -> tuple[str, ...]:
-        """What says more about a request."""
-        return plain_text.trace_steps(self.hes, message_id, is_default=self.hes == plain_text.DEFAULT_HES)
 
 
 class WatchOutput(Protocol):
@@ -117,7 +114,7 @@ class Screen:
             wire="of the newest requests, from their traces",
             notice="; ".join(problems),
             looking=looking,
-            next_steps=lambda request: self.places.next_steps(request.message_id),
+            next_steps=partial(plain_text.steps_at, self.places.hes),
         )
 
     def news(self, news: News) -> None:
