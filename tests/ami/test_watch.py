@@ -132,6 +132,9 @@ async def test_what_no_meter_is_asked_for_is_seen_too_and_what_is_refused(tmp_pa
             "no MessageID (1)": "FAILED",
         }
         assert any("refused" in line and "2.4" in line for line in seen.lines), seen.lines
+        await hes.client.post(f"{hes.url}/api/v1/guard/stop", json={"reason": "a wrong list"})
+        await seen.until(lambda: "controls are stopped" in seen.drawn())
+        assert "a wrong list" in seen.drawn()
 
 
 async def test_a_lost_connection_is_told_and_made_again(tmp_path: Path) -> None:

@@ -123,6 +123,8 @@ class HeadEnd:
         frame = await parsed(data, live.ChangesFrame)
         steps = [*self.model.took_requests(frame.requests), *self.model.took_refused(frame.refused)]
         self.model.took_contacts(frame.contacts)
+        if frame.guard is not None:
+            self.model.took_guard(frame.guard)
         happenings = self.model.took_events(frame.events)
         self.told.news(News(steps, happenings))
         changed = [one.message_id for one in frame.requests if one.message_id in self.model.requests]

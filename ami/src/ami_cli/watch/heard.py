@@ -16,7 +16,7 @@ from ami_cli.observations import HEAD_END, READ, READ_METER, Happening, Request,
 from ami_cli.observed import KEPT, NO_ANSWER, Observed, Pieces
 from ami_hes.api.contacts import ContactEntry
 from ami_hes.api.device_events import DeviceEvent
-from ami_hes.api.live import RefusedMessage
+from ami_hes.api.live import GuardNews, RefusedMessage
 from ami_hes.api.values import CommandEntry, RequestDetails, RequestEntry
 from ami_mapping.events import IMPORTANCE, rank_of
 
@@ -40,6 +40,8 @@ class WatchState(Observed):
 
     meters: int = 0
     """In the registry of the head-end."""
+    guard: tuple[int, str | None] = (0, None)
+    """How many requests wait for the approval of a second person, and who has stopped all controls."""
     _without_id: int = 0
     _told: dict[tuple[str, bool], None] = field(default_factory=dict)
     """Events that were heard of, and whether of their end: a list and a stream may both have one."""
@@ -57,7 +59,10 @@ class WatchState(Observed):
         for status, style in STYLES:
             if counts[status]:
                 found += [(f"   {formatting.GLYPHS[status]} {counts[status]:,}", style), (f" {status}", "quiet")]
-        return found
+        waiting, stopped = self.guard
+        if waiting:
+            found.append((f"   {formatting.count(waiting, 'request')} to be approved", "partial"))
+        return found if stopped is None else [*found, (f"   ▲ controls are stopped {stopped}".rstrip(), "failed")]
 
     @property
     def counts(self) -> Counter[str]:
@@ -151,6 +156,12 @@ class WatchState(Observed):
     def _unnamed(self) -> str:
         self._without_id += 1
         return f"no MessageID ({self._without_id})"
+
+    def took_guard(self, news: GuardNews) -> None:
+        """What waits for approval, and whether controls are stopped."""
+        stop = news.stop
+        said = " ".join(part for part in (stop.by and f"by {stop.by}", stop.reason and f"({stop.reason})") if part)
+        self.guard = news.waiting, said if stop.stopped else None
 
     def took_contacts(self, contacts: Iterable[ContactEntry]) -> None:
         """How meters answered last."""
