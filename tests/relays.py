@@ -160,17 +160,27 @@ def serial_line(meter_port: int, *, sign_on: Identification | None = None) -> It
     near, line = os.openpty()
     tty.setraw(line)
 
-    def serve(stop: int) -> None:
-        if sign_on is not None:
+    def next_octets(stop: int) -> bytes:
+        return os.read(near, 65536) if _waits(near, stop) else b""
+
+    def read(stop: int) -> bytes:
+        """What the client says to the meter; each session begins with a sign-on, where one is wanted."""
+        octets = next_octets(stop)
+        while sign_on is not None and octets and octets[0] & 0x7F == ord("/"):
             server = ModeEServer(sign_on)
+            server.receive_data(octets)
             while (switch := server.next_event()) is None:
                 os.write(near, server.data_to_send())
-                if not _waits(near, stop):
-                    return
-                server.receive_data(os.read(near, 100))
+                if not (octets := next_octets(stop)):
+                    return b""
+                server.receive_data(octets)
             os.write(near, getattr(switch, "confirmation", b""))
+            octets = next_octets(stop)
+        return octets
+
+    def serve(stop: int) -> None:
         with socket.create_connection(("127.0.0.1", meter_port)) as far:
-            _relay(near, lambda: os.read(near, 65536), partial(os.write, near), far, stop)
+            _relay(near, partial(read, stop), partial(os.write, near), far, stop)
 
     try:
         with _running(serve):

@@ -12,8 +12,11 @@ from ami_dlms.association import ClientConnection, ClientSettings, Open
 from ami_dlms.data import Data
 from ami_dlms.enums import Conformance, Mechanism
 from ami_dlms.explain import DecodingSession, explain, leaves
+from ami_dlms.framing.hdlc import Frame, encode
+from ami_dlms.framing.hdlc_address import HdlcAddress
 from ami_dlms.framing.wrapper import HEADER_SIZE
-from ami_trace.form import ApduRecord, Direction, Kind, Meters, Outcome, Span, Trace
+from ami_trace.form import ApduRecord, Direction, FrameRecord, Kind, Meters, Outcome, Span, Trace
+from ami_trace.message_striking import without_values
 from ami_trace.striking import redacted, struck_out, without_secrets
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -120,3 +123,67 @@ def test_a_redacted_trace_has_no_value_and_no_ciphered_octets() -> None:
     assert (first.octets, first.left_out) == ("", len(ciphered)) and first.clear_hidden == ((5, 9),)
     assert second.hidden == ((5, 9),)
     assert Trace.model_validate_json(text) == shown
+
+
+MESSAGE = """\
+<?xml version="1.0"?>
+<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body>
+<RequestMessage xmlns="http://iec.ch/TC57/2011/schema/message"><!-- by A. Person -->
+<Header><Verb>create</Verb><Noun>EndDeviceControls</Noun><User><UserID>a.person</UserID></User><MessageID>m-1</MessageID></Header>
+<Payload><EndDeviceControls xmlns="http://iec.ch/TC57/2011/EndDeviceControls#" note="4711"><EndDeviceControl>
+<EndDevices><Names><name>M1001</name></Names></EndDevices><EndDevice><mRID>of the meter</mRID></EndDevice>
+<Customer><Names><name>B. Person</name></Names><mRID>4712</mRID></Customer><start>4713</start>
+<EndDeviceControlType ref="3.31.0.23"/><scheduledInterval><value>4714</value></scheduledInterval>
+</EndDeviceControl></EndDeviceControls></Payload></RequestMessage></Body></Envelope>"""
+
+
+def test_of_a_message_strangers_see_what_was_asked_of_which_meter_and_nothing_else() -> None:
+    struck = without_values(MESSAGE)
+    assert struck is not None
+    for stays in (
+        "<Verb>create</Verb>",
+        ">m-1<",
+        "<mRID>of the meter</mRID>",
+        'ref="3.31.0.23"',
+        "<scheduledInterval>",
+    ):
+        assert stays in struck
+    for gone in ("person", "Person", "4711", "4712", "4713", "4714"):
+        assert gone not in struck, gone
+    assert without_values("<a>") is None
+
+
+def test_a_redacted_trace_has_no_value_in_words_frames_or_messages() -> None:
+    carries = encode(Frame(HdlcAddress(16), HdlcAddress(1), 0x10, bytes.fromhex("e6e700c401c1000600007777")))
+    bare = encode(Frame(HdlcAddress(1), HdlcAddress(16), 0x93))
+    spans = (
+        Span(id=1, kind=Kind.REQUEST, name="create", began_at=NOW),
+        Span(id=2, parent=1, kind=Kind.MESSAGE, name="CIM request", began_at=NOW, xml=MESSAGE),
+        Span(id=3, parent=1, kind=Kind.VERDICT, name="verdict", began_at=NOW, text="5.2 M1: it reads back 7777"),
+        *(
+            Span(
+                id=number,
+                parent=1,
+                kind=Kind.FRAME,
+                name="frame",
+                began_at=NOW,
+                frame=FrameRecord(direction=Direction.RESPONSE, octets=octets.hex()),
+            )
+            for number, octets in enumerate((carries, bare), 4)
+        ),
+    )
+    trace = Trace(
+        message_id="m-1",
+        verb="create",
+        noun="EndDeviceControls",
+        outcome=Outcome.FAILED,
+        began_at=NOW,
+        meters=Meters(asked=1, done=1, ok=0, recorded=1),
+        clear_text=False,
+        spans=spans,
+    )
+    shown = redacted(trace)
+    text = shown.model_dump_json()
+    assert "7777" not in text and "Person" not in text and ">m-1<" in text
+    assert [(record.octets, record.left_out) for _, record in shown.frames()] == [("", len(carries)), (bare.hex(), 0)]
+    assert [span.text for span in shown.spans if span.kind is Kind.VERDICT] == ["5.2"]

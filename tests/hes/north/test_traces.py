@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from north_bench import DISCONNECT, Cis, North, StandIn, control, north, octets, request
 from patience import PATIENCE_S
 
@@ -16,7 +17,7 @@ from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.meters.trace import recording, step
 from ami_hes.operations import Assignment
 from ami_hes.store import Database, KeptAttempt, SqlTraces, StoreUnavailable
-from ami_hes.traces import TraceKeeper, TraceLimits, TracesKept
+from ami_hes.traces import TraceKeeper, TraceLimits, TracesBusy, TracesKept, Turns, assembling
 from ami_process.environment import Environment
 from ami_process.events import Event
 from ami_trace.form import Kind, Trace
@@ -118,11 +119,36 @@ async def test_a_trace_is_given_as_what_the_console_draws_and_as_files(tmp_path:
             form: await hes.client.get(f"{hes.url}/api/v1/traces/m-1", params={"as": form})
             for form in ("view", "html", "pcapng", "zip")
         }
+        for_plugin = {"as": "pcapng", "companion": "plugin"}
+        plugin = await hes.client.get(f"{hes.url}/api/v1/traces/m-1", params=for_plugin)
+        nobody = await hes.client.get(f"{hes.url}/api/v1/traces/m-1", params={"companion": "both"})
     assert given["view"].json()["format"] == "ami-trace-view/1"
     assert given["html"].headers["Content-Disposition"] == 'attachment; filename="trace.html"'
     assert given["html"].text.startswith("<!doctype html>") and "m-1" in given["html"].text
     assert given["pcapng"].content.startswith(b"\x0a\x0d\x0d\x0a") and AARQ in given["pcapng"].content
     assert given["zip"].status_code == 422 and "view" in given["zip"].json()["error"]
+    assert plugin.content.startswith(b"\x0a\x0d\x0d\x0a") and AARQ in plugin.content
+    assert nobody.status_code == 422 and "stock, plugin" in nobody.json()["error"]
+
+
+async def test_few_put_traces_together_at_once_and_others_are_told_to_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = Turns(at_once=1, most_waiting=1, patience_s=PATIENCE_S)
+    async with turns.turn():
+        waiting = asyncio.create_task(turns.turn().__aenter__())
+        await asyncio.sleep(0)
+        with pytest.raises(TracesBusy, match="1 wait for traces already"):
+            async with turns.turn():
+                pass
+    await waiting
+    with pytest.raises(TracesBusy, match="too long"):
+        async with Turns(at_once=0, patience_s=0.001).turn():
+            pass
+    monkeypatch.setattr(assembling, "Turns", lambda: Turns(at_once=0, most_waiting=0))
+    async with north(tmp_path, Noting()) as hes:
+        answer = await hes.client.get(f"{hes.url}/api/v1/traces/m-1")
+    assert answer.status_code == 503 and answer.headers["Retry-After"] == "5" and "ask again" in answer.json()["error"]
 
 
 async def test_a_late_reply_is_seen_on_its_way_and_when_it_is_taken(tmp_path: Path) -> None:

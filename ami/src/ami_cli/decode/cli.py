@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ami_cli.companions import CompanionOption, CompanionReader
 from ami_cli.decode.annotated import CLEAR_SUFFIX, write_annotated
 from ami_cli.decode.captures.seen import Seen
 from ami_cli.decode.errors import NotOctets
@@ -24,7 +25,7 @@ from ami_cli.meter.secret_arguments import octets, public_key
 from ami_dlms.errors import LocalError
 from ami_dlms.explain import Keyring, is_sound
 from ami_dlms.security import PrivateKey
-from ami_trace.pcapng import CaptureError, Dissector
+from ami_trace.pcapng import CaptureError
 
 KEY_FORMS = "HEX|env:NAME|file:PATH"
 PUBLIC_FORMS = f"{KEY_FORMS}|cert:PATH"
@@ -37,13 +38,6 @@ class Format(StrEnum):
     TEXT = "text"
     JSON = "json"
     XML = "xml"
-
-
-class CompanionReader(StrEnum):
-    """What `--companion` takes."""
-
-    STOCK = "stock"
-    PLUGIN = "plugin"
 
 
 Given = Annotated[
@@ -88,9 +82,6 @@ Full = Annotated[bool, typer.Option("--full", help="Long octet strings in full, 
 Pcapng = Annotated[
     Path | None,
     typer.Option(metavar="OUT", help="Write the capture with its clear APDUs, for Wireshark; call it *.clear.pcapng."),
-]
-CompanionOption = Annotated[
-    CompanionReader, typer.Option(help="Who reads the clear APDUs: Wireshark from 4.6 itself, or the plug-in amidlms.")
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours on a terminal either.")]
 
@@ -172,9 +163,8 @@ def _annotate(inputs: Sequence[Input], keyrings: Keyrings, path: Path, reader: C
     if not path.name.endswith(CLEAR_SUFFIX):
         typer.echo(f"ami decode: {path} holds clear text: a name that ends in {CLEAR_SUFFIX} would say so", err=True)
     seen = Seen()
-    dissector = Dissector.STOCK if reader is CompanionReader.STOCK else Dissector.PLUGIN
     try:
-        written = write_annotated(inputs, keyrings, seen, path, dissector)
+        written = write_annotated(inputs, keyrings, seen, path, reader.dissector)
     except (NotOctets, CaptureError, OSError) as error:
         typer.echo(f"ami decode: {error}", err=True)
         return 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote, urlencode
@@ -12,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ami_cli.companions import CompanionOption, CompanionReader
 from ami_cli.trace.files import write_html, write_pcapng
 from ami_cli.trace.tree import Shown
 from ami_cli.view import THEME
@@ -61,6 +63,7 @@ def trace(
     as_json: AsJson = False,
     html: Html = None,
     pcapng: Pcapng = None,
+    companion: CompanionOption = CompanionReader.STOCK,
     no_color: NoColor = False,
     url: Annotated[str, url_option("hes")] = DEFAULT_URL,
     token_file: Annotated[Path | None, token_file_option("hes")] = None,
@@ -81,7 +84,7 @@ def trace(
         raise head_end.refused("a MESSAGE_ID names one request; leave out --last, --failed, --noun and --meter")
     query = "?redacted=true" if redacted else ""
     found = head_end.get(f"{paths.TRACES}/{quote(message_id, safe='')}{query}", Trace)
-    for path, write in ((html, write_html), (pcapng, write_pcapng)):
+    for path, write in ((html, write_html), (pcapng, partial(write_pcapng, dissector=companion.dissector))):
         if path is not None:
             _write(head_end, found, path, write)
     if as_json:

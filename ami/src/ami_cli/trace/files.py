@@ -12,6 +12,7 @@ from ami_cli.formatting import count
 from ami_console.trace_file import trace_file
 from ami_trace.captured import captured
 from ami_trace.form import Trace
+from ami_trace.pcapng import Dissector
 from ami_trace.view import view_of
 
 CLEAR_SUFFIX = ".clear.pcapng"
@@ -24,10 +25,10 @@ def write_html(trace: Trace, path: Path) -> str:
     return _said(trace, path)
 
 
-def write_pcapng(trace: Trace, path: Path) -> str:
-    """A capture with both legs; likewise. Raises CaptureError as well."""
+def write_pcapng(trace: Trace, path: Path, dissector: Dissector = Dissector.STOCK) -> str:
+    """A capture with both legs, whose clear APDUs this dissector reads; likewise. Raises CaptureError as well."""
     with _opened(trace, path) as file:
-        for piece in captured(trace, f"ami {version('ami-reference')}"):
+        for piece in captured(trace, f"ami {version('ami-reference')}", dissector):
             file.write(piece)
     hint = (
         ""

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 
 from ami_cli.decode.tree_view import Line, View
 from ami_cli.formatting import GLYPHS, clock, count, took
-from ami_trace.explained import explained
-from ami_trace.form import ApduRecord, Direction, Kind, Outcome, Span, Trace
+from ami_dlms.explain import Node
+from ami_trace.explained import Frames, explained
+from ami_trace.form import ApduRecord, Direction, FrameRecord, Kind, Outcome, Span, Trace
 
 WIDE = 110
 """Columns from which on there is a waterfall."""
@@ -55,6 +56,7 @@ class _Tree:
         ends = (span.ended_at or span.began_at for span in trace.spans)
         self._length = max((max(ends) - self._began).total_seconds(), 1e-6)
         self._unfolded = 0
+        self._frames = Frames()
 
     def lines(self) -> Iterator[Line]:
         trace = self._trace
@@ -83,6 +85,9 @@ class _Tree:
     def _span(self, span: Span, depth: int) -> Iterator[Line]:
         if span.apdu is not None:
             yield from self._apdu(span, span.apdu, depth)
+            return
+        if span.frame is not None:
+            yield from self._frame(span, span.frame, depth)
             return
         folded = span.kind is Kind.COMMAND and self._is_folded(span)
         yield self._line(span, depth, folded=folded)
@@ -140,17 +145,29 @@ class _Tree:
             (", a secret is struck out" if record.hidden or record.clear_hidden else "", "partial"),
             (f"  {size} octets at {at:.1f} ms", "quiet"),
         ]
-        if not self._shown.octets:
+        yield from self._octets(depth, trees.frame)
+        yield from self._octets(depth, trees.clear, "deciphered")
+
+    def _frame(self, span: Span, record: FrameRecord, depth: int) -> Iterator[Line]:
+        """Quieter than an APDU, which says more."""
+        text, tree = self._frames.told(span, record)
+        goes = record.direction is Direction.REQUEST
+        size = len(record.octets) // 2 or record.left_out
+        at = (span.began_at - self._began).total_seconds() * 1000
+        yield [
+            (f"  {'  ' * depth}{'→' if goes else '←'} {text}  {size} octets at {at:.1f} ms", "quiet"),
+        ]
+        yield from self._octets(depth, tree)
+
+    def _octets(self, depth: int, tree: Node | None, word: str = "") -> Iterator[Line]:
+        """A tree octet by octet, where that is wanted."""
+        if tree is None or not self._shown.octets:
             return
         indent = " " * (2 * depth + 4)
-        view = View(full=self._shown.full)
-        for tree in (trees.frame, trees.clear):
-            if tree is None:
-                continue
-            if tree is trees.clear:
-                yield [(indent, ""), ("deciphered", "bold")]
-            for line in view.lines(tree):
-                yield [(indent, ""), *line]
+        if word:
+            yield [(indent, ""), (word, "bold")]
+        for line in View(full=self._shown.full).lines(tree):
+            yield [(indent, ""), *line]
 
 
 def _duration(began: datetime, ended: datetime | None) -> str:

@@ -127,7 +127,11 @@ OPERATIONS = (
         parameters=("limit", "before", "failed", "noun", "meter"),
     ),
     _Operation(
-        paths.TRACE, "get", "What happened for one request, with every APDU", Trace, parameters=("redacted", "as")
+        paths.TRACE,
+        "get",
+        "What happened for one request, with every APDU",
+        Trace,
+        parameters=("redacted", "as", "companion"),
     ),
     _Operation(paths.SCHEDULES, "get", "Schedules, each with its latest runs", ScheduleList),
     _Operation(paths.SCHEDULE, "put", "Order a schedule, or another version of it", ScheduleEntry, ScheduleOrder),

@@ -1,6 +1,7 @@
 """`/api/v1/traces`: what happened for one request, from the CIM message to each APDU, and which requests there are to look at."""
 
 import json
+from collections.abc import Callable
 from datetime import tzinfo
 from enum import StrEnum
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ami_console.trace_file import trace_file
@@ -18,11 +19,12 @@ from ami_hes.api import paths, query
 from ami_hes.api.moments import Moment, given
 from ami_hes.store import RequestFilter
 from ami_hes.store.history import RequestLine
-from ami_hes.traces import TraceBook
+from ami_hes.traces import RETRY_AFTER_S, TraceBook, TracesBusy
 from ami_process.api import JSON, ApiRefused
 from ami_process.query_parameters import check_known, wrong
 from ami_trace.captured import captured
 from ami_trace.form import Trace
+from ami_trace.pcapng import Dissector
 from ami_trace.striking import redacted
 from ami_trace.view import view_of
 
@@ -38,6 +40,17 @@ class Form(StrEnum):
     VIEW = "view"
     HTML = "html"
     PCAPNG = "pcapng"
+
+
+class CompanionFor(StrEnum):
+    """Who reads the clear APDUs of a capture: Wireshark from 4.6 itself, or the plug-in amidlms."""
+
+    STOCK = "stock"
+    PLUGIN = "plugin"
+
+    @property
+    def dissector(self) -> Dissector:
+        return Dissector[self.name]
 
 
 _FILES = {Form.HTML: (".html", "text/html"), Form.PCAPNG: (".clear.pcapng", "application/x-pcapng")}
@@ -93,22 +106,32 @@ def trace_routes(book: TraceBook, zone: tzinfo) -> list[Route]:
         return given(TraceList(traces=tuple(map(TraceLine.of, lines)), next=following), zone)
 
     async def shown(request: Request) -> Response:
-        check_known(request, ("redacted", "as"))
-        strike, form = _truth(request, "redacted"), query.word(request, "as", Form) or Form.TRACE
+        check_known(request, ("redacted", "as", "companion"))
+        form = query.word(request, "as", Form) or Form.TRACE
+        reader = query.word(request, "companion", CompanionFor) or CompanionFor.STOCK
+        write = partial(_written, form, strike=_truth(request, "redacted"), dissector=reader.dissector)
         message_id = request.path_params["message_id"]
-        with query.looking():
-            trace = await book.trace(message_id)
-        if trace is None:
-            raise ApiRefused(HTTPStatus.NOT_FOUND, f"no request with the MessageID {message_id[:100]} is kept")
-        written = await book.written(partial(_written, form, strike=strike), trace)
+        try:
+            async with book.turns.turn():
+                written = await _found(message_id, write)
+        except TracesBusy as busy:
+            headers = {"Retry-After": str(RETRY_AFTER_S)}
+            return JSONResponse({"error": str(busy)}, HTTPStatus.SERVICE_UNAVAILABLE, headers)
         suffix, media_type = _FILES.get(form, ("", JSON))
         headers = {"Content-Disposition": f'attachment; filename="trace{suffix}"'} if suffix else {}
         return Response(written, headers=headers, media_type=media_type)
 
+    async def _found(message_id: str, write: Callable[[Trace], bytes]) -> bytes:
+        with query.looking():
+            trace = await book.trace(message_id)
+        if trace is None:
+            raise ApiRefused(HTTPStatus.NOT_FOUND, f"no request with the MessageID {message_id[:100]} is kept")
+        return await book.written(write, trace)
+
     return [Route(paths.TRACES, listed, methods=["GET"]), Route(paths.TRACE, shown, methods=["GET"])]
 
 
-def _written(form: Form, trace: Trace, *, strike: bool) -> bytes:
+def _written(form: Form, trace: Trace, *, strike: bool, dissector: Dissector) -> bytes:
     trace = redacted(trace) if strike else trace
     match form:
         case Form.TRACE:
@@ -118,7 +141,7 @@ def _written(form: Form, trace: Trace, *, strike: bool) -> bytes:
         case Form.HTML:
             return trace_file(view_of(trace)).encode()
         case Form.PCAPNG:
-            return b"".join(captured(trace, f"ami-hes {version('ami-hes')}"))
+            return b"".join(captured(trace, f"ami-hes {version('ami-hes')}", dissector))
 
 
 def _truth(request: Request, name: str) -> bool:

@@ -221,7 +221,14 @@ class Association:
 
     async def release(self, where: str) -> None:
         self._expected(Released, await self._exchange(Release(), where), where)
-        await self._carry_out(hang_up(self._line), where)
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        """Take the data link down, where there is one."""
+        where = "taking the data link down"
+        work = hang_up(self._line)
+        noted = recording() if self._line.is_up else None
+        await (self._carry_out(work, where) if noted is None else self._noted(noted, "exchange", work, where))
 
     async def _exchange(
         self,
@@ -234,13 +241,14 @@ class Association:
         noted = recording()
         if noted is None:
             return await self._carry_out(work, where)
-        return await self._noted(noted, request, work, where)
+        noted.carries = is_about_a_secret(request)
+        return await self._noted(noted, _KINDS.get(type(request), "exchange"), work, where)
 
-    async def _noted(self, noted: Recording, request: Asked, work: Steps[ExchangeStep, R], where: str) -> R:
+    async def _noted(self, noted: Recording, kind: str, work: Steps[ExchangeStep, R], where: str) -> R:
         """The same as a part of a trace."""
-        entry = noted.begin(_KINDS.get(type(request), "exchange"), where)
+        entry = noted.begin(kind, where)
         link = self._link
-        link.noted, noted.carries = noted, is_about_a_secret(request)
+        link.noted = noted
         try:
             event = await run_async(work, self._perform)
         except FOREIGN as error:
@@ -287,6 +295,8 @@ class Association:
     def _write(self, step: WriteLink) -> Coroutine[Any, Any, None] | None:
         until = self.timeouts.next_answer
         self._heard = 0
+        if self._framed and (noted := self._link.noted) is not None:
+            noted.framed(step.octets, True)
         if step.first or self._until is not None:  # every frame of a long exchange has its own time
             self._until = until
         return self._link.send(step.octets, until)
@@ -311,6 +321,8 @@ class Association:
         except TimeoutError:
             return None
         self._heard += len(octets)
+        if self._framed and (noted := self._link.noted) is not None:
+            noted.framed(octets, False)
         return octets
 
     def _way_back(self, pdu: WrapperPdu) -> WayBack:

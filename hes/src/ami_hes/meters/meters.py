@@ -387,4 +387,5 @@ def _note_connection(what: str, meter: Meter, link: Link) -> None:
     """One that was there already, as a part of a trace."""
     noted = recording()
     if noted is not None:
-        noted.end(noted.begin("connection", what, link.peer, link.transport or meter.transport.value))
+        transport = meter.transport.value if meter.transport.framed else link.transport
+        noted.end(noted.begin("connection", what, link.peer, transport))

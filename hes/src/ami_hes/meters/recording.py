@@ -49,11 +49,24 @@ class Passed(NamedTuple):
     carries: bool
 
 
+class Framed(NamedTuple):
+    """The places of an entry of what went over a line of HDLC in one piece: frames, or a part of one.
+
+    `size` is how many octets there were, where they are not here; `carries` as of an APDU.
+    """
+
+    octets: bytes
+    at: float
+    sent: bool
+    size: int
+    carries: bool
+
+
 class Recording:
     """One attempt at one meter; `began` is of `perf_counter`, `began_at` the same moment by the clock of the process.
 
     `carries`: whether the APDUs that pass now belong to an exchange about a secret. `going`: what the next APDU that goes holds.
-    `count`: how many entries there are, `left_out` how many APDUs without their octets, or none at all.
+    `count`: how many entries there are, `left_out` how many APDUs and frames without their octets, or none at all.
     """
 
     __slots__ = ("_came", "_now", "_room", "_values", "began", "began_at", "carries", "count", "going", "left_out")
@@ -102,6 +115,22 @@ class Recording:
             self._came = len(values) + _CLEAR
             values += (False, self._now(), source, destination, octets, None, 0, self.carries)
 
+    def framed(self, octets: bytes, sent: bool) -> None:
+        """Octets go over a line of HDLC, or have come."""
+        if not octets:
+            return
+        if self.count >= MOST_ENTRIES:
+            self.left_out += 1
+            return
+        self._room = room = self._room - len(octets)
+        self.count += 1
+        if room < 0:
+            self._room += len(octets)
+            self.left_out += 1
+            self._values += (b"", self._now(), sent, len(octets), self.carries)
+        else:
+            self._values += (octets, self._now(), sent, 0, self.carries)
+
     def deciphered(self, octets: bytes, sent: bool) -> None:
         """What an APDU holds: the next one that goes, or the last one that came."""
         self._room = room = self._room - len(octets)
@@ -112,11 +141,14 @@ class Recording:
         elif self._came != _NOWHERE:
             self._values[self._came] = octets
 
-    def read(self) -> Iterator[Begun | Passed]:
+    def read(self) -> Iterator[Begun | Passed | Framed]:
         """The entries, in their order."""
         values, place = self._values, 0
         while place < len(values):
-            kind: type[Begun | Passed] = Passed if isinstance(values[place], bool) else Begun
+            first = values[place]
+            kind: type[Begun | Passed | Framed] = (
+                Passed if isinstance(first, bool) else Framed if isinstance(first, bytes) else Begun
+            )
             end = place + len(kind._fields)
             yield kind._make(values[place:end])
             place = end

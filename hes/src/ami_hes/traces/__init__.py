@@ -3,13 +3,17 @@
 from ami_hes.traces.arrivals import Arrival, arriving, note_arrival
 from ami_hes.traces.assembling import TraceBook
 from ami_hes.traces.keeping import TraceKeeper, TraceLimits, TracesKept
+from ami_hes.traces.turns import RETRY_AFTER_S, TracesBusy, Turns
 
 __all__ = [
+    "RETRY_AFTER_S",
     "Arrival",
     "TraceBook",
     "TraceKeeper",
     "TraceLimits",
+    "TracesBusy",
     "TracesKept",
+    "Turns",
     "arriving",
     "note_arrival",
 ]

@@ -16,6 +16,7 @@ from ami_hes.store.history import CommandLine, DeliveryLine, RequestLine, SqlHis
 from ami_hes.traces.arrivals import CameSo, read_arrival
 from ami_hes.traces.keeping import TraceKeeper
 from ami_hes.traces.packing import Numbering, Unpacked, Unreadable, unpack
+from ami_hes.traces.turns import Turns
 from ami_trace.form import MOST_SPANS, MOST_TEXT, Kind, Meters, Outcome, Span, Trace
 
 MOST_ATTEMPTS = 500
@@ -41,7 +42,9 @@ class _Found:
 class TraceBook:
     """Puts traces together. Every method raises StoreUnavailable."""
 
-    def __init__(self, keeper: TraceKeeper, history: SqlHistory, results: Results) -> None:
+    def __init__(self, keeper: TraceKeeper, history: SqlHistory, results: Results, turns: Turns | None = None) -> None:
+        """`turns`: who may put one together; whoever does takes a turn for it."""
+        self.turns = turns or Turns()
         self._keeper = keeper
         self._history = history
         self._results = results
@@ -216,7 +219,7 @@ class _Assembly:
         self.recorded.add(attempt.meter_name)
         if below.left_out:
             self.notes.append(
-                f"{below.left_out:,} APDUs of {attempt.meter_name} are left out: there were too many octets."
+                f"{below.left_out:,} APDUs and frames of {attempt.meter_name} are left out: there were too many octets."
             )
         self.spans.append(
             Span(

@@ -1,9 +1,10 @@
 """A recording as octets for the store, without secrets, and those octets as spans again.
 
-The octets are JSON, packed: `{"v": 1, "left_out": ..., "entries": [...]}` with entries of two kinds, times in seconds since the attempt began:
-`["b", time, kind, name, peer, transport, end, outcome, text, behind]`, which has within it what stands before the entry number `behind`, and
-`["p", time, sent, source, destination, octets, clear, hidden, clear_hidden, left_out]`. Which APDUs are looked into for secrets says the association that they were of; besides
-those an AARQ with a password or a dedicated key.
+The octets are JSON, packed: `{"v": 1, "left_out": ..., "entries": [...]}` with entries of three kinds, times in seconds since the attempt began:
+`["b", time, kind, name, peer, transport, end, outcome, text, behind]`, which has within it what stands before the entry number `behind`,
+`["p", time, sent, source, destination, octets, clear, hidden, clear_hidden, left_out]`, and `["f", time, sent, [[octets, left_out], ...]]`, the frames of HDLC
+that were whole then. Which APDUs are looked into for secrets says the association that they were of; besides those an AARQ with a password or a dedicated key. Frames
+that carry such a secret in clear are left out.
 """
 
 from __future__ import annotations
@@ -17,29 +18,69 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ami_dlms.enums import ApduTag
-from ami_hes.meters.recording import Begun, Passed, Recording
-from ami_trace.form import ApduRecord, Direction, Kind, Outcome, Span
+from ami_hes.meters.recording import Begun, Framed, Passed, Recording
+from ami_hes.traces.line_frames import FrameCutter, carries_nothing
+from ami_trace.form import ApduRecord, Carrier, Direction, FrameRecord, Kind, Outcome, Span
 from ami_trace.striking import without_secrets
 
 _LEVEL = 1
 _LLS = bytes.fromhex("60857405080201")
 _DEDICATED = re.compile(rb"\xbe.{1,5}\x01\x01", re.DOTALL)
 MOST_NAME, MOST_WHY = 1_000, 10_000
+_OCTETS, _HIDDEN = 5, 7
+"""Where, within the entry of an APDU, stand its octets and what was struck out of them."""
 
 
 def pack(recording: Recording) -> bytes:
     """Kept so; it takes its time, so it is called beside the event loop."""
-    entries = [_entry(one, recording.began) for one in recording.read()]
+    packing = _Packing(recording.began)
+    entries = [packing.entry(one) for one in recording.read()]
+    packing.end_lines()
     value = {"v": 1, "left_out": recording.left_out, "entries": entries}
     return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), _LEVEL)
 
 
-def _entry(one: Begun | Passed, began: float) -> list[object]:
-    if isinstance(one, Passed):
-        return _apdu_entry(one, began)
-    ended = None if one.ended is None else round(one.ended - began, 6)
-    head: list[object] = ["b", round(one.at - began, 6), one.kind, one.name, one.peer, one.transport]
-    return [*head, ended, one.outcome, one.text, one.behind]
+@dataclass(slots=True)
+class _Packing:
+    """Entries one after the other; `in_clear`: the APDU that went last, or the exchange that it is of, has a secret that is not ciphered on the wire."""
+
+    began: float
+    in_clear: bool = False
+    lines: dict[bool, tuple[FrameCutter, list[object]]] = field(default_factory=dict)
+    """By direction, with the frames of the last entry, to which is added what is left at the end."""
+
+    def entry(self, one: Begun | Passed | Framed) -> list[object]:
+        if isinstance(one, Passed):
+            entry = _apdu_entry(one, self.began)
+            if one.sent:
+                struck = bool(entry[_HIDDEN]) or (bool(one.octets) and not entry[_OCTETS])
+                self.in_clear = struck or (one.carries and one.clear is None)
+            return entry
+        if isinstance(one, Framed):
+            return self._frames(one)
+        if one.kind == Kind.CONNECTION:
+            self.end_lines()
+        ended = None if one.ended is None else round(one.ended - self.began, 6)
+        head: list[object] = ["b", round(one.at - self.began, 6), one.kind, one.name, one.peer, one.transport]
+        return [*head, ended, one.outcome, one.text, one.behind]
+
+    def _frames(self, one: Framed) -> list[object]:
+        cutter, _ = self.lines.get(one.sent, (FrameCutter(), []))
+        frames: list[object] = [self._frame(octets) for octets in cutter.take(one.octets)]
+        if one.size:
+            frames.append(["", one.size])
+        self.lines[one.sent] = cutter, frames
+        return ["f", round(one.at - self.began, 6), one.sent, frames]
+
+    def _frame(self, octets: bytes) -> list[object]:
+        return ["", len(octets)] if self.in_clear and not carries_nothing(octets) else [octets.hex(), 0]
+
+    def end_lines(self) -> None:
+        """A connection has ended: what is no frame until now never becomes one."""
+        for cutter, frames in self.lines.values():
+            if rest := cutter.rest():
+                frames.append(self._frame(rest))
+        self.lines.clear()
 
 
 def _apdu_entry(passed: Passed, began: float) -> list[object]:
@@ -68,6 +109,10 @@ def _may_hold_secrets(passed: Passed) -> bool:
     if octets[0] == ApduTag.AARQ and (_LLS in octets or _DEDICATED.search(octets) is not None):
         return True
     return clear is not None and clear[:1] == bytes((ApduTag.INITIATE_REQUEST,)) and clear[1:2] != b"\0"
+
+
+_LINES = frozenset({"hdlc", "serial"})
+"""Transports that frame by HDLC."""
 
 
 class Unreadable(Exception):
@@ -106,6 +151,7 @@ class _Reader:
     open: list[tuple[int, int | None]] = field(default_factory=list)
     read: int = 0
     connections: int = 0
+    carrier: Carrier = "wrapper"
     last_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,7 +164,6 @@ class _Reader:
     def new(self, kind: str, name: str, seconds: float) -> dict[str, Any]:
         while self.open and self.open[-1][1] is not None and self.open[-1][1] <= self.read:
             self.open.pop()
-        self.read += 1
         span = {
             "id": self.numbers.next(),
             "parent": self.open[-1][0] if self.open else self.parent,
@@ -141,7 +186,9 @@ class _Reader:
         }
         if ended is not None:
             span["ended_at"] = self.at(ended)
-        self.connections += kind == Kind.CONNECTION
+        if kind == Kind.CONNECTION:
+            self.connections += 1
+            self.carrier = "hdlc" if transport in _LINES else "wrapper"
         self.open.append((span["id"], behind))
 
     def apdu(self, seconds: float, sent: bool, *said: Any) -> None:
@@ -156,9 +203,21 @@ class _Reader:
             clear_hidden=clear_hidden,
             left_out=left_out,
             connection=self.connections,
+            carrier=self.carrier,
         )
         span = self.new(Kind.APDU, name_of(record), seconds)
         span |= {"ended_at": span["began_at"], "apdu": record}
+
+    def frames(self, seconds: float, sent: bool, frames: list[tuple[str, int]]) -> None:
+        for octets, left_out in frames:
+            record = FrameRecord(
+                direction=Direction.REQUEST if sent else Direction.RESPONSE,
+                octets=octets,
+                left_out=left_out,
+                connection=self.connections,
+            )
+            span = self.new(Kind.FRAME, "frame of HDLC", seconds)
+            span |= {"ended_at": span["began_at"], "frame": record}
 
 
 def unpack(octets: bytes, began_at: datetime, parent: int, meter: str, numbers: Numbering) -> Unpacked:
@@ -166,9 +225,10 @@ def unpack(octets: bytes, began_at: datetime, parent: int, meter: str, numbers: 
     try:
         value = json.loads(zlib.decompress(octets))
         reader = _Reader(began_at, parent, meter, numbers)
-        work: dict[str, Callable[..., None]] = {"b": reader.begun, "p": reader.apdu}
+        work: dict[str, Callable[..., None]] = {"b": reader.begun, "p": reader.apdu, "f": reader.frames}
         for kind, *said in value["entries"]:
             work[kind](*said)
+            reader.read += 1
         spans = [Span(**one) for one in reader.spans]
         return Unpacked(spans, value["left_out"], reader.last_at)
     except (zlib.error, ValueError, KeyError, TypeError, AttributeError, IndexError) as problem:

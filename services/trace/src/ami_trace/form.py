@@ -41,6 +41,8 @@ class Kind(StrEnum):
     STEP = "step"
     """Of a recipe, as reading back."""
     APDU = "apdu"
+    FRAME = "frame"
+    """Of HDLC: what carries APDUs, or parts of them, on such a line."""
     VERDICT = "verdict"
     REPLY = "cim-reply"
     DELIVERY = "delivery"
@@ -71,6 +73,8 @@ def _hex(value: str) -> str:
 
 Hex = Annotated[str, Field(max_length=2 * (MOST_OCTETS + 8)), AfterValidator(_hex)]
 ClearHex = Annotated[str, Field(max_length=2 * MOST_CLEAR_OCTETS), AfterValidator(_hex)]
+Carrier = Literal["wrapper", "hdlc"]
+"""What carried an APDU."""
 Places = tuple[tuple[int, int], ...]
 """First octet and the one behind the last of what was struck out."""
 
@@ -82,7 +86,7 @@ class _Value(BaseModel):
 class ApduRecord(_Value):
     """One APDU as it was on the wire, between two wrapper ports, and what it holds where it was protected.
 
-    `octets` are those of the APDU alone, whatever carried it: over HDLC `source` and `destination` are the addresses of client and
+    `octets` are those of the APDU alone, whatever carried it, which `carrier` says: over HDLC `source` and `destination` are the addresses of client and
     server, which the standard gives the same numbers. `clear` is the APDU without its protection, after every layer; of an AARQ or AARE
     it is the InitiateRequest or InitiateResponse that it carries; of a block it is the APDU that it completed. Empty octets: they were
     left out, and `left_out` says how many there were.
@@ -98,6 +102,20 @@ class ApduRecord(_Value):
     left_out: int = Field(default=0, ge=0)
     connection: int = Field(default=0, ge=0)
     """Which connection of its attempt, from 1; 0 where that is not known."""
+    carrier: Carrier = "wrapper"
+
+
+class FrameRecord(_Value):
+    """What was on a line of HDLC from one flag to another: a frame, or noise of the line.
+
+    Empty octets: they were left out, as they are where a frame carries a secret in clear, and `left_out` says how many there were.
+    """
+
+    direction: Direction
+    octets: Hex
+    left_out: int = Field(default=0, ge=0)
+    connection: int = Field(default=0, ge=0)
+    """As of an APDU."""
 
 
 class Span(_Value):
@@ -119,6 +137,7 @@ class Span(_Value):
     xml: str | None = Field(default=None, max_length=MOST_TEXT)
     """Of a CIM message."""
     apdu: ApduRecord | None = None
+    frame: FrameRecord | None = None
 
 
 class Meters(_Value):
@@ -159,3 +178,7 @@ class Trace(_Value):
     def apdus(self) -> Iterator[tuple[Span, ApduRecord]]:
         """Every APDU, in order."""
         return ((span, span.apdu) for span in self.spans if span.apdu is not None)
+
+    def frames(self) -> Iterator[tuple[Span, FrameRecord]]:
+        """Every frame of HDLC, in order."""
+        return ((span, span.frame) for span in self.spans if span.frame is not None)

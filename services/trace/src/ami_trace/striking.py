@@ -2,11 +2,13 @@
 
 What is struck out becomes zeros of the same length, tags and lengths stay: so the tree of the octets stays whole, and says what was
 there but not its value. Which parts are secrets says `ami_dlms.explain.confidential`. Octets whose tree would not stay whole are left
-out altogether. What is ciphered stays as it was on the wire, unless `left_out_ciphered`.
+out altogether. What is ciphered stays as it was on the wire, but for strangers, who get neither that nor frames that carry something. What strangers
+see of messages says `ami_trace.message_striking`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ami_dlms.data import Data, encode
@@ -22,14 +24,19 @@ from ami_dlms.explain import (
     leaves,
     secret_nodes,
 )
-from ami_trace.form import ApduRecord, Kind, Places, Trace
+from ami_dlms.framing.hdlc import FrameKind
+from ami_trace.form import ApduRecord, FrameRecord, Kind, Places, Span, Trace
+from ami_trace.message_striking import without_values
 
 APDU = "apdu"
 LONG_FORM = 0x80
 _MEASURED = frozenset({"octet-string", "visible-string", "utf8-string", "bit-string"})
 """Types of Data that have a length behind their tag."""
 _ACSE = frozenset(bytes((tag,)) for tag in (ApduTag.AARQ, ApduTag.AARE, ApduTag.RLRQ, ApduTag.RLRE))
-REDACTED = "Values are struck out, ciphered octets and the reply are left out."
+REDACTED = "Values are struck out, also of the message; ciphered octets, the reply, and reasons in words are left out."
+_WITH_REASONS = frozenset({Kind.COMMAND, Kind.VERDICT})
+"""Kinds whose text says what was found at the meter, in words behind a reply code."""
+_REPLY_CODE = re.compile(r"\d{1,3}\.\d{1,3}(?=\s|$)", re.ASCII)
 
 
 def struck_out(octets: bytes, *, carries: bool) -> tuple[bytes, Places]:
@@ -69,14 +76,36 @@ def without_secrets(record: ApduRecord, *, carries: bool) -> ApduRecord:
 
 def redacted(trace: Trace) -> Trace:
     """The trace without any value: for who may see what was done, and not what was read."""
-    spans = []
-    for span in trace.spans:
-        if span.apdu is not None:
-            span = span.model_copy(update={"apdu": _without_values(span.apdu)})
-        elif span.kind is Kind.REPLY and span.xml is not None:
-            span = span.model_copy(update={"xml": None})
-        spans.append(span)
-    return trace.model_copy(update={"spans": tuple(spans), "redacted": True, "notes": (*trace.notes, REDACTED)})
+    spans = tuple(span.model_copy(update=dict(_changes(span))) for span in trace.spans)
+    return trace.model_copy(update={"spans": spans, "redacted": True, "notes": (*trace.notes, REDACTED)})
+
+
+def _changes(span: Span) -> Iterator[tuple[str, object]]:
+    """Fields of a span that strangers see otherwise."""
+    if span.apdu is not None:
+        yield "apdu", _without_values(span.apdu)
+    if span.frame is not None:
+        yield "frame", _if_bare(span.frame)
+    if span.xml is not None:
+        yield "xml", without_values(span.xml) if span.kind is Kind.MESSAGE else None
+    if span.kind in _WITH_REASONS:
+        code = _REPLY_CODE.match(span.text)
+        yield "text", "" if code is None else code.group()
+
+
+def _if_bare(record: FrameRecord) -> FrameRecord:
+    """The frame where it carries nothing of an APDU."""
+    octets = bytes.fromhex(record.octets)
+    if not octets or all(
+        tree.part("control") is not None and not _carries(tree) for tree in explain(octets, DecodingSession())
+    ):
+        return record
+    return record.model_copy(update={"octets": "", "left_out": len(octets)})
+
+
+def _carries(tree: Node) -> bool:
+    information = tree.part("information")
+    return information is not None and getattr(tree.value, "kind", None) not in (FrameKind.SNRM, FrameKind.UA)
 
 
 def _without_values(record: ApduRecord) -> ApduRecord:

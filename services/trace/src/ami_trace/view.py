@@ -11,9 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ami_dlms.explain import Document, Node, document
-from ami_dlms.framing.wrapper import HEADER_SIZE
-from ami_trace.explained import explained, frame_of
-from ami_trace.form import ApduRecord, Direction, Kind, Places, Span, Trace
+from ami_trace.explained import Frames, explained, frame_of, head_of
+from ami_trace.form import ApduRecord, Direction, FrameRecord, Kind, Places, Span, Trace
 
 FORMAT = "ami-trace-view/1"
 
@@ -43,11 +42,14 @@ def view_of(trace: Trace) -> dict[str, Any]:
 
 def _spans(trace: Trace) -> Iterator[dict[str, Any]]:
     before: dict[int | None, datetime] = {}
+    frames = Frames()
     for span in trace.spans:
         began = span.began_at
         if span.apdu is not None and span.apdu.direction is Direction.RESPONSE:
             began = before.get(span.parent, began)
         shown = _span(span, _ms(trace, began), None if span.ended_at is None else _ms(trace, span.ended_at))
+        if span.frame is not None:
+            shown |= _frame(span, span.frame, frames)
         if span.kind is Kind.APDU:
             before[span.parent] = span.began_at
         yield shown
@@ -76,6 +78,18 @@ def _span(span: Span, began: float, ended: float | None) -> dict[str, Any]:
     return shown
 
 
+def _frame(span: Span, record: FrameRecord, frames: Frames) -> dict[str, Any]:
+    """As an APDU is shown, which has no other octets than those on the line."""
+    text, tree = frames.told(span, record)
+    shown: dict[str, Any] = {
+        "direction": record.direction,
+        "frame": record.octets,
+        "tree": None if tree is None else _tree(tree),
+        "hidden": [],
+    }
+    return {"name": text, "apdu": shown | ({"left_out": record.left_out} if record.left_out else {})}
+
+
 def _apdu(record: ApduRecord) -> dict[str, Any]:
     trees = explained(record)
     shown: dict[str, Any] = {
@@ -83,7 +97,7 @@ def _apdu(record: ApduRecord) -> dict[str, Any]:
         "text": trees.text,
         "frame": frame_of(record).hex(),
         "tree": None if trees.frame is None else _tree(trees.frame),
-        "hidden": _places(record.hidden, HEADER_SIZE),
+        "hidden": _places(record.hidden, head_of(record)),
     }
     if record.clear is not None:
         shown |= {"clear": record.clear, "clear_hidden": _places(record.clear_hidden, 0)}

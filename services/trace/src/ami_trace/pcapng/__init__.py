@@ -28,12 +28,13 @@ all would be one; the name of an `Endpoint` is written as a name resolution bloc
 from ami_trace.pcapng import http
 from ami_trace.pcapng.blocks import Direction
 from ami_trace.pcapng.capture import Capture, CaptureError, Companion, Dissector, Message, comment_of
-from ami_trace.pcapng.clear_apdus import companions
+from ami_trace.pcapng.clear_apdus import TOGETHER, companions
 from ami_trace.pcapng.exported import EXPORTED_PDU, ExportedPdu
 from ami_trace.pcapng.packets import Endpoint, Transport
 
 __all__ = [
     "EXPORTED_PDU",
+    "TOGETHER",
     "Capture",
     "CaptureError",
     "Companion",

@@ -12,7 +12,7 @@ const BEYOND = 12; // rows that are made above and below what is seen
 const SLOW_MS = 600;
 const UNFOLDED = 6; // meters that are shown with their sessions from the beginning
 const MARKS = { request: "✉", "cim-request": "✉", "cim-reply": "✉", delivery: "✉", validation: "✓", plan: "≡", command: "▣", attempt: "#", connection: "⇄", association: "◇", exchange: "⇅", step: "·", verdict: "=" };
-const WORDS = { request: "request", "cim-request": "CIM message", "cim-reply": "CIM message", delivery: "delivery of the reply", validation: "validation", plan: "plan", command: "command at a meter", attempt: "attempt", connection: "connection", association: "association", exchange: "exchange", step: "step", apdu: "APDU", verdict: "verdict" };
+const WORDS = { request: "request", "cim-request": "CIM message", "cim-reply": "CIM message", delivery: "delivery of the reply", validation: "validation", plan: "plan", command: "command at a meter", attempt: "attempt", connection: "connection", association: "association", exchange: "exchange", step: "step", apdu: "APDU", frame: "frame of HDLC", verdict: "verdict" };
 const PILLS = { ok: "OK", partial: "PARTIAL", failed: "FAILED", refused: "REFUSED", running: "RUNNING" };
 const SHAPES = { failed: "▲", refused: "◐", partial: "◐", running: "◌" };
 const number = new Intl.NumberFormat("en");
@@ -67,7 +67,7 @@ function start(view) {
     made.style.setProperty("top", `${place * ROW}px`);
     for (const [name, value] of [["role", "row"], ["aria-rowindex", place + 2], ["aria-level", span.depth + 1], ["aria-selected", span === current]]) made.setAttribute(name, value);
     if (span.kids) made.setAttribute("aria-expanded", String(!folded.has(span.id)));
-    const took = el("span", "num", span.kind === "apdu" && span.way === "request" ? "" : millis(span.t1 === null ? null : span.t1 - span.t0));
+    const took = el("span", "num", span.apdu && span.way === "request" ? "" : millis(span.t1 === null ? null : span.t1 - span.t0));
     took.setAttribute("role", "gridcell");
     made.append(named(span), took, track(span));
     made.addEventListener("click", () => pick(span));
@@ -79,12 +79,12 @@ function start(view) {
     cell.style.setProperty("--d", span.depth);
     const twist = el("span", "tw", span.kids ? (folded.has(span.id) ? "▸" : "▾") : "");
     twist.addEventListener("click", (event) => { event.stopPropagation(); fold(span); });
-    const mark = el("span", `k k-${span.paint}`, span.kind === "apdu" ? (span.way === "request" ? "→" : "←") : MARKS[span.kind]);
+    const mark = el("span", `k k-${span.paint}`, span.apdu ? (span.way === "request" ? "→" : "←") : MARKS[span.kind]);
     mark.title = WORDS[span.kind];
     const name = el("b", span.outcome === "failed" ? "fail" : span.slow ? "slow" : "", (SHAPES[span.outcome] ? `${SHAPES[span.outcome]} ` : "") + span.name);
     name.title = span.name;
     cell.append(twist, mark, name);
-    if (span.kind === "apdu") cell.append(el("span", "faint", `${span.size} B${span.apdu.clear ? ", deciphered" : ""}`));
+    if (span.apdu) cell.append(el("span", "faint", `${span.size} B${span.apdu.clear ? ", deciphered" : ""}`));
     else if (span.text) cell.append(el("span", "faint", span.text));
     return cell;
   }
@@ -266,7 +266,7 @@ function detail(span, by, view) {
 }
 function sections(apdu) {
   const found = [];
-  if (apdu.frame) found.push({ key: "w", word: "On the wire, in the wrapper", hex: apdu.frame, tree: apdu.tree, hidden: apdu.hidden });
+  if (apdu.frame) found.push({ key: "w", word: "On the wire", hex: apdu.frame, tree: apdu.tree, hidden: apdu.hidden });
   if (apdu.clear) found.push({ key: "c", word: "Deciphered", hex: apdu.clear, tree: apdu.clear_tree, hidden: apdu.clear_hidden });
   return found;
 }
