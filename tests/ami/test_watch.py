@@ -98,7 +98,7 @@ async def test_a_request_of_anybody_is_seen_to_its_end_with_each_reason(tmp_path
     async with north(tmp_path, StandIn({"M2": REFUSED})) as hes, watching(hes.url) as seen:
         await hes.ask(request(control(CONNECT, "M3"), message_id="before"))
         await seen.until(lambda: seen.links == [""])
-        await hes.ask(request(control(DISCONNECT, "M1", "M2"), message_id="m/1", source="curl"))
+        await hes.ask(request(control(DISCONNECT, "M1", "M2", "M9"), message_id="m/1", source="curl"))
         await seen.until(lambda: any("▲ FAILED" in line for line in seen.lines))
         await seen.until(lambda: seen.model.requests["m/1"].code == DISCONNECT)
         assert (seen.model.meters, seen.model.states["M1"], seen.model.states["M2"]) == (3, "disconnected", "no answer")
@@ -107,7 +107,7 @@ async def test_a_request_of_anybody_is_seen_to_its_end_with_each_reason(tmp_path
             assert expected in " ".join(text.split()), text
         looking = Looking()
         looking.press("enter", seen.model)
-        page = seen.drawn(80, 24, looking)
+        page = seen.drawn(80, 30, looking)
         assert REASON.removeprefix("M2: ") in " ".join(page.split()), page
         for expected in (
             "Request timed out",

@@ -26,6 +26,7 @@ from ami_cli.observations import (
     HEAD_END,
     OTHER,
     READ_METER,
+    UNNAMED,
     Happening,
     Octets,
     Request,
@@ -122,7 +123,7 @@ class DemoState(Observed):
     def unnamed(self) -> str:
         """What is shown as the MessageID of a message that has none."""
         self._unnamed += 1
-        return f"no MessageID ({self._unnamed})"
+        return f"{UNNAMED} ({self._unnamed})"
 
     def own_request(self, message_id: str, at: datetime) -> Request:
         """A request that the CIS speaks of, so it is the demo's own, whatever was thought of it before."""
@@ -193,6 +194,7 @@ def _request_accepted(model: DemoState, event: hes.RequestAccepted, at: datetime
     """Kept for now: only what follows can tell whether the CIS has sent it."""
     request = model.request(event.message_id, at)
     request.accepted = True
+    request.refusal = tuple(_error(one.code, one.reason) for one in event.errors or ())
     if not request.own:
         request.verb, request.noun = event.verb, event.noun
         request.code, request.meters = event.summary, tuple(event.meters)
@@ -232,7 +234,7 @@ def _reply_sent(model: DemoState, event: hes.ReplySent, at: datetime) -> list[St
     if event.asynchronous and event.message_id not in model.requests:
         return [_of_no_request(event.message_id, at, "event taken", ms=event.ms)]
     request = model.request(event.message_id, at)
-    request.sent = RequestOutcome(event.result or "FAILED", event.ms, request.failures or request.refusal)
+    request.sent = RequestOutcome(event.result or "FAILED", event.ms, (*request.failures, *request.refusal))
     request.asynchronous = request.asynchronous or event.asynchronous
     return [] if request.own else [*_announced(request), _ending(request, at, "HES", OTHER, "reply", request.sent)]
 

@@ -13,6 +13,8 @@ READ_METER = "read_meter"
 """The HES's operation that reads values."""
 OTHER = "other"
 """A sender of requests to the HES other than the demo's CIS."""
+UNNAMED = "no MessageID"
+"""In place of the MessageID of a message that has none."""
 HEAD_END = "HES"
 """Who begins campaigns and the runs of schedules."""
 
@@ -79,7 +81,7 @@ class Request:
     work: dict[str, Work] = field(default_factory=dict)
     """By meter; of a large request that is only watched, what is not as it should be and no more."""
     refusal: tuple[str, ...] = ()
-    """Why nothing of it is done, before that is answered."""
+    """What of it was refused before anything was done, and why."""
     title: str = ""
     """What it is about, where that does not follow from its verb, noun and code."""
     source: str = ""

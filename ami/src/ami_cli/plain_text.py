@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from ami_cli import formatting
 from ami_cli.configuration import Listener
-from ami_cli.observations import Request, Step
+from ami_cli.observations import UNNAMED, Request, Step
 from ami_cli.totals import DemoSummary
 from ami_hes.events import Apdu
 
@@ -48,7 +48,7 @@ def steps_at(url: str, request: Request) -> tuple[str, ...]:
     where, name = "" if url == DEFAULT_HES else f" --url {url}", shlex.quote(request.message_id)
     if request.has_trace:
         return (f"ami trace{where} {name}", f"{url}/traces/{quote(request.message_id, safe='')}")
-    return (f"ami audit show{where} --request {name}",)
+    return () if request.message_id.startswith(UNNAMED) else (f"ami audit show{where} --request {name}",)
 
 
 def step(one: Step) -> str:

@@ -141,7 +141,8 @@ def joined(pieces: Pieces) -> Text:
 
 
 def _consoles(frame: Frame) -> Text:
-    return Text(f"consoles   {frame.consoles}", "quiet", no_wrap=True, overflow="ellipsis")
+    """In two lines where there are three of them and little room."""
+    return Text(f"consoles   {frame.consoles}", "quiet", overflow="fold")
 
 
 def _states(model: Observed) -> Group:

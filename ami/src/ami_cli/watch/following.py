@@ -17,6 +17,7 @@ from ami_cli.watch.wire import code_of, octets_of
 from ami_hes.api import live, paths
 from ami_hes.api.contacts import ContactList
 from ami_hes.api.device_events import DeviceEventList
+from ami_hes.api.guard import ApprovalList, StopState
 from ami_hes.api.values import MeterList, RequestDetails, RequestList
 from ami_process.environment import real_sleep
 from ami_process.rest_client import AnswerLost, NotReached, ProcessRefused, TokenUnusable
@@ -100,6 +101,9 @@ class HeadEnd:
         listed = (await get(f"{paths.REQUESTS}?limit={LISTED}", RequestList)).requests
         model.took_requests(reversed(listed))
         await self._contacts()
+        waiting = (await get(f"{paths.APPROVALS}?state=waiting", ApprovalList)).approvals
+        stop = await get(paths.CONTROLS_STOP, StopState)
+        model.took_guard(live.GuardNews(waiting=len(waiting), stop=stop))
         if not model.happenings:
             events = (await get(f"{paths.DEVICE_EVENTS}?limit={LISTED}", DeviceEventList)).events
             model.took_events(reversed(events))

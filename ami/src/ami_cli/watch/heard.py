@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from ami_cis import device_events_api as cis_events
 from ami_cis import requests_api as cis
 from ami_cli import formatting
-from ami_cli.observations import HEAD_END, READ, READ_METER, Happening, Request, RequestOutcome, Step, Work
+from ami_cli.observations import HEAD_END, READ, READ_METER, UNNAMED, Happening, Request, RequestOutcome, Step, Work
 from ami_cli.observed import KEPT, NO_ANSWER, Observed, Pieces
 from ami_hes.api.contacts import ContactEntry
 from ami_hes.api.device_events import DeviceEvent
@@ -125,10 +125,13 @@ class WatchState(Observed):
         request.work = {one.meter: _work(one) for one in shown}
         if {one.operation for one in commands} == {READ_METER}:
             request.title = READ
+        request.refusal = tuple(f"{one.code} {one.reason or ''}".rstrip() for one in details.errors[:MOST_FAILED])
         if request.sent is not None:
             owed = details.delivery
             late = () if owed is None else (f"the reply is not delivered: {owed.last_reason}",)
-            request.sent = RequestOutcome(request.sent.result, request.sent.ms, (*request.failures, *late))
+            request.sent = RequestOutcome(
+                request.sent.result, request.sent.ms, (*request.failures, *request.refusal, *late)
+            )
         new = [one for one in shown if one.meter not in before] if small else []
         return self._kept(_step(request, one) for one in sorted(new, key=_finished_at))
 
@@ -155,7 +158,7 @@ class WatchState(Observed):
 
     def _unnamed(self) -> str:
         self._without_id += 1
-        return f"no MessageID ({self._without_id})"
+        return f"{UNNAMED} ({self._without_id})"
 
     def took_guard(self, news: GuardNews) -> None:
         """What waits for approval, and whether controls are stopped."""

@@ -12,6 +12,7 @@ from ami_hes.api import paths, query
 from ami_hes.api.moments import given
 from ami_hes.api.values import (
     MAX_LISTED,
+    PROBLEMS,
     Cancelled,
     CommandEntry,
     DeliveryState,
@@ -65,8 +66,10 @@ class _Requests:
             line = await self._known(request)
             commands = await self._history.commands(line.message_id)
             delivery = await self._history.delivery(line.message_id)
+            refused = await self._history.refused_at_once(line.message_id)
         details = RequestDetails(
             request=RequestEntry.of(line),
+            errors=PROBLEMS.validate_json(refused)[:MAX_LISTED],
             reply_address=line.reply_address,
             commands=tuple(map(CommandEntry.of, commands)),
             delivery=None if delivery is None else DeliveryState.of(delivery),

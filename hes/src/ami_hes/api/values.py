@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from ami_hes.api.moments import Moment
 from ami_hes.registry import RowReport
@@ -174,10 +174,22 @@ class DeliveryState(_Given):
         return cls.model_validate(line._asdict())
 
 
+class RequestProblem(_Given):
+    """What of a request was refused at once: no meter that is known was meant, or nothing that can be asked for."""
+
+    code: str
+    reason: str | None
+
+
+PROBLEMS = TypeAdapter(tuple[RequestProblem, ...])
+"""As rows of requests have them."""
+
+
 class RequestDetails(_Given):
-    """A request with all of its commands."""
+    """A request with all of its commands, and what of it was refused before there were any."""
 
     request: RequestEntry
+    errors: tuple[RequestProblem, ...] = ()
     reply_address: str | None
     commands: tuple[CommandEntry, ...]
     delivery: DeliveryState | None

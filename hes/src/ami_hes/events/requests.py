@@ -32,6 +32,8 @@ class RequestAccepted(Event):
     """What it asks for, in the noun's short words; of EndDeviceControls, the control codes."""
     meters: list[str]
     """The meters, by name; none of a request that is carried out on the head-end itself, as of master data."""
+    errors: list[ReportedError] | None = None
+    """What of it is refused at once, as meters that are not known; the first twenty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

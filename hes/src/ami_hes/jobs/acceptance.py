@@ -222,6 +222,7 @@ class Acceptance:
                 noun=header.noun,
                 summary=plan.summary[:MOST_SUMMARY],
                 meters=[command.meter.name for command in plan.commands],
+                errors=[_described(one) for one in plan.errors[:MOST_SHOWN]] or None,
             )
         )
 

@@ -123,6 +123,11 @@ class SqlHistory:
         """Those of a request, in their order."""
         return await self._database.transaction(lambda connection: _commands(connection, message_id))
 
+    async def refused_at_once(self, message_id: str) -> str:
+        """What of a request was refused when it was planned, as its row has it: JSON."""
+        query = select(requests.c.errors).where(requests.c.request_id == message_id)
+        return await self._database.transaction(lambda connection: connection.execute(query).scalar() or "[]")
+
     async def failures(self, message_id: str, limit: int) -> list[CommandLine]:
         """The commands of a request that failed, in their order."""
         return await self._database.transaction(lambda connection: _failures(connection, message_id, limit))
