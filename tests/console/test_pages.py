@@ -5,8 +5,10 @@ One running system and one browser serve all tests of this module.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,7 +30,8 @@ from ami_meter_sim.console import SITE as SIMULATOR
 
 pytestmark = pytest.mark.needs("chromium")
 
-METERS = 3
+METERS = 4
+PROTECTED = "M1004"
 SECTIONS = {"CIS": "cis", "HES": "hes", "Simulator": "meter_sim"}
 ENERGY = "0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
 EXAMPLES = {
@@ -50,6 +53,7 @@ PAGES = [(site, one) for site in (CIS, HES, SIMULATOR) for one in site.pages]
 def ami(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     with system(tmp_path_factory.mktemp("consoles"), meters=METERS) as one:
         one.config["meter_sim"]["port"] = free_port()
+        one.meter(PROTECTED)["tags"] = {"protected": "yes"}
         one.config["hes"]["guard"]["keys"] = {"per_principal": 1}
         one.start_together()
         one.start_cis("--no-loop").wait_for("ready")
@@ -188,6 +192,52 @@ def test_customers_are_disconnected_when_somebody_has_said_yes(ami: System, chro
         page.locator(".toast", has_text="Disconnect: OK").wait_for()
         picture(page, "cis-disconnected-light")
         assert seen.requests.count("/api/v1/controls") == 1
+
+
+@pytest.mark.ci
+def test_what_the_head_end_keeps_back_is_sent_again_to_wait_for_a_second_person(ami: System, chromium: Browser) -> None:
+    with visit(chromium) as seen:
+        page = seen.open(f"{base(ami, 'CIS')}/usage-points")
+        page.check(f"input[aria-label='Select {PROTECTED}']")
+        page.click("[data-action=Disconnect]")
+        page.locator("dialog").get_by_role("button", name="Disconnect 1 customer").click()
+        again = page.locator("dialog", has_text="Send it again, to wait for a second person?")
+        again.wait_for()
+        assert "Nothing was done" in again.inner_text() and "protected" in again.inner_text()
+        picture(page, "cis-sent-again-light")
+        again.get_by_role("button", name="Send it, to wait").click()
+        page.locator(".toast", has_text="Disconnect waits").wait_for()
+        waiting = seen.open(f"{ami.hes_url}/approvals")
+        waiting.locator(".vrow", has_text="Disconnect 1 customer").get_by_role("link").click()
+        waiting.get_by_role("button", name="Reject").click()
+        waiting.locator("dialog input").fill("that is a hospital")
+        waiting.locator("dialog").get_by_role("button", name="Reject it").click()
+        waiting.locator(".sum .st", has_text="Rejected").wait_for()
+        page.locator(".rqs li", has_text="disconnect").first.locator(".pill.FAILED").wait_for()
+        page.locator(".rqs li", has_text="disconnect").first.get_by_role("link").click()
+        page.get_by_text("that is a hospital").first.wait_for()
+
+
+@pytest.mark.ci
+def test_a_read_shows_its_values_in_words_with_zones_and_a_profile_as_a_line(
+    ami: System, chromium: Browser, examples: dict[str, str]
+) -> None:
+    api = f"{base(ami, 'CIS')}/api/v1/readings"
+    now = datetime.now(UTC)
+    period = {"from": (now - timedelta(hours=6)).isoformat(), "to": now.isoformat()}
+    order = {"meters": ["M1002"], "reading_types": ["load-profile"], "message_id": "profile-of-a-test"} | period
+    assert httpx.post(api, json=order, timeout=PATIENCE_S).json()["result"] == "OK"
+    with visit(chromium) as seen:
+        page = seen.open(f"{base(ami, 'CIS')}/requests/{examples['sent']}")
+        row = page.locator(".vrow:visible").first
+        assert "active energy import" in row.inner_text() and "kWh" in row.inner_text()
+        assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d\d:\d\d", row.inner_text())
+        assert page.locator(".chart canvas").count() == 0, "one value is no profile"
+        page = seen.open(f"{base(ami, 'CIS')}/requests/profile-of-a-test")
+        page.locator(".chart[data-drawn] canvas").wait_for()
+        assert page.locator(".vrow:visible").count() > 3
+        picture(page, "cis-profile-of-a-request-light")
+        assert inaccessible(page) == []
 
 
 @pytest.mark.ci

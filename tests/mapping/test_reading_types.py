@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ami_cim.codes import reply_codes
-from ami_mapping.reading_types import ReadingType, RefusedReadingType, field_words, refused
+from ami_cim.reading_type_words import field_words
+from ami_mapping.reading_types import ReadingType, RefusedReadingType, refused
 
 IMPORT_KWH = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
 

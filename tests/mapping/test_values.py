@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ami_cim.reading_type_words import field_words
 from ami_dlms import data
 from ami_dlms.cosem.profile import Origin, decode_rows, encode_rows
 from ami_dlms.cosem.quantity import ScalerUnit
@@ -17,7 +18,7 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.errors import DecodeError
 from ami_dlms.obis import Obis
 from ami_mapping.lookup import readings
-from ami_mapping.reading_types import ReadingType, field_words
+from ami_mapping.reading_types import ReadingType
 from ami_mapping.values import (
     MULTIPLIERS,
     UnitMismatch,

@@ -125,6 +125,8 @@ class ControlOrder(BaseModel):
     """The MessageID of a control for later, whose place this one takes; the verb is change then."""
     verb: Verb = "create"
     asynchronous: bool = False
+    until_acknowledged: bool = False
+    """Answer once the HES has acknowledged it, as one that waits for a second person: what comes of it comes later."""
     message_id: Text | None = None
     correlation_id: Text | None = None
 
@@ -134,6 +136,8 @@ class ControlOrder(BaseModel):
             raise ValueError("name at least one of meters, mrids, usage_points, groups and usage_point_groups")
         if self.start_at is not None and not self.asynchronous:
             raise ValueError("a control for later is asynchronous")
+        if self.until_acknowledged and not self.asynchronous:
+            raise ValueError("what is answered once it is acknowledged is asynchronous")
         if self.changes is not None and self.start_at is None:
             raise ValueError("what changes a control for later has a start_at")
         return self
@@ -165,6 +169,7 @@ class ControlOrder(BaseModel):
             end_at=self.end_at,
             text=self.text,
             asynchronous=self.asynchronous,
+            until_acknowledged=self.until_acknowledged,
             message_id=self.message_id,
             correlation_id=self.correlation_id,
         )
@@ -317,6 +322,7 @@ _OPERATIONS = (
         query={
             "meter": "the name of a meter; may be repeated",
             "type": "a ReadingType by code, OBIS code or alias; may be repeated",
+            "request": "the MessageID of the request that brought them",
             "from": "values of moments after this one",
             "to": "values of moments up to this one",
         },

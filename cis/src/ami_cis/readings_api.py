@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_cim.reading_type_names import known_type, reading_type_of, with_any_multiplier
+from ami_cim.reading_type_words import describe
 from ami_cis.meters import Meter
 from ami_cis.reading_types import is_time, unit_of
 from ami_cis.store import KeptReading, ReadingQuery, Store, StoreUnavailable
@@ -149,10 +150,11 @@ class ReadingError(BaseModel):
 
 
 class ReadingValue(BaseModel):
-    """One value; `at` is the end of an interval, `value` an exact decimal, of a clock a moment, None where it is known to be missing."""
+    """One value; `at` is the end of an interval, `value` an exact decimal, of a clock a moment, None where it is known to be missing. `words` is its ReadingType in words."""
 
     meter: str
     reading_type: str
+    words: str
     at: datetime
     start: datetime | None
     value: str | None
@@ -166,6 +168,7 @@ class ReadingValue(BaseModel):
         return cls(
             meter=kept.meter,
             reading_type=kept.reading_type,
+            words=describe(kept.reading_type),
             at=kept.at.astimezone(zone),
             start=None if kept.start is None else kept.start.astimezone(zone),
             value=_value_of(kept, zone),
@@ -249,8 +252,8 @@ def reading_routes(readings: Readings, store: Store, asking: Asking) -> list[Rou
 
 
 def _wanted(request: Request, zone: ZoneInfo) -> ReadingQuery:
-    """The query: `meter` and `type` as often as there are, `from`, `to`. Raises ApiRefused for anything else."""
-    check_known(request, ("meter", "type", "from", "to"), several=("meter", "type"))
+    """The query: `meter` and `type` as often as there are, `from`, `to`, and `request`, the MessageID of the one that brought them. Raises ApiRefused for anything else."""
+    check_known(request, ("meter", "type", "from", "to", "request"), several=("meter", "type"))
     meters, asked = (values_of(request, name, MAX_TYPES) for name in ("meter", "type"))
     query = request.query_params
     given = {name: query[name] for name in ("from", "to") if name in query}
@@ -264,7 +267,9 @@ def _wanted(request: Request, zone: ZoneInfo) -> ReadingQuery:
     except ValueError as problem:
         raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, f"type: {problem}") from None
     start, end = period.in_zone(zone)
-    return ReadingQuery(meters=tuple(meters), reading_types=types, after=start, until=end)
+    return ReadingQuery(
+        meters=tuple(meters), reading_types=types, after=start, until=end, message_id=query.get("request")
+    )
 
 
 def _codes_of(text: str) -> tuple[str, ...]:

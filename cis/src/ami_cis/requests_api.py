@@ -4,6 +4,7 @@
 Times are of `cis.time_zone`. A frame of the stream names each thing that has changed once, as the lists have it.
 """
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_cim.control_names import name_of
+from ami_cim.reading_type_words import describe
 from ami_cis import events
 from ami_cis.device_events_api import DeviceEvent
 from ami_cis.standings import Standing, Standings, Switch
@@ -53,7 +55,7 @@ class RequestError(BaseModel):
 
 
 class RequestEntry(BaseModel):
-    """A request; `control` is its code in a word, `meters` are counted, `failed` those of them that an error is about. `state` is that of the exchange, `result` that of the latest reply."""
+    """A request; `control` is its code in a word, `words` are the ReadingTypes of one that reads, `meters` are counted, `failed` those of them that an error is about. `state` is that of the exchange, `result` that of the latest reply."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -62,6 +64,7 @@ class RequestEntry(BaseModel):
     noun: str
     code: str
     control: str | None
+    words: str | None
     meters: int
     failed: int
     asynchronous: bool
@@ -79,6 +82,7 @@ class RequestEntry(BaseModel):
             line._asdict()
             | {
                 "control": name_of(line.code),
+                "words": _in_words(line.code),
                 "meters": len(line.meters),
                 "failed": len(line.meters) if of_all else len(failing),
                 "sent_at": line.sent_at.astimezone(zone),
@@ -309,3 +313,11 @@ def _some_names(changed: set[str], most: int) -> Sequence[str]:
 
 def _away(problem: StoreUnavailable) -> ApiRefused:
     return ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem))
+
+
+_READING_TYPE = re.compile(r"(?:-?\d{1,6}\.){17}-?\d{1,6}", re.ASCII)
+
+
+def _in_words(code: str) -> str | None:
+    """The ReadingTypes of a request that reads; None where there are none."""
+    return "; ".join(describe(one) for one in _READING_TYPE.findall(code)) or None

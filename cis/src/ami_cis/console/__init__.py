@@ -15,7 +15,9 @@ PAGES = (
         chart=True,
     ),
     Page(path="/requests", title="Requests", nav="Requests", script=f"{_ROOM}/requests.js"),
-    Page(path="/requests/{message_id:path}", title="Request", under="/requests", script=f"{_ROOM}/request.js"),
+    Page(
+        path="/requests/{message_id:path}", title="Request", under="/requests", script=f"{_ROOM}/request.js", chart=True
+    ),
     Page(path="/events", title="Events", nav="Events", script=f"{_ROOM}/events.js"),
     Page(path="/api", title="REST API", nav="API", script="console/api.js"),
 )

@@ -31,7 +31,8 @@ class Controls:
         request = self._request(order)
         sent, sending = self._sent(order, request), _sent_event(order, request)
         is_later = order.start_at is not None and order.start_at > self._environment.now()
-        ended = await self._exchanges.run(request, sent, sending, until_acknowledged=is_later)
+        until_acknowledged = is_later or order.until_acknowledged
+        ended = await self._exchanges.run(request, sent, sending, until_acknowledged=until_acknowledged)
         return self._concluded(request, order.targets, ended)
 
     async def cancel(self, message_id: str) -> OrderOutcome:

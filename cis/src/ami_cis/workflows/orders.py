@@ -89,6 +89,8 @@ class Order:
     """Until when it may be done."""
     changes: str | None = None
     """The MessageID of a control for later, whose place this one takes."""
+    until_acknowledged: bool = False
+    """Whether its acknowledgement is the end for who waits here."""
 
 
 @dataclass(frozen=True, slots=True)

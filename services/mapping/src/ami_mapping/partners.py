@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
 
+from ami_cim.reading_type_words import field_words
 from ami_mapping.lookup import ReadingTable
 from ami_mapping.patterns import CodePattern
-from ami_mapping.reading_types import field_words
 from ami_mapping.readings import Confidence, ReadingRow, all_rows, check_references, parse_rows
 from ami_mapping.tables import MAX_OCTETS, MAX_PROBLEMS, TableError
 

@@ -1,14 +1,13 @@
-"""ReadingType: the 18 numbers of IEC 61968-9 that name a quantity, and their words (table data/reading_type_fields.csv)."""
+"""ReadingType: the 18 numbers of IEC 61968-9 that name a quantity, and their words (`ami_cim.reading_type_words`)."""
 
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import NamedTuple
 
 from ami_cim.errors import CimError
+from ami_cim.reading_type_words import field_words
 from ami_mapping.faults import explain
-from ami_mapping.tables import number, packaged, read_table
 
 _TEXT = re.compile(r"(?:-?\d{1,6}\.){17}-?\d{1,6}", re.ASCII)
 MULTIPLIER, CURRENCY, TOU = 15, 17, 11
@@ -80,24 +79,6 @@ def refused(code: ReadingType, detail: str) -> RefusedReadingType:
 def _invalid(text: str, why: str) -> RefusedReadingType:
     fault = explain("reading-type", "invalid", attempted=None, detail=f"{text[:64]!r}: {why}")
     return RefusedReadingType(fault.code, fault.reason)
-
-
-@cache
-def field_words() -> dict[str, dict[int, str]]:
-    """The enumerations: name of a field -> number -> word. Fields without a list are not in it."""
-    words: dict[str, dict[int, str]] = {}
-
-    def one(cells: dict[str, str], line: int) -> None:
-        sign, digits = (-1, cells["number"][1:]) if cells["number"].startswith("-") else (1, cells["number"])
-        field = words.setdefault(cells["field"], {})
-        if cells["field"] not in ReadingType._fields or not cells["name"]:
-            raise ValueError(f"{cells['field']!r} is no field of a ReadingType, or it has no name")
-        if field.setdefault(sign * number(digits, "number"), cells["name"]) != cells["name"]:
-            raise ValueError(f"{cells['field']} {cells['number']} is there twice")
-
-    file = "reading_type_fields.csv"
-    read_table(packaged(file), file, one, ("field", "number", "name", "source"))
-    return words
 
 
 def _word(name: str, field: int) -> str:

@@ -88,11 +88,12 @@ page(async (room) => {
   async function latest() {
     const { readings } = await kept(name, null, "1970-01-02", day(new Date(Date.now() + DAY)));
     const last = new Map(readings.map((one) => [one.reading_type, one]));
-    const heads = el("tr", "", ...["ReadingType", "Value", "At, UTC", "From"].map((word) => el("th", "", word)));
-    const rows = [...last.values()].map((one) => el("tr", "", el("td", "mono", one.reading_type), el("td", "", `${one.value ?? "–"} ${one.unit}`), el("td", "", when(one.at)), el("td", "muted", one.source || "–")));
+    const heads = el("tr", "", ...["What", "Value", "At, UTC", "From"].map((word) => el("th", "", word)));
+    const rows = [...last.values()].map((one) => el("tr", "", attributes(el("td", "", one.words), { title: one.reading_type }), el("td", "", `${one.value ?? "–"} ${one.unit}`), el("td", "", when(one.at)), el("td", "muted", one.source || "–")));
     registers.replaceChildren(el("div", "bar", el("h2", "", "Latest values")), rows.length ? el("table", "plain", el("thead", "", heads), el("tbody", "", ...rows)) : el("p", "note", "No value of this meter is kept. Read it."));
     const chosen = type.value;
-    type.replaceChildren(...[...last.keys(), ...OFFERED].map((one) => attributes(el("option", "", one), { value: one, selected: one === chosen })));
+    const offered = [...[...last.values()].map((one) => [one.reading_type, one.words]), ...OFFERED.map((one) => [one, one])];
+    type.replaceChildren(...offered.map(([code, words]) => attributes(el("option", "", words), { value: code, selected: code === chosen, title: code })));
     await profile();
   }
 

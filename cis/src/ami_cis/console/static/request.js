@@ -1,7 +1,8 @@
 // One request: whom it was for, and why not where it was not done.
-import { api, between, el, link, page, path, pill, seconds, when } from "../console/dom.js";
+import { api, attributes, between, el, link, page, path, pill, seconds, when } from "../console/dom.js";
 import { Grid } from "../console/grid.js";
 import { live } from "../console/live.js";
+import { Values } from "./values.js";
 import { API, standing, what } from "./words.js";
 
 const messageId = decodeURIComponent(location.pathname.slice("/requests/".length));
@@ -13,7 +14,7 @@ function head(request) {
     fact("Sent, UTC", when(request.sent_at)),
     fact("Replied, UTC", request.replied_at ? when(request.replied_at) : "not yet"),
     fact("Took", seconds(between(request.sent_at, request.replied_at))),
-    fact("Code", el("span", "mono", request.code || "–")),
+    request.words ? fact("Of", request.words) : fact("Code", el("span", "mono", request.code || "–")),
     fact("Exchange", request.state),
   ];
   const made = el("div", "sum", el("h1", "", what(request)), pill(standing(request)), el("dl", "", ...facts));
@@ -21,10 +22,22 @@ function head(request) {
   return made;
 }
 
+const READ = "MeterReadings";
+
+// Why not, beside the values of those that answered.
+function reasons(errors) {
+  const lines = errors.map((one) => el("li", "", el("span", "mono", one.code || "–"), el("b", "strong", one.meter || "all of them"), el("p", "", one.reason || "")));
+  const list = lines.length ? el("ul", "notes", ...lines) : el("p", "note", "Every meter gave what it was asked for, or has not answered yet.");
+  return [el("div", "bar", el("h2", "", "Reasons"), el("span", "muted", lines.length || "")), list];
+}
+
 page(async (room) => {
   const summary = el("div");
   room.append(summary);
-  const grid = new Grid(room, {
+  const first = await api(`${API}/requests/${path(messageId)}`);
+  const side = attributes(el("aside", "side"), { tabindex: 0, "aria-label": "Reasons" });
+  const values = first.request.noun === READ ? new Values(room, side) : null;
+  const grid = values ? null : new Grid(room, {
     title: "Meters and reasons",
     key: (one) => one.key,
     search: (one) => `${one.meter || ""} ${one.code || ""} ${one.reason || ""}`,
@@ -51,7 +64,9 @@ page(async (room) => {
     const details = await api(`${API}/requests/${path(messageId)}`);
     document.title = `${what(details.request)} · CIS console`;
     summary.replaceChildren(head(details.request));
-    grid.replace(rows(details));
+    if (grid) return grid.replace(rows(details));
+    side.replaceChildren(...reasons(details.errors));
+    values.show((await api(`${API}/readings?request=${encodeURIComponent(messageId)}`)).readings);
   }
   await load();
   live((frame) => frame.requests.some((one) => one.message_id === messageId) && load(), load);

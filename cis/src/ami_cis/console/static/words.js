@@ -3,6 +3,7 @@ import { api, confirmed, count, doing, el, plural, state, toast } from "../conso
 
 export const API = "/api/v1";
 const ENERGY = "import";
+const REFUSED = "5.2"; // the reply code of what a limit or a stop keeps from being done
 
 // A meter as a list and the map show it: what matters most first.
 export const STATES = [
@@ -53,9 +54,21 @@ export async function control(name, points, pressed) {
   const wanted = await confirmed({ title: `${title} ${plural(customers(points), "customer")}?`, text: `${plural(points.length, "meter")}: ${points.slice(0, 8).map((one) => one.meter).join(", ")}${points.length > 8 ? " …" : ""}\n\n${text}`, act: `${title} ${plural(customers(points), "customer")}` });
   if (!wanted) return null;
   toast(`${title} of ${plural(points.length, "meter")} is on its way`);
-  const ended = await doing(pressed, () => api(`${API}/controls`, { method: "POST", body: { code: name, meters: points.map((one) => one.meter) } }));
+  const order = { code: name, meters: points.map((one) => one.meter) };
+  const ended = await doing(pressed, () => api(`${API}/controls`, { method: "POST", body: order }));
+  if (ended?.errors.some((one) => one.code === REFUSED)) return approval(title, order, ended, pressed);
   if (ended) toast(`${title}: ${ended.result || ended.reason}`, ended.result !== "OK");
   return ended;
+}
+
+// What the head-end does not do at once may wait there for a second person: it is asked again as one that does.
+async function approval(title, order, ended, pressed) {
+  const why = ended.errors.find((one) => one.code === REFUSED).reason;
+  const wanted = await confirmed({ title: "Send it again, to wait for a second person?", text: `Nothing was done. The head-end says: ${why}\n\nIt can wait there until somebody else approves it, or until its time is over. This console shows what comes of it among the requests.`, act: "Send it, to wait" });
+  if (!wanted) return ended;
+  const sent = await doing(pressed, () => api(`${API}/controls`, { method: "POST", body: { ...order, asynchronous: true, until_acknowledged: true } }));
+  if (sent) toast(sent.accepted ? `${title} waits: ${sent.errors[0]?.reason || "acknowledged"}` : `${title}: ${sent.result || sent.reason}`, !sent.accepted && sent.result !== "OK");
+  return sent;
 }
 
 export async function read(points, pressed) {

@@ -44,6 +44,8 @@ export function when(text) {
   const made = el("time", "mono", clock(text));
   return text ? attributes(made, { datetime: text, title: text }) : made;
 }
+// The whole of a moment as the API gave it, with its offset: 2026-11-28 12:00:00 +01:00.
+export const zoned = (text) => (text ? text.replace("T", " ").replace(/(\.\d+)?(Z|[+-]\d\d:\d\d)$/, " $2").replace(" Z", " +00:00") : "–");
 export const seconds = (ms) => (ms === null || ms === undefined ? "–" : ms < 1000 ? `${Math.round(ms)} ms` : ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${count(Math.round(ms / 1000))} s`);
 export const between = (from, to) => (from && to ? new Date(to) - new Date(from) : null);
 
