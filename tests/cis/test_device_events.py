@@ -90,6 +90,24 @@ async def test_an_event_is_kept_once_and_its_end_in_whichever_order_they_come(
     assert events.names.count("device_events_kept") == 4
 
 
+async def test_an_event_is_acknowledged_once_and_stays_so(cis: tuple[str, Store, Events]) -> None:
+    url, store, _ = cis
+    await sent(url, "m-1", ONE, replace(ONE, mrid="another"))
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, trust_env=False) as client:
+        address = "/api/v1/device-events/acknowledge"
+        for body in ({"event_ids": []}, {"event_ids": ["x"] * 1_001}, {"event_ids": ["x"], "by": "me"}):
+            assert (await client.post(address, json=body)).status_code == 422
+        both = {"event_ids": ["an-event", "nobody's"]}
+        assert (await client.post(address, json=both)).json() == {"events": 1}
+        (first,) = (one for one in await store.device_events(DeviceEventQuery()) if one.acknowledged_at)
+        assert (first.event_id, first.acknowledged_by) == ("an-event", "local")
+        assert (await client.post(address, json=both)).json() == {"events": 0}
+        assert await sent(url, "m-2", ended(), verb="closed") == "OK"
+        told = (await client.get("/api/v1/device-events")).json()["events"]
+        shown = {one["event_id"]: (one["acknowledged_by"], one["closed_at"] is not None) for one in told}
+        assert shown == {"an-event": ("local", True), "another": (None, False)}
+
+
 async def test_what_can_not_be_kept_is_counted_and_the_rest_is(cis: tuple[str, Store, Events]) -> None:
     url, store, events = cis
     nobody, nameless, early = (

@@ -195,6 +195,22 @@ def test_customers_are_disconnected_when_somebody_has_said_yes(ami: System, chro
 
 
 @pytest.mark.ci
+def test_an_event_is_acknowledged(ami: System, chromium: Browser, asked: str) -> None:
+    with visit(chromium) as seen:
+        page = seen.open(f"{base(ami, 'CIS')}/events")
+        page.get_by_role("button", name="Ask the head-end").click()
+        row = page.locator(".vrow:visible").first
+        row.wait_for()
+        page.get_by_role("button", name="Group").click()
+        row.locator("input").check()
+        page.click("[data-action=Acknowledge]")
+        page.locator(".toast", has_text="1 event acknowledged").wait_for()
+        row.get_by_text("local").wait_for()
+        picture(page, "cis-events-acknowledged-light")
+        assert inaccessible(page) == []
+
+
+@pytest.mark.ci
 def test_what_the_head_end_keeps_back_is_sent_again_to_wait_for_a_second_person(ami: System, chromium: Browser) -> None:
     with visit(chromium) as seen:
         page = seen.open(f"{base(ami, 'CIS')}/usage-points")

@@ -87,7 +87,7 @@ VERSIONS = {
         "0022",
         "0023",
     ),
-    "cis": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005"),
+    "cis": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006"),
 }
 DATABASES = {
     "hes": (
@@ -111,7 +111,7 @@ DATABASES = {
         "0022.sql",
         "0023.sql",
     ),
-    "cis": ("0003.sql", "0004.sql", "0005.sql"),
+    "cis": ("0003.sql", "0004.sql", "0005.sql", "0006.sql"),
 }
 """Dumps; those before 0003 have been on files alone."""
 EACH = [(role, version) for role, versions in VERSIONS.items() for version in versions]

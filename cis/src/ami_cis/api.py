@@ -21,7 +21,7 @@ from starlette.routing import Route
 from ami_cim.control_names import named_control
 from ami_cim.control_parameters import FirmwareImage, KeyChange, Limiter, LimiterEmergency, TimeOfUse
 from ami_cim.payloads.control_parameters import ControlParameters
-from ami_cis.device_events_api import DEVICE_EVENTS, DeviceEventList
+from ami_cis.device_events_api import ACKNOWLEDGE, DEVICE_EVENTS, Acknowledged, Acknowledgement, DeviceEventList
 from ami_cis.meters import Meter
 from ami_cis.meters_api import (
     HES_USAGE_POINT,
@@ -326,6 +326,14 @@ _OPERATIONS = (
             "from": "values of moments after this one",
             "to": "values of moments up to this one",
         },
+    ),
+    _Operation(
+        ACKNOWLEDGE,
+        "post",
+        "Note that somebody has seen these events",
+        "How many nobody had acknowledged before",
+        Acknowledged,
+        Acknowledgement,
     ),
     _Operation(
         DEVICE_EVENTS,

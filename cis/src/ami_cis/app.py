@@ -139,7 +139,7 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
                 *principal_routes(ROUTES),
                 *control_routes(controls, asking),
                 *reading_routes(readings, store, asking),
-                *device_event_routes(store, EventQuestions(exchanges, environment), asking),
+                *device_event_routes(store, EventQuestions(exchanges, environment), asking, environment.now),
                 *meter_routes(master_data, MeterExchanges(master_data, readings), asking),
                 *schedule_routes(ReadSchedules(exchanges, environment), store, asking),
                 *request_routes(store, changes, standings, live, zone),

@@ -1,6 +1,7 @@
 """`/api/v1/device-events`: what has happened to meters. `GET` gives what the HES has sent, the latest first; `POST` asks the HES for what it has, which is
-kept like what it sends. Times are of `cis.time_zone`."""
+kept like what it sends; `/acknowledge` notes that somebody has seen some. Times are of `cis.time_zone`."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
@@ -8,7 +9,7 @@ from http import HTTPStatus
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,6 +24,7 @@ from ami_process.api import ApiRefused, answer_of, read_body
 from ami_process.query_parameters import check_known, values_of
 
 DEVICE_EVENTS = "/api/v1/device-events"
+ACKNOWLEDGE = f"{DEVICE_EVENTS}/acknowledge"
 MAX_TARGETS = 1_000
 
 
@@ -37,6 +39,8 @@ class DeviceEvent(BaseModel):
     issuer_tracking_id: str | None
     details: dict[str, str]
     closed_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
 
     @classmethod
     def of(cls, kept: KeptDeviceEvent, zone: ZoneInfo) -> Self:
@@ -50,6 +54,8 @@ class DeviceEvent(BaseModel):
             issuer_tracking_id=kept.issuer_tracking_id,
             details=dict(kept.details),
             closed_at=None if kept.closed_at is None else kept.closed_at.astimezone(zone),
+            acknowledged_at=None if kept.acknowledged_at is None else kept.acknowledged_at.astimezone(zone),
+            acknowledged_by=kept.acknowledged_by,
         )
 
 
@@ -59,6 +65,20 @@ class DeviceEventList(BaseModel):
     events: tuple[DeviceEvent, ...]
     complete: bool
     unlisted: tuple[str, ...] = ()
+
+
+class Acknowledgement(BaseModel):
+    """That somebody has seen these events."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    event_ids: tuple[Text, ...] = Field(min_length=1, max_length=MAX_TARGETS)
+
+
+class Acknowledged(BaseModel):
+    """How many of them nobody had acknowledged before; one that is acknowledged stays so by who was first."""
+
+    events: int
 
 
 class EventsOrder(PeriodQuery):
@@ -97,8 +117,10 @@ class EventsFetched(BaseModel):
         return cls.model_validate(asdict(fetched.outcome) | {"came": fetched.came, "complete": fetched.complete})
 
 
-def device_event_routes(store: Store, questions: EventQuestions, asking: Asking) -> list[Route]:
-    """GET looks at what is kept, POST asks the HES."""
+def device_event_routes(
+    store: Store, questions: EventQuestions, asking: Asking, now: Callable[[], datetime]
+) -> list[Route]:
+    """GET looks at what is kept, POST asks the HES, and acknowledges."""
     under_way, zone = UnderWay("question", asking.stopping), asking.zone
 
     async def look(request: Request) -> Response:
@@ -116,7 +138,20 @@ def device_event_routes(store: Store, questions: EventQuestions, asking: Asking)
         question = order.question(tuple(asking.meters), zone)
         return answer_of(EventsFetched.of(await under_way.end_of(None, partial(questions.run, question))))
 
-    return [Route(DEVICE_EVENTS, look, methods=["GET"]), Route(DEVICE_EVENTS, ask, methods=["POST"])]
+    async def acknowledge(request: Request) -> Response:
+        wanted = await read_body(request, Acknowledgement)
+        by = request.scope["principal"].name
+        try:
+            number = await store.acknowledge_device_events(wanted.event_ids, now(), by)
+        except StoreUnavailable as problem:
+            raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
+        return answer_of(Acknowledged(events=number))
+
+    return [
+        Route(DEVICE_EVENTS, look, methods=["GET"]),
+        Route(DEVICE_EVENTS, ask, methods=["POST"]),
+        Route(ACKNOWLEDGE, acknowledge, methods=["POST"]),
+    ]
 
 
 def _wanted(request: Request, zone: ZoneInfo) -> DeviceEventQuery:

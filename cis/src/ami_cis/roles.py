@@ -4,7 +4,7 @@ A route that has no row here is for admins alone, and a test fails.
 """
 
 from ami_cis.api import CONTROL, CONTROLS, OPENAPI
-from ami_cis.device_events_api import DEVICE_EVENTS
+from ami_cis.device_events_api import ACKNOWLEDGE, DEVICE_EVENTS
 from ami_cis.meters_api import HES_USAGE_POINT, HES_USAGE_POINTS, METER, METER_EXCHANGES, METERS
 from ami_cis.readings_api import READINGS
 from ami_cis.requests_api import LIVE, REQUEST, REQUESTS, USAGE_POINTS
@@ -27,6 +27,7 @@ ROUTES: Roles = {
     (READINGS, "POST"): _OPERATE,
     (DEVICE_EVENTS, "GET"): _READ,
     (DEVICE_EVENTS, "POST"): _OPERATE,
+    (ACKNOWLEDGE, "POST"): _OPERATE,
     (METERS, "GET"): _READ,
     (HES_USAGE_POINTS, "GET"): _READ,
     (HES_USAGE_POINT, "GET"): _READ,

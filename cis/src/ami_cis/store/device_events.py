@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ami_cis.store.tables import DEVICE_EVENTS
@@ -27,6 +27,8 @@ class KeptDeviceEvent:
     closed_at: datetime | None
     said_at: datetime
     message_id: str
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
 
 
 _NAMES = tuple(KeptDeviceEvent.__slots__)
@@ -76,6 +78,13 @@ def device_events_with(connection: Connection, message_ids: Sequence[str]) -> li
     """Those that came with these messages first, in the order in which they happened."""
     query = select(DEVICE_EVENTS).where(DEVICE_EVENTS.c.message_id.in_(message_ids)).order_by(DEVICE_EVENTS.c.at)
     return [_event(row) for row in connection.execute(query).mappings()]
+
+
+def acknowledge_device_events(connection: Connection, event_ids: Sequence[str], at: datetime, by: str) -> int:
+    """Note who has seen them; how many nobody had acknowledged before."""
+    open_ones = (DEVICE_EVENTS.c.event_id.in_(event_ids), DEVICE_EVENTS.c.acknowledged_at.is_(None))
+    values = {"acknowledged_at": at, "acknowledged_by": by}
+    return connection.execute(update(DEVICE_EVENTS).where(*open_ones).values(values)).rowcount
 
 
 def forget_device_events(connection: Connection, before: datetime) -> int:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, or_
 from ami_cis.store.device_events import (
     DeviceEventQuery,
     KeptDeviceEvent,
+    acknowledge_device_events,
     add_device_events,
     device_events_with,
     find_device_events,
@@ -217,6 +218,10 @@ class Store:
     async def device_events(self, wanted: DeviceEventQuery) -> list[KeptDeviceEvent]:
         """The latest first."""
         return await self._database.transaction(lambda c: find_device_events(c, wanted))
+
+    async def acknowledge_device_events(self, event_ids: Sequence[str], at: datetime, by: str) -> int:
+        """Note who has seen these; how many nobody had acknowledged before."""
+        return await self._database.transaction(lambda c: acknowledge_device_events(c, event_ids, at, by))
 
     async def latest_device_events(self, most: int) -> list[KeptDeviceEvent]:
         """The latest first."""

@@ -94,8 +94,10 @@ DEVICE_EVENTS = Table(
     Column("closed_at", UtcDateTime),
     Column("said_at", UtcDateTime, nullable=False),
     Column("message_id", String, nullable=False),
+    Column("acknowledged_at", UtcDateTime),
+    Column("acknowledged_by", String),
 )
-"""What has happened to meters, each event once, by the mRID that the HES gives it."""
+"""What has happened to meters, each event once, by the mRID that the HES gives it; and who has said that they have seen it."""
 
 HEARTBEAT = Table("heartbeat", METADATA, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
@@ -103,7 +105,7 @@ HEARTBEAT = Table("heartbeat", METADATA, Column("number", Integer, primary_key=T
 SCHEMA = Schema(
     role="cis",
     owner="customer information system",
-    revision="0005",
+    revision="0006",
     tables=METADATA,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

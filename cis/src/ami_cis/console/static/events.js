@@ -1,11 +1,12 @@
 // The inbox of what has happened to meters; many of one kind within a minute are one line.
-import { api, attributes, button, count, doing, el, link, page, path, state, toast, when } from "../console/dom.js";
+import { api, attributes, button, count, doing, el, link, page, path, plural, state, toast, when } from "../console/dom.js";
 import { Grid } from "../console/grid.js";
 import { live } from "../console/live.js";
 import { grouped, isAlarm, name } from "./happened.js";
 import { API } from "./words.js";
 
 const MOST = 5_000;
+const AT_ONCE = 1_000;
 
 page(async (room) => {
   let events = [];
@@ -20,16 +21,33 @@ page(async (room) => {
     open: (one) => (one.many === 1 ? `/usage-points/${path(one.meter)}` : null),
     search: (one) => `${one.meters} ${one.code} ${one.reason || ""} ${name(one)}`,
     finds: "Find meter, type, words",
-    filters: [{ word: "All" }, { word: "Power and alarms", shape: "silent", test: isAlarm }, { word: "Others", test: (one) => !isAlarm(one) }],
+    actions: [{ word: "Acknowledge", act: acknowledge }],
+    filters: [{ word: "All" }, { word: "Not acknowledged", shape: "ready", test: (one) => !one.acknowledged_at }, { word: "Power and alarms", shape: "silent", test: isAlarm }, { word: "Others", test: (one) => !isAlarm(one) }],
     columns: [
       { head: "At, UTC", width: "150px", put: (one) => when(one.at), sort: (one) => one.at, down: true },
       { head: "What", width: "minmax(220px,1fr)", put: (one) => state(isAlarm(one) ? "silent" : "plain", one.many > 1 ? `${name(one)} × ${one.many}` : name(one)), sort: name },
       { head: "Meters", width: "minmax(110px,.5fr)", put: (one) => (one.many === 1 ? link(`/usage-points/${path(one.meter)}`, one.meter, "mono") : one.meters), sort: (one) => one.meters },
       { head: "Type", width: "110px", mono: true, put: (one) => one.code, sort: (one) => one.code },
       { head: "Closed, UTC", width: "150px", put: (one) => when(one.closed_at), sort: (one) => one.closed_at || "" },
+      { head: "Acknowledged, UTC", width: "150px", put: (one) => (one.acknowledged_at ? attributes(when(one.acknowledged_at), { title: `${one.acknowledged_at} by ${one.acknowledged_by}` }) : "–"), sort: (one) => one.acknowledged_at || "" },
+      { head: "By", width: "90px", put: (one) => el("span", "muted", one.acknowledged_by || "–"), sort: (one) => one.acknowledged_by || "" },
       { head: "Words of the head-end", width: "minmax(300px,2fr)", put: (one) => el("span", "muted", one.reason || "") },
     ],
   });
+
+  // A line stands for one event or for all of its group.
+  async function acknowledge(rows, pressed) {
+    const ids = rows.flatMap((one) => (one.many > 1 ? one.all : [one])).filter((one) => !one.acknowledged_at).map((one) => one.event_id);
+    let events = 0;
+    for (let place = 0; place < ids.length; place += AT_ONCE) {
+      const found = await doing(pressed, () => api(`${API}/device-events/acknowledge`, { method: "POST", body: { event_ids: ids.slice(place, place + AT_ONCE) } }));
+      if (!found) break;
+      events += found.events;
+    }
+    toast(`${plural(events, "event")} acknowledged`);
+    grid.clear();
+    await load();
+  }
 
   const show = () => grid.replace(together ? grouped(events) : events.map((one) => ({ ...one, key: one.event_id, many: 1, meters: one.meter })));
   async function ask(event) {

@@ -18,6 +18,12 @@ export function eventLine(one) {
   return line;
 }
 
+// A group is acknowledged when all of it is, by who was last.
+function acknowledged(all) {
+  const last = all.every((one) => one.acknowledged_at) ? all.toSorted((a, b) => (a.acknowledged_at < b.acknowledged_at ? 1 : -1))[0] : {};
+  return { acknowledged_at: last.acknowledged_at, acknowledged_by: last.acknowledged_by };
+}
+
 // Events of one kind within a minute are one group, when they are more than a few.
 const FEW = 3;
 export function grouped(events) {
@@ -29,6 +35,6 @@ export function grouped(events) {
   return [...groups.entries()].flatMap(([key, all]) =>
     all.length <= FEW
       ? all.map((one) => ({ ...one, key: one.event_id, many: 1, meters: one.meter }))
-      : [{ ...all[0], key, many: all.length, meters: plural(new Set(all.map((one) => one.meter)).size, "meter"), all }],
+      : [{ ...all[0], ...acknowledged(all), key, many: all.length, meters: plural(new Set(all.map((one) => one.meter)).size, "meter"), all }],
   );
 }
