@@ -110,9 +110,11 @@ def test_an_outage_of_all_meters_is_watched(town: System, chromium: Browser) -> 
         events.locator(".vrow:visible .st.odd").first.wait_for()
         longest = tasks_ms(trace)
         assert longest, "the trace has tasks"
+        print(f"longest tasks, ms of their threads: {[round(one) for one in longest[:5]]}")
         assert longest[0] < LONGEST_TASK_MS, f"the longest tasks took {[round(one) for one in longest[:5]]} ms"
         for page in pages:
             heap, elements = size(page)
+            print(f"{page.url}: {heap:,} octets of JavaScript, {elements:,} elements")
             assert heap < MOST_HEAP and elements < MOST_ELEMENTS, (page.url, heap, elements)
         picture(outages, "hes-outage-light")
         picture(fleet, "simulator-outage-light")

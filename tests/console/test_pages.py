@@ -6,6 +6,7 @@ One running system and one browser serve all tests of this module.
 from __future__ import annotations
 
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,10 +22,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
 from browsing import Browser, browser, inaccessible, picture, visit
 from free_ports import free_port
-from harness import System, system
+from harness import System, system, until
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
 
 from ami_cis.console import SITE as CIS
+from ami_dlms import apdu
+from ami_dlms.apdu.ciphered import GeneralGloCiphering
+from ami_dlms.framing import wrapper
 from ami_hes.console import SITE as HES
 from ami_meter_sim.console import SITE as SIMULATOR
 
@@ -192,6 +196,34 @@ def test_customers_are_disconnected_when_somebody_has_said_yes(ami: System, chro
         page.locator(".toast", has_text="Disconnect: OK").wait_for()
         picture(page, "cis-disconnected-light")
         assert seen.requests.count("/api/v1/controls") == 1
+
+
+@pytest.mark.ci
+def test_a_caller_that_nobody_knows_is_taken_in(ami: System, chromium: Browser) -> None:
+    titles = ("58595a0000001b59", "58595a0000001b60")
+    with visit(chromium) as seen, socket.create_connection(("127.0.0.1", ami.config["hes"]["dlms_port"])) as line:
+        page = seen.open(f"{ami.hes_url}/quarantine")
+        for title in titles:
+            octets = apdu.encode(GeneralGloCiphering(bytes.fromhex(title), bytes((0x30,)) + bytes(20)))
+            line.sendall(wrapper.encode(wrapper.WrapperPdu(1, 1, octets)))
+        address = f"{ami.hes_url}/api/v1/quarantine"
+        until(lambda: len(httpx.get(address, timeout=PATIENCE_S).json()["callers"]) == 2, "the callers")
+        page.reload()
+        taken, forgotten = (page.locator(".vrow:visible", has_text=title) for title in titles)
+        taken.get_by_role("button", name="Take in").click()
+        page.get_by_label("Name of the meter").fill("M9001")
+        page.get_by_label("mRID", exact=True).fill("5f0c9a52-0000-4000-8000-000000009001")
+        page.get_by_label("Device id, as it has to show it").fill("9001")
+        page.get_by_label("Logical device name, as it has to show it").fill("AMI0000000009001")
+        picture(page, "hes-quarantine-taking-in-light")
+        page.get_by_role("button", name="Take it in").click()
+        page.locator(".toast", has_text="M9001 is in the registry").wait_for()
+        taken.wait_for(state="detached")
+        forgotten.get_by_role("button", name="Forget").click()
+        page.locator("dialog").get_by_role("button", name="Forget it").click()
+        page.get_by_text("Nobody has called who is in no entry.").wait_for()
+        removed = httpx.delete(f"{ami.hes_url}/api/v1/meters/M9001", timeout=PATIENCE_S)
+        assert removed.status_code == 200, "the other tests count on their meters"
 
 
 @pytest.mark.ci

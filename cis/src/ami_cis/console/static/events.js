@@ -2,6 +2,7 @@
 import { api, attributes, button, count, doing, el, link, page, path, plural, state, toast, when } from "../console/dom.js";
 import { Grid } from "../console/grid.js";
 import { live } from "../console/live.js";
+import { me } from "../console/who.js";
 import { grouped, isAlarm, name } from "./happened.js";
 import { API } from "./words.js";
 
@@ -9,6 +10,7 @@ const MOST = 5_000;
 const AT_ONCE = 1_000;
 
 page(async (room) => {
+  const who = await me();
   let events = [];
   let together = true;
   const toggle = attributes(button("Group", () => ((together = !together), toggle.setAttribute("aria-pressed", together), show()), "btn sm"), { "aria-pressed": "true" });
@@ -16,12 +18,12 @@ page(async (room) => {
     title: "Events",
     key: (one) => one.key,
     newest: true,
-    beside: [toggle, button("Ask the head-end", ask, "btn sm")],
+    beside: [toggle, who.button("POST /api/v1/device-events", "Ask the head-end", ask, "btn sm")],
     empty: "The head-end has told of nothing yet. It sends events where it has this CIS as a subscriber; Ask the head-end fetches those that it keeps.",
     open: (one) => (one.many === 1 ? `/usage-points/${path(one.meter)}` : null),
     search: (one) => `${one.meters} ${one.code} ${one.reason || ""} ${name(one)}`,
     finds: "Find meter, type, words",
-    actions: [{ word: "Acknowledge", act: acknowledge }],
+    actions: [{ word: "Acknowledge", act: acknowledge, lacks: who.lacks("POST /api/v1/device-events/acknowledge") }],
     filters: [{ word: "All" }, { word: "Not acknowledged", shape: "ready", test: (one) => !one.acknowledged_at }, { word: "Power and alarms", shape: "silent", test: isAlarm }, { word: "Others", test: (one) => !isAlarm(one) }],
     columns: [
       { head: "At, UTC", width: "150px", put: (one) => when(one.at), sort: (one) => one.at, down: true },

@@ -2,8 +2,9 @@
 import { $, api, attributes, button, count, doing, el, page, path, plural, Refused, toast, when } from "../console/dom.js";
 import { Chart } from "../console/chart.js";
 import { live } from "../console/live.js";
+import { me } from "../console/who.js";
 import { eventLine } from "./happened.js";
-import { API, control, read, stateWord } from "./words.js";
+import { API, CONTROL, control, READ, read, stateWord } from "./words.js";
 
 const meter = decodeURIComponent(location.pathname.slice("/usage-points/".length));
 const fact = (term, value) => el("div", "", el("dt", "", term), el("dd", "", value));
@@ -55,6 +56,7 @@ const field = (label, type, value) => {
 };
 
 page(async (room) => {
+  const who = await me();
   let point = await found();
   const name = point.meter;
   const summary = el("div", "sum");
@@ -67,7 +69,7 @@ page(async (room) => {
   const [to, toLabel] = field("Until, UTC", "date", day(new Date(Date.now() + DAY)));
   const [versus, versusLabel] = field("Compare from, UTC", "date", "");
   const type = el("select", "field");
-  const form = el("div", "form", el("label", "", "ReadingType", type), fromLabel, toLabel, versusLabel, button("Show", () => doing(null, profile), "btn"), button("CSV", () => download(`${name}-${from.value}.csv`, shown), "btn"), button("Read this period from the meter", (event) => fetchPeriod(event.target), "btn"));
+  const form = el("div", "form", el("label", "", "ReadingType", type), fromLabel, toLabel, versusLabel, button("Show", () => doing(null, profile), "btn"), button("CSV", () => download(`${name}-${from.value}.csv`, shown), "btn"), who.button(READ, "Read this period from the meter", (event) => fetchPeriod(event.target)));
   const section = el("section", "", el("div", "bar", el("h2", "", "Readings over time"), el("span", "muted")), form);
   pane.append(section);
   const chart = new Chart(section, { title: "Readings over time; a gap is a time without a value", height: 280 });
@@ -80,8 +82,8 @@ page(async (room) => {
   function head() {
     document.title = `${point.usage_points[0] || name} · CIS console`;
     const facts = [fact("Meter", el("span", "mono", name)), fact("mRID", el("span", "mono", point.mrid || "–")), fact("Asked", when(point.asked_at)), fact("Requests", `${count(point.requests)}, ${count(point.failures)} failed`)];
-    const act = (word) => button(word, (event) => control(word.toLowerCase(), [point], event.target), word === "Disconnect" ? "btn danger" : "btn");
-    summary.replaceChildren(el("h1", "mono", point.usage_points.join(", ") || name), stateWord(point), el("dl", "", ...facts), el("div", "sp"), button("Read", (event) => read([point], event.target).then(latest), "btn"), act("Connect"), act("Disconnect"));
+    const act = (word) => who.button(CONTROL, word, (event) => control(word.toLowerCase(), [point], event.target), word === "Disconnect" ? "btn danger" : "btn");
+    summary.replaceChildren(el("h1", "mono", point.usage_points.join(", ") || name), stateWord(point), el("dl", "", ...facts), el("div", "sp"), who.button(READ, "Read", (event) => read([point], event.target).then(latest)), act("Connect"), act("Disconnect"));
     if (point.code) summary.append(el("span", "warn", `${point.code} ${point.reason || ""}`));
   }
 

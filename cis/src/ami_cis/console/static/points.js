@@ -2,8 +2,9 @@
 import { $, api, attributes, count, el, link, page, path, pill, plural, toast, when } from "../console/dom.js";
 import { Grid } from "../console/grid.js";
 import { live } from "../console/live.js";
+import { me } from "../console/who.js";
 import { Map2D } from "./map.js";
-import { API, control, progress, read, standing, stateOf, STATES, stateWord, what } from "./words.js";
+import { API, CONTROL, control, progress, READ, read, standing, stateOf, STATES, stateWord, what } from "./words.js";
 import { eventLine } from "./happened.js";
 
 const AT_ONCE = 1_000;
@@ -31,6 +32,7 @@ function requestLine(request) {
 }
 
 page(async (room) => {
+  const who = await me();
   const split = el("div", "split");
   room.append(split);
   const grid = new Grid(split, {
@@ -42,9 +44,9 @@ page(async (room) => {
     empty: "The configuration names no meter.",
     filters: [{ word: "All" }, ...STATES.map((one) => ({ word: one.word, shape: one.shape, test: (point) => stateOf(point) === one.key }))],
     actions: [
-      { word: "Read", act: read },
-      { word: "Connect", act: (points, pressed) => control("connect", points, pressed) },
-      { word: "Disconnect", act: (points, pressed) => control("disconnect", points, pressed), danger: true },
+      { word: "Read", act: read, lacks: who.lacks(READ) },
+      { word: "Connect", act: (points, pressed) => control("connect", points, pressed), lacks: who.lacks(CONTROL) },
+      { word: "Disconnect", act: (points, pressed) => control("disconnect", points, pressed), danger: true, lacks: who.lacks(CONTROL) },
     ],
     columns: [
       { head: "Usage point", width: "minmax(110px,.8fr)", put: (one) => link(`/usage-points/${path(one.meter)}`, one.usage_points.join(", ") || "–", "mono"), sort: (one) => one.usage_points.join() },

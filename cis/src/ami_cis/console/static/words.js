@@ -2,6 +2,8 @@
 import { api, confirmed, count, doing, el, plural, state, toast } from "../console/dom.js";
 
 export const API = "/api/v1";
+export const READ = "POST /api/v1/readings";
+export const CONTROL = "POST /api/v1/controls";
 const ENERGY = "import";
 const REFUSED = "5.2"; // the reply code of what a limit or a stop keeps from being done
 

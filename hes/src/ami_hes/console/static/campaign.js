@@ -1,7 +1,8 @@
 // One campaign: its curve, its failures, and the buttons that pause, resume and cancel it.
-import { api, button, confirmed, count, doing, el, link, page, path, percent, seconds, when } from "../console/dom.js";
+import { api, confirmed, count, doing, el, link, page, path, percent, seconds, when } from "../console/dom.js";
 import { Chart } from "../console/chart.js";
 import { live } from "../console/live.js";
+import { me } from "../console/who.js";
 import { API, progress } from "./words.js";
 
 const id = decodeURIComponent(location.pathname.slice("/campaigns/".length));
@@ -31,6 +32,7 @@ function table(title, heads, rows) {
 }
 
 page(async (room) => {
+  const who = await me();
   const summary = el("div", "sum");
   const pane = el("div", "pane");
   pane.tabIndex = 0;
@@ -41,7 +43,7 @@ page(async (room) => {
   const chart = new Chart(curve, { title: "Percent of the meters that have an end, over time", unit: "%", range: [0, 100] });
 
   function act(word, what, danger) {
-    return button(word, async (event) => {
+    return who.button(`POST /api/v1/campaigns/{name}/${what}`, word, async (event) => {
       if (danger && !(await confirmed({ title: `${word} this campaign?`, text: "Meters that have no end get none any more. What a meter has already is not taken back.", act: `${word} it` }))) return;
       if (await doing(event.target, () => api(`${address}/${what}`, { method: "POST" }))) await load();
     }, danger ? "btn danger" : "btn");

@@ -2,11 +2,13 @@
 import { api, confirmed, count, doing, el, page, plural, toast, when } from "../console/dom.js";
 import { Grid } from "../console/grid.js";
 import { live } from "../console/live.js";
+import { me } from "../console/who.js";
 import { API } from "./words.js";
 
 const AT_ONCE = 1_000;
 
 page(async (room) => {
+  const who = await me();
   const ids = (rows) => rows.slice(0, AT_ONCE).map((one) => one.message_id);
 
   async function again(rows, pressed) {
@@ -30,8 +32,8 @@ page(async (room) => {
     finds: "Find subscriber, reason",
     filters: [{ word: "All" }, { word: "Late replies", test: (one) => !one.subscriber }, { word: "Events", test: (one) => one.subscriber }],
     actions: [
-      { word: "Send again", act: again },
-      { word: "Drop", act: drop, danger: true },
+      { word: "Send again", act: again, lacks: who.lacks("POST /api/v1/dead-letters") },
+      { word: "Drop", act: drop, danger: true, lacks: who.lacks("DELETE /api/v1/dead-letters") },
     ],
     columns: [
       { head: "Given up, UTC", width: "150px", put: (one) => when(one.given_up_at), sort: (one) => one.given_up_at, down: true },

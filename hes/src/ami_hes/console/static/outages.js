@@ -1,12 +1,15 @@
 // Where power is gone, by what meters have said; and who answers when asked.
-import { api, attributes, button, confirmed, count, doing, el, page, plural, state, toast, when } from "../console/dom.js";
+import { api, attributes, confirmed, count, doing, el, page, plural, state, toast, when } from "../console/dom.js";
 import { Grid } from "../console/grid.js";
 import { live } from "../console/live.js";
+import { me } from "../console/who.js";
 import { API } from "./words.js";
 
 page(async (room) => {
+  const who = await me();
+  const may = who.may("POST /api/v1/outages/ping");
   const facts = el("dl");
-  const ping = button("Ask the dark meters", ask, "btn");
+  const ping = who.button("POST /api/v1/outages/ping", "Ask the dark meters", ask);
   room.append(el("div", "sum", facts, el("div", "sp"), ping));
   const grid = new Grid(room, {
     title: "Outages",
@@ -36,7 +39,7 @@ page(async (room) => {
       fact("Sustained", count(found.sustained)),
       fact("Events waiting to be told", count(found.waiting.reduce((sum, one) => sum + one, 0))),
     );
-    ping.disabled = !found.dark && !found.unverified;
+    if (may) ping.disabled = !found.dark && !found.unverified;
     grid.replace(found.outages);
   }
 

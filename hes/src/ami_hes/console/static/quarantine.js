@@ -48,7 +48,8 @@ page(async (room) => {
 
   // As a meter without keys; one with keys comes by its row of a shipment, which no page ever sees.
   function open(one, pressed) {
-    const form = el("form", "form stacked", field("name", "Name of the meter", { required: true, value: one.name }), field("mrid", "mRID (nothing: it gets one)"), field("device_id", "Device id, as it shows it (nothing: not checked)"));
+    const form = el("form", "form stacked", field("name", "Name of the meter", { required: true }), field("mrid", "mRID", { required: true, placeholder: "5f0c9a52-0000-4000-8000-000000009001" }), field("device_id", "Device id, as it has to show it", { required: true }));
+    if (one.name === one.system_title) form.append(field("logical_device_name", "Logical device name, as it has to show it", { required: true }));
     const cancel = attributes(el("button", "btn", "Cancel"), { type: "button" });
     const go = attributes(el("button", "btn primary", "Take it in"), { type: "submit" });
     form.append(el("div", "acts turned", go, cancel));

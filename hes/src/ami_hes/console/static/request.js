@@ -1,7 +1,8 @@
 // One request: what was asked, what came of it at each meter, and why not.
-import { $, api, attributes, between, button, confirmed, doing, el, link, page, path, pill, plural, seconds, toast, when } from "../console/dom.js";
+import { $, api, attributes, between, confirmed, doing, el, link, page, path, pill, plural, seconds, toast, when } from "../console/dom.js";
 import { Grid } from "../console/grid.js";
 import { live } from "../console/live.js";
+import { me } from "../console/who.js";
 import { API, outcome, progress, standing } from "./words.js";
 
 const messageId = decodeURIComponent(location.pathname.slice("/requests/".length));
@@ -10,7 +11,7 @@ function fact(name, value) {
   return el("div", "", el("dt", "", name), el("dd", "", value));
 }
 
-function head(details) {
+function head(details, who) {
   const { request, delivery, reply_address: address } = details;
   const facts = el(
     "dl",
@@ -25,7 +26,7 @@ function head(details) {
   );
   const made = el("div", "sum", el("h1", "", `${request.verb} ${request.noun}`), pill(standing(request)), facts, el("div", "sp"));
   if (delivery) made.append(el("span", "warn", `${delivery.attempts} attempts to deliver the reply: ${delivery.last_reason}`));
-  if (!request.answered_at && request.done < request.meters) made.append(button("Cancel what is not begun", cancel, "btn danger"));
+  if (!request.answered_at && request.done < request.meters) made.append(who.button("DELETE /api/v1/jobs/{message_id}", "Cancel what is not begun", cancel, "btn danger"));
   if ($("header nav a[href='/traces']")) made.append(link(`/traces/${path(request.message_id)}`, "Trace", "btn"));
   return made;
 }
@@ -38,6 +39,7 @@ async function cancel(event) {
 }
 
 page(async (room) => {
+  const who = await me();
   const summary = el("div");
   room.append(summary);
   const grid = new Grid(room, {
@@ -65,7 +67,7 @@ page(async (room) => {
     const details = await api(`${API}/requests/${path(messageId)}`);
     if (asked !== last) return;
     document.title = `${details.request.verb} ${details.request.noun} · HES console`;
-    summary.replaceChildren(head(details));
+    summary.replaceChildren(head(details, who));
     if (grid.rows.length) grid.merge(details.commands);
     else grid.replace(details.commands);
   }

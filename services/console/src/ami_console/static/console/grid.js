@@ -1,10 +1,12 @@
 // A table of thousands of rows: filters, finding, order, selection, keys. What a row is, the page says by its columns.
 //
 // column: { head, width, num, put(cell, row), sort(row) }; put writes a cell anew whenever its row has changed.
+// action: { word, act(rows, button), danger, lacks }; one that lacks something can't be pressed, and says what.
 // filter: { word, shape, test(row) }. The order changes when somebody asks for it, never under the pointer: what comes in
 // while it rests on the rows waits behind a button.
 import { attributes, button, count, el, SHAPES } from "./dom.js";
 import { VirtualList } from "./vlist.js";
+import { unusable } from "./who.js";
 
 const HEIGHT = 32;
 const HEAD = 30;
@@ -237,7 +239,7 @@ export class Grid {
 
   #bulk() {
     this.number = el("b", "", "0");
-    const doing = this.actions.map((one) => attributes(button(one.word, (event) => one.act(this.selected(), event.target), one.danger ? "btn danger" : "btn"), { "data-action": one.word }));
+    const doing = this.actions.map((one) => one.lacks ? unusable(one.word, one.lacks) : attributes(button(one.word, (event) => one.act(this.selected(), event.target), one.danger ? "btn danger" : "btn"), { "data-action": one.word }));
     const clear = button("Clear", () => this.clear(), "ghost");
     this.bulk = el("div", "bulk", this.number, " selected", el("div", "sp"), ...doing, clear);
     this.bulk.hidden = true;
