@@ -41,6 +41,7 @@ NOT_RUN_BLOCKS = {
     "needs a home of its own": 1,
     "read-a-trace does the same": 1,
     "needs a real meter": 1,
+    "ids are those of one run": 1,
     "needs meters of an imported shipment": 1,
     "needs a package index": 2,
     "they are what it runs": 2,

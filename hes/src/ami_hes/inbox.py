@@ -24,10 +24,11 @@ from ami_hes.askers import asker_of_principal, asking_as
 from ami_hes.jobs import Intake, KeptAnswer
 from ami_hes.nouns import Partner, partner_of
 from ami_hes.roles import needed
-from ami_hes.traces import arriving
+from ami_hes.traces import Arrival, Refusal, arriving, message_id_in
+from ami_process.environment import real_time
 from ami_process.events import Emit, Event
 from ami_process.health import Health
-from ami_process.message_endpoint import Endpoint, Site, Why
+from ami_process.message_endpoint import Endpoint, Site, Why, received_octets, received_time
 from ami_process.principals import EVERYBODY, Admission, Principal, lacking
 from ami_process.worker import Worker
 
@@ -50,14 +51,23 @@ class InboxSettings:
     """Who may send messages."""
     unread: Callable[[str, str], None] = lambda _, __: None
     """Called with the code and the reason of what was not taken, for the audit log."""
+    refused: Callable[[Refusal], None] = lambda _: None
+    """Called with what was read and not taken, and with what could not be read, for its trace."""
 
 
 def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Health, settings: InboxSettings) -> ASGIApp:
     """The ASGI application; `worker` calls `ami_cim.reading.FUNCTION`."""
 
     async def handle(received: Received, octets: bytes, sender: Principal) -> bytes:
-        _demand_roles(received.message, sender)
-        with arriving(octets), _asked_by(sender):
+        header = received.message.header
+        with arriving(octets, header.message_id) as arrival, _asked_by(sender):
+            try:
+                _demand_roles(received.message, sender)
+            except CimError as problem:
+                reasons = [f"{problem.code} {problem.reason}"]
+                refused = Refusal(header.message_id, header.verb, header.noun, header.source, reasons, arrival)
+                settings.refused(refused)
+                raise
             answer = await intake.handle(received.message)
         speech = answering(received.spelling, partner_of(received.message.header, settings.partners).dialect)
         if isinstance(answer, KeptAnswer):
@@ -71,6 +81,8 @@ def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Healt
     def report(why: Why, status: HTTPStatus, problem: CimError) -> None:
         settings.emit(_event(why, status, problem))
         settings.unread(problem.code, problem.reason)
+        if why is not Why.NOT_LET_IN:  # whom nobody knows leaves no trace
+            settings.refused(_unread(problem))
 
     site = Site(
         addresses=addresses(OFFERED),
@@ -84,6 +96,15 @@ def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Healt
     return Endpoint(incoming.requests(schemas, settings.limits), worker, handle, report, site).application(
         health, settings.ready
     )
+
+
+def _unread(problem: CimError) -> Refusal:
+    """Of a message that could not be read."""
+    octets = received_octets()
+    arrival = Arrival(octets, received_time() or real_time())
+    arrival.mark("refused")
+    message_id, reasons = message_id_in(octets), [f"{problem.code} {problem}"]
+    return Refusal(message_id, "unread", "message", None, reasons, arrival, unreadable=True)
 
 
 def _asked_by(sender: Principal) -> AbstractContextManager[None]:

@@ -10,6 +10,7 @@ from typing import Any
 from north_bench import entries
 
 from ami_dlms import data
+from ami_dlms.apdu.access import CONFIRMED
 from ami_dlms.apdu.notify import DataNotification, EventNotificationRequest
 from ami_dlms.association import Security, protect_notification
 from ami_dlms.cosem.descriptors import AttributeDescriptor
@@ -55,6 +56,11 @@ class PushingMeter:
     def last_gasp(self, at: datetime = NOON) -> bytes:
         device, clock = data.octet_string(self.entry["device_id"].encode()), _clock(at)
         return self._notification(data.structure(device, _setup(ON_POWER_DOWN), clock, data.long_unsigned(3)), None)
+
+    def confirmed_last_gasp(self) -> bytes:
+        """One that asks for the head-end's word."""
+        body = data.structure(_setup(ON_POWER_DOWN), _clock(NOON), data.long_unsigned(3))
+        return self._protected(DataNotification(5 | CONFIRMED, None, body))
 
     def pushed(self, setup: str, *values: Data) -> bytes:
         return self._notification(data.structure(_setup(setup), *values), NOON)

@@ -194,7 +194,7 @@ class Kept:
         self.attempts: list[KeptAttempt] = []
         self.away = False
 
-    async def keep(self, attempts: Any, arrivals: Any) -> None:
+    async def keep(self, attempts: Any, arrivals: Any, refusals: Any = ()) -> None:
         if self.away:
             raise StoreUnavailable("it is away")
         self.attempts += attempts

@@ -31,13 +31,19 @@ UNSEEN = 200
 """Columns where there is no terminal."""
 app = typer.Typer(name="trace", add_completion=False, pretty_exceptions_enable=False)
 
-MessageId = Annotated[str | None, typer.Argument(metavar="[MESSAGE_ID]", help="Of the request.")]
+MessageId = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MESSAGE_ID]", help="Of the request; or the id of a push, or of an event that came of one."
+    ),
+]
 Last = Annotated[bool, typer.Option("--last", help="The latest request, among those that the other options name.")]
 Failed = Annotated[bool, typer.Option("--failed", help="Requests that failed, or of which a meter did.")]
 Noun = Annotated[str | None, typer.Option(metavar="NOUN", help="Requests of this noun, as MeterReadings.")]
 OfMeter = Annotated[
     str | None, typer.Option("--meter", metavar="NAME", help="Requests with this meter (name or mRID).")
 ]
+Pushes = Annotated[bool, typer.Option("--pushes", help="What meters have pushed, in place of requests.")]
 Octets = Annotated[bool, typer.Option("--octets", help="Every APDU octet by octet, deciphered.")]
 All = Annotated[bool, typer.Option("--all", help="Fold no meter.")]
 Full = Annotated[bool, typer.Option("--full", help="Long octet strings in full.")]
@@ -56,6 +62,7 @@ def trace(
     failed: Failed = False,
     noun: Noun = None,
     meter: OfMeter = None,
+    pushes: Pushes = False,
     octets: Octets = False,
     everything: All = False,
     full: Full = False,
@@ -73,7 +80,7 @@ def trace(
     Exit code 0: shown, however the request ended. 1: no answer came. 2: wrong options, or no such request. 3: no head-end was reached.
     """
     head_end = RunningProcess("ami", url, token_file, "trace")
-    wanted = {"failed": "true"} if failed else {}
+    wanted = {name: "true" for name, value in (("failed", failed), ("pushes", pushes)) if value}
     wanted |= {name: value for name, value in (("noun", noun), ("meter", meter)) if value is not None}
     if message_id is None and not last:
         _show_list(head_end.get(f"{paths.TRACES}?{urlencode(wanted)}", TraceList), as_json=as_json)
@@ -81,7 +88,9 @@ def trace(
     if message_id is None:
         message_id = _latest(head_end, wanted)
     elif last or wanted:
-        raise head_end.refused("a MESSAGE_ID names one request; leave out --last, --failed, --noun and --meter")
+        raise head_end.refused(
+            "a MESSAGE_ID names one request; leave out --last, --failed, --noun, --meter and --pushes"
+        )
     query = "?redacted=true" if redacted else ""
     found = head_end.get(f"{paths.TRACES}/{quote(message_id, safe='')}{query}", Trace)
     for path, write in ((html, write_html), (pcapng, partial(write_pcapng, dissector=companion.dissector))):

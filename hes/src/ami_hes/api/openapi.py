@@ -122,9 +122,9 @@ OPERATIONS = (
     _Operation(
         paths.TRACES,
         "get",
-        "Requests that have traces, the latest first",
+        "Requests that have traces, or pushes, the latest first",
         TraceList,
-        parameters=("limit", "before", "failed", "noun", "meter"),
+        parameters=("limit", "before", "failed", "noun", "meter", "pushes"),
     ),
     _Operation(
         paths.TRACE,

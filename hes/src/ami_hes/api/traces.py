@@ -88,20 +88,25 @@ class TraceList(BaseModel):
     next: str | None
 
 
-def trace_routes(book: TraceBook, zone: tzinfo) -> list[Route]:
-    """GET lists and shows. `zone`: in which times of the list are given."""
+def trace_routes(book: TraceBook, zone: tzinfo, name_of: Callable[[str], str | None] = lambda _: None) -> list[Route]:
+    """GET lists and shows. `zone`: in which times of the list are given; `name_of`: how the meter of an mRID is called."""
 
     async def listed(request: Request) -> Response:
-        check_known(request, ("limit", "before", "failed", "noun", "meter"))
+        check_known(request, ("limit", "before", "failed", "noun", "meter", "pushes"))
+        of_meter, pushes = _text(request, "meter"), _truth(request, "pushes")
+        if pushes and "noun" in request.query_params:
+            raise wrong("noun: pushes have none")
+        if pushes and of_meter is not None:
+            of_meter = name_of(of_meter) or of_meter
         wanted = RequestFilter(
             limit=query.number(request, "limit", DEFAULT_LISTED, MOST_LISTED),
             failed=_truth(request, "failed"),
             noun=_text(request, "noun"),
-            meter=_text(request, "meter"),
+            meter=of_meter,
             before=_text(request, "before"),
         )
         with query.looking():
-            lines = await book.requests(wanted)
+            lines = await (book.pushes(wanted) if pushes else book.requests(wanted))
         following = lines[-1].message_id if len(lines) == wanted.limit else None
         return given(TraceList(traces=tuple(map(TraceLine.of, lines)), next=following), zone)
 
@@ -125,7 +130,10 @@ def trace_routes(book: TraceBook, zone: tzinfo) -> list[Route]:
         with query.looking():
             trace = await book.trace(message_id)
         if trace is None:
-            raise ApiRefused(HTTPStatus.NOT_FOUND, f"no request with the MessageID {message_id[:100]} is kept")
+            raise ApiRefused(
+                HTTPStatus.NOT_FOUND,
+                f"no request with the MessageID {message_id[:100]} is kept, and no push or event with this id",
+            )
         return await book.written(write, trace)
 
     return [Route(paths.TRACES, listed, methods=["GET"]), Route(paths.TRACE, shown, methods=["GET"])]

@@ -121,7 +121,8 @@ def _changes(setup: Setup, stores: Stores, south: South, work: Work) -> Changes:
 def _inbox(setup: Setup, stores: Stores, work: Work, worker: Worker, admission: Admission) -> ASGIApp:
     ready = Health(stores.checks | {"commands": work.check_room})
     settings = configured.inbox_settings(setup.settings, setup.environment, setup.partners.partners)
-    settings = replace(settings, ready=ready, admission=admission, unread=work.guarding.auditor.unread)
+    unread = work.guarding.auditor.unread
+    settings = replace(settings, ready=ready, admission=admission, unread=unread, refused=work.refused)
     return create_inbox(work.intake, setup.schemas, worker, Health(stores.checks), settings)
 
 
@@ -147,7 +148,7 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work, audit_check:
         *contact_routes(setup.contacts, zone),
         *scaler_routes(south.registry, south.meters.scalers.forget),
         *request_routes(stores.history, work.commands.cancel, zone),
-        *trace_routes(work.traces, zone),
+        *trace_routes(work.traces, zone, south.registry.name_of),
         *metrics_routes(setup.metrics, measured),
         *openapi_routes(),
         *audit_routes(stores.audit, audit_check, zone),

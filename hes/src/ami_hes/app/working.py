@@ -34,7 +34,7 @@ from ami_hes.jobs import (
 from ami_hes.nouns import Ask
 from ami_hes.outages import OutageBook, Verifying
 from ami_hes.store import SqlCampaigns, SqlTraces, SqlUsagePoints
-from ami_hes.traces import TraceBook, TraceKeeper
+from ami_hes.traces import Refusal, TraceBook, TraceKeeper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,8 @@ class Work:
     intake: Intake
     outages: OutageBook
     traces: TraceBook
+    refused: Callable[[Refusal], None]
+    """Told of messages of which nothing was kept, for their traces."""
 
     def stop_intake(self) -> None:
         """Accept nothing more, and let nothing wait for its answer any longer."""
@@ -79,6 +81,7 @@ async def opened(
         writing = await stack.enter_async_context(Writing.opened(setup.settings.hes.max_answer_octets))
         answers = AnswerMaker(context, writing)
         campaigns = _campaigns(setup, stores, context, guarding)
+        south.meters.note_pushes(keeper)
         commands = CommandWorker(
             context,
             answers,
@@ -130,6 +133,7 @@ async def opened(
             intake=intake,
             outages=outages,
             traces=TraceBook(keeper, stores.history, stores.results),
+            refused=keeper.refused,
         )
 
 

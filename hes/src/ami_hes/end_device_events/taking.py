@@ -1,6 +1,7 @@
 """The one place that every event of a meter passes, whichever way it comes: into the store, where it is kept once."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ami_dlms.association import Unsolicited
@@ -9,7 +10,7 @@ from ami_hes.end_device_events.control_ends import end_event
 from ami_hes.end_device_events.pushes import happened_in
 from ami_hes.end_device_events.suspicions import suspicion_event
 from ami_hes.meters import Meter
-from ami_hes.store import DeviceEvents, Happened
+from ami_hes.store import DeviceEvents, Happened, StoredDeviceEvent
 from ami_process.environment import Environment
 
 
@@ -51,11 +52,13 @@ class EventTaker:
         for one in self.followers:
             one.set()
 
-    async def take_push(self, notification: Unsolicited, meter: Meter) -> None:
-        """What a protected push says; raises StoreUnavailable."""
+    async def take_push(self, notification: Unsolicited, meter: Meter) -> Sequence[StoredDeviceEvent]:
+        """What a protected push says, which is handed back; raises StoreUnavailable."""
         happened = happened_in(notification, meter, self.environment.now())
-        if happened is not None:
-            await self.take(happened)
+        if happened is None:
+            return ()
+        await self.take(happened)
+        return happened.events
 
     async def take_suspicion(self, meter: Meter, kind: str, number: int, host: str) -> None:
         """So many things from this address, among others, came in the name of the meter and were not believed; raises StoreUnavailable."""

@@ -33,7 +33,7 @@ from ami_hes.store import (
     StoredApproval,
     StoredRequest,
 )
-from ami_hes.traces import TraceKeeper, note_arrival
+from ami_hes.traces import Refusal, TraceKeeper, arrival_of, note_arrival
 
 _SPENT = (
     "This MessageID was used before, for a request of {}, and what came of that is not kept any more. "
@@ -239,9 +239,20 @@ class Acceptance:
         said: list[events.ReportedError | str] = [errors] if isinstance(errors, str) else []
         said += [_described(one) for one in errors[:MOST_SHOWN] if isinstance(one, ReplyError)]
         self._context.emit(events.RequestRefused(message_id=header.message_id, errors=said))
+        self._trace_refused(header, errors)
         first = errors[0] if errors and isinstance(errors[0], ReplyError) else None
         if header.verb != Verb.GET:
             self._audit_refused(header, "" if first is None else first.code, (first and first.reason) or str(said[:1]))
+
+    def _trace_refused(self, header: Header, errors: Sequence[ReplyError] | str) -> None:
+        arrival = arrival_of(header.message_id)
+        if self._traces is None or arrival is None:
+            return
+        if isinstance(errors, str):
+            reasons = [errors]
+        else:
+            reasons = [f"{one.code} {one.reason or ''}".strip() for one in errors[:MOST_SHOWN]]
+        self._traces.refused(Refusal(header.message_id, header.verb, header.noun, header.source, reasons, arrival))
 
     def _audit_refused(self, header: Header, code: str, reason: str) -> None:
         asker = asker_of(header)

@@ -327,7 +327,8 @@ class Association:
 
     def _way_back(self, pdu: WrapperPdu) -> WayBack:
         """To whom this came from, in the middle of whatever we do."""
-        way = WayBack(self._link.peer, self._link.transport, None, waits=True, in_session=True)
+        ports = (pdu.source, pdu.destination)
+        way = WayBack(self._link.peer, self._link.transport, None, waits=True, in_session=True, ports=ports)
         if self._framed:
             return way
         if self._routed.is_between_us(pdu) and self._source is not None:

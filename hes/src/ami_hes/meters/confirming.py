@@ -42,6 +42,8 @@ class WayBack:
     """Nothing else goes over this connection before the confirmation."""
     answers_plain: bool = True
     """Whether what nobody vouches for is answered: not where its sender may be made up, as that of a datagram."""
+    ports: tuple[int, int] = (0, 0)
+    """The wrapper ports of who has sent it, and of ours."""
     in_session: bool = False
     """It is the connection of the session with the meter, which waits: no other one can be at work."""
 
@@ -64,14 +66,15 @@ class Confirmations:
         self._emit = emit
         self._waiting: set[asyncio.Task[None]] = set()
 
-    def begin(self, notification: DataNotification, sender: Meter, way: WayBack) -> None:
-        """Confirm a protected one as soon as no session with its sender is at work."""
+    def begin(self, notification: DataNotification, sender: Meter, way: WayBack) -> asyncio.Task[None] | None:
+        """Confirm a protected one as soon as no session with its sender is at work; the task of that, None where too many wait."""
         if len(self._waiting) >= MOST_AT_ONCE:
             self.failed(sender, way, f"{MOST_AT_ONCE} confirmations wait already")
-            return
+            return None
         task = asyncio.get_running_loop().create_task(self.confirm(notification, sender, way))
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
+        return task
 
     async def confirm(self, notification: DataNotification, sender: Meter, way: WayBack) -> None:
         """Confirm a protected one, or report why not."""

@@ -164,7 +164,7 @@ class DialledInConnections:
         try:
             while True:
                 pdu = await link.next_frame(None)
-                way = WayBack(link.peer, link.transport, partial(link.answer, pdu))
+                way = WayBack(link.peer, link.transport, partial(link.answer, pdu), ports=(pdu.source, pdu.destination))
                 await self._notifications.take_in_turn(pdu.apdu, way)
         except (OSError, DlmsError) as error:
             for connection in [one for one in self._waiting[meter.name] if one.link is link]:

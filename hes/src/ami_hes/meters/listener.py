@@ -133,7 +133,8 @@ class Listener:
             self._notifications.drop(peer, "udp", str(error), octets)
             return
         await self._notifications.room()
-        way = WayBack(peer, "udp", partial(self._answer, pdu, address), answers_plain=False)
+        ports = (pdu.source, pdu.destination)
+        way = WayBack(peer, "udp", partial(self._answer, pdu, address), answers_plain=False, ports=ports)
         self._notifications.take(pdu.apdu, way)
 
     def _answer(self, pdu: WrapperPdu, address: Address, apdu: bytes) -> bool:
@@ -244,7 +245,8 @@ async def _read_name(link: Link, server_wport: int, notifications: Notifications
 
 def _way_back(link: Link, pdu: WrapperPdu) -> WayBack:
     """Who pushes first is asked who it is after its push is confirmed: some meters take the first answer for the confirmation."""
-    return WayBack(link.peer, link.transport, partial(link.answer, pdu), waits=True)
+    ports = (pdu.source, pdu.destination)
+    return WayBack(link.peer, link.transport, partial(link.answer, pdu), waits=True, ports=ports)
 
 
 def _hung_up(error: Exception) -> bool:

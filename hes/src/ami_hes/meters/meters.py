@@ -26,6 +26,7 @@ from ami_hes.meters.link import Link, Traffic, connect
 from ami_hes.meters.listener import Listener
 from ami_hes.meters.moved import KeepsAddresses, MovedMeters
 from ami_hes.meters.push import Notifications, TakesPushes
+from ami_hes.meters.pushed import NotesPushes
 from ami_hes.meters.quarantine import Quarantine
 from ami_hes.meters.received import ReceiveCounters
 from ami_hes.meters.refusals import Refusals
@@ -195,6 +196,10 @@ class Meters:
         await self._notifications.close()
         await self._refusals.close()
         await self.quarantine.stop()
+
+    def note_pushes(self, notes: NotesPushes) -> None:
+        """Have traces kept of what meters push from now on."""
+        self._notifications.notes = notes
 
     @asynccontextmanager
     async def hold(self, meter: Meter, *, until: float) -> AsyncIterator[Session]:

@@ -9,7 +9,7 @@ confirmed is, once it is published (`ami_hes.meters.confirming`).
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Protocol
@@ -29,12 +29,13 @@ from ami_hes.commands import ControlEnd
 from ami_hes.meters.allowance import Allowance
 from ami_hes.meters.confirming import Confirmations, WayBack, asks_to_be_confirmed
 from ami_hes.meters.faults import MeterFault
+from ami_hes.meters.pushed import NotedPush, NotesPushes
 from ami_hes.meters.received import FrameOrigin, ReceiveCounters
 from ami_hes.meters.refusals import Refusals, TakesSuspicions, host_of
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.strangers import guess
 from ami_hes.meters.trace import traced_message_id
-from ami_hes.store import StoreUnavailable
+from ami_hes.store import StoredDeviceEvent, StoreUnavailable
 from ami_process.environment import real_sleep, real_time
 from ami_process.events import Emit
 from ami_registry.agreement import global_keys
@@ -48,14 +49,19 @@ PLAIN_PER_HOST, PLAIN_IN_ALL, PLAIN_WINDOW_S = 8_000_000, 32_000_000, 60.0
 """Octets of unencrypted pushes that are told in a minute: each is a line of the log, and anybody can send them."""
 LINE_OCTETS = 400  # of such a line, whatever was pushed
 
+_SERVICES: dict[type, str] = {
+    DataNotification: "DataNotification",
+    EventNotificationRequest: "EventNotification",
+    InformationReportRequest: "InformationReport",
+}
 _GENERAL_GLO = bytes((ApduTag.GENERAL_GLO_CIPHERING,))
 
 
 class TakesPushes(TakesSuspicions, Protocol):
     """What keeps events of meters (`ami_hes.end_device_events`)."""
 
-    async def take_push(self, notification: Unsolicited, meter: Meter) -> None:
-        """Those that a push says. Kept when it returns; raises StoreUnavailable."""
+    async def take_push(self, notification: Unsolicited, meter: Meter) -> Sequence[StoredDeviceEvent]:
+        """Those that a push says, which are handed back. Kept when it returns; raises StoreUnavailable."""
 
     async def take_end(self, end: ControlEnd) -> None:
         """What came of a control after it had its end; likewise."""
@@ -79,6 +85,7 @@ class _Came:
     way: WayBack
     title: bytes | None
     secured: bool
+    noted: NotedPush | None = None
 
 
 class Notifications:
@@ -107,7 +114,9 @@ class Notifications:
         self._keys_of = registry.version
         self._waiting: set[asyncio.Task[bool]] = set()
         self._left = asyncio.Event()
-        self._blocks: dict[tuple[str, str], PushedBlocks] = {}
+        self._blocks: dict[tuple[str, str], tuple[PushedBlocks, NotedPush | None]] = {}
+        self.notes: NotesPushes | None = None
+        """Who keeps traces of pushes; None: nobody."""
         self._turn = asyncio.Lock()
 
     def take(self, apdu: bytes, way: WayBack) -> bool | None:
@@ -141,27 +150,54 @@ class Notifications:
     def _take(self, apdu: bytes, way: WayBack) -> "bool | asyncio.Task[bool] | None":
         """As `take`; a task when it is being published."""
         claimed: list[bytes] = []
+        noted, blocks = self._begun(apdu, way)
+        if noted is not None:
+            way = noted.noting(way)
         try:
-            whole = self._joined(apdu, way)
+            whole = self._joined(apdu, way, blocks, noted)
             if whole is None:
                 return None
             if whole[:1] != _GENERAL_GLO and len(whole) > MAX_PLAIN_OCTETS:
                 raise ProtocolError(f"an unencrypted push of {len(whole)} octets, {MAX_PLAIN_OCTETS} are the most")
-            notification, title = unprotect_unsolicited(whole, lambda title: self._lookup(title, way.peer, claimed))
+            clear = None if noted is None else noted.deciphered
+            notification, title = unprotect_unsolicited(
+                whole, lambda title: self._lookup(title, way.peer, claimed), clear
+            )
             if title is None and not self._plain.takes(host_of(way.peer), LINE_OCTETS + len(whole)):
                 raise ProtocolError(f"more unencrypted pushes within {PLAIN_WINDOW_S:g} s than are taken")
         except DlmsError as error:
             self._suspect(claimed, error, way)
             self.drop(way.peer, way.transport, str(error), apdu, framed=True)
+            self._hand_over(noted, reason=str(error))
             return False
         sender = None if title is None else self._registry.find_by_system_title(title)
-        came = _Came(notification, way, title, secured=title is not None)
+        came = _Came(notification, way, title, secured=title is not None, noted=noted)
+        if noted is not None:
+            noted.service = _SERVICES[type(notification)]
+            noted.meter = "" if sender is None else sender.name
         if sender is not None:
             return self._publish(sender, came, confirming=True) or True
         self._report(came)
         if isinstance(notification, DataNotification) and asks_to_be_confirmed(notification):
             self.confirmations.confirm_plain(notification, way)
+        self._hand_over(noted)
         return True
+
+    def _begun(self, apdu: bytes, way: WayBack) -> tuple[NotedPush | None, PushedBlocks]:
+        """Where this APDU is noted, and the blocks before it."""
+        blocks, noted = self._blocks.pop((way.transport, way.peer), (None, None))
+        if noted is None and self.notes is not None and (recording := self.notes.recording()) is not None:
+            recording.end(recording.begin("connection", f"from {way.peer}", way.peer, way.transport))
+            noted = NotedPush(recording)
+        if noted is not None:
+            noted.came(apdu, way)
+        return noted, blocks or PushedBlocks(MAX_PUSH_OCTETS)
+
+    def _hand_over(self, noted: NotedPush | None, *, reason: str = "") -> None:
+        """A push has its end."""
+        if noted is not None and self.notes is not None:
+            noted.reason = reason
+            self.notes.pushed(noted)
 
     def report_associated(
         self, notification: Unsolicited, link: Sender, *, sender: Meter | None, counter: int
@@ -191,7 +227,9 @@ class Notifications:
     def _publish(self, sender: Meter, came: "_Came", *, confirming: bool = False) -> asyncio.Task[bool] | None:
         """Report it once its counter and its events are kept."""
         if len(self._waiting) >= MAX_WAITING:
-            self.drop(came.way.peer, came.way.transport, f"{MAX_WAITING} notifications wait for the store already")
+            reason = f"{MAX_WAITING} notifications wait for the store already"
+            self.drop(came.way.peer, came.way.transport, reason)
+            self._hand_over(came.noted, reason=reason)
             return None
         work = self._keep_and_report(sender, came, confirming=confirming)
         task = asyncio.get_running_loop().create_task(work)
@@ -207,16 +245,24 @@ class Notifications:
         try:
             await self._received.keep(sender, FrameOrigin.PUSH)
             if self._taker is not None:
-                await self._taker.take_push(came.notification, sender)
+                events = await self._taker.take_push(came.notification, sender)
+                if came.noted is not None:
+                    came.noted.events = events
         except (MeterFault, StoreUnavailable) as fault:
             self.drop(came.way.peer, came.way.transport, str(fault))
+            self._hand_over(came.noted, reason=str(fault))
             return False
         self._report(came)
+        confirmed: asyncio.Task[None] | None = None
         if confirming and isinstance(came.notification, DataNotification) and asks_to_be_confirmed(came.notification):
             if came.way.waits:
                 await self.confirmations.confirm(came.notification, sender, came.way)
             else:
-                self.confirmations.begin(came.notification, sender, came.way)
+                confirmed = self.confirmations.begin(came.notification, sender, came.way)
+        if confirmed is None:
+            self._hand_over(came.noted)
+        else:  # with the confirmation
+            confirmed.add_done_callback(lambda _: self._hand_over(came.noted))
         return True
 
     def _report(self, came: "_Came") -> None:
@@ -249,16 +295,15 @@ class Notifications:
             )
         )
 
-    def _joined(self, apdu: bytes, way: WayBack) -> bytes | None:
+    def _joined(self, apdu: bytes, way: WayBack, blocks: PushedBlocks, noted: NotedPush | None) -> bytes | None:
         """The APDU that is complete with this one; a block that its sender wants to have acknowledged is."""
         sender = (way.transport, way.peer)
-        blocks = self._blocks.pop(sender, None) or PushedBlocks(MAX_PUSH_OCTETS)
         whole = blocks.join(apdu)
         answered = way.answers_plain or self._names_a_meter(blocks.begins)
         if blocks.acknowledgement is not None and way.send is not None and answered:
             way.send(blocks.acknowledgement)
         if whole is None:
-            self._blocks[sender] = blocks
+            self._blocks[sender] = blocks, noted
             if len(self._blocks) > MAX_SENDERS:
                 self._make_room()
         return whole

@@ -97,11 +97,24 @@ from ami_hes.store.schedules import SqlSchedules
 from ami_hes.store.schedules_port import Collected, NameTaken, Schedules, StoredRun, StoredSchedule
 from ami_hes.store.tables import SCHEMA
 from ami_hes.store.traces import SqlTraces
-from ami_hes.store.traces_port import KeptArrival, KeptAttempt, RequestFilter, TraceStore
+from ami_hes.store.traces_port import (
+    EVENT,
+    MOST_REFUSALS,
+    PUSH,
+    REFUSAL,
+    KeptArrival,
+    KeptAttempt,
+    RequestFilter,
+    TraceStore,
+)
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
 
 __all__ = [
+    "EVENT",
+    "MOST_REFUSALS",
     "NEEDS_PYARROW",
+    "PUSH",
+    "REFUSAL",
     "SCHEMA",
     "AnswerPart",
     "ApprovalOf",

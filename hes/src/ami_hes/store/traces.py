@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, and_, delete, exists, func, insert, or_, select
 
 from ami_hes.store.database import Database
 from ami_hes.store.tables import commands, requests, trace_arrivals, trace_attempts
-from ami_hes.store.traces_port import KeptArrival, KeptAttempt, RequestFilter
+from ami_hes.store.traces_port import MOST_REFUSALS, PUSH, REFUSAL, KeptArrival, KeptAttempt, RequestFilter
+from ami_process.store.columns import UtcDateTime
 
 _ATTEMPT = (
     trace_attempts.c.request_id,
@@ -26,8 +27,15 @@ class SqlTraces:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def keep(self, attempts: Sequence[KeptAttempt], arrivals: Sequence[KeptArrival]) -> None:
-        await self._database.transaction(lambda c: _keep(c, attempts, arrivals))
+    async def keep(
+        self, attempts: Sequence[KeptAttempt], arrivals: Sequence[KeptArrival], refusals: Sequence[KeptArrival] = ()
+    ) -> None:
+        def work(connection: Connection) -> None:
+            _keep(connection, attempts, arrivals)
+            if refusals:
+                _keep_refusals(connection, refusals)
+
+        await self._database.transaction(work)
 
     async def attempts(self, request_id: str, limit: int) -> list[KeptAttempt]:
         these = select(*_ATTEMPT).where(trace_attempts.c.request_id == request_id)
@@ -41,6 +49,26 @@ class SqlTraces:
 
     async def requests(self, wanted: RequestFilter) -> list[str]:
         return await self._database.transaction(lambda c: list(c.execute(_wanted(wanted)).scalars()))
+
+    async def refusals(self, limit: int, before: str | None, offset: int = 0) -> list[KeptArrival]:
+        query = select(*_ARRIVAL).where(_begins(trace_arrivals.c.request_id, REFUSAL))
+        if before is not None:
+            query = query.where(trace_arrivals.c.began_at < _place(before))
+        query = query.order_by(trace_arrivals.c.began_at.desc(), trace_arrivals.c.request_id.desc())
+        query = query.limit(limit).offset(offset)
+        return await self._database.transaction(lambda c: [KeptArrival(*row) for row in c.execute(query)])
+
+    async def pushes(self, limit: int, meter: str | None, before: str | None, *, failed: bool) -> list[KeptAttempt]:
+        query = select(*_ATTEMPT).where(_begins(trace_attempts.c.request_id, PUSH))
+        if meter is not None:
+            query = query.where(trace_attempts.c.meter_name == meter)
+        if failed:
+            query = query.where(trace_attempts.c.ok.is_(False))
+        if before is not None:
+            number = select(trace_attempts.c.number).where(trace_attempts.c.request_id == f"{PUSH}{before}")
+            query = query.where(trace_attempts.c.number < number.scalar_subquery())
+        query = query.order_by(trace_attempts.c.number.desc()).limit(limit)
+        return await self._database.transaction(lambda c: [KeptAttempt(*row) for row in c.execute(query)])
 
     async def forget(self, before: datetime, most_octets: int) -> int:
         return await self._database.transaction(lambda c: _forget(c, before, most_octets))
@@ -58,6 +86,28 @@ def _keep(connection: Connection, attempts: Sequence[KeptAttempt], arrivals: Seq
         connection.execute(insert(trace_arrivals), list(new.values()))
 
 
+def _begins(column: ColumnElement[str], key: str) -> ColumnElement[bool]:
+    return column.startswith(key, autoescape=True)
+
+
+def _place(message_id: str) -> ScalarSelect[datetime]:
+    """The time of a request, or of one that was refused."""
+    accepted = select(requests.c.accepted_at).where(requests.c.request_id == message_id).scalar_subquery()
+    refused = select(trace_arrivals.c.began_at).where(trace_arrivals.c.request_id == f"{REFUSAL}{message_id}")
+    return select(func.coalesce(accepted, refused.scalar_subquery(), type_=UtcDateTime)).scalar_subquery()
+
+
+def _keep_refusals(connection: Connection, refusals: Sequence[KeptArrival]) -> None:
+    latest = {one.request_id: one._asdict() for one in refusals}
+    connection.execute(delete(trace_arrivals).where(trace_arrivals.c.request_id.in_(latest)))
+    connection.execute(insert(trace_arrivals), list(latest.values()))
+    kept = select(trace_arrivals.c.request_id).where(_begins(trace_arrivals.c.request_id, REFUSAL))
+    kept = kept.order_by(trace_arrivals.c.began_at.desc(), trace_arrivals.c.request_id.desc())
+    beyond = list(connection.execute(kept.limit(len(latest)).offset(MOST_REFUSALS)).scalars())
+    if beyond:
+        connection.execute(delete(trace_arrivals).where(trace_arrivals.c.request_id.in_(beyond)))
+
+
 def _wanted(wanted: RequestFilter) -> Select[Any]:
     conditions = []
     if wanted.noun is not None:
@@ -69,7 +119,7 @@ def _wanted(wanted: RequestFilter) -> Select[Any]:
     if wanted.failed:
         conditions.append(or_(requests.c.result == "FAILED", exists().where(of_request, commands.c.ok.is_(False))))
     if wanted.before is not None:
-        place = select(requests.c.accepted_at).where(requests.c.request_id == wanted.before).scalar_subquery()
+        place = _place(wanted.before)
         earlier = and_(requests.c.accepted_at == place, requests.c.request_id < wanted.before)
         conditions.append(or_(requests.c.accepted_at < place, earlier))
     query = select(requests.c.request_id).where(*conditions)

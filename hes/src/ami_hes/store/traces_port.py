@@ -4,6 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+REFUSAL, PUSH, EVENT = "\x01refusal:", "\x01push:", "\x01event:"
+"""How keys begin under which there is no request: one that was refused, a push, and which push an event came of. No MessageID can
+begin so, since no XML holds this character."""
+MOST_REFUSALS = 1_000
+
 
 class KeptAttempt(NamedTuple):
     """What was noted at one meter, packed by `ami_hes.traces.packing`."""
@@ -37,8 +42,10 @@ class RequestFilter(NamedTuple):
 class TraceStore(Protocol):
     """Every method raises StoreUnavailable."""
 
-    async def keep(self, attempts: Sequence[KeptAttempt], arrivals: Sequence[KeptArrival]) -> None:
-        """Commit them together; of a request that has an arrival the first one counts."""
+    async def keep(
+        self, attempts: Sequence[KeptAttempt], arrivals: Sequence[KeptArrival], refusals: Sequence[KeptArrival] = ()
+    ) -> None:
+        """Commit them together. Of a request that has an arrival the first one counts, of refusals the last one, and the latest MOST_REFUSALS."""
 
     async def attempts(self, request_id: str, limit: int) -> list[KeptAttempt]:
         """Of a request, in the order in which they ended."""
@@ -48,6 +55,12 @@ class TraceStore(Protocol):
 
     async def requests(self, wanted: RequestFilter) -> list[str]:
         """MessageIDs of requests, the latest first."""
+
+    async def refusals(self, limit: int, before: str | None, offset: int = 0) -> list[KeptArrival]:
+        """The latest ones, or those before the time of what has this MessageID."""
+
+    async def pushes(self, limit: int, meter: str | None, before: str | None, *, failed: bool) -> list[KeptAttempt]:
+        """The latest ones: of a meter, those that were dropped, those before this one."""
 
     async def forget(self, before: datetime, most_octets: int) -> int:
         """Drop what began before then, and the oldest ones until all attempts have no more octets than this; how many attempts."""

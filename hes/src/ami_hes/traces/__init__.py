@@ -1,19 +1,23 @@
 """Traces of requests: what is kept of them while the work goes on, and how they are put together when somebody asks (docs/adr/0033)."""
 
-from ami_hes.traces.arrivals import Arrival, arriving, note_arrival
+from ami_hes.traces.arrivals import Arrival, arrival_of, arriving, note_arrival
 from ami_hes.traces.assembling import TraceBook
 from ami_hes.traces.keeping import TraceKeeper, TraceLimits, TracesKept
+from ami_hes.traces.refusals import Refusal, message_id_in
 from ami_hes.traces.turns import RETRY_AFTER_S, TracesBusy, Turns
 
 __all__ = [
     "RETRY_AFTER_S",
     "Arrival",
+    "Refusal",
     "TraceBook",
     "TraceKeeper",
     "TraceLimits",
     "TracesBusy",
     "TracesKept",
     "Turns",
+    "arrival_of",
     "arriving",
+    "message_id_in",
     "note_arrival",
 ]

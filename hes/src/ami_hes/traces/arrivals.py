@@ -37,6 +37,8 @@ class Arrival:
     marks: dict[str, float] = field(default_factory=dict)
     summary: str = ""
     request_id: str = ""
+    message_id: str | None = None
+    """That of its header."""
 
     def stands_for(self, request_id: str) -> bool:
         """Whether it is the message of this request, and not of one that this is made a part of."""
@@ -52,9 +54,9 @@ _ARRIVED: ContextVar[Arrival | None] = ContextVar("arrived", default=None)
 
 
 @contextmanager
-def arriving(octets: bytes) -> Iterator[Arrival]:
+def arriving(octets: bytes, message_id: str | None = None) -> Iterator[Arrival]:
     """Inside a message is taken that has been read, which was received as `received_time` says."""
-    arrival = Arrival(octets, received_time() or real_time())
+    arrival = Arrival(octets, received_time() or real_time(), message_id=message_id)
     arrival.mark("validated")
     token = _ARRIVED.set(arrival)
     try:
@@ -70,6 +72,12 @@ def note_arrival(what: str, summary: str = "") -> Arrival | None:
         arrival.mark(what)
         arrival.summary = summary or arrival.summary
     return arrival
+
+
+def arrival_of(message_id: str | None) -> Arrival | None:
+    """The message that is being taken, where this is its MessageID: parts of an OperationSet have others."""
+    arrival = _ARRIVED.get()
+    return arrival if arrival is not None and arrival.message_id == message_id else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +97,7 @@ def pack_arrival(arrival: Arrival) -> bytes:
         "v": 1,
         "marks": {name: round(seconds, 6) for name, seconds in arrival.marks.items()},
         "summary": arrival.summary,
-        "xml": _body_of(arrival.octets) if len(arrival.octets) <= MOST_OCTETS else None,
+        "xml": body_of(arrival.octets) if len(arrival.octets) <= MOST_OCTETS else None,
         "size": len(arrival.octets),
     }
     return zlib.compress(json.dumps(value).encode(), _LEVEL)
@@ -105,7 +113,7 @@ def read_arrival(octets: bytes, began_at: datetime) -> CameSo:
         raise ValueError(f"it is no arrival: {type(problem).__name__}") from None
 
 
-def _body_of(octets: bytes) -> str | None:
+def body_of(octets: bytes) -> str | None:
     """The message without what is in the header of SOAP; it was read and found well-formed before."""
     if _NO_HEADER.match(octets):
         try:

@@ -11,11 +11,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ami_hes.store import KeptArrival, KeptAttempt, RequestFilter, Results, StoredRequest
+from ami_hes.store import (
+    EVENT,
+    MOST_REFUSALS,
+    PUSH,
+    REFUSAL,
+    KeptArrival,
+    KeptAttempt,
+    RequestFilter,
+    Results,
+    StoredRequest,
+)
 from ami_hes.store.history import CommandLine, DeliveryLine, RequestLine, SqlHistory
 from ami_hes.traces.arrivals import CameSo, read_arrival
 from ami_hes.traces.keeping import TraceKeeper
 from ami_hes.traces.packing import Numbering, Unpacked, Unreadable, unpack
+from ami_hes.traces.pushes import read_push
+from ami_hes.traces.refusals import KeptRefusal, read_refusal
 from ami_hes.traces.turns import Turns
 from ami_trace.form import MOST_SPANS, MOST_TEXT, Kind, Meters, Outcome, Span, Trace
 
@@ -23,6 +35,8 @@ MOST_ATTEMPTS = 500
 MOST_COMMANDS = 500
 """Commands of which nothing was noted that are shown all the same."""
 ROOM = MOST_SPANS - 10 * MOST_COMMANDS
+PAGE = 200
+"""Of refusals that are looked through at once."""
 _RESULTS = {"OK": Outcome.OK, "PARTIAL": Outcome.PARTIAL, "FAILED": Outcome.FAILED}
 
 
@@ -37,10 +51,12 @@ class _Found:
     arrival: KeptArrival | None
     delivery: DeliveryLine | None
     taken_at: datetime | None
+    refused: KeptRefusal | None
+    """A message with the same MessageID of which nothing was kept."""
 
 
 class TraceBook:
-    """Puts traces together. Every method raises StoreUnavailable."""
+    """Puts traces together: of requests, of those that were refused, and of pushes. Every method raises StoreUnavailable."""
 
     def __init__(self, keeper: TraceKeeper, history: SqlHistory, results: Results, turns: Turns | None = None) -> None:
         """`turns`: who may put one together; whoever does takes a turn for it."""
@@ -50,12 +66,12 @@ class TraceBook:
         self._results = results
 
     async def trace(self, message_id: str) -> Trace | None:
-        """The trace of a request that is kept; None for any other."""
+        """The trace of a request that is kept, or was refused, of a push by its id or that of an event that came of it; None for any other."""
         await self._keeper.written()
         line = await self._history.request(message_id)
         request = None if line is None else await self._results.find(message_id)
         if line is None or request is None:
-            return None
+            return await self._no_request(message_id)
         found = _Found(
             line=line,
             request=request,
@@ -64,18 +80,61 @@ class TraceBook:
             arrival=await self._keeper.store.arrival(message_id),
             delivery=await self._history.delivery(message_id),
             taken_at=await self._history.taken_at(message_id),
+            refused=await self._refusal(message_id),
         )
         return await asyncio.to_thread(lambda: _Assembly(found).trace())
+
+    async def _no_request(self, message_id: str) -> Trace | None:
+        refused = await self._refusal(message_id)
+        if refused is not None:
+            return refused.trace()
+        store = self._keeper.store
+        of_event = await store.arrival(f"{EVENT}{message_id}")
+        push_id = message_id if of_event is None else of_event.octets.decode()
+        found = await store.attempts(f"{PUSH}{push_id}", 1)
+        push = read_push(found[0], push_id) if found else None
+        return None if push is None else await asyncio.to_thread(push.trace)
+
+    async def _refusal(self, message_id: str) -> KeptRefusal | None:
+        kept = await self._keeper.store.arrival(f"{REFUSAL}{message_id}")
+        return None if kept is None else _readable(kept)
 
     async def written(self, write: Callable[[Trace], bytes], trace: Trace) -> bytes:
         """Written so, beside the event loop."""
         return await asyncio.to_thread(write, trace)
 
     async def requests(self, wanted: RequestFilter) -> list[RequestLine]:
-        """Requests that have a trace, the latest first."""
+        """Requests that have a trace, the latest first; those that were refused among them, of which no meter is known."""
         ids = await self._keeper.store.requests(wanted)
-        lines = {one.message_id: one for one in await self._history.some(ids)}
-        return [lines[one] for one in ids if one in lines]
+        found = await self._history.some(ids)
+        if wanted.meter is None:
+            found += await self._refused(wanted)
+        found.sort(key=lambda one: (one.accepted_at, one.message_id), reverse=True)
+        return found[: wanted.limit]
+
+    async def _refused(self, wanted: RequestFilter) -> list[RequestLine]:
+        found: list[RequestLine] = []
+        for offset in range(0, MOST_REFUSALS, PAGE):
+            most = wanted.limit if wanted.noun is None else PAGE
+            kept = await self._keeper.store.refusals(most, wanted.before, offset)
+            read = await asyncio.to_thread(lambda some: list(map(_readable, some)), kept)
+            found += [one.line for one in read if one is not None and wanted.noun in (None, one.noun)]
+            if wanted.noun is None or len(found) >= wanted.limit or len(kept) < most:
+                break
+        return found
+
+    async def pushes(self, wanted: RequestFilter) -> list[RequestLine]:
+        """Pushes that have a trace, the latest first: of all meters, or of the one of this name."""
+        kept = await self._keeper.store.pushes(wanted.limit, wanted.meter, wanted.before, failed=wanted.failed)
+        read = await asyncio.to_thread(lambda: [read_push(one, one.request_id.removeprefix(PUSH)) for one in kept])
+        return [one.line for one in read if one is not None]
+
+
+def _readable(kept: KeptArrival) -> KeptRefusal | None:
+    try:
+        return read_refusal(kept.octets, kept.began_at)
+    except ValueError:
+        return None
 
 
 @dataclass(slots=True)
@@ -264,6 +323,9 @@ class _Assembly:
 
     def _say_what_is_missing(self) -> None:
         missing = self.found.line.meters - len(self.recorded)
+        if (refused := self.found.refused) is not None:
+            at = refused.began_at.isoformat(timespec="seconds")
+            self.notes.append(f"A message with this MessageID was refused at {at}.")
         if self.left_out:
             self.notes.append(f"{self.left_out:,} attempts are left out: the trace would be too long.")
         if missing > 0:

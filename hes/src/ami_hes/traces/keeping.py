@@ -16,10 +16,13 @@ from typing import NamedTuple
 
 from ami_hes import events
 from ami_hes.commands import Command
+from ami_hes.meters.pushed import NotedPush
 from ami_hes.meters.recording import Recording
-from ami_hes.store import KeptArrival, KeptAttempt, StoreUnavailable, TraceStore
+from ami_hes.store import EVENT, PUSH, REFUSAL, KeptArrival, KeptAttempt, StoreUnavailable, TraceStore
+from ami_hes.traces import pushes, refusals
 from ami_hes.traces.arrivals import Arrival, pack_arrival
 from ami_hes.traces.packing import pack
+from ami_hes.traces.refusals import Refusal
 from ami_process.environment import Environment, real_sleep, real_time
 
 MOST_WAITING = 2_000
@@ -92,6 +95,20 @@ class _Arrived(NamedTuple):
     began_at: datetime
 
 
+class _Refused(NamedTuple):
+    message_id: str
+    refusal: Refusal
+    began_at: datetime
+
+
+class _Pushed(NamedTuple):
+    push_id: str
+    push: NotedPush
+
+
+_Waits = _Ended | _Arrived | _Refused | _Pushed
+
+
 class TraceKeeper:
     """Decides what is kept, and keeps it."""
 
@@ -103,7 +120,9 @@ class TraceKeeper:
         self._environment = environment
         self._counted: OrderedDict[str, _Counted] = OrderedDict()
         self._attempts, self._arrivals = _Rate(limits.per_second), _Rate(limits.per_second)
-        self._waiting: deque[_Ended | _Arrived] = deque()
+        self._pushes, self._unsecured = _Rate(limits.per_second), _Rate(pushes.PER_SECOND_UNSECURED)
+        self._refusals = _Rate(refusals.PER_SECOND)
+        self._waiting: deque[_Waits] = deque()
         self._there = asyncio.Event()
         self._done = 0
         self._put = 0
@@ -130,8 +149,27 @@ class TraceKeeper:
         if arrival is None or self.is_off:
             return
         if self.limits.keep is TracesKept.EVERYTHING or self._arrivals.take():
-            began_at = self._environment.now() - timedelta(seconds=real_time() - arrival.began)
-            self._keep(_Arrived(request_id, arrival, began_at))
+            self._keep(_Arrived(request_id, arrival, self._at(arrival)))
+
+    def refused(self, refusal: Refusal) -> None:
+        """Nothing was kept of a request. However traces are kept, no more than some of them are in a second."""
+        if not self.is_off and self._refusals.take():
+            message_id = refusal.message_id or f"refused-{self._environment.random_bytes(8).hex()}"
+            self._keep(_Refused(message_id, refusal, self._at(refusal.arrival)))
+
+    def pushed(self, push: NotedPush) -> None:
+        """A meter has pushed something; what no key vouches for is kept now and then, whatever is kept else."""
+        if self.is_off:
+            return
+        if not push.meter or push.reason:
+            is_wanted = self._unsecured.take()
+        else:
+            is_wanted = self.limits.keep is TracesKept.EVERYTHING or self._pushes.take()
+        if is_wanted:
+            self._keep(_Pushed(f"push-{self._environment.random_bytes(8).hex()}", push))
+
+    def _at(self, arrival: Arrival) -> datetime:
+        return self._environment.now() - timedelta(seconds=real_time() - arrival.began)
 
     def _is_wanted(self, request_id: str, *, ok: bool) -> bool:
         if self.limits.keep is TracesKept.EVERYTHING:
@@ -150,7 +188,7 @@ class TraceKeeper:
         counted.kept += is_first
         return True
 
-    def _keep(self, one: _Ended | _Arrived) -> None:
+    def _keep(self, one: _Waits) -> None:
         if len(self._waiting) >= MOST_WAITING:
             self.lost += 1
             return
@@ -196,7 +234,7 @@ class TraceKeeper:
             rows = await asyncio.to_thread(_rows, batch)
             for reason in rows.faults:
                 self._report_lost(1, reason)
-            await self.store.keep(rows.attempts, rows.arrivals)
+            await self.store.keep(rows.attempts, rows.arrivals, rows.refusals)
         except StoreUnavailable as problem:
             self._report_lost(len(batch) - len(rows.faults), str(problem))
         finally:
@@ -219,18 +257,27 @@ class _Rows:
 
     attempts: list[KeptAttempt] = field(default_factory=list)
     arrivals: list[KeptArrival] = field(default_factory=list)
+    refusals: list[KeptArrival] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
-    def add(self, one: _Ended | _Arrived) -> None:
-        if isinstance(one, _Ended):
-            command, ok, recording = one
-            packed = pack(recording)
-            self.attempts.append(KeptAttempt(command.request_id, command.meter.name, recording.began_at, ok, packed))
-        else:
-            self.arrivals.append(KeptArrival(one.request_id, one.began_at, pack_arrival(one.arrival)))
+    def add(self, one: _Waits) -> None:
+        match one:
+            case _Ended(command, ok, recording):
+                began_at, packed = recording.began_at, pack(recording)
+                self.attempts.append(KeptAttempt(command.request_id, command.meter.name, began_at, ok, packed))
+            case _Arrived(request_id, arrival, began_at):
+                self.arrivals.append(KeptArrival(request_id, began_at, pack_arrival(arrival)))
+            case _Refused(message_id, refusal, began_at):
+                packed = refusals.pack_refusal(refusal, message_id)
+                self.refusals.append(KeptArrival(f"{REFUSAL}{message_id}", began_at, packed))
+            case _Pushed(push_id, push):
+                began_at, packed = push.recording.began_at, pushes.pack_push(push)
+                self.attempts.append(KeptAttempt(f"{PUSH}{push_id}", push.meter, began_at, not push.reason, packed))
+                for event in push.events[: pushes.MOST_EVENTS]:
+                    self.arrivals.append(KeptArrival(f"{EVENT}{event.event_id}", began_at, push_id.encode()))
 
 
-def _rows(batch: Sequence[_Ended | _Arrived]) -> _Rows:
+def _rows(batch: Sequence[_Waits]) -> _Rows:
     """In a thread of its own: octets are looked into for secrets and packed. They are anybody's: a fault costs its own trace alone."""
     rows = _Rows()
     for one in batch:

@@ -31,12 +31,12 @@ _OCTETS, _HIDDEN = 5, 7
 """Where, within the entry of an APDU, stand its octets and what was struck out of them."""
 
 
-def pack(recording: Recording) -> bytes:
-    """Kept so; it takes its time, so it is called beside the event loop."""
+def pack(recording: Recording, **beside: object) -> bytes:
+    """Kept so, with what is known beside it; it takes its time, so it is called beside the event loop."""
     packing = _Packing(recording.began)
     entries = [packing.entry(one) for one in recording.read()]
     packing.end_lines()
-    value = {"v": 1, "left_out": recording.left_out, "entries": entries}
+    value = {"v": 1, "left_out": recording.left_out, "entries": entries} | beside
     return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), _LEVEL)
 
 
@@ -222,8 +222,8 @@ class _Reader:
 
 def unpack(octets: bytes, began_at: datetime, parent: int, meter: str, numbers: Numbering) -> Unpacked:
     """What `pack` wrote, as spans below the one of the number `parent`; raises Unreadable."""
+    value = read_packed(octets)
     try:
-        value = json.loads(zlib.decompress(octets))
         reader = _Reader(began_at, parent, meter, numbers)
         work: dict[str, Callable[..., None]] = {"b": reader.begun, "p": reader.apdu, "f": reader.frames}
         for kind, *said in value["entries"]:
@@ -231,8 +231,23 @@ def unpack(octets: bytes, began_at: datetime, parent: int, meter: str, numbers: 
             reader.read += 1
         spans = [Span(**one) for one in reader.spans]
         return Unpacked(spans, value["left_out"], reader.last_at)
-    except (zlib.error, ValueError, KeyError, TypeError, AttributeError, IndexError) as problem:
-        raise Unreadable(f"it can't be read: {type(problem).__name__}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as problem:
+        raise _unreadable(problem) from None
+
+
+def read_packed(octets: bytes) -> dict[str, Any]:
+    """What `pack` wrote, as it stands; raises Unreadable."""
+    try:
+        value = json.loads(zlib.decompress(octets))
+    except (zlib.error, ValueError) as problem:
+        raise _unreadable(problem) from None
+    if not isinstance(value, dict):
+        raise Unreadable("it can't be read: it is no object")
+    return value
+
+
+def _unreadable(problem: Exception) -> Unreadable:
+    return Unreadable(f"it can't be read: {type(problem).__name__}")
 
 
 def name_of(record: ApduRecord) -> str:

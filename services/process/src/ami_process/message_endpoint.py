@@ -39,6 +39,14 @@ def received_time() -> float | None:
     return _RECEIVED.get()
 
 
+_OCTETS: ContextVar[bytes] = ContextVar("octets", default=b"")
+
+
+def received_octets() -> bytes:
+    """The document of the message that is being handled, as far as it came; empty before that, and outside of any."""
+    return _OCTETS.get()
+
+
 class Why(Enum):
     """Why a message was not read."""
 
@@ -165,6 +173,7 @@ class Endpoint(Generic[M, E]):
     async def _receive(self, request: Request) -> tuple[M, bytes] | Response:
         try:
             octets, charset = await self._content(request)
+            _OCTETS.set(octets)
             return await self._reader.read(octets, charset), octets
         except self._messages.error as problem:
             status = self._messages.status(problem)

@@ -34,6 +34,8 @@ CIM_PORT, DLMS_PORT = 80, 4059
 FIRST_PORT = 40_000
 LAST_PORT = 65_000
 PATH = "/cim"
+PUSH = "push"
+"""The verb of a trace of what a meter has pushed."""
 APDU = "apdu"
 
 
@@ -152,6 +154,8 @@ class _Legs:
             connection = known[record.connection - 1] if 0 < record.connection <= len(known) else None
             transport = None if connection is None else connection.transport
             port = FIRST_PORT + 2 + len(self.lines) % (LAST_PORT - FIRST_PORT)
+            if self.trace.verb == PUSH:  # which comes to where the head-end listens
+                port = DLMS_PORT
             self.lines[key] = (
                 Endpoint("HES", port, "HES"),
                 _meter(None if connection is None else connection.peer, span.meter or "meter"),

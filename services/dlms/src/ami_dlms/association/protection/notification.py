@@ -92,11 +92,13 @@ def unprotect_notification(octets: bytes, lookup: Lookup) -> tuple[DataNotificat
     return held, title
 
 
-def unprotect_unsolicited(octets: bytes, lookup: Lookup) -> tuple[Unsolicited, bytes | None]:
+def unprotect_unsolicited(
+    octets: bytes, lookup: Lookup, clear: Callable[[bytes], None] | None = None
+) -> tuple[Unsolicited, bytes | None]:
     """Whatever a server sends outside associations, and the system title that vouches for it (None: it came unencrypted).
 
     `lookup` gives keys and receive counter of a system title, a `Sender` for more, or None for a stranger. SecurityError
-    moves no counter.
+    moves no counter. `clear` is called with what was deciphered.
     """
     message = apdu.decode(octets)
     if isinstance(message, UNSOLICITED):
@@ -110,7 +112,7 @@ def unprotect_unsolicited(octets: bytes, lookup: Lookup) -> tuple[Unsolicited, b
     known = lookup(message.system_title)
     if known is None:
         raise SecurityError(f"no keys for system title {message.system_title.hex()}")
-    held = _open(message, known if isinstance(known, Sender) else Sender(*known))
+    held = _open(message, known if isinstance(known, Sender) else Sender(*known), clear)
     if not isinstance(held, UNSOLICITED):
         raise ProtocolError(f"{type(held).__name__} is no notification")
     return held, message.system_title
@@ -128,7 +130,7 @@ def unprotect_confirmation(octets: bytes, sender: Sender | None) -> DataNotifica
     return message
 
 
-def _open(message: GeneralGloCiphering, sender: Sender) -> apdu.Apdu:
+def _open(message: GeneralGloCiphering, sender: Sender, clear: Callable[[bytes], None] | None = None) -> apdu.Apdu:
     opened = unprotect(sender.keys, message.system_title, message.content)
     if opened.control & ~PROTECTION_MASK or not opened.control & AUTHENTICATED:
         raise SecurityError(f"security control {opened.control:#04x} does not authenticate a notification")
@@ -137,6 +139,8 @@ def _open(message: GeneralGloCiphering, sender: Sender) -> apdu.Apdu:
     sender.receive_counter.check(opened.invocation_counter)
     plaintext = _signed_content(message.system_title, opened, sender)
     sender.receive_counter.accept(opened.invocation_counter)
+    if clear is not None:
+        clear(plaintext)
     return apdu.decode(plaintext)
 
 
