@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +19,9 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_hes.meters.confirming import Confirmations, WayBack
 from ami_hes.meters.counters import InvocationCounters
 from ami_hes.meters.push import MAX_PLAIN_OCTETS, MAX_PUSH_OCTETS, Notifications, shown
+from ami_hes.meters.pushed import MOST_OCTETS, NotedPush
 from ami_hes.meters.received import ReceiveCounters
+from ami_hes.meters.recording import Passed, Recording
 from ami_hes.meters.registry import Registry
 from ami_hes.meters.session_slots import SessionSlots
 from ami_hes.store import CounterRange, ReceivedKey
@@ -100,12 +103,28 @@ async def test_pushes_that_anybody_can_send_are_small(events: list[Any]) -> None
     assert event["event"] == "dropped" and f"{MAX_PLAIN_OCTETS} are the most" in event["reason"]
 
 
+@dataclass
+class OneRecording:
+    """Notes everything in one place."""
+
+    noted: Recording
+
+    def recording(self) -> Recording:
+        return self.noted
+
+    def pushed(self, push: NotedPush) -> None:
+        return
+
+
 def test_blocks_of_a_push_are_few_octets_together(events: list[Any]) -> None:
-    """A block that makes it too long drops what came before, and the push never ends."""
+    """A block that makes it too long drops what came before, and the push never ends; no more of it is noted for its trace."""
     notifications = notifications_into(events)
+    noted = Recording(SENT_AT, lambda: 0.0, 10_000_000)
+    notifications.notes = OneRecording(noted)
     block = bytes(8000)
     for number in range(1, 2 * MAX_PUSH_OCTETS // len(block)):
         part = GeneralBlockTransfer(BlockControl(False, True, 0), number, 0, block)
         assert notifications.take(apdu.encode(part), WAY) is None
-    (kept,) = notifications._blocks.values()
+    ((kept, _),) = notifications._blocks.values()
     assert kept._blocks._size <= MAX_PUSH_OCTETS and not events
+    assert sum(len(one.octets) for one in noted.read() if isinstance(one, Passed)) <= MOST_OCTETS and noted.left_out

@@ -13,6 +13,9 @@ from ami_hes.meters.confirming import WayBack
 from ami_hes.meters.recording import Recording
 from ami_hes.store import StoredDeviceEvent
 
+MOST_OCTETS, MOST_APDUS = 80 * 1024, 500
+"""Of one push in however many blocks: the sender of a push that never ends has room for no more."""
+
 
 @dataclass(slots=True)
 class NotedPush:
@@ -23,11 +26,12 @@ class NotedPush:
     meter: str = ""
     reason: str = ""
     events: Sequence[StoredDeviceEvent] = field(default=(), repr=False)
+    _octets: int = 0
 
     def came(self, apdu: bytes, way: WayBack) -> None:
         """It, or a block of it."""
         source, destination = way.ports
-        self.recording.passed(WrapperPdu(source, destination, apdu), sent=False)
+        self._note(WrapperPdu(source, destination, apdu), sent=False)
 
     def deciphered(self, octets: bytes) -> None:
         """What the last one held."""
@@ -42,10 +46,17 @@ class NotedPush:
         source, destination = ports
 
         def noted(octets: bytes) -> bool:
-            self.recording.passed(WrapperPdu(destination, source, octets), sent=True)
+            self._note(WrapperPdu(destination, source, octets), sent=True)
             return send(octets)
 
         return noted
+
+    def _note(self, pdu: WrapperPdu, *, sent: bool) -> None:
+        self._octets += len(pdu.apdu)
+        if self._octets > MOST_OCTETS or self.recording.count >= MOST_APDUS:
+            self.recording.left_out += 1
+        else:
+            self.recording.passed(pdu, sent)
 
 
 class NotesPushes(Protocol):

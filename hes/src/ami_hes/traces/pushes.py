@@ -65,6 +65,8 @@ class KeptPush:
             below = unpack(kept.octets, kept.began_at, root, kept.meter_name, numbers)
         except Unreadable as problem:
             below, notes = Unpacked([], 0, kept.began_at), (f"Its octets are left out: {problem}.",)
+        if below.left_out:
+            notes = (*notes, f"{below.left_out:,} APDUs are left out: there were too many octets.")
         outcome = Outcome.OK if kept.ok else Outcome.FAILED
         line = self.line
         name = f"{self.service} from {kept.meter_name or 'whom no key vouches for'}"
