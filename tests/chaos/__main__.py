@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import warm_start
+from postgresql_server import Cluster, cluster
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -54,14 +55,13 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def place_stores(site_config: dict[str, Any], kind: str, directory: Path, stack: ExitStack) -> None:
-    """Where the configuration says the stores are."""
-    if kind == "postgresql":
-        from postgresql_server import cluster
-
-        server = stack.enter_context(cluster(directory / "postgresql"))
-        for section in ("hes", "cis"):
-            site_config[section]["store"] = server.url(server.new_schema())
+def serving_stores(config: dict[str, Any], directory: Path, stack: ExitStack) -> Cluster:
+    """A server with both stores, which the configuration says."""
+    server = stack.enter_context(cluster(directory / "postgresql"))
+    server.run("ALTER DATABASE postgres SET log_min_messages = 'panic'")  # nobody reads on what it says
+    for section in ("hes", "cis"):
+        config[section]["store"] = server.url(server.new_schema())
+    return server
 
 
 def table_of(run: Run) -> Table:
@@ -151,11 +151,12 @@ def main() -> int:
             warm_start.begin()
             stack.callback(warm_start.end)
         config = configuration(directory, given.meters)
-        place_stores(config, given.store, directory, stack)
+        server = serving_stores(config, directory, stack) if given.store == "postgresql" else None
         site = Site(directory, config)
         site.stores = {name: place_of(_location(config[name]["store"]), None, name) for name in ("hes", "cis")}
+        site.server = server
         display = stack.enter_context(Display())
-        run = Run(site, plan(given.kills, given.seed), given.seed, display)
+        run = Run(site, plan(given.kills, given.seed, server=server is not None), given.seed, display)
         try:
             asyncio.run(work(run))
         except (Broken, Died) as problem:

@@ -19,8 +19,11 @@ from chaos.site import Site
 
 KILL, KILL_BOTH, KILL_AT_POINT = "kill -9", "kill -9 of two", "kill -9 at a point"
 STOP, FULL, LOCKED, CLOCK, CUT, SLOW = "SIGSTOP", "full disk", "locked store", "clock jump", "cut lines", "slow lines"
+DATABASE = "database restart"
 KILLS = {KILL: 3, KILL_BOTH: 1, KILL_AT_POINT: 4}
 OTHERS = {STOP: 2, FULL: 2, LOCKED: 2, CLOCK: 2, CUT: 2, SLOW: 1}
+ON_A_SERVER = OTHERS | {DATABASE: 3}
+"""Where HES and CIS have their stores in one; a full disk is the meters' alone then."""
 SHORT_S, LONG_S = 0.05, 0.6
 POINT_S = 5.0
 """How long a process may live on without coming to its point; then it is killed where it is."""
@@ -52,12 +55,12 @@ class Step(NamedTuple):
             if self.clock_s
             else ""
         )
-        return f"{self.kind} {'and '.join(self.victims)}{more}"
+        return f"{self.kind} {' and '.join(self.victims)}{more}"
 
 
-def plan(kills: int, seed: int) -> list[Step]:
-    """So many kills, each point as often as any other, and another fault after every third."""
-    dice = random.Random(seed)
+def plan(kills: int, seed: int, *, server: bool = False) -> list[Step]:
+    """So many kills, each point as often as any other, and another fault after every third. `server`: the stores are in one."""
+    dice, others = random.Random(seed), ON_A_SERVER if server else OTHERS
     points: list[Point] = []
     steps: list[Step] = []
     for number in range(kills):
@@ -66,7 +69,8 @@ def plan(kills: int, seed: int) -> list[Step]:
         kind = _drawn(dice, KILLS)
         steps.append(_step(dice, len(steps) + 1, kind, points.pop() if kind == KILL_AT_POINT else None))
         if number % 3 == 2:
-            steps.append(_step(dice, len(steps) + 1, _drawn(dice, OTHERS), None))
+            other = _step(dice, len(steps) + 1, _drawn(dice, others), None)
+            steps.append(other._replace(victims=("meters",)) if server and other.kind == FULL else other)
     return steps
 
 
@@ -80,6 +84,8 @@ def _step(dice: random.Random, number: int, kind: str, point: Point | None) -> S
     victims = tuple(dice.sample(["hes", "cis", "meters"], 2)) if kind == KILL_BOTH else (dice.choice(names),)
     if kind == LOCKED:
         victims = (dice.choice(("hes", "cis")),)
+    if kind == DATABASE:
+        victims = ("database",)
     if kind in (CUT, SLOW):
         victims = ("lines",)
     if point is not None:
@@ -122,7 +128,11 @@ async def _kill(step: Step, site: Site) -> Done:
 async def _kill_at_point(step: Step, site: Site) -> Done:
     victim, point = site.services[step.victims[0]], step.point
     assert point is not None
-    victim.order(point=point.name, passes=step.passes)
+    if point.at_start:
+        victim.kill()
+    victim.order(point=point.name, passes=1 if point.rare else step.passes)
+    if point.at_start:
+        victim.start()
     reached = await victim.dies(POINT_S)
     if not reached:
         victim.kill()
@@ -142,6 +152,17 @@ async def _stop(step: Step, site: Site) -> Done:
 async def _full(step: Step, site: Site) -> Done:
     with site.services[step.victims[0]].cannot_write():
         await asyncio.sleep(2 * step.seconds)
+    return Done()
+
+
+async def _database(step: Step, site: Site) -> Done:
+    """The server dies at once, and is there again after a while."""
+    assert site.server is not None
+    await asyncio.to_thread(site.server.stop)
+    await asyncio.sleep(step.seconds)
+    await asyncio.to_thread(site.server.start)
+    for name in site.stores:
+        await site.healthy(name)
     return Done()
 
 
@@ -201,6 +222,7 @@ DOES: dict[str, Callable[[Step, Site], Awaitable[Done]]] = {
     STOP: _stop,
     FULL: _full,
     LOCKED: _locked,
+    DATABASE: _database,
     CLOCK: _clock,
     CUT: _cut,
     SLOW: _slow,

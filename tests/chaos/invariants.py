@@ -30,8 +30,11 @@ NAMES = (
     "the audit log is whole",
     "no secret is told",
     "what was answered is what the meter shows",
+    "no process reports a fault of its own",
 )
-LOST, ONE_REPLY, BLIND, COUNTERS, STORES, AUDIT, SECRETS, TRUTH = NAMES
+LOST, ONE_REPLY, BLIND, COUNTERS, STORES, AUDIT, SECRETS, TRUTH, FAULTS = NAMES
+OF_OURS = ("traceback (most recent call last)", '"exception": "')
+"""In small letters, what a log has of an exception that nobody has foreseen."""
 
 
 class Broken(Exception):
@@ -111,11 +114,12 @@ class Counters:
 class Logs:
     """What the processes print, read on from where the last look has ended."""
 
-    secrets: Mapping[str, str]
+    secrets: dict[str, str]
     """What they are, by what must not be anywhere: in small letters."""
     _read: dict[Path, int] = field(default_factory=dict)
 
-    def told(self, files: Iterable[Path]) -> Iterator[str]:
+    def told(self, files: Iterable[Path]) -> Iterator[tuple[str, str]]:
+        """Under the names of the invariants."""
         longest = max(map(len, self.secrets), default=0)
         for file in files:
             begin = self._read.get(file, 0)
@@ -123,7 +127,10 @@ class Logs:
                 log.seek(max(begin - longest, 0))
                 text = log.read().decode("utf-8", "replace").lower()
                 self._read[file] = log.tell()
-            yield from (f"{file.name} has {what}" for secret, what in self.secrets.items() if secret in text)
+            yield from ((SECRETS, f"{file.name} has {what}") for secret, what in self.secrets.items() if secret in text)
+            if any(one in text for one in OF_OURS):
+                fault = next(line for line in text.splitlines() if any(one in line for one in OF_OURS))
+                yield FAULTS, f"{file.name}: ... {fault[-300:]}"
 
 
 def of_wires(seen: Seen) -> Iterator[tuple[str, str]]:

@@ -104,10 +104,11 @@ class Service:
         os.kill(self.pid, signal_number)
 
     def order(self, **orders: Any) -> None:
-        """When to die, or what time it is from now on; only to one that is ready."""
+        """When to die, or what time it is from now on; to one that is ready, or is yet to be started."""
         self._orders_are |= orders
         self._write_orders()
-        self.send(signal.SIGUSR2)
+        if self.alive:
+            self.send(signal.SIGUSR2)
 
     def _write_orders(self) -> None:
         new = self._orders.with_suffix(".new")
@@ -119,12 +120,11 @@ class Service:
         end = time.monotonic() + within_s
         while self.alive and time.monotonic() < end:
             await asyncio.sleep(LOOK_S)
-        self._orders_are |= {"point": "", "passes": 0}
-        if self.alive:
-            self.order()
-        else:
+        died = not self.alive
+        self.order(point="", passes=0)
+        if died:
             self.bury()
-        return not self.alive
+        return died
 
     @contextmanager
     def cannot_write(self) -> Iterator[None]:

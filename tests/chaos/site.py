@@ -14,6 +14,7 @@ import httpx
 import tomli_w
 from free_ports import free_port
 from patience import PATIENCE_S
+from postgresql_server import Cluster
 
 from ami_cli import generated_meters
 from ami_process.store.places import Place
@@ -71,6 +72,8 @@ class Site:
     services: dict[str, Service] = field(default_factory=dict)
     stores: dict[str, Place] = field(default_factory=dict)
     """Of `hes` and `cis`."""
+    server: Cluster | None = None
+    """Where they are in PostgreSQL."""
     relays: list[Relay] = field(default_factory=list)
     client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S))
 
@@ -93,6 +96,11 @@ class Site:
         """What must not be in any log."""
         names = ("encryption_key", "authentication_key", "master_key")
         return {one[name].lower(): f"the {name} of {one['name']}" for one in self.config["meters"] for name in names}
+
+    @property
+    def master_key(self) -> dict[str, str]:
+        """Of the head-end, which makes it at its first start."""
+        return {one.read_text().strip().lower(): "the master key" for one in self.directory.glob("*.master-key")}
 
     def url(self, section: str) -> str:
         return f"http://127.0.0.1:{self.config[section]['port']}"

@@ -259,8 +259,17 @@ def test_a_secret_in_a_log_in_whatever_parts_it_is_read(tmp_path: Path) -> None:
     assert not list(logs.told([log]))
     with log.open("a") as more:
         more.write('B12 was refused"}\n')
-    (told,) = logs.told([log])
-    assert told == "hes-0001.log has the master_key of M1001"
+    assert list(logs.told([log])) == [(invariants.SECRETS, "hes-0001.log has the master_key of M1001")]
+
+
+def test_an_exception_that_nobody_has_foreseen(tmp_path: Path) -> None:
+    log, logs = tmp_path / "cis-0001.log", invariants.Logs({})
+    log.write_text('{"event": "log", "message": "a warning"}\n')
+    assert not list(logs.told([log]))
+    with log.open("a") as more:
+        more.write('{"event": "reply_failed", "exception": "Traceback (most recent call last):\\n KeyError"}\n')
+    ((name, told),) = logs.told([log])
+    assert name == invariants.FAULTS and "keyerror" in told
 
 
 # --- in the end

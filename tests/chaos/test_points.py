@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from chaos.faults import DOES, KILL_AT_POINT, KILLS, OTHERS, plan
+from chaos.faults import DOES, KILL_AT_POINT, KILLS, ON_A_SERVER, OTHERS, plan
 from chaos.points.table import POINTS, Point
 
 
@@ -27,7 +27,8 @@ def test_the_same_seed_does_the_same_and_another_one_something_else() -> None:
 
 def test_a_long_run_has_each_kind_and_each_point_about_as_often() -> None:
     steps = plan(400, 1)
-    assert {one.kind for one in steps} == set(KILLS) | set(OTHERS) == set(DOES)
+    assert {one.kind for one in steps} == set(KILLS) | set(OTHERS)
+    assert {one.kind for one in plan(400, 1, server=True)} == set(KILLS) | set(ON_A_SERVER) == set(DOES)
     often = [sum(one.point == point for one in steps) for point in POINTS]
     assert sum(often) == sum(one.kind == KILL_AT_POINT for one in steps)
     assert min(often) > 0 and max(often) - min(often) <= 1

@@ -29,6 +29,7 @@ from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseM
 from ami_cim.nouns import BY_NAME
 from ami_cim.schema import Schemas, schema_directory
 from ami_cim.services import ANY, OFFERED, Service, offered
+from ami_process.http_sending import SendingTransport
 from ami_process.message_reader import MessageReader
 from ami_process.tls import ADVICE, describe, tls_problem
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
@@ -153,7 +154,8 @@ class Outbox:
         timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
         limits = httpx.Limits(keepalive_expiry=KEEP_ALIVE_S)
         with httpx.Client(timeout=CONNECT_TIMEOUT_S, verify=trusted, trust_env=False) as files:
-            async with httpx.AsyncClient(timeout=timeout, limits=limits, verify=trusted, trust_env=False) as client:
+            sending = SendingTransport(verify=trusted, limits=limits, trust_env=False)
+            async with httpx.AsyncClient(timeout=timeout, transport=sending, trust_env=False) as client:
                 yield cls(hes_url, timeout_s, client, _Transport(client, files, schemas, hes_url), schemas, worker)
 
     async def knock(self) -> None:

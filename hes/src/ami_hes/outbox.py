@@ -21,6 +21,7 @@ from ami_cim.message import ResponseMessage
 from ami_cim.nouns import BY_NAME
 from ami_cim.schema import Schemas
 from ami_hes.reply_hosts import NoAnswer, NotTaken, ReplyHosts
+from ami_process.http_sending import SendingTransport
 from ami_process.settings import SettingsError
 from ami_process.tls import describe, tls_problem
 
@@ -80,11 +81,11 @@ class ReceiverConnections:
     loaded for the first one that does.
     """
 
-    def __init__(self, stack: AsyncExitStack, plain: httpx.AsyncHTTPTransport, trusted: MakeContext) -> None:
+    def __init__(self, stack: AsyncExitStack, plain: SendingTransport, trusted: MakeContext) -> None:
         self._stack = stack
         self._plain = plain
         self._trusted = trusted
-        self._secure: httpx.AsyncHTTPTransport | None = None
+        self._secure: SendingTransport | None = None
         self._loading = asyncio.Lock()
 
     @classmethod
@@ -93,7 +94,7 @@ class ReceiverConnections:
         plain = await stack.enter_async_context(_transport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)))
         return cls(stack, plain, trusted)
 
-    async def over(self, scheme: str, threads: Executor) -> httpx.AsyncHTTPTransport:
+    async def over(self, scheme: str, threads: Executor) -> SendingTransport:
         """The transport for this scheme, `http` or `https`; authorities are loaded in one of these threads."""
         if scheme == "http":
             return self._plain
@@ -104,9 +105,9 @@ class ReceiverConnections:
             return self._secure
 
 
-def _transport(trusted: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
+def _transport(trusted: ssl.SSLContext) -> SendingTransport:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS_KEPT)
-    return httpx.AsyncHTTPTransport(verify=trusted, trust_env=False, limits=limits)
+    return SendingTransport(verify=trusted, trust_env=False, limits=limits)
 
 
 def usual_authorities() -> ssl.SSLContext:

@@ -80,7 +80,6 @@ def main(module: str, *arguments: str) -> int:
     clocks = importlib.import_module("ami_process.clocks")
     hand = Hand(Path(os.environ[ORDERS]))
     hand.read()
-    hand.point = ""
     for point in of_process(module):
         watch(point, hand)
     clocks.datetime = hand  # type: ignore[attr-defined]  # of the real clock, which asks it what time it is

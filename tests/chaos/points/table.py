@@ -18,6 +18,10 @@ class Point(NamedTuple):
     owner: str
     method: str
     before: bool = False
+    at_start: bool = False
+    """It is passed in the beginning of a life and seldom later, so the process begins with the order to die there."""
+    rare: bool = False
+    """It dies at the first pass."""
 
 
 HES, CIS, METERS = "ami_hes", "ami_cis", "ami_meter_sim"
@@ -27,7 +31,7 @@ POINTS = (
     Point(HES, "about to accept", f"{_STORE}.results", "SqlResults", "accept", before=True),
     Point(HES, "accepted", f"{_STORE}.results", "SqlResults", "accept"),
     Point(HES, "put", f"{_ENGINE}.memory_commands", "MemoryCommands", "put"),
-    Point(HES, "counters reserved", f"{_STORE}.counters", "SqlCounters", "reserve_counters"),
+    Point(HES, "counters reserved", f"{_STORE}.counters", "SqlCounters", "reserve_counters", at_start=True),
     Point(HES, "received counter kept", f"{_STORE}.counters", "SqlReceivedCounters", "keep"),
     Point(HES, "about to act", f"{_STORE}.results", "SqlResults", "attempt"),
     Point(HES, "about to save", f"{_STORE}.results", "SqlResults", "save", before=True),
@@ -41,11 +45,11 @@ POINTS = (
     Point(HES, "posted", "ami_hes.outbox", "Outbox", "post"),
     Point(HES, "replied", f"{_STORE}.results", "SqlResults", "replied"),
     Point(HES, "reply done", f"{_ENGINE}.memory_queue", "MemoryDelivery", "done"),
-    Point(HES, "device event kept", f"{_STORE}.device_events", "SqlDeviceEvents", "keep"),
+    Point(HES, "device event kept", f"{_STORE}.device_events", "SqlDeviceEvents", "keep", rare=True),
     Point(HES, "event published", f"{_STORE}.outgoing", "SqlOutgoing", "publish"),
     Point(HES, "new key kept", "ami_hes.registry.key_book", "KeyBook", "keep"),
     Point(HES, "about to prove a key", "ami_hes.registry.key_book", "KeyBook", "proved", before=True),
-    Point(HES, "key taken", "ami_hes.registry.key_book", "KeyBook", "taken"),
+    Point(HES, "key proved", "ami_hes.registry.key_book", "KeyBook", "proved"),
     Point(CIS, "request kept", "ami_cis.store.store", "Store", "add_request"),
     Point(CIS, "about to send", "ami_cis.outbox", "Outbox", "send", before=True),
     Point(CIS, "sent", "ami_cis.outbox", "Outbox", "send"),

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from ami_process.http_sending import SendingTransport
 from ami_process.rest_client import (
     AnswerLost,
     NotReached,
@@ -53,7 +54,8 @@ class RestStream:
         timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
         try:
             # no proxy is told the token
-            self._client = httpx.AsyncClient(base_url=url, timeout=timeout, verify=trusted(url, tls), trust_env=False)
+            sending = SendingTransport(verify=trusted(url, tls), trust_env=False)
+            self._client = httpx.AsyncClient(base_url=url, timeout=timeout, transport=sending, trust_env=False)
         except httpx.InvalidURL as problem:
             raise NotReached(f"{url} is no URL: {problem}") from None
 
