@@ -38,7 +38,7 @@ ifneq ($(UNKNOWN),)
 $(error there is no variable $(firstword $(UNKNOWN)); known are $(KNOWN))
 endif
 
-.PHONY: help setup demo up down test test-compose test-wheels check vendor bench interop fuzz chaos flaky acceptance dist clean lock parquet
+.PHONY: help setup demo up down test test-compose test-wheels check vendor bench interop fuzz chaos attacks flaky acceptance dist clean lock parquet
 
 help:                   ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
@@ -91,6 +91,8 @@ fuzz: $(VENV)/fuzz/.done  ## fuzz every decoder that reads untrusted input; the 
 
 chaos: $(VENV)/.dev     ## CIS, HES and meters under load, killed and starved at random; what must hold is checked: KILLS=1000 SEED=7 METERS=8 STORE=postgresql WRITE=docs/chaos.json
 	@PYTHONPATH='$(CURDIR)/tests' $(BIN)/python -m chaos $(call option,KILLS,--kills) $(call option,SEED,--seed) $(call option,METERS,--meters) $(call option,STORE,--store) $(call option,WRITE,--write)
+attacks: $(VENV)/.dev   ## hostile clients and meters against a whole system: what came back, memory, latency of legitimate work beside them: ONLY='dlms'
+	$(BIN)/python tests/attacks/run.py $(if $(call given,ONLY),--only '$(call given,ONLY)')
 
 flaky: $(VENV)/.dev $(VENV)/fuzz/.done  ## each step that uses randomness, alone, N times with different seeds: N=20 ONLY='fuzz properties'
 	$(BIN)/python tests/interop/prepare.py

@@ -258,3 +258,15 @@ def test_a_push_in_blocks_with_a_gap_is_dropped() -> None:
     first, _, *rest = one_way(protect_notification(PUSH, None, None), 20)
     joining = PushedBlocks()
     assert [joining.join(block) for block in (first, *rest)] == [None] * (1 + len(rest))
+
+
+@pytest.mark.parametrize("agreed", [None, 0, 1])
+def test_a_push_of_another_suite_than_its_senders_is_refused(agreed: int | None) -> None:
+    """Suites 0 and 1 have keys of the same length; a frame of suite 0 under them is less than suite 1 asks for."""
+    sender = Sender(KEYS, ReceiveCounter(0), suite=agreed)
+    if agreed == 1:
+        with pytest.raises(SecurityError, match="another suite than 1"):
+            unprotect_notification(protected(), lambda _: sender)
+        assert sender.receive_counter.lowest_acceptable == 0
+    else:
+        assert unprotect_notification(protected(), lambda _: sender)[0] == PUSH

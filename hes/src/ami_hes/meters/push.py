@@ -18,11 +18,11 @@ from ami_dlms import data
 from ami_dlms.apdu.notify import DataNotification, EventNotificationRequest
 from ami_dlms.apdu.short_names import InformationReportRequest
 from ami_dlms.association import PushedBlocks, Unsolicited, unprotect_unsolicited
+from ami_dlms.association import Sender as PushSender
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ApduTag
 from ami_dlms.errors import DlmsError, LocalError, ProtocolError
-from ami_dlms.security import GlobalKeys, ReceiveCounter
 from ami_dlms.security.aead import SYSTEM_TITLE_LENGTH
 from ami_hes import events
 from ami_hes.commands import ControlEnd
@@ -110,7 +110,7 @@ class Notifications:
         self._received = received
         self.confirmations = confirmations
         self._emit = emit
-        self._keys: dict[bytes, tuple[GlobalKeys, ReceiveCounter]] = {}
+        self._senders: dict[bytes, PushSender] = {}
         self._keys_of = registry.version
         self._waiting: set[asyncio.Task[bool]] = set()
         self._left = asyncio.Event()
@@ -326,17 +326,18 @@ class Notifications:
         if meter is not None and meter.ciphered:
             self._refusals.suspect(meter, error, way.peer, way.transport)
 
-    def _lookup(self, title: bytes, peer: str, claimed: list[bytes]) -> tuple[GlobalKeys, ReceiveCounter] | None:
+    def _lookup(self, title: bytes, peer: str, claimed: list[bytes]) -> PushSender | None:
         """The keys of who claims to have sent it; the claim is noted."""
         claimed.append(title)
         if self._keys_of != self._registry.version:
-            self._keys, self._keys_of = {}, self._registry.version
-        known = self._keys.get(title)
+            self._senders, self._keys_of = {}, self._registry.version
+        known = self._senders.get(title)
         meter = self._registry.find_by_system_title(title)
         if meter is None and len(title) == SYSTEM_TITLE_LENGTH:
             self._note_stranger("", title, peer)
         if known is None and meter is not None and meter.ciphered:
-            known = self._keys[title] = global_keys(meter), self._received.of(meter, FrameOrigin.PUSH)
+            counter = self._received.of(meter, FrameOrigin.PUSH)
+            known = self._senders[title] = PushSender(global_keys(meter), counter, suite=int(meter.suite))
         return known
 
 

@@ -30,16 +30,18 @@ from ami_dlms.security import (
     protect,
     unprotect,
 )
+from ami_dlms.security.suites import SUITE_MASK
 
 
 class Sender(NamedTuple):
-    """Who may send unsolicited APDUs: keys and counter, the key of its signatures, our own title that it signs for, its policy."""
+    """Who may send unsolicited APDUs: keys and counter, the key of its signatures, our own title that it signs for, its policy and suite (None: any)."""
 
     keys: GlobalKeys
     receive_counter: ReceiveCounter
     signing: PublicKey | None = None
     own_title: bytes = b""
     wanted: ProtectionFlags = ProtectionFlags.AUTHENTICATED
+    suite: int | None = None
 
 
 Lookup = Callable[[bytes], Sender | tuple[GlobalKeys, ReceiveCounter] | None]
@@ -134,6 +136,8 @@ def _open(message: GeneralGloCiphering, sender: Sender, clear: Callable[[bytes],
     opened = unprotect(sender.keys, message.system_title, message.content)
     if opened.control & ~PROTECTION_MASK or not opened.control & AUTHENTICATED:
         raise SecurityError(f"security control {opened.control:#04x} does not authenticate a notification")
+    if sender.suite is not None and opened.control & SUITE_MASK != sender.suite:
+        raise SecurityError(f"security control {opened.control:#04x} is of another suite than {sender.suite}")
     if sender.wanted.control & ~opened.control:
         raise SecurityError(f"security control {opened.control:#04x} protects less than the sender's policy wants")
     sender.receive_counter.check(opened.invocation_counter)

@@ -1,0 +1,54 @@
+"""Every attack of the table that is launched: refused, the process alive and bounded, legitimate work done meanwhile."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import sizes
+from siege import LARGEST_KB, Attack, Besieged, besieged, figures
+from table import HERE, LAUNCHED, TABLE, page
+
+ROOT = Path(__file__).resolve().parents[2]
+FORCE = {"test": 0.1, "ci": 0.4, "acceptance": 1.0}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
+    with besieged(tmp_path_factory.mktemp("attacks")) as one:
+        yield one
+
+
+@pytest.mark.needs("proc", "loopback-block")
+@pytest.mark.parametrize(
+    "attack",
+    [
+        pytest.param(one, id=f"{one.target}: {one.name}", marks=[] if one.cheap else [pytest.mark.ci])
+        for one in LAUNCHED
+    ],
+)
+def test_refused_while_others_are_served(place: Besieged, attack: Attack) -> None:
+    seen = place.under(attack, FORCE[sizes.chosen])
+    print(" | ".join(figures(attack, seen)))
+    assert set(seen.came) <= attack.allowed and seen.came, seen.came
+    assert attack.needed <= set(seen.came)
+    assert not seen.failed
+    assert seen.alive and seen.peak_kb < LARGEST_KB, (seen.before_kb, seen.peak_kb)
+
+
+def test_every_row_has_a_test() -> None:
+    for row in TABLE:
+        file, _, name = (row.test or HERE).partition("::")
+        text = (ROOT / file).read_text("utf-8")
+        assert not name or f"def {name}(" in text, row
+        assert bool(row.launch) is not bool(row.test), row
+
+
+def test_the_page_has_the_table() -> None:
+    shown = (ROOT / "docs/security.md").read_text("utf-8").partition("<!-- attacks: begin -->\n")[2]
+    assert shown.partition("<!-- attacks: end -->")[0] == page(), "write it again: python tests/attacks/table.py"
