@@ -91,6 +91,7 @@ fuzz: $(VENV)/fuzz/.done  ## fuzz every decoder that reads untrusted input; the 
 
 chaos: $(VENV)/.dev     ## CIS, HES and meters under load, killed and starved at random; what must hold is checked: KILLS=1000 SEED=7 METERS=8 STORE=postgresql WRITE=docs/chaos.json
 	@PYTHONPATH='$(CURDIR)/tests' $(BIN)/python -m chaos $(call option,KILLS,--kills) $(call option,SEED,--seed) $(call option,METERS,--meters) $(call option,STORE,--store) $(call option,WRITE,--write)
+
 attacks: $(VENV)/.dev   ## hostile clients and meters against a whole system: what came back, memory, latency of legitimate work beside them: ONLY='dlms'
 	$(BIN)/python tests/attacks/run.py $(if $(call given,ONLY),--only '$(call given,ONLY)')
 
@@ -141,10 +142,10 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-$(VENV)/fuzz/.done: requirements/fuzz.txt | $(BIN)/python
+$(VENV)/fuzz/.done: requirements/fuzz.txt requirements/run.txt | $(BIN)/python
 	@$(BIN)/python -c 'import platform, sys; sys.exit(sys.platform != "linux" or platform.machine() != "x86_64" or not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "the fuzzer atheris has wheels for Linux on x86-64 and CPython 3.11 to 3.13 only" >&2; exit 1; }
 	@$(call installing,requirements/fuzz.txt,$(VENV)/fuzz)
 	@$(BIN)/python -m venv --clear $(VENV)/fuzz
-	@$(VENV)/fuzz/bin/python -m pip install $(QUIETLY) --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/fuzz.txt
+	@$(VENV)/fuzz/bin/python -m pip install $(QUIETLY) --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/fuzz.txt -r requirements/run.txt
 	@touch $@

@@ -66,8 +66,8 @@ class Attack:
     """What may come back."""
     needed: frozenset[str] = frozenset()
     """What has to be among it."""
-    cheap: bool = False
-    """Whether it is tried on every change."""
+    size: Literal["test", "ci", "acceptance"] = "ci"
+    """Of the runs in which it is tried (`tests/sizes.py`)."""
 
 
 @dataclass

@@ -25,9 +25,10 @@ def _rows_of_cim(to: Target) -> list[Attack]:
     return [
         _of(
             to, "XML bombs, entities of files and of the network", "a fault; no entity is resolved",
-            messages(to, over_http.XML_BOMBS), fault, cheap=to == "hes",
+            messages(to, over_http.XML_BOMBS), fault, size="test" if to == "hes" else "ci",
         ),
-        _of(to, "depth, attributes and names without end", "a fault", messages(to, over_http.DEPTH), fault),
+        _of(to, "depth, attributes and names without end", "a fault", messages(to, over_http.DEPTH), fault,
+            size="ci" if to == "hes" else "acceptance"),
         _of(
             to, "wrong charset", "415 or a fault; nothing is guessed", over_http.wrong_charsets(to),
             "415 fault", "415", fault,
@@ -44,11 +45,11 @@ def _rows_of_http(to: Target) -> list[Attack]:
         _of(
             to, "smuggled requests (CL and TE, doubled, folded)", "400 or 501, and nothing behind is read",
             over_http.each(to, over_http.SMUGGLED), "400", "501", "500 fault", "415",
-            cheap=to == "hes",
+            size="test" if to == "hes" else "ci",
         ),
         _of(
             to, "path traversal", "404, or what the address without it gives", over_http.each(to, over_http.TRAVERSALS),
-            "400", "404", cheap=to == "hes",
+            "400", "404", size="test" if to == "hes" else "ci",
         ),
         _of(
             to, "heads without end", "400 or 431", over_http.each(to, over_http.HEADERS), "400", "431", "414",
@@ -64,6 +65,7 @@ def _rows_of_http(to: Target) -> list[Attack]:
         ),
         _of(
             to, "slowloris, 500 connections", "408 to each of them", over_http.slowly(to), "408", "hung up", "503",
+            size="acceptance" if to == "simulator" else "ci",
 
         ),
     ]  # fmt: skip
@@ -94,13 +96,13 @@ LAUNCHED = (
     *(row for to in HTTP for row in _rows_of_http(to)),
     _of(
         "hes", "SSRF by ReplyAddress", "FAILED 7.7, nothing is switched", over_http.reply_elsewhere, "200 FAILED 7.7", "200 FAILED 1.5",
-        needed=frozenset({"200 FAILED 7.7"}), cheap=True,
+        needed=frozenset({"200 FAILED 7.7"}), size="test",
     ),
     *(row for to in ("dlms", "meter") for row in _rows_of_dlms(to)),  # type: ignore[arg-type]
     _of("dlms", "datagrams of chance", "no answer", over_dlms.datagram_flood, "no answer"),
     _of(
         "dlms", "datagrams with made-up senders that ask for an answer", "no answer", over_dlms.made_up_senders,
-        "no answer", cheap=True,
+        "no answer", size="test",
     ),
     _of(
         "dlms", "first blocks of pushes, of 300 senders", "acknowledged in fewer octets than came; 64 are kept",
@@ -108,10 +110,10 @@ LAUNCHED = (
     ),
     _of(
         "dlms", "a genuine push again and again", "the first is confirmed, no other", over_dlms.replayed, "answered",
-        "no answer", needed=frozenset({"answered"}), cheap=True,
+        "no answer", needed=frozenset({"answered"}), size="test",
     ),
-    _of("dlms", "pushes in the name of a meter with a wrong tag", "no answer, an event", over_dlms.forged, "no answer", cheap=True),
-    _of("dlms", "downgraded pushes", "no answer, an event", over_dlms.downgraded, "no answer", cheap=True),
+    _of("dlms", "pushes in the name of a meter with a wrong tag", "no answer, an event", over_dlms.forged, "no answer", size="test"),
+    _of("dlms", "downgraded pushes", "no answer, an event", over_dlms.downgraded, "no answer", size="test"),
 )  # fmt: skip
 """Rows that are tried here."""
 

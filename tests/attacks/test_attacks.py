@@ -28,7 +28,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
 @pytest.mark.parametrize(
     "attack",
     [
-        pytest.param(one, id=f"{one.target}: {one.name}", marks=[] if one.cheap else [pytest.mark.ci])
+        pytest.param(
+            one, id=f"{one.target}: {one.name}", marks=[] if one.size == "test" else [getattr(pytest.mark, one.size)]
+        )
         for one in LAUNCHED
     ],
 )

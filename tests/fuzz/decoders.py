@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import Any
 
-from ami_cim import wire
+from ami_cim import media, wire
 from ami_cim.errors import CimError
+from ami_cim.limits import UNKNOWN_PEER
 from ami_cim.schema import Schemas, schema_directory
 from ami_cli.decode.captures.files import records
 from ami_cli.decode.captures.streams import packets
@@ -154,6 +155,14 @@ def read_cim(octets: bytes) -> None:
             read(octets, SCHEMAS)
         except CimError:
             continue
+
+
+def headers(octets: bytes) -> None:
+    """Content-Type and Content-Encoding of a message, and its octets: understood or refused."""
+    kind, coding, body = [*octets.split(b"\0", 2), b"", b""][:3]
+    given = {"content-type": kind.decode("latin-1"), "content-encoding": coding.decode("latin-1")}
+    with suppress(CimError):
+        assert len(media.content(body, given, UNKNOWN_PEER)[0]) <= UNKNOWN_PEER.octets
 
 
 def annotate_capture(octets: bytes) -> None:

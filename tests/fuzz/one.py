@@ -7,6 +7,7 @@ Only this file imports atheris, which runs on Linux and CPython 3.11 to 3.13.
 
 import ctypes
 import hashlib
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -32,11 +33,26 @@ if any(option.startswith("-seed=") for option in sys.argv):
 import atheris  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path += [str(ROOT / package / "src") for package in ("services/dlms", "services/cim", "services/trace", "ami")]
+SERVICES = ("dlms", "cim", "trace", "mapping", "registry", "packs", "process")
+sys.path += [str(ROOT / package / "src") for package in (*(f"services/{one}" for one in SERVICES), "hes", "ami")]
 sys.path.insert(0, str(Path(__file__).parent))
 
-with atheris.instrument_imports(include=["ami_dlms", "ami_cim", "ami_trace", "ami_cli"]):
-    from targets import TARGETS, Target, findings
+INSTRUMENTED = [
+    "ami_dlms",
+    "ami_cim",
+    "ami_trace",
+    "ami_cli",
+    "ami_process",
+    "ami_hes.meters",
+    "ami_hes.reply_hosts",
+    "h11",
+]
+
+with atheris.instrument_imports(include=INSTRUMENTED):
+    from targets import LATER, TARGETS, Target, findings
+
+    if sys.argv[1] in LATER:
+        importlib.import_module(LATER[sys.argv[1]])
 
 
 def plant(name: str, target: Target, corpus: Path) -> list[str]:
