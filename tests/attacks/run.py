@@ -10,8 +10,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path += [str(HERE), str(HERE.parent)]
 
+from attack_table import LAUNCHED  # noqa: E402
 from siege import BEFORE, besieged, figures  # noqa: E402
-from table import LAUNCHED  # noqa: E402
 
 HEAD = ("attack", "at", "what came back", "MB before -> most", "ms before", "ms during")
 

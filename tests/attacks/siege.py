@@ -52,7 +52,7 @@ class Battlefield(Site):
 
 @dataclass(frozen=True)
 class Attack:
-    """One row of the suite (`table.py`)."""
+    """One row of the suite (`attack_table.py`)."""
 
     name: str
     target: Target

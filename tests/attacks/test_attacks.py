@@ -11,8 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import sizes
+from attack_table import HERE, LAUNCHED, TABLE, page
 from siege import LARGEST_KB, Attack, Besieged, besieged, figures
-from table import HERE, LAUNCHED, TABLE, page
 
 ROOT = Path(__file__).resolve().parents[2]
 FORCE = {"test": 0.1, "ci": 0.4, "acceptance": 1.0}
@@ -53,4 +53,4 @@ def test_every_row_has_a_test() -> None:
 
 def test_the_page_has_the_table() -> None:
     shown = (ROOT / "docs/security.md").read_text("utf-8").partition("<!-- attacks: begin -->\n")[2]
-    assert shown.partition("<!-- attacks: end -->")[0] == page(), "write it again: python tests/attacks/table.py"
+    assert shown.partition("<!-- attacks: end -->")[0] == page(), "write it again: python tests/attacks/attack_table.py"

@@ -277,3 +277,17 @@ async def test_claims_of_many_names_hold_few_connections(
     assert (gone["meter"], gone["standing"]) == ("M2001", "refuted")
     assert (await ami.switch()).ok and not connection.done()
     assert sum(map(len, meters._dialled_in._unproved.values())) == 2
+
+
+async def test_claims_without_end_are_few_lines_of_the_log(ami: South, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "CLAIMS_PER_HOST", 3)
+    monkeypatch.setattr(dialled_in_module, "CLAIMS_PER_HOST", 2)
+    meter = await ami.meter(listen=False)
+    meters = await ami.start()
+    async with claiming_without_end(ami, meters, SAME) as count:
+        await eventually(lambda: count[0] > 12)
+    await dialled_in(ami, meters, meter)
+    assert (
+        len(ami.told("not_proved")) + len([one for one in ami.told("dialled_in") if one["standing"] != "proved"]) == 3
+    )
+    assert len(ami.told("replaced")) + len(ami.told("hung_up")) <= 2

@@ -15,6 +15,7 @@ from functools import partial
 
 from ami_dlms.errors import DlmsError
 from ami_hes.events import HungUp, Replaced
+from ami_hes.meters.allowance import Allowance
 from ami_hes.meters.confirming import WayBack
 from ami_hes.meters.link import Link
 from ami_hes.meters.push import Notifications
@@ -28,6 +29,9 @@ MAX_UNPROVED, MAX_UNPROVED_PER_ADDRESS = (
     1_000,
     250,
 )  # connections in the name of meters with keys over which none was proved
+
+CLAIMS_PER_HOST, CLAIMS_IN_ALL, CLAIMS_WINDOW_S = 200, 2_000, 60.0
+"""Lines of the log about connections without proof that came to an end, in a minute."""
 
 
 class Standing(Enum):
@@ -57,6 +61,7 @@ class DialledInConnections:
         self._in_use: dict[str, Link] = {}
         self._unproved: dict[str, dict[_Connection, Meter]] = {}
         """By address, the oldest first."""
+        self._told = Allowance(CLAIMS_PER_HOST, CLAIMS_IN_ALL, CLAIMS_WINDOW_S)
         self._arrived: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._closed = False
 
@@ -158,7 +163,8 @@ class DialledInConnections:
         self._leaves(meter, connection)
         connection.watcher.cancel()
         connection.link.close()
-        self._emit(Replaced(meter=meter.name, peer=connection.link.peer, standing=connection.standing.name.lower()))
+        if connection.standing is Standing.PROVED or self._told.takes(counted_address(connection.link.host)):
+            self._emit(Replaced(meter=meter.name, peer=connection.link.peer, standing=connection.standing.name.lower()))
 
     async def _watch(self, meter: Meter, link: Link) -> None:
         try:
@@ -167,7 +173,10 @@ class DialledInConnections:
                 way = WayBack(link.peer, link.transport, partial(link.answer, pdu), ports=(pdu.source, pdu.destination))
                 await self._notifications.take_in_turn(pdu.apdu, way)
         except (OSError, DlmsError) as error:
-            for connection in [one for one in self._waiting[meter.name] if one.link is link]:
+            gone = [one for one in self._waiting[meter.name] if one.link is link]
+            for connection in gone:
                 self._leaves(meter, connection)
+            proved = any(one.standing is Standing.PROVED for one in gone)
             link.close()
-            self._emit(HungUp(meter=meter.name, peer=link.peer, reason=str(error)))
+            if proved or self._told.takes(counted_address(link.host)):
+                self._emit(HungUp(meter=meter.name, peer=link.peer, reason=str(error)))

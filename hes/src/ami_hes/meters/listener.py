@@ -15,6 +15,7 @@ from ami_dlms.errors import DlmsError
 from ami_dlms.framing import wrapper
 from ami_dlms.framing.framing import WrapperPdu
 from ami_hes.events import DatagramsLost, DialledIn, NotProved
+from ami_hes.meters.allowance import Allowance
 from ami_hes.meters.association import Timeouts
 from ami_hes.meters.callers import Caller, CallerPlaces
 from ami_hes.meters.channels import TcpChannel
@@ -35,6 +36,8 @@ from ami_process.sockets import counted_address
 RECOGNITION_S = 10.0
 GREETING_S = 0.2  # who calls to push speaks first, and may hang up right after it
 MANAGEMENT_DEVICE = 1
+CLAIMS_PER_HOST, CLAIMS_IN_ALL, CLAIMS_WINDOW_S = 200, 2_000, 60.0
+"""Lines of the log about callers that did not prove who they are, in a minute; a claim costs nothing."""
 BACKLOG = 256  # of the operating system, for a fleet that calls again all at once
 _PORT_CHOICES = 20
 NoteStranger = Callable[[str, bytes | None, str], None]
@@ -76,6 +79,7 @@ class Listener:
         self._note_stranger = strangers
         self._look_after_moved = moved
         self._unknown: dict[Caller, asyncio.Task[None]] = {}
+        self._told = Allowance(CLAIMS_PER_HOST, CLAIMS_IN_ALL, CLAIMS_WINDOW_S)
         self._server: asyncio.Server | None = None
         self._buffer_octets = buffer_octets
         self._datagrams = DatagramSocket(self._take_datagram, figures, self._report_lost, self._report_fault)
@@ -180,7 +184,8 @@ class Listener:
             link.close()
             raise
         else:
-            self._emit(DialledIn(meter=meter.name, peer=link.peer, standing=standing.name.lower()))
+            if standing is Standing.PROVED or self._told.takes(counted_address(link.host)):
+                self._emit(DialledIn(meter=meter.name, peer=link.peer, standing=standing.name.lower()))
             self._dialled_in.add(meter, link, standing)
 
     async def _greeting(self, link: Link, until: float) -> bool | None:
@@ -207,7 +212,8 @@ class Listener:
         except MeterFault as fault:
             if fault.kind == "transport":
                 raise
-            self._emit(NotProved(meter=meter.name, peer=link.peer, reason=str(fault)))
+            if self._told.takes(counted_address(link.host)):
+                self._emit(NotProved(meter=meter.name, peer=link.peer, reason=str(fault)))
             return Standing.REFUTED
         return Standing.PROVED
 
