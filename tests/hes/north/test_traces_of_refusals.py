@@ -9,8 +9,18 @@ from urllib.parse import quote
 from north_bench import DISCONNECT, control, north, octets, request
 from test_traces import Noting, listed, trace_of
 
-from ami_hes.store import MOST_REFUSALS, REFUSAL, Database, KeptArrival, SqlTraces
+from ami_hes.store import (
+    MOST_REFUSALS,
+    PUSH,
+    REFUSAL,
+    Database,
+    KeptArrival,
+    KeptAttempt,
+    RequestFilter,
+    SqlTraces,
+)
 from ami_hes.traces.refusals import MOST_XML, message_id_in
+from ami_process.store.places import Place
 from ami_trace.form import Kind, Outcome, Trace
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -72,8 +82,8 @@ async def test_a_request_says_that_its_message_id_was_refused_before(tmp_path: P
     assert trace.outcome is Outcome.OK and any("was refused at" in note for note in trace.notes)
 
 
-async def test_the_latest_refusals_are_kept_and_no_more(tmp_path: Path) -> None:
-    async with Database(tmp_path / "hes.sqlite") as database:
+async def test_the_latest_refusals_are_kept_and_no_more(place: Place) -> None:
+    async with Database(place) as database:
         store = SqlTraces(database)
         rows = [
             KeptArrival(f"{REFUSAL}m-{number}", NOW + timedelta(seconds=number), b"x")
@@ -92,3 +102,17 @@ def test_the_message_id_of_what_could_not_be_read_is_looked_for_where_it_can_be(
     assert message_id_in(b"<m:Header><m:MessageID> m-1 </m:MessageID>") == "m-1"
     assert message_id_in(b"<MessageID>" + b"x" * 201 + b"</MessageID>") is None
     assert message_id_in(b" " * 30_000 + b"<MessageID>m-1</MessageID>") is None
+
+
+async def test_refusals_and_pushes_are_listed_from_one_on(place: Place) -> None:
+    async with Database(place) as database:
+        store = SqlTraces(database)
+        refused = [KeptArrival(f"{REFUSAL}m-{number}", NOW + timedelta(seconds=number), b"x") for number in range(5)]
+        pushed = [KeptAttempt(f"{PUSH}p-{number}", "M1", NOW, True, b"x") for number in range(3)]
+        await store.keep(pushed, [], refused)
+        await store.keep([], [], refused[1:2])
+        assert [one.request_id for one in await store.refusals(2, "m-3")] == [f"{REFUSAL}m-2", f"{REFUSAL}m-1"]
+        of_meter = await store.pushes(9, "M1", "p-2", failed=False)
+        assert [one.request_id for one in of_meter] == [f"{PUSH}p-1", f"{PUSH}p-0"]
+        assert await store.pushes(9, None, None, failed=True) == [] == await store.pushes(9, "M2", None, failed=False)
+        assert await store.requests(RequestFilter(9, before="m-3")) == [], "neither is a request"
