@@ -32,13 +32,13 @@ COMPOSE = docker compose$(call flag,SECURE, -f docker-compose.yml -f docker-comp
 
 # A misspelt variable would be ignored, and the target do something else than was wanted: make demo CYCELS=1
 KNOWN = ARGS AGAINST AGAINST_METERS ASYNCHRONOUS BIN CIS_PORT CONFIG CYCLES DIST DLMS_PORT GASPS HES_PORT JSON KILLS METERS METER_PORT MODE N ONLY \
-	PERIOD PLAIN POPULATIONS PYTHON READ RUNS SECONDS SECURE SECURITY SEED SHELL STATE STORE TLS UPGRADE UV VENV WORKERS WRITE
+	PERIOD PLAIN POPULATIONS PYTHON READ RELEASE RUNS SECONDS SECURE SECURITY SEED SHELL STATE STORE TLS UPGRADE UV VENV WORKERS WRITE
 UNKNOWN := $(filter-out $(KNOWN) MAKEFLAGS MAKEOVERRIDES -*-command-variables-*-,$(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v))))
 ifneq ($(UNKNOWN),)
 $(error there is no variable $(firstword $(UNKNOWN)); known are $(KNOWN))
 endif
 
-.PHONY: help setup demo up down test test-compose test-wheels check vendor bench interop fuzz chaos attacks flaky acceptance dist clean lock parquet
+.PHONY: help setup demo up down test test-compose test-wheels check vendor bench interop fuzz chaos attacks flaky acceptance dist sbom audit-dependencies images lock-images clean lock parquet
 
 help:                   ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
@@ -108,6 +108,18 @@ dist: $(VENV)/.run      ## wheels of all packages and their locked requirements,
 	cp requirements/run.txt '$(DIST)/requirements.txt'
 	cp requirements/postgresql.txt '$(DIST)/requirements-postgresql.txt'
 
+sbom: $(VENV)/supply/.done  ## what each wheel and image is made of, as CycloneDX, in dist/sbom: DIST=dist
+	@$(VENV)/supply/bin/python requirements/sbom.py '$(DIST)/sbom'
+
+audit-dependencies: $(VENV)/supply/.done  ## which locked packages have known weaknesses, as far as a source of advisories answers
+	@$(VENV)/supply/bin/python requirements/audit.py
+
+lock-images:            ## digests of the base images for release builds (needs a registry)
+	$(PYTHON) docker/lock_images.py --write
+
+images:                 ## images of CIS, HES and meters; RELEASE=1 builds from the locked digest of the base image
+	$(if $(call flag,RELEASE,1),base=$$($(PYTHON) docker/lock_images.py) && BASE_IMAGE=$$base )docker compose build
+
 clean:                  ## remove what was made here: .venv, caches, and var with the demo's state (that of containers: docker compose down --volumes)
 	rm -rf .venv .stamps var dist build .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
@@ -116,7 +128,7 @@ vendor: $(VENV)/.run    ## fetch the files of other projects that the consoles s
 	$(BIN)/python services/console/vendor.py
 
 lock:                   ## resolve requirements/*.in again (needs uv)
-	for name in build cis hes meter-sim parquet postgresql run dev fuzz interop-dlms-cosem interop-gurux; do \
+	for name in build cis hes meter-sim parquet postgresql run dev fuzz supply interop-dlms-cosem interop-gurux; do \
 		$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 			$(call flag,UPGRADE,--upgrade) --output-file requirements/$$name.txt requirements/$$name.in || exit 1; done
 
@@ -140,6 +152,12 @@ $(VENV)/.run: requirements/run.txt VERSION $(PACKAGES:=/pyproject.toml) | $(BIN)
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@$(call installing,requirements/dev.txt,$(VENV))
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/supply/.done: requirements/supply.txt | $(BIN)/python
+	@$(call installing,requirements/supply.txt,$(VENV)/supply)
+	@$(BIN)/python -m venv --clear $(VENV)/supply
+	@$(VENV)/supply/bin/python -m pip install $(QUIETLY) --disable-pip-version-check --require-hashes -r requirements/supply.txt
 	@touch $@
 
 $(VENV)/fuzz/.done: requirements/fuzz.txt requirements/run.txt | $(BIN)/python

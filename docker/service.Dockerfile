@@ -2,7 +2,8 @@
 # Build from the root of the repository:
 #   docker build -f docker/service.Dockerfile --build-arg SERVICE=cis --build-arg PACKAGES="services/cim services/process services/console cis" .
 
-FROM python:3.13-slim AS builder
+ARG BASE_IMAGE=python:3.13-slim
+FROM ${BASE_IMAGE} AS builder
 ARG SERVICE
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
@@ -17,7 +18,7 @@ COPY ${SERVICE} ${SERVICE}
 RUN pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels $(printf './%s ' ${PACKAGES}) \
  && pip --python /app/bin/python install --quiet --no-deps --no-index /wheels/*.whl
 
-FROM python:3.13-slim
+FROM ${BASE_IMAGE}
 RUN useradd --system --uid 10001 --user-group --no-create-home ami \
  && mkdir -p /var/lib/ami /var/lib/ami-mark /tls/cis /tls/hes && chown ami:ami /var/lib/ami /var/lib/ami-mark /tls/cis /tls/hes
 COPY --from=builder /app /app

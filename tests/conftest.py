@@ -115,6 +115,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="test",
         help="ci: also the cases that are marked ci, and every example of a property; acceptance: those marked so as well",
     )
+    parser.addoption(
+        "--secure",
+        action="store_true",
+        help="tests of whole systems: CIS and HES with mutual TLS, principals and tokens",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

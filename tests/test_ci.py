@@ -92,7 +92,18 @@ def test_the_steps_end_with_their_seconds(tree: Path) -> None:
     done = run(tree, "run")
     assert done.returncode == 0, done.stderr
     made = [line.split()[1] for line in called(done) if line.startswith("make")]
-    assert made == ["setup", "parquet", "check", "test-wheels", "interop", "fuzz", "test", "test-compose"]
+    assert made == [
+        "setup",
+        "parquet",
+        "check",
+        "test-wheels",
+        "interop",
+        "fuzz",
+        "sbom",
+        "audit-dependencies",
+        "test",
+        "test-compose",
+    ]
     after = done.stdout.partition("all of it holds\n")[2]
     assert re.findall(r"^ +\d+ s  (?:.ci/with-prefix )?(?:make )?(\S+)", after, re.MULTILINE) == [
         ".ci/prepare",

@@ -107,6 +107,7 @@ TOOLS = {
         _loads_lua, "no tshark that loads Lua for this user (.ci/prepare; from 4.4 on none does for root)"
     ),
     "warm-start": Tool(warm_start.possible, "processes are started cold (COLD_STARTS, or no Linux)"),
+    "supply": _environment("supply", "what writes and checks SBOMs is not installed (make sbom)"),
     "atheris": _environment("fuzz", "the fuzzer is not installed (make fuzz)"),
     "dlms-cosem": _environment("interop/dlms-cosem", "the peer is not installed (make interop)"),
     "gurux-dlms": _environment("interop/gurux", "the peer is not installed (make interop)"),

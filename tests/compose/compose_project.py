@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,10 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 from patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 METERS = 4
+PORTS = {"cis": "8080", "hes": "8081", "field": "8082"}
 T = TypeVar("T")
 TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -74,6 +78,16 @@ class Compose(Project):
         found: dict[str, Any] = json.loads(done.stdout)[0]
         return found
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its meters."""
+        return tuple(f"M{1001 + index}" for index in range(METERS))
+
+    def client(self, service: str) -> httpx.Client:
+        """To what a service publishes, from this machine."""
+        where = self.run("port", service, PORTS[service]).stdout.strip()
+        return httpx.Client(base_url=f"http://{where}", trust_env=False, timeout=PATIENCE_S)
+
     def address(self, service: str, network: str) -> str:
         found: str = self.inspect(service)["NetworkSettings"]["Networks"][f"{self.project}_{network}"]["IPAddress"]
         return found
@@ -90,3 +104,21 @@ class Compose(Project):
                         yield origin.strip().rpartition("-")[0], json.loads(said)
             finally:
                 following.terminate()
+
+
+class Secure(Compose):
+    """The same with the second file: mutual TLS, and nobody let in but CIS and HES."""
+
+    def command(self, *arguments: str) -> list[str]:
+        files = ["-f", str(self.file), "-f", str(ROOT / "docker-compose.secure.yml")]
+        return ["docker", "compose", *files, "-p", self.project, *arguments]
+
+    def client(self, service: str) -> httpx.Client:
+        """With the certificate of the service itself, whom it does not know as a client: a token has to be shown as well."""
+        where = self.run("port", service, PORTS[service]).stdout.strip()
+        with tempfile.TemporaryDirectory() as name:
+            for file in ("authorities.pem", "certificate.pem", "key.pem"):
+                Path(name, file).write_text(self.run("exec", "-T", service, "cat", f"/tls/{service}/{file}").stdout)
+            context = ssl.create_default_context(cafile=Path(name, "authorities.pem"))
+            context.load_cert_chain(Path(name, "certificate.pem"), Path(name, "key.pem"))
+        return httpx.Client(base_url=f"https://{where}", verify=context, trust_env=False, timeout=PATIENCE_S)

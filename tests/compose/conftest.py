@@ -15,7 +15,7 @@ from free_ports import free_port, free_ports
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from compose_project import METERS, ROOT, Compose
+from compose_project import METERS, ROOT, Compose, Secure
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +63,24 @@ def docker_cleanup() -> list[str]:
 @pytest.fixture(scope="session")
 def compose(docker_services: object, docker_compose_project_name: str) -> Compose:
     return Compose(docker_compose_project_name)
+
+
+@pytest.fixture(scope="session")
+def secure(compose: Compose) -> Iterator[Secure]:
+    """The second profile beside the first, from the images that are built already."""
+    plain = {name: value for name, value in os.environ.items() if name != "COMPOSE_PROFILES"}
+    ports = {name: str(free_port()) for name in ("CIS_PORT", "HES_PORT", "DLMS_PORT")}
+    one = Secure(f"{compose.project}-secure", environment=plain | ports)
+    try:
+        one.run("up", "--detach", "--wait", "--no-build", "--pull", "never")
+        yield one
+    finally:
+        print(one.run("logs", "--no-color", "--tail", "40", check=False).stdout)
+        one.run("down", "--volumes", "--timeout", "5", check=False)
+
+
+@pytest.fixture(scope="session", params=["open", "secure"])
+def each(request: pytest.FixtureRequest) -> Compose:
+    """Both profiles, for what has to hold in each of them."""
+    found: Compose = request.getfixturevalue({"open": "compose"}.get(request.param, request.param))
+    return found

@@ -8,8 +8,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import secured
 from harness import System, system
 from stranger import CONNECT, Stranger, by_mrid
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    secured.chosen = bool(config.getoption("--secure"))
 
 
 @pytest.fixture

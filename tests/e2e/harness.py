@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import secured
 import tomli_w
 from free_ports import free_port
 from patience import PATIENCE_S
@@ -266,6 +267,7 @@ class System:
     processes: list[Process] = field(default_factory=list)
     taps: list[Tap] = field(default_factory=list)
     hes: Process | None = None
+    security: secured.Security | None = None
 
     @property
     def path(self) -> str:
@@ -290,7 +292,11 @@ class System:
 
     def write(self, name: str = "ami.toml", config: dict[str, Any] | None = None) -> str:
         path = self.directory / name
-        path.write_text(tomli_w.dumps(config or self.config))
+        config = config or self.config
+        if secured.chosen and "tls" not in config["hes"]:
+            self.security = self.security or secured.Security(self.directory)
+            config = self.security.apply(config)
+        path.write_text(tomli_w.dumps(config))
         return str(path)
 
     def start_meter(self, name: str, config: dict[str, Any] | None = None) -> Process:
@@ -360,6 +366,8 @@ class System:
             process.stop()
         for tap in self.taps:
             tap.close()
+        if self.security is not None:
+            self.security.close()
 
 
 def configuration(directory: Path, meters: int = 2) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import secured
 import zeep
 from zeep.exceptions import Fault
 
@@ -41,7 +42,9 @@ class Answer:
 
 class Stranger:
     def __init__(self, hes_url: str) -> None:
-        self.client = zeep.Client(f"{hes_url}/cim/ExecuteEndDeviceControls?wsdl", settings=zeep.Settings(strict=True))
+        wsdl = f"{hes_url}/cim/ExecuteEndDeviceControls?wsdl"
+        transport = zeep.Transport(session=secured.session())
+        self.client = zeep.Client(wsdl, transport=transport, settings=zeep.Settings(strict=True))
 
     def operations(self) -> list[str]:
         (service,) = self.client.wsdl.services.values()

@@ -57,6 +57,7 @@ def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
     with system(tmp_path_factory.mktemp("besieged"), meters=3) as one:
         one.config["meters"][1]["address"] = "dials-in"
         one.config["meters"][1]["simulated"]["dial_to"] = f"127.0.0.1:{one.config['hes']['dlms_port']}"
+        one.config["hes"]["core_dumps"] = True  # its memory is looked at
         one.start("M1001", "M1002")
         assert one.hes is not None
         one.hes.wait_for("dialled_in", meter="M1002")

@@ -122,7 +122,10 @@ def serve_cis(
         clock = clock_of(settings.clock)
         with events_on_standard_output(clock.now) as events:
             environment = Environment(emit=events).by(clock)
-            raise typer.Exit(serve_until_stopped(lambda stop: serve(settings, environment, stop, loop=not no_loop)))
+            ended = serve_until_stopped(
+                lambda stop: serve(settings, environment, stop, loop=not no_loop), core_dumps=settings.cis.core_dumps
+            )
+            raise typer.Exit(ended)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -54,6 +54,10 @@ class Cis(Section):
     """The same; its path is `/cim`."""
     hes_url: HttpUrl = "http://127.0.0.1:8081"
     """Whom the CIS asks."""
+    core_dumps: bool = Field(
+        default=False,
+        description="whether the system may write the memory of the process to a disk when it crashes, and others of the same user may look into it; tokens are in it",
+    )
     asynchronous: bool = False
     """Ask for an acknowledgement now and the reply later."""
     reply_address: HttpUrl | None = None

@@ -217,7 +217,9 @@ def serve_hes(
         clock = clock_of(settings.clock)
         with events_on_standard_output(clock.now) as events:
             environment = Environment(emit=events).by(clock)
-            raise typer.Exit(serve_until_stopped(lambda stop: serve(settings, stop, environment)))
+            raise typer.Exit(
+                serve_until_stopped(lambda stop: serve(settings, stop, environment), core_dumps=settings.hes.core_dumps)
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

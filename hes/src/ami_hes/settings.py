@@ -451,6 +451,10 @@ class HesSettings(Section):
         le=2**32,
         description="how far above ours an invocation counter may be that a meter claims, to be believed",
     )
+    core_dumps: bool = Field(
+        default=False,
+        description="whether the system may write the memory of the process to a disk when it crashes, and others of the same user may look into it; keys are in it",
+    )
     log_apdus: bool = False
     """Every framed APDU on standard output, secrets left out."""
     fast_path: bool = True

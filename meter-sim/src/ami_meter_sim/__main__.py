@@ -86,7 +86,11 @@ def serve_meters(
             chosen = choose(settings, meter or (), population or ())
             environment = Environment(emit=events).by(process_clock)
             # asyncio's own loop: uvloop's brought nothing here (docs/adr/0017)
-            raise typer.Exit(serve_until_stopped(lambda stop: _run(chosen, environment, events, stop), asyncio.run))
+            dumps = settings.meter_sim.core_dumps
+            ended = serve_until_stopped(
+                lambda stop: _run(chosen, environment, events, stop), asyncio.run, core_dumps=dumps
+            )
+            raise typer.Exit(ended)
 
 
 @app.command("faults")

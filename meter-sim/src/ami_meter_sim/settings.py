@@ -40,6 +40,10 @@ class MeterSimSettings(Section):
     """Where the API of the process is served: a name or an address of this machine."""
     port: Port | None = None
     """The same; unset: it is not served."""
+    core_dumps: bool = Field(
+        default=False,
+        description="whether the system may write the memory of the process to a disk when it crashes, and others of the same user may look into it; keys are in it",
+    )
     token_file: Path | None = Field(
         default=None,
         description="bearer tokens of the API, one per line, for its owner alone (0600); made if missing; unset: served at loopback only",

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from ami_process.core_dumps import forbid_core_dumps
 from ami_process.loading import loading
 from ami_process.ownership import keep_private
 
@@ -23,10 +24,14 @@ Serve = Callable[[asyncio.Event], Coroutine[Any, Any, int]]
 """A process: it ends, with an exit code, once the event is set, or by itself."""
 
 
-def serve_until_stopped(serve: Serve, run: Callable[[Coroutine[Any, Any, int]], int] | None = None) -> int:
+def serve_until_stopped(
+    serve: Serve, run: Callable[[Coroutine[Any, Any, int]], int] | None = None, *, core_dumps: bool = False
+) -> int:
     """Be a process until SIGTERM or SIGINT, or until it ends by itself; the exit code. `run`: on which event loop."""
     from ami_process import event_loop  # uvloop takes its time to load, and other commands have no use for it
 
+    if not core_dumps:
+        forbid_core_dumps()
     return (run or event_loop.run)(_until_stopped(serve))
 
 
