@@ -447,3 +447,30 @@ async def test_one_that_would_end_before_it_begins_is_refused(tmp_path: Path) ->
     async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
         answer = await hes.ask(later(cis, at(DISCONNECT, "M1", end_at=LATER - timedelta(minutes=1))))
         assert [one.code for one in answer.reply.errors] == ["5.2"]
+
+
+async def test_what_waits_is_taken_back_by_rest_as_a_whole_and_once(tmp_path: Path) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
+        await hes.post(octets(later(cis, at(DISCONNECT, "M1", "M2")), GENERIC), GENERIC)
+        taken = await hes.client.delete(f"{hes.url}/api/v1/jobs/later")
+        assert (taken.status_code, taken.json()) == (200, {"commands": 0, "waiting": True})
+        assert texts(await cis.taken.get(), "code") == ["6.5"]
+        again = await hes.client.delete(f"{hes.url}/api/v1/jobs/later")
+        assert again.json() == {"commands": 0, "waiting": False}
+        await clock.advance_to(LATER)
+        assert not hes.meters.commands
+
+
+async def test_of_what_has_begun_at_its_time_rest_takes_back_the_rest(tmp_path: Path) -> None:
+    cis, clock = Cis(), SteppedClock(START)
+    async with cis.serving(), north(tmp_path, environment=environment(clock), max_sessions=1) as hes:
+        hes.meters.open.clear()
+        await hes.post(octets(later(cis, at(DISCONNECT, "M1", "M2")), GENERIC), GENERIC)
+        await clock.advance_to(LATER)
+        await hes.meters.began.wait()
+        taken = await hes.client.delete(f"{hes.url}/api/v1/jobs/later")
+        assert taken.json() == {"commands": 1, "waiting": False}
+        hes.meters.open.set()
+        assert texts(await cis.taken.get(), "Result") == ["PARTIAL"]
+        assert len(hes.meters.commands) == 1

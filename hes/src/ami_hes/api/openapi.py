@@ -200,7 +200,12 @@ OPERATIONS = (
     _Operation(paths.APPROVE, "post", "Approve it, as somebody else than who asked", Approval, Decision),
     _Operation(paths.REJECT, "post", "Reject it: it ends with 5.2", Approval, Decision),
     _Operation(paths.JOBS, "get", "What is not at its end", JobCounts),
-    _Operation(paths.JOBS_OF, "delete", "Cancel the commands of a request that are not begun", Cancelled),
+    _Operation(
+        paths.JOBS_OF,
+        "delete",
+        "Cancel what is not begun of a request: its commands, or all of it while it waits for its time or for approval",
+        Cancelled,
+    ),
 )
 
 

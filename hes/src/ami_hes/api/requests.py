@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import tzinfo
 from http import HTTPStatus
+from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,8 +30,15 @@ DEFAULT_LISTED = 50
 UNDELIVERED = 100
 
 
-Cancel = Callable[[str], Awaitable[int]]
-"""End the commands of a request that are not begun; how many."""
+class _TakenBack(Protocol):
+    @property
+    def waiting(self) -> bool: ...
+    @property
+    def commands(self) -> int: ...
+
+
+Cancel = Callable[[str], Awaitable[_TakenBack]]
+"""End what is not begun of a request: whether it waited as a whole, else how many of its commands."""
 
 
 def request_routes(history: SqlHistory, cancel: Cancel, zone: tzinfo) -> list[Route]:
@@ -85,7 +93,8 @@ class _Requests:
     async def cancel(self, request: Request) -> Response:
         with query.looking():
             line = await self._known(request)
-        return answer_of(Cancelled(commands=await self._cancel(line.message_id)))
+        done = await self._cancel(line.message_id)
+        return answer_of(Cancelled(commands=done.commands, waiting=done.waiting))
 
     async def _known(self, request: Request) -> RequestLine:
         message_id = request.path_params["message_id"]

@@ -196,9 +196,10 @@ class RequestDetails(_Given):
 
 
 class Cancelled(_Given):
-    """How many commands of a request were not begun, and are not any more."""
+    """How many commands of a request were not begun, and are not any more; `waiting`: it waited for its time or for approval, all of it."""
 
     commands: int
+    waiting: bool = False
 
 
 class JobCounts(_Given):

@@ -147,7 +147,7 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work, audit_check:
         *quarantine_routes(south.meters.quarantine, south.kept, zone),
         *contact_routes(setup.contacts, zone),
         *scaler_routes(south.registry, south.meters.scalers.forget),
-        *request_routes(stores.history, work.commands.cancel, zone),
+        *request_routes(stores.history, work.intake.take_back, zone),
         *trace_routes(work.traces, zone, south.registry.name_of),
         *metrics_routes(setup.metrics, measured),
         *openapi_routes(),

@@ -79,7 +79,11 @@ def show_request(
 
 def show_jobs(
     cancel: Annotated[
-        str | None, typer.Option(metavar="ID", help="End the commands of this request (MessageID) that are not begun.")
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="End what is not begun of this request (MessageID): its commands, or all of it while it waits for its time or for approval.",
+        ),
     ] = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
@@ -88,7 +92,8 @@ def show_jobs(
     """Show what is unfinished: commands, requests, replies."""
     if cancel is not None:
         ended = head_end(url, token_file).get(f"{paths.JOBS}/{quote(cancel, safe='')}", Cancelled, "DELETE")
-        typer.echo(f"{ended.commands} commands were not begun, and are cancelled")
+        waited = "it waited for its time or for approval, and is cancelled: nothing was sent to any meter"
+        typer.echo(waited if ended.waiting else f"{ended.commands} commands were not begun, and are cancelled")
         return
     found = head_end(url, token_file).get(paths.JOBS, JobCounts)
     if as_json:

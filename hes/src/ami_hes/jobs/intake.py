@@ -13,12 +13,13 @@ from ami_hes.commands import CommandJob
 from ami_hes.guard import ApprovalNeeded, Approvals
 from ami_hes.jobs.acceptance import Acceptance
 from ami_hes.jobs.answers import AnswerMaker, KeptAnswer
+from ami_hes.jobs.asked_requests import begun_id
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.kept_requests import KeptRequests
 from ami_hes.jobs.late_orders import LateOrders, parse_later
 from ami_hes.jobs.order_intake import OrderIntake
 from ami_hes.jobs.rows import digest, format_errors
-from ami_hes.jobs.timed_requests import Cancel, no_cancel
+from ami_hes.jobs.timed_requests import Cancel, TakenBack, no_cancel
 from ami_hes.nouns import Ask, Plan, Refused, check, error
 from ami_hes.served import NOUNS, Parts, orders_of, timed_of
 from ami_hes.store import StoredApproval, StoredRequest, StoreUnavailable
@@ -41,6 +42,7 @@ class Intake:
     ) -> None:
         """`cancel` ends the commands of a request that are not begun."""
         self._context = context
+        self._cancel = cancel
         self._acceptance = acceptance
         self._kept = KeptRequests(context, answers)
         orders = orders_of(parts(self.ask))
@@ -50,6 +52,13 @@ class Intake:
     def late(self) -> LateOrders:
         """Those that were acknowledged first."""
         return self._orders.late
+
+    async def take_back(self, message_id: str) -> TakenBack:
+        """End what is not begun of a request: all of one that waits for its time or for approval, else its commands."""
+        if await self.late.cancel(message_id):
+            return TakenBack(waiting=True, commands=0)
+        ended = [await self._cancel(one) for one in (message_id, begun_id(message_id))]
+        return TakenBack(waiting=False, commands=sum(ended))
 
     def stop(self) -> None:
         """Accept nothing from now on."""

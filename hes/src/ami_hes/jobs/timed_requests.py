@@ -32,6 +32,16 @@ Begin = Callable[[RequestMessage, str], Awaitable[ResponseMessage]]
 """Carries out a request, now that the time of the other one has come that has this id; raises Refused and ApprovalNeeded."""
 
 
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What of a request is not begun, and is not any more."""
+
+    waiting: bool
+    """It waited for its time or for approval, and nothing of it was sent to any meter."""
+    commands: int
+    """How many of a request that was begun."""
+
+
 async def no_cancel(_: str) -> int:
     """Where no commands are dispatched."""
     return 0
