@@ -70,12 +70,13 @@ check: $(VENV)/.dev     ## style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.run     ## benchmarks of the whole system, of the DLMS core alone, of populations of meters, of readings, of traces and of an outage: METERS=2,100,1000 POPULATIONS=1000,1000000 READ=10000 GASPS=10000 RUNS=5 WRITE=docs JSON=1 AGAINST='../other/.venv/bin/python -m ami_hes serve' AGAINST_METERS='../other/.venv/bin/python -m ami_meter_sim serve'
+bench: $(VENV)/.run     ## benchmarks of the whole system, of the DLMS core alone, of populations of meters, of readings, of traces, of TLS and signatures, and of an outage: METERS=2,100,1000 POPULATIONS=1000,1000000 READ=10000 GASPS=10000 RUNS=5 WRITE=docs JSON=1 AGAINST='../other/.venv/bin/python -m ami_hes serve' AGAINST_METERS='../other/.venv/bin/python -m ami_meter_sim serve'
 	@$(BIN)/ami bench $(call option,METERS,--meters) $(call option,RUNS,--runs) $(if $(call given,AGAINST),--against '$(AGAINST)') $(if $(call given,WRITE),--write '$(WRITE)/bench.md') $(call flag,JSON,--json)
 	@$(BIN)/ami bench-dlms $(call option,RUNS,--runs) $(if $(call given,WRITE),--write '$(WRITE)/bench-dlms.md') $(call flag,JSON,--json)
 	@$(BIN)/ami bench-fleet $(call option,POPULATIONS,--meters) $(if $(call given,WRITE),--write '$(WRITE)/bench-fleet.md') $(call flag,JSON,--json)
 	@$(BIN)/ami bench-readings $(call option,READ,--meters) $(call option,RUNS,--runs) $(if $(call given,AGAINST_METERS),--against '$(AGAINST)' --against-meters '$(AGAINST_METERS)') $(if $(call given,WRITE),--write '$(WRITE)/bench-readings.md') $(call flag,JSON,--json)
 	@$(BIN)/ami bench-traces $(call option,RUNS,--runs) $(call flag,JSON,--json)
+	@$(BIN)/ami bench-security $(call option,RUNS,--runs) $(call flag,JSON,--json)
 	@$(BIN)/ami bench-outage $(call option,GASPS,--meters) $(if $(call given,WRITE),--write '$(WRITE)/bench-outage.md') $(call flag,JSON,--json)
 
 parquet: $(VENV)/.dev   ## pyarrow into .venv as well, for the tests of Parquet

@@ -12,9 +12,10 @@ from io import BytesIO
 from typing import Any
 
 from ami_cim import media, wire
-from ami_cim.errors import CimError
+from ami_cim.errors import CimError, InvalidMessage
 from ami_cim.limits import UNKNOWN_PEER
 from ami_cim.schema import Schemas, schema_directory
+from ami_cim.wsse import reading as wsse_reading
 from ami_cli.decode.captures.files import records
 from ami_cli.decode.captures.streams import packets
 from ami_dlms import apdu, data
@@ -163,6 +164,12 @@ def headers(octets: bytes) -> None:
     given = {"content-type": kind.decode("latin-1"), "content-encoding": coding.decode("latin-1")}
     with suppress(CimError):
         assert len(media.content(body, given, UNKNOWN_PEER)[0]) <= UNKNOWN_PEER.octets
+
+
+def read_security(octets: bytes) -> None:
+    """What a message proves, or why it does not."""
+    with suppress(InvalidMessage):
+        wsse_reading.read(octets, UNKNOWN_PEER, None)
 
 
 def annotate_capture(octets: bytes) -> None:

@@ -161,6 +161,12 @@ def messages() -> Iterator[bytes]:
     yield wire.write_fault(InvalidMessage("1.8", "no", wrapper=typed.text))
 
 
+def sealed() -> Iterator[bytes]:
+    """Messages with Security headers, kept since signatures by ECDSA differ each time: signed, with a digest, with both."""
+    for name in ("signed", "digest", "both"):
+        yield (VECTORS / "wsse" / f"{name}.xml").read_bytes()
+
+
 def captures() -> Iterator[bytes]:
     """Each message as a segment and as a datagram, and files whose packets hold clear APDUs already."""
     meter, client = Endpoint("10.0.0.5", 4059), Endpoint("10.0.0.1", 40000)

@@ -23,6 +23,9 @@ WORDS = """Header Verb Noun Revision Context Timestamp Source AsyncReplyFlag Rep
 Compressed Request ID EndDeviceControls EndDeviceControl EndDeviceControlType EndDevices UsagePoints Names mRID Reply Result
 Error <!DOCTYPE <!ENTITY xmlns: <![CDATA[ soap:FastCiphering soap:Body soap:Header mustUnderstand"""
 
+WSSE_WORDS = """wsse:Security wsu:Timestamp wsu:Created wsu:Expires wsu:Id wsse:UsernameToken wsse:Nonce wsse:Password Type= EncodingType=
+wsse:BinarySecurityToken ds:Signature ds:SignedInfo ds:Reference URI="# ds:Transform Algorithm= ds:KeyInfo <!-- <? soap:actor"""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -98,6 +101,7 @@ TARGETS = {
     "mode-e": Target(links.mode_e, seeds.sign_ons, 12_000, longest=256),
     "server": Target(ends.server, partial(seeds.sessions, "client"), 500, longest=2048),
     "client": Target(ends.client, partial(seeds.sessions, "server"), 500, longest=2048),
+    "wsse": Target(decoders.read_security, seeds.sealed, 1_000, longest=8192, words=tuple(WSSE_WORDS.split())),
     "cim": Target(decoders.read_cim, seeds.messages, 12_000, longest=8192, words=tuple(WORDS.split())),
     "http": Target(later("edges", "http"), lambda: HTTP_SEEDS, 2_000, longest=4096, words=tuple(HTTP_WORDS.split())),
     "bearer": Target(later("edges", "bearer"), lambda: (b"Bearer " + b"a" * 40, b"Basic eDp5"), 8_000, longest=256),

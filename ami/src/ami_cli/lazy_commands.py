@@ -24,6 +24,7 @@ MODULES = {
     "bench-readings": "ami_cli.bench_readings.cli",
     "bench-commissioning": "ami_cli.bench_commissioning",
     "bench-traces": "ami_cli.bench_traces",
+    "bench-security": "ami_cli.bench_security",
     "pki": "ami_process.pki_command",
     "bench-outage": "ami_cli.bench_outage.cli",
 }

@@ -35,6 +35,9 @@ from ami_hes.settings import (
 from ami_meter_sim.population_settings import PopulationSettings, PushesSettings, SharesSettings, TopologySettings
 from ami_meter_sim.settings import AssociationSettings, MeterSimSettings, SimulatedSettings
 from ami_process.meanings import meanings
+from ami_process.message_security import MessageSecuritySettings
+from ami_process.oidc import OidcSettings
+from ami_process.oidc_client import OidcClientSettings
 from ami_process.settings import ClockSettings
 from ami_process.tls import TlsSettings
 from ami_registry import FIELDS, Meter
@@ -61,6 +64,24 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel] | type[Meter], str], ...] = (
         "Encryption between CIS and HES ([secure-it](howto/secure-it.md)). `[hes.tls]` has the same keys, with the variables `AMI_HES__TLS__`.",
         TlsSettings,
         "AMI_CIS__TLS__",
+    ),
+    (
+        "[cis.message_security]",
+        "WS-Security of messages ([sign-messages](howto/sign-messages.md)). `[hes.message_security]` has the same keys, with the variables `AMI_HES__MESSAGE_SECURITY__`.",
+        MessageSecuritySettings,
+        "AMI_CIS__MESSAGE_SECURITY__",
+    ),
+    (
+        "[cis.oidc]",
+        "The issuer whose tokens are taken ([use-an-issuer](howto/use-an-issuer.md)). `[hes.oidc]` has the same keys, with the variables `AMI_HES__OIDC__`.",
+        OidcSettings,
+        "AMI_CIS__OIDC__",
+    ),
+    (
+        "[cis.oidc_client]",
+        "The issuer that gives the CIS its tokens for the HES; what it shows over https has to be signed by `cis.tls.authorities`, or the usual ones.",
+        OidcClientSettings,
+        "AMI_CIS__OIDC_CLIENT__",
     ),
     ("[hes]", "The head-end system. The CIS reads `deadline_s`, to wait longer than that.", HesSettings, "AMI_HES__"),
     (
@@ -263,6 +284,8 @@ def _kinds(annotation: Any) -> Iterator[str]:
             yield from _kinds(one)
     elif origin is Literal:
         yield from _choices(get_args(annotation))
+    elif origin is dict:
+        yield f"table of text to {' or '.join(_kinds(get_args(annotation)[1]))}"
     elif origin is tuple:
         yield f"list of {'s or '.join(dict.fromkeys(_kinds(get_args(annotation)[0])))}s"
     elif isinstance(annotation, type) and issubclass(annotation, StrEnum):

@@ -16,15 +16,17 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from ami_cim import reading
+from ami_cim.limits import HEAD_END
 from ami_cim.reading_type_names import reading_type_of
 from ami_cim.schema import Schemas
+from ami_cim.wsse import FUNCTION, SecurityReading
 from ami_cis import events
 from ami_cis.api import PREFIX, control_routes
 from ami_cis.console import SITE
 from ami_cis.device_events_api import device_event_routes
 from ami_cis.inbox import Inbox
 from ami_cis.meters_api import meter_routes
-from ami_cis.outbox import Outbox, OutboxError
+from ami_cis.outbox import Outbox, OutboxError, Proofs
 from ami_cis.pending import Pending
 from ami_cis.readings_api import reading_routes
 from ami_cis.requests_api import Changes, request_routes
@@ -56,8 +58,12 @@ from ami_process.events import Ready, cannot_listen
 from ami_process.health import Health, room_beside
 from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
+from ami_process.message_security import MessageSecurity, Sealing
+from ami_process.oidc import TokenIssuer
+from ami_process.oidc_client import ClientCredentials
 from ami_process.open_files import allow_open_files
 from ami_process.principal_api import principal_routes
+from ami_process.principals import Principals
 from ami_process.sockets import EXIT_CANNOT_LISTEN, ListenFailed, address_of, listening
 from ami_process.store.holding import hold_store
 from ami_process.store.places import place_of
@@ -96,8 +102,20 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         environment = replace(environment, emit=changes.noting(environment.emit))
         # one worker for each direction: what strangers send does not keep an answer of our own HES waiting
         answers = await stack.enter_async_context(Worker(reading.FUNCTION, waiting=ANSWERS_WAITING))
+        bound_to = listener.getsockname()[0]
+        tokens = Tokens.of(cis.token_file, "cis.token_file", bound_to=bound_to)
+        admissions = Admissions.of(
+            "cis", tokens, cis.principals, cis.anonymous, bound_to, real_time, _issuer(cis, environment)
+        )
+        secure = await stack.enter_async_context(_secured(cis, environment, admissions.principals))
+        proofs = Proofs(
+            sealing=secure.sealing,
+            security=secure.answers if cis.hes_signs else None,
+            hes_names=cis.hes_names,
+            tokens=_tokens(cis, environment),
+        )
         outbox = await stack.enter_async_context(
-            Outbox.opened(cis.hes_url, cis.request_timeout_s, schemas, answers, _trusted(cis, environment))
+            Outbox.opened(cis.hes_url, cis.request_timeout_s, schemas, answers, _trusted(cis, environment), proofs)
         )
         meter_names = Names(settings.meters)
         pending = Pending(store, environment.now, meter_names)
@@ -121,9 +139,6 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         await _reported("standings", changes.load, environment)
         await stack.enter_async_context(_beside("standings", changes.work, environment))
         live = await stack.enter_async_context(Live.opened(changes.take, standings.changed.clear))
-        bound_to = listener.getsockname()[0]
-        tokens = Tokens.of(cis.token_file, "cis.token_file", bound_to=bound_to)
-        admissions = Admissions.of("cis", tokens, cis.principals, cis.anonymous, bound_to, real_time)
         sessions = Sessions(
             tokens,
             "cis",
@@ -150,7 +165,8 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
             admits=sessions.principal_of,
             roles=ROUTES,
         )
-        application = console.before(inbox.application(health, names, _public_url(cis), admissions.messages))
+        messages = inbox.application(health, names, _public_url(cis), admissions.messages, secure.messages)
+        application = console.before(messages)
         tls = server_context(cis.tls, "cis.tls", environment.emit)
         await stack.enter_async_context(serving(Branch(PREFIX, api, application), listener, _http_limits(cis), tls))
         stack.callback(asking.stopping.set)
@@ -168,6 +184,40 @@ async def _stored(settings: Settings, environment: Environment) -> AsyncIterator
                 environment.emit(store.migrated)
             disk = {"disk": room_beside(place)} if isinstance(place, Path) else {}
             yield store, Health({"store": store.check} | disk, role="cis")
+
+
+def _issuer(cis: Cis, environment: Environment) -> TokenIssuer | None:
+    """Whose tokens are taken."""
+    if cis.oidc.issuer is None:
+        return None
+    return TokenIssuer(cis.oidc, trusted=client_context(cis.tls, "cis.tls", environment.emit))
+
+
+def _tokens(cis: Cis, environment: Environment) -> ClientCredentials | None:
+    """Those with which the HES is asked."""
+    if cis.oidc_client.issuer is None:
+        return None
+    trusted = client_context(cis.tls, "cis.tls", environment.emit)
+    return ClientCredentials(cis.oidc_client, "cis.oidc_client", trusted, environment.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class _Secured:
+    """WS-Security of what is sent, of answers to it, and of what comes in; what was seen of each is remembered apart."""
+
+    sealing: Sealing
+    answers: MessageSecurity
+    messages: MessageSecurity
+
+
+@asynccontextmanager
+async def _secured(cis: Cis, environment: Environment, principals: Principals) -> AsyncIterator[_Secured]:
+    wanted, setting = cis.message_security.with_files_of(cis.tls), "cis.message_security"
+    form = SecurityReading(HEAD_END)
+    async with Worker(FUNCTION, waiting=ANSWERS_WAITING) as answers, Worker(FUNCTION) as messages:
+        sealing = Sealing(wanted, setting, form, environment.random_bytes)
+        of_answers = MessageSecurity(wanted, setting, form, answers, principals, sealing)
+        yield _Secured(sealing, of_answers, MessageSecurity(wanted, setting, form, messages, principals, sealing))
 
 
 def _trusted(cis: Cis, environment: Environment) -> ssl.SSLContext | None:

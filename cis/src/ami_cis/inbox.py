@@ -22,6 +22,7 @@ from ami_cim.message import EventMessage, Reply, ReplyError, ResponseMessage
 from ami_cim.nouns import BY_NAME, EVENT_VERBS
 from ami_cim.schema import Schemas
 from ami_cim.services import HOSTED, addresses
+from ami_cim.wsse import SECURITY
 from ami_cis import events
 from ami_cis.pending import Disposition, Pending, ReplyVerdict
 from ami_cis.roles import MESSAGES
@@ -32,6 +33,7 @@ from ami_process.environment import Environment
 from ami_process.events import Event
 from ami_process.health import Health
 from ami_process.message_endpoint import Endpoint, Site, Why
+from ami_process.message_security import MessageSecurity
 from ami_process.principals import EVERYBODY, Admission, Principal, lacking
 from ami_process.worker import Worker
 
@@ -70,6 +72,7 @@ class Inbox:
         self._limits = limits
         self._names = names or Names(())
         self._body_timeout_s = body_timeout_s
+        self._security: MessageSecurity | None = None
 
     def application(
         self,
@@ -77,6 +80,7 @@ class Inbox:
         names: Collection[str] = (),
         public_url: str | None = None,
         admission: Admission = EVERYBODY,
+        security: MessageSecurity | None = None,
     ) -> ASGIApp:
         """The HTTP side, reached by these names; `admission` is of who may send replies and events; `public_url` is what the WSDL gives (None: the one it is asked at)."""
         site = Site(
@@ -87,14 +91,20 @@ class Inbox:
             owner="The customer information system",
             body_s=self._body_timeout_s,
             admission=admission,
+            security=security,
         )
-        messages = incoming.deliveries(self._schemas, self._limits)
+        self._security = security
+        understood = frozenset({SECURITY}) if security is not None and security.reads else frozenset[str]()
+        messages = incoming.deliveries(self._schemas, self._limits, understood)
         return Endpoint(messages, self._worker, self._answer, self._not_read, site).application(health)
 
     async def _answer(self, delivered: Delivered, octets: bytes, sender: Principal) -> bytes:
         if not sender.may(MESSAGES):
             raise InvalidMessage("7.5", lacking(sender, MESSAGES))
         message = delivered.message
+        replay = message.header.replay_detection
+        if self._security is not None and self._security.reads and replay is not None:
+            self._security.check_replay(replay.nonce, replay.created_at)
         try:
             if isinstance(message, ResponseMessage):
                 reply = self._report(message, await self._pending.take(message))

@@ -23,14 +23,20 @@ from lxml import etree
 
 from ami_cim import envelope, media, reading, soap, xml
 from ami_cim.codes import Verb
-from ami_cim.errors import CimError, PeerFault
+from ami_cim.correlation import correlates
+from ami_cim.errors import CimError, InvalidMessage, PeerFault
 from ami_cim.limits import UNKNOWN_PEER
 from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
 from ami_cim.nouns import BY_NAME
 from ami_cim.schema import Schemas, schema_directory
 from ami_cim.services import ANY, OFFERED, Service, offered
+from ami_cim.wsse import SECURITY
 from ami_process.http_sending import SendingTransport
 from ami_process.message_reader import MessageReader
+from ami_process.message_security import MessageSecurity, Sealing
+from ami_process.oidc_client import ClientCredentials
+from ami_process.oidc_documents import IssuerAway
+from ami_process.settings import SettingsError
 from ami_process.tls import ADVICE, describe, tls_problem
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
 
@@ -39,6 +45,23 @@ KEEP_ALIVE_S = 4.0
 MAX_OCTETS = UNKNOWN_PEER.octets
 LATER_STATUSES = frozenset({408, 425, 429})
 """Of the statuses that refuse a request, those that mean not now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proofs:
+    """What requests get that shows who they are from, and what the HES has to show; the default is nothing of both."""
+
+    sealing: Sealing | None = None
+    """Security headers of requests."""
+    security: MessageSecurity | None = None
+    """Looks at the signatures of answers; None: they need none."""
+    hes_names: frozenset[str] = frozenset()
+    """Names of which one is in the certificate with which the HES signs."""
+    tokens: ClientCredentials | None = None
+    """Bearer tokens of an issuer."""
+
+
+NO_PROOFS = Proofs()
 
 
 class OutboxError(Exception):
@@ -73,8 +96,11 @@ class HttpAnswer:
 class _Transport(zeep.transports.AsyncTransport):
     """zeep's asynchronous transport with bounds, validation before sending, and no file or host but the HES's."""
 
-    def __init__(self, client: httpx.AsyncClient, files: httpx.Client, schemas: Schemas, hes_url: str) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, files: httpx.Client, schemas: Schemas, hes_url: str, proofs: Proofs
+    ) -> None:
         self._files = files
+        self._proofs = proofs
         super().__init__(client=client, wsdl_client=files)  # type: ignore[no-untyped-call]
         self._schemas = schemas
         self._origin = urlsplit(hes_url)[:2]
@@ -109,15 +135,34 @@ class _Transport(zeep.transports.AsyncTransport):
         self._schemas.validate(soap.unwrap(envelope))
         came = bytearray()
         content = etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
+        if self._proofs.sealing is not None:
+            content = await self._sealed(self._proofs.sealing, content, address)
+        headers = headers | await self._authorization()
         async with self.client.stream("POST", address, content=content, headers=headers) as response:
             async for chunk in response.aiter_raw():
                 came += chunk
                 if len(came) > MAX_OCTETS:
                     raise UnreadableAnswerError(f"the answer of the HES is larger than {MAX_OCTETS} octets")
+        if response.status_code == httpx.codes.UNAUTHORIZED and self._proofs.tokens is not None:
+            self._proofs.tokens.forget()
         try:
             return HttpAnswer(response.status_code, *_content(response, bytes(came)))
         except CimError as error:
             raise UnreadableAnswerError(f"the answer of the HES cannot be read: {error}") from error
+
+    async def _sealed(self, sealing: Sealing, content: bytes, address: str) -> bytes:
+        try:
+            return await sealing.message(content, encrypted=address.startswith("https:"))
+        except (SettingsError, CimError) as problem:
+            raise OutboxError(f"the request gets no Security header: {problem}") from None
+
+    async def _authorization(self) -> dict[str, str]:
+        if self._proofs.tokens is None:
+            return {}
+        try:
+            return {"Authorization": f"Bearer {await self._proofs.tokens.token()}"}
+        except IssuerAway as problem:
+            raise HesUnreachableError(f"there is no token for the HES: {problem}") from None
 
 
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -134,20 +179,28 @@ class Outbox:
         transport: _Transport,
         schemas: Schemas,
         worker: Worker,
+        proofs: Proofs = NO_PROOFS,
     ) -> None:
+        self._proofs = proofs
         self._hes_url = hes_url
         self._timeout_s = timeout_s
         self._http = client
         self._transport = transport
         self._schemas = schemas
-        self._responses = MessageReader(reading.responses(schemas), worker)
+        self._responses = MessageReader(reading.responses(schemas, frozenset({SECURITY})), worker)
         self._clients: dict[Service, zeep.AsyncClient] = {}
         self._loading = asyncio.Lock()
 
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, hes_url: str, timeout_s: float, schemas: Schemas, worker: Worker, trusted: ssl.SSLContext | None = None
+        cls,
+        hes_url: str,
+        timeout_s: float,
+        schemas: Schemas,
+        worker: Worker,
+        trusted: ssl.SSLContext | None = None,
+        proofs: Proofs = NO_PROOFS,
     ) -> AsyncIterator[Self]:
         """`trusted`: for https. `worker` calls `ami_cim.reading.FUNCTION`. Connections to the HES; no proxy of the environment is used, since the HES is on a network of ours."""
         trusted = trusted or _trusted(hes_url)
@@ -156,7 +209,8 @@ class Outbox:
         with httpx.Client(timeout=CONNECT_TIMEOUT_S, verify=trusted, trust_env=False) as files:
             sending = SendingTransport(verify=trusted, limits=limits, trust_env=False)
             async with httpx.AsyncClient(timeout=timeout, transport=sending, trust_env=False) as client:
-                yield cls(hes_url, timeout_s, client, _Transport(client, files, schemas, hes_url), schemas, worker)
+                transport = _Transport(client, files, schemas, hes_url, proofs)
+                yield cls(hes_url, timeout_s, client, transport, schemas, worker, proofs)
 
     async def knock(self) -> None:
         """See that the HES serves, and load its WSDL; raises HesUnreachableError."""
@@ -215,7 +269,10 @@ class Outbox:
 
     async def _read(self, request: RequestMessage, answer: HttpAnswer) -> ResponseMessage:
         try:
-            return await self._response(answer)
+            response = await self._response(answer)
+            if self._proofs.security is not None and not correlates(response.header, request.header):
+                raise InvalidMessage("5.2", "The answer is signed, and belongs to another request")
+            return response
         except PeerFault as fault:
             if fault.fault_code.startswith("Server"):
                 raise UndecidedError(f"the HES failed itself ({fault.code}): {fault}") from None
@@ -226,6 +283,8 @@ class Outbox:
             raise (HesAnswerError if refused else UnreadableAnswerError)(reason) from error
 
     async def _response(self, answer: HttpAnswer) -> ResponseMessage:
+        if self._proofs.security is not None:
+            await self._proofs.security.answerer(answer.octets, answer.charset, self._proofs.hes_names)
         return await self._responses.read(answer.octets, answer.charset)
 
     async def _client(self, service: Service) -> zeep.AsyncClient:

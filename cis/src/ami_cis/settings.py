@@ -18,6 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ami_cim.reading_type_names import reading_type_of
 from ami_cis.meters import Meter
 from ami_process.http_urls import HttpUrl
+from ami_process.message_security import MessageSecuritySettings
+from ami_process.oidc import OidcSettings
+from ami_process.oidc_client import OidcClientSettings
 from ami_process.principals import Role
 from ami_process.settings import FileSettings, Seconds, Section, SettingsError, StoreLocation
 from ami_process.tls import TlsMode, TlsSettings
@@ -78,6 +81,14 @@ class Cis(Section):
     )
     tls: TlsSettings = TlsSettings()
     """Encryption of its port, and of what it asks over https: `[cis.tls]`."""
+    message_security: MessageSecuritySettings = MessageSecuritySettings()
+    """WS-Security of requests, answers, late replies and events: `[cis.message_security]`."""
+    hes_signs: bool = Field(default=False, description="answers of the HES have to be signed; others are not believed")
+    hes_certificate: str | None = Field(
+        default=None,
+        min_length=1,
+        description="a name in the certificate with which the HES signs (`DNS:hes.example`), its subject, or its SHA-256 in hex; unset: the host of `hes_url`",
+    )
     token_file: Path | None = Field(
         default=None,
         description="bearer tokens of the API, one per line, for its owner alone (0600); made if missing; unset: served at loopback only",
@@ -86,6 +97,10 @@ class Cis(Section):
         default=None,
         description="who is known by a token or a certificate, with which roles: a file of `[[principals]]` ([secure-it](howto/secure-it.md))",
     )
+    oidc: OidcSettings = OidcSettings()
+    """Tokens of an issuer of OpenID Connect: `[cis.oidc]`."""
+    oidc_client: OidcClientSettings = OidcClientSettings()
+    """Where the CIS gets the tokens with which it asks the HES: `[cis.oidc_client]`."""
     anonymous: tuple[Role, ...] | None = Field(
         default=None,
         description="roles of a sender of messages that proves nothing; unset: all where `principals` is unset too and it listens at a loopback address, else none",
@@ -125,6 +140,12 @@ class Cis(Section):
         if self.asynchronous and self.reply_address is None and self.host in WILDCARDS:
             raise ValueError(f"host {self.host!r} is no address to reply to: set reply_address as well")
         return self
+
+    @property
+    def hes_names(self) -> frozenset[str]:
+        """Of which the certificate has one with which the HES signs."""
+        host = urlsplit(self.hes_url).hostname or ""
+        return frozenset({self.hes_certificate} if self.hes_certificate else {f"DNS:{host}", f"IP Address:{host}"})
 
     def reply_address_at(self, port: int) -> str | None:
         """The Header.ReplyAddress of an inbox on `port`; None if it listens everywhere and no name is configured."""

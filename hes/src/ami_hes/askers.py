@@ -10,16 +10,18 @@ from ami_process.principals import Principal
 MOST_NAME = 100
 """Characters of a name that comes from outside."""
 HEADER, BEARER, CERTIFICATE, LOOPBACK, NOBODY = "header", "bearer", "certificate", "loopback", "nobody"
-PROVED = frozenset({BEARER, CERTIFICATE})
+OIDC, SIGNATURE, USERNAME = "oidc", "signature", "username"
+PROVED = frozenset({BEARER, OIDC, CERTIFICATE, SIGNATURE, USERNAME})
 """Of these somebody else can't say that they are them."""
-_PROVED = {"token": BEARER, "certificate": CERTIFICATE}
+_PROVED = {"token": BEARER, "oidc": OIDC, "certificate": CERTIFICATE, "signature": SIGNATURE, "username": USERNAME}
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
     """A principal by name, and how that is known.
 
-    `by`: `header` is what a message says of itself, which nothing proves; `bearer` who has a token, `certificate` who has shown one over TLS; `loopback` who is on this
+    `by`: `header` is what a message says of itself, which nothing proves; `bearer` who has a token, `oidc` who has one of an issuer, `certificate` who has shown one over TLS, `signature` and
+    `username` whose message has proved it; `loopback` who is on this
     machine, where the API asks for no token; `nobody` who was refused before it was known.
     """
 
@@ -63,6 +65,11 @@ def asker_of_principal(principal: Principal | None) -> Asker | None:
     """Who has proved who they are, by what they have sent with the request itself; None where nothing has."""
     by = None if principal is None else _PROVED.get(principal.how)
     return None if principal is None or by is None else Asker(principal.name[:MOST_NAME], by)
+
+
+def has_name(name: str, by: str | None, nameless: tuple[str, ...]) -> bool:
+    """Whether this is somebody of the file of principals; `by` None: it is not known how it is known. `nameless`: how others' names begin."""
+    return by in (None, *PROVED) and not name.startswith(nameless)
 
 
 UNKNOWN = Asker("unknown", NOBODY)

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from ami_cim.limits import UNKNOWN_PEER, Limits
+from ami_cim.wsse import SecurityReading
 from ami_hes.commands import Lane
 from ami_hes.file_drop import address_of
 from ami_hes.guard import GroupLimit, Guarded, GuardRules, Limit
@@ -29,9 +30,12 @@ from ami_mapping.recipes import PushTarget
 from ami_mapping.tables import TableError
 from ami_process.environment import Environment
 from ami_process.http_connections import HttpLimits
+from ami_process.message_security import MessageSecuritySettings, Outgoing, Sealing
+from ami_process.principals import OIDC_NAME, UNNAMED_TOKEN
 from ami_process.settings import SettingsError
 from ami_process.store.mark import MarkFile
 
+SECURITY_SETTING = "hes.message_security"
 WAITING = 10_000
 """Connections of meters that have dialled in, for which files are asked of the system; where it grants more there may be more."""
 LARGE_CPU_S, LARGE_S = 60, 120
@@ -57,6 +61,25 @@ def subscribers(settings: Settings, partners: Sequence[Partner]) -> tuple[Subscr
         )
         for one in settings.hes.subscribers
     )
+
+
+def message_security(settings: Settings) -> MessageSecuritySettings:
+    """With the files of TLS where it names none of its own."""
+    return settings.hes.message_security.with_files_of(settings.hes.tls)
+
+
+def nameless(settings: Settings) -> tuple[str, ...]:
+    """How the names of those begin who may be the same person as somebody with a name, for approvals; empty where nobody has one."""
+    if settings.hes.principals is not None:
+        return UNNAMED_TOKEN, OIDC_NAME
+    return (UNNAMED_TOKEN,) if settings.hes.oidc.issuer is not None else ()
+
+
+def sealing(settings: Settings, environment: Environment) -> Sealing:
+    """What messages of ours get. Raises SettingsError for files that can't be used."""
+    signs = any(one.outgoing is Outgoing.SIGN for one in settings.hes.partners)
+    form, chance = SecurityReading(UNKNOWN_PEER), environment.random_bytes
+    return Sealing(message_security(settings), SECURITY_SETTING, form, chance, signs=signs)
 
 
 def directories(settings: Settings) -> dict[str, Path]:
@@ -232,6 +255,8 @@ def _partner(one: PartnerSettings, profile: PartnerProfile | None, served: Readi
         dialect=dialect,
         meters_per_message=one.meters_per_message,
         octets=one.max_request_octets,
+        proves=one.message_security is not None,
+        outgoing=None if one.outgoing is None else str(one.outgoing),
         switches=() if profile is None else tuple(profile.switches.items()),
         dropped=() if profile is None else profile.drop,
         codes=None if profile is None or served is None else PartnerCodes(profile, served),

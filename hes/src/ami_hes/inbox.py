@@ -19,6 +19,7 @@ from ami_cim.message import RequestMessage
 from ami_cim.schema import Schemas
 from ami_cim.services import OFFERED, addresses
 from ami_cim.spoken import answering, spoken
+from ami_cim.wsse import SECURITY, refused
 from ami_hes import events
 from ami_hes.askers import asker_of_principal, asking_as
 from ami_hes.jobs import Intake, KeptAnswer
@@ -29,6 +30,7 @@ from ami_process.environment import real_time
 from ami_process.events import Emit, Event
 from ami_process.health import Health
 from ami_process.message_endpoint import Endpoint, Site, Why, received_octets, received_time
+from ami_process.message_security import MessageSecurity
 from ami_process.principals import EVERYBODY, Admission, Principal, lacking
 from ami_process.worker import Worker
 
@@ -49,6 +51,8 @@ class InboxSettings:
     """Whether more requests can be taken: what `/readyz` says, where it is served."""
     admission: Admission = EVERYBODY
     """Who may send messages."""
+    security: MessageSecurity | None = None
+    """What messages prove by themselves, and what answers get; None: nothing."""
     unread: Callable[[str, str], None] = lambda _, __: None
     """Called with the code and the reason of what was not taken, for the audit log."""
     refused: Callable[[Refusal], None] = lambda _: None
@@ -62,6 +66,8 @@ def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Healt
         header = received.message.header
         with arriving(octets, header.message_id) as arrival, _asked_by(sender):
             try:
+                if settings.security is not None:
+                    _demand_security(received.message, sender, settings.security, settings.partners)
                 _demand_roles(received.message, sender)
             except CimError as problem:
                 reasons = [f"{problem.code} {problem.reason}"]
@@ -81,7 +87,7 @@ def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Healt
     def report(why: Why, status: HTTPStatus, problem: CimError) -> None:
         settings.emit(_event(why, status, problem))
         settings.unread(problem.code, problem.reason)
-        if why is not Why.NOT_LET_IN:  # whom nobody knows leaves no trace
+        if why is not Why.NOT_LET_IN and not _is_of_security(problem):  # whom nobody knows leaves no trace
             settings.refused(_unread(problem))
 
     site = Site(
@@ -92,8 +98,11 @@ def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Healt
         owner="The head-end system",
         body_s=BODY_S,
         admission=settings.admission,
+        security=settings.security,
     )
-    return Endpoint(incoming.requests(schemas, settings.limits), worker, handle, report, site).application(
+    reads = settings.security is not None and settings.security.reads
+    understood = frozenset({SECURITY}) if reads else frozenset[str]()
+    return Endpoint(incoming.requests(schemas, settings.limits, understood), worker, handle, report, site).application(
         health, settings.ready
     )
 
@@ -107,10 +116,27 @@ def _unread(problem: CimError) -> Refusal:
     return Refusal(message_id, "unread", "message", None, reasons, arrival, unreadable=True)
 
 
+def _is_of_security(problem: CimError) -> bool:
+    """Whether a message did not prove who it is from."""
+    return isinstance(problem, InvalidMessage) and problem.fault_code.startswith(("wsse:", "wsu:"))
+
+
 def _asked_by(sender: Principal) -> AbstractContextManager[None]:
     """Whatever a message says of itself, who has proved who they are asks."""
     asker = asker_of_principal(sender)
     return nullcontext() if asker is None else asking_as(asker)
+
+
+def _demand_security(
+    message: RequestMessage, sender: Principal, security: MessageSecurity, partners: Sequence[Partner]
+) -> None:
+    """Raises InvalidMessage for a partner's message that proves nothing, and for one that has come before by its ReplayDetection."""
+    partner, replay = partner_of(message.header, partners), message.header.replay_detection
+    if partner.proves and sender.how not in ("signature", "username"):
+        reason = f"Messages of {partner.name or partner.source} have to prove by a Security header who they are from"
+        raise refused("wsse:InvalidSecurity", reason, code="7.2")
+    if security.reads and replay is not None:
+        security.check_replay(replay.nonce, replay.created_at)
 
 
 def _demand_roles(message: RequestMessage, sender: Principal) -> None:

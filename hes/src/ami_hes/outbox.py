@@ -22,6 +22,7 @@ from ami_cim.nouns import BY_NAME
 from ami_cim.schema import Schemas
 from ami_hes.reply_hosts import NoAnswer, NotTaken, ReplyHosts
 from ami_process.http_sending import SendingTransport
+from ami_process.message_security import Outgoing, Sealing
 from ami_process.settings import SettingsError
 from ami_process.tls import describe, tls_problem
 
@@ -119,8 +120,15 @@ class Outbox:
     """Posts replies."""
 
     def __init__(
-        self, connections: ReceiverConnections, hosts: ReplyHosts, schemas: Schemas, *, timeout_s: float
+        self,
+        connections: ReceiverConnections,
+        hosts: ReplyHosts,
+        schemas: Schemas,
+        *,
+        timeout_s: float,
+        sealing: Sealing | None = None,
     ) -> None:
+        self._sealing = sealing
         self._connections = connections
         self._hosts = hosts
         self._schemas = schemas
@@ -130,22 +138,38 @@ class Outbox:
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, hosts: ReplyHosts, schemas: Schemas, *, timeout_s: float, trusted: MakeContext = usual_authorities
+        cls,
+        hosts: ReplyHosts,
+        schemas: Schemas,
+        *,
+        timeout_s: float,
+        trusted: MakeContext = usual_authorities,
+        sealing: Sealing | None = None,
     ) -> AsyncIterator[Self]:
-        """With connections of its own; how many are open at once is the caller's affair. `trusted`: for https."""
+        """With connections of its own; how many are open at once is the caller's affair. `trusted`: for https; `sealing`: what messages get."""
         async with AsyncExitStack() as stack:
-            outbox = cls(await ReceiverConnections.opened(stack, trusted), hosts, schemas, timeout_s=timeout_s)
+            connections = await ReceiverConnections.opened(stack, trusted)
+            outbox = cls(connections, hosts, schemas, timeout_s=timeout_s, sealing=sealing)
             try:
                 yield outbox
             finally:
                 outbox._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def post(self, reply_address: str, answer: bytes, *, ack_required: bool = False) -> None:
+    async def post(
+        self, reply_address: str, answer: bytes, *, ack_required: bool = False, outgoing: str | None = None
+    ) -> None:
         """Hand a kept message over; returns when it was taken. Raises NotTaken (NoAnswer, NotServed) or NotAllowed.
 
         `ack_required`: a body that is no SOAP message, as of a proxy or a page to sign in at, is no acknowledgement.
+        `outgoing`: the Security header that its receiver gets; None: the one of all.
         """
         url = self._hosts.check(reply_address)
+        if self._sealing is not None:
+            how = None if outgoing is None else Outgoing(outgoing)
+            try:
+                answer = await self._sealing.message(answer, how, encrypted=url.scheme == "https")
+            except (SettingsError, CimError) as problem:
+                raise NotTaken(f"it gets no Security header: {problem}") from None
         try:
             async with asyncio.timeout(self._timeout_s):
                 status, octets = await self._send(url, answer)

@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ami_hes.partner_files import dialect_of, profile_of
 from ami_process.http_urls import HttpUrl, ReceiverUrl
+from ami_process.message_security import MessageSecuritySettings, Outgoing
+from ami_process.oidc import OidcSettings
 from ami_process.principals import Role
 from ami_process.settings import FileSettings, Port, Seconds, Section, StoreLocation
 from ami_process.tls import TlsSettings
@@ -177,6 +179,14 @@ class PartnerSettings(Section):
         default=None, ge=1, description="of an answer in parts; unset: as many as `hes.max_answer_octets` lets in"
     )
 
+    message_security: Literal["required"] | None = Field(
+        default=None,
+        description="`required`: a message with its Source or ReplyAddress has to prove by its Security header who it is from, also where others need not",
+    )
+    outgoing: Outgoing | None = Field(
+        default=None,
+        description="what late replies and events for it get; unset: as `hes.message_security.outgoing`",
+    )
     max_request_octets: int | None = Field(
         default=None,
         ge=1_000,
@@ -363,6 +373,8 @@ class HesSettings(Section):
     http_head_s: Seconds = Field(default=10.0, description="how long the head of an HTTP request may take")
     tls: TlsSettings = TlsSettings()
     """Encryption of that port and of late replies: `[hes.tls]`."""
+    message_security: MessageSecuritySettings = MessageSecuritySettings()
+    """WS-Security of requests, answers, late replies and events: `[hes.message_security]`."""
     token_file: Path | None = Field(
         default=None,
         description="bearer tokens of the API, one per line, for its owner alone (0600); made if missing; unset: served at loopback only",
@@ -371,6 +383,8 @@ class HesSettings(Section):
         default=None,
         description="who is known by a token or a certificate, with which roles: a file of `[[principals]]` ([secure-it](howto/secure-it.md))",
     )
+    oidc: OidcSettings = OidcSettings()
+    """Tokens of an issuer of OpenID Connect: `[hes.oidc]`."""
     anonymous: tuple[Role, ...] | None = Field(
         default=None,
         description="roles of a sender of messages that proves nothing; unset: all where `principals` is unset too and it listens at a loopback address, else none",
@@ -522,6 +536,8 @@ class HesSettings(Section):
         if len(set(names)) < len(names):
             raise ValueError("two partners have the same name")
         unknown = [one.name for one in self.subscribers if one.partner is not None and one.partner not in names]
+        if self.message_security.mode == "off" and any(one.message_security is not None for one in self.partners):
+            raise ValueError('a partner with message_security = "required" needs a mode in [hes.message_security]')
         if unknown:
             raise ValueError(f"the partner of the subscriber {unknown[0]} is no name of a partner")
         return self

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -824,3 +825,56 @@ async def test_who_could_not_be_told_of_a_decision_is_told_later() -> None:
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
     assert told.empty()
+
+
+async def test_where_principals_have_names_nobody_approves_as_two_persons(tmp_path: Path) -> None:
+    """Ada has a token of the process beside her own: with or without a name, it makes her nobody else."""
+    own, ben = "ada-0123456789-0123456789-0123456789-01", "ben-0123456789-0123456789-0123456789-01"
+    entry = '[[principals]]\nname = "{}"\nroles = ["admin"]\ntoken_sha256 = "{}"\n'
+    named = tmp_path / "principals.toml"
+    named.write_text(
+        "".join(entry.format(name, sha256(one.encode()).hexdigest()) for name, one in (("Ada", own), ("Ben", ben)))
+    )
+    named.chmod(0o644)
+    guard = {"keys": {"per_principal": 0}}
+    async with with_tokens(tmp_path, meters=2, guard=guard, principals=named) as hes:
+        hers = (await said(hes, "campaigns/keys", {"meters": ["M1"]}, own))["id"]
+        nobodys = (await said(hes, "campaigns/keys", {"meters": ["M2"]}, TOKENS[0]))["id"]
+        for campaign, token, why in (
+            (hers, own, "somebody else has to approve it"),
+            (hers, TOKENS[0], "may be the same person"),
+            (nobodys, TOKENS[1], "may be the same person"),
+            (nobodys, own, "who is not in the file of principals"),
+        ):
+            refused = await said(hes, f"approvals/{campaign}/approve", {}, token)
+            assert refused["status"] == 409 and why in refused["error"]
+        assert not hes.meters.commands
+        assert (await said(hes, f"approvals/{nobodys}/reject", {}, own))["status"] == 200
+        assert (await said(hes, f"approvals/{hers}/approve", {}, ben))["status"] == 200
+
+
+async def test_a_token_of_the_process_that_is_a_principals_counts_as_the_principal(tmp_path: Path) -> None:
+    entry = '[[principals]]\nname = "Ada"\nroles = ["security-officer"]\ntoken_sha256 = "{}"\n'
+    named = tmp_path / "principals.toml"
+    named.write_text(entry.format(sha256(TOKENS[0].encode()).hexdigest()))
+    named.chmod(0o644)
+    async with with_tokens(tmp_path, principals=named) as hes:
+        assert (await said(hes, "guard", token=TOKENS[0]))["principal"] == "Ada"
+        assert (await said(hes, "guard", token=TOKENS[1]))["principal"].startswith("token ")
+        session = await hes.client.post(f"{hes.url}/session", json={"token": TOKENS[0]})
+        assert session.status_code == 204
+        assert (await said(hes, "guard"))["principal"] == "Ada", "in a session too"
+
+
+async def test_a_request_that_nothing_proves_is_approved_by_nobody_who_may_have_sent_it(tmp_path: Path) -> None:
+    named = tmp_path / "principals.toml"
+    digest = sha256(b"ada-0123456789-0123456789-0123456789-01").hexdigest()
+    named.write_text(f'[[principals]]\nname = "Ada"\nroles = ["admin"]\ntoken_sha256 = "{digest}"\n')
+    named.chmod(0o644)
+    guard = {"disconnects": {"per_principal": 0}}
+    async with Cis().serving() as cis, north(tmp_path, guard=guard, principals=named, anonymous=("controller",)) as hes:
+        message = request(control(DISCONNECT, "M1"), message_id="r1", async_reply_flag=True, reply_address=cis.url)
+        assert texts((await hes.post(octets(message))).content, "code") == ["0.3"]
+        token = "ada-0123456789-0123456789-0123456789-01"
+        refused = await said(hes, "approvals/r1/approve", {}, token)
+        assert refused["status"] == 409 and "who is not in the file of principals" in refused["error"]

@@ -46,7 +46,8 @@ async def opened(setup: Setup, context: Context) -> AsyncIterator[Delivering]:
     drop = FileDrop(configured.directories(settings), hes.reply_timeout_s)
     backoff = Backoff(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
     addresses = {one.name: one.address for one in configured.subscribers(settings, setup.partners.partners)}
-    async with Outbox.opened(hosts, setup.schemas, timeout_s=hes.reply_timeout_s, trusted=trusted) as outbox:
+    sealing, timeout_s = configured.sealing(settings, setup.environment), hes.reply_timeout_s
+    async with Outbox.opened(hosts, setup.schemas, timeout_s=timeout_s, trusted=trusted, sealing=sealing) as outbox:
         with closing(drop):
             yield Delivering(
                 hosts=hosts,

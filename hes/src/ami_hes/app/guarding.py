@@ -30,7 +30,7 @@ class Guarding:
         return cls(
             auditor=Auditor(stores.audit, environment),
             guard=Guard(stores.guard, configured.guard(setup.settings), south.registry, environment, stop),
-            approvals=Approvals(stores.guard, environment),
+            approvals=Approvals(stores.guard, environment, nameless=configured.nameless(setup.settings)),
             stop=stop,
         )
 

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from ami_cim import reading
+from ami_cim.wsse import FUNCTION, SecurityReading
 from ami_console import Console, Live, Sessions
 from ami_hes import configured, roles
 from ami_hes.api import (
@@ -55,9 +56,11 @@ from ami_process.doors import Admissions
 from ami_process.environment import real_time
 from ami_process.health import Health
 from ami_process.http_server import serving
+from ami_process.message_security import MessageSecurity
+from ami_process.oidc import TokenIssuer
 from ami_process.principal_api import principal_routes
-from ami_process.principals import Admission
-from ami_process.tls import server_context
+from ami_process.principals import Admission, Principals
+from ami_process.tls import client_context, server_context
 from ami_process.tokens import Tokens
 from ami_process.worker import Worker
 
@@ -74,7 +77,7 @@ async def opened(
         worker = await stack.enter_async_context(Worker(reading.FUNCTION, **bounds))
         bound_to, hes = listener.getsockname()[0], setup.settings.hes
         tokens = Tokens.of(hes.token_file, "hes.token_file", bound_to=bound_to)
-        admissions = Admissions.of("hes", tokens, hes.principals, hes.anonymous, bound_to, real_time)
+        admissions = Admissions.of("hes", tokens, hes.principals, hes.anonymous, bound_to, real_time, _issuer(setup))
         sessions = Sessions(
             tokens,
             "hes",
@@ -96,7 +99,8 @@ async def opened(
             admits=sessions.principal_of,
             roles=roles.ROUTES,
         )
-        inbox = _inbox(setup, stores, work, worker, admissions.messages)
+        security = await stack.enter_async_context(_security(setup, admissions.principals))
+        inbox = _inbox(setup, stores, work, worker, admissions.messages, security)
         console = Console(SITE, sessions, names=names, names_setting=NAMES)
         application = Branch(
             paths.PREFIX,
@@ -118,11 +122,32 @@ def _changes(setup: Setup, stores: Stores, south: South, work: Work) -> Changes:
     )
 
 
-def _inbox(setup: Setup, stores: Stores, work: Work, worker: Worker, admission: Admission) -> ASGIApp:
+def _issuer(setup: Setup) -> TokenIssuer | None:
+    hes = setup.settings.hes
+    if hes.oidc.issuer is None:
+        return None
+    return TokenIssuer(hes.oidc, trusted=client_context(hes.tls, "hes.tls", setup.environment.emit))
+
+
+@asynccontextmanager
+async def _security(setup: Setup, principals: Principals) -> AsyncIterator[MessageSecurity]:
+    """Of messages; large ones are looked at in a process of its own."""
+    wanted, partners = configured.message_security(setup.settings), setup.partners.partners
+    form = SecurityReading(configured.inbox_settings(setup.settings, setup.environment, partners).limits)
+    async with Worker(FUNCTION, **configured.reading_bounds(partners)) as worker:
+        sealing = configured.sealing(setup.settings, setup.environment)
+        yield MessageSecurity(wanted, configured.SECURITY_SETTING, form, worker, principals, sealing)
+
+
+def _inbox(
+    setup: Setup, stores: Stores, work: Work, worker: Worker, admission: Admission, security: MessageSecurity
+) -> ASGIApp:
     ready = Health(stores.checks | {"commands": work.check_room})
     settings = configured.inbox_settings(setup.settings, setup.environment, setup.partners.partners)
     unread = work.guarding.auditor.unread
-    settings = replace(settings, ready=ready, admission=admission, unread=unread, refused=work.refused)
+    settings = replace(
+        settings, ready=ready, admission=admission, security=security, unread=unread, refused=work.refused
+    )
     return create_inbox(work.intake, setup.schemas, worker, Health(stores.checks), settings)
 
 

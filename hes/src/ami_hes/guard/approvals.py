@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ami_hes.askers import Asker
+from ami_hes.askers import Asker, has_name
 from ami_hes.store import ApprovalState, GuardStore, StoredApproval, StoreUnavailable
 from ami_process.environment import Environment, real_sleep
 
@@ -26,6 +26,8 @@ class Approvals:
 
     store: GuardStore
     environment: Environment
+    nameless: tuple[str, ...] = ()
+    """Where principals have names, by which two people can be told apart: how the names of others begin, as of who has a token of the process."""
     _decided: asyncio.Event = field(default_factory=asyncio.Event)
     _told: list[Callable[[StoredApproval], Awaitable[None]]] = field(default_factory=list)
     _untold: dict[str, None] = field(default_factory=dict)
@@ -42,10 +44,21 @@ class Approvals:
             raise LookupError(request_id)
         if approved and found.principal == asker.name:
             raise NotDecided(f"{asker.name} has asked for it: somebody else has to approve it")
+        if approved and self.nameless:
+            await self._demand_names(found, asker)
         if found.state is ApprovalState.WAITING and found.expires_at <= self.environment.now():
             await self._expire(found)
         state = ApprovalState.APPROVED if approved else ApprovalState.REJECTED
         return await self._decide(request_id, state, asker, note)
+
+    async def _demand_names(self, found: StoredApproval, asker: Asker) -> None:
+        if not has_name(asker.name, asker.by, self.nameless):
+            raise NotDecided(
+                f"{asker.name} may be the same person: somebody of the file of principals has to approve it"
+            )
+        if not has_name(found.principal, await self.store.asked_by(found.request_id), self.nameless):
+            reason = "nothing says that it was somebody else: ask again as one of the principals, or reject it"
+            raise NotDecided(f"{found.principal} has asked for it, who is not in the file of principals; {reason}")
 
     async def withdraw(self, request_id: str) -> None:
         """The request was cancelled; one that is decided stays so. Raises StoreUnavailable."""

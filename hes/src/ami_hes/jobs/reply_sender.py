@@ -104,7 +104,8 @@ class ReplySender:
         if is_drop(address):
             event = EventFile(request.accepted_at, request.noun, request.verb, request.request_id)
             return partial(self._drop.write, address, event)
-        return partial(self._outbox.post, address, ack_required=request.query == ACK_REQUIRED)
+        outgoing = parse_partner(request.partner).outgoing
+        return partial(self._outbox.post, address, ack_required=request.query == ACK_REQUIRED, outgoing=outgoing)
 
     async def _post_parts(self, post: Post[Delivery[ReplyJob]], way: Way, speech: Speech) -> None:
         """Post the parts in order, each after the one before it was taken; a restarted process goes on where the last one ended."""

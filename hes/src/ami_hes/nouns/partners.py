@@ -32,6 +32,10 @@ class Partner:
     """How its ReadingTypes are spelled."""
     dropped: tuple[str, ...] = ()
     """Rows of the mapping that it does not get."""
+    proves: bool = False
+    """Whether its messages have to prove by themselves who they are from."""
+    outgoing: str | None = None
+    """What late replies and events for it get (`ami_process.message_security.Outgoing`); None: what is said for all."""
     codes: PartnerCodes | None = field(default=None, compare=False, repr=False)
     """What its ReadingTypes mean; None: what they mean for all. Needed when a request is planned, and not kept with it."""
 

@@ -66,6 +66,11 @@ class SqlGuard:
         found = await self._database.transaction(lambda c: c.execute(query).first())
         return None if found is None else _approval(found)
 
+    async def asked_by(self, request_id: str) -> str | None:
+        query = select(requests.c.principal_by).where(requests.c.request_id == request_id)
+        found: str | None = await self._database.transaction(lambda c: c.execute(query).scalar())
+        return found
+
     async def approvals(self, states: Collection[ApprovalState], limit: int) -> Sequence[StoredApproval]:
         these = approvals.c.state.in_([str(one) for one in states])
         query = select(approvals).where(these).order_by(approvals.c.asked_at.desc(), approvals.c.request_id)

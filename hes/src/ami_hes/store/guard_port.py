@@ -130,6 +130,9 @@ class GuardStore(Protocol):
 
     async def approval(self, request_id: str) -> StoredApproval | None: ...
 
+    async def asked_by(self, request_id: str) -> str | None:
+        """How it is known who has sent this request; None for what is no request, as a campaign."""
+
     async def approvals(self, states: Collection[ApprovalState], limit: int) -> Sequence[StoredApproval]:
         """The latest first."""
 

@@ -67,11 +67,11 @@ class Incoming(SoapReading[W]):
         return wsdl.resolve(name, location) if name in wsdl.names() else None
 
 
-def requests(schemas: Schemas, limits: Limits) -> Incoming[Received]:
-    """What comes to a head-end."""
-    return Incoming("request", schemas, limits)
+def requests(schemas: Schemas, limits: Limits, understood: frozenset[str] = frozenset()) -> Incoming[Received]:
+    """What comes to a head-end; `understood` names (Clark) the SOAP header blocks that it deals with."""
+    return Incoming("request", schemas, limits, understood)
 
 
-def deliveries(schemas: Schemas, limits: Limits) -> Incoming[Delivered]:
+def deliveries(schemas: Schemas, limits: Limits, understood: frozenset[str] = frozenset()) -> Incoming[Delivered]:
     """What comes to a ReplyAddress."""
-    return Incoming("delivery", schemas, limits)
+    return Incoming("delivery", schemas, limits, understood)

@@ -33,8 +33,16 @@ _READERS: Final[dict[Kind, tuple[Callable[..., Read], Callable[[bytes], Read]]]]
 class SoapReading(Generic[R]):
     """One kind of message in SOAP."""
 
-    def __init__(self, kind: Kind, schemas: Schemas, limits: Limits = UNKNOWN_PEER) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        schemas: Schemas,
+        limits: Limits = UNKNOWN_PEER,
+        understood: frozenset[str] = frozenset(),
+    ) -> None:
+        """`understood` names (Clark) the SOAP header blocks that the caller deals with."""
         self.limits = limits
+        self._understood = understood
         self._kind = kind
         self._schemas = schemas
 
@@ -44,11 +52,13 @@ class SoapReading(Generic[R]):
 
     def read(self, octets: bytes, charset: str | None) -> R:
         """The message; raises CimError."""
-        return cast(R, _READERS[self._kind][0](octets, self._schemas, self.limits, charset=charset))
+        return cast(
+            R, _READERS[self._kind][0](octets, self._schemas, self.limits, charset=charset, understood=self._understood)
+        )
 
     def order(self, octets: bytes, charset: str | None) -> tuple[bytes, int]:
         """What the reading process is given, and how many octets its answer may have."""
-        order = TransferOrder(kind=self._kind, limits=self.limits, charset=charset)
+        order = TransferOrder(kind=self._kind, limits=self.limits, charset=charset, understood=self._understood)
         return transfer.write_order(order), order.room(octets)
 
     def read_answer(self, answer: bytes) -> R:
@@ -56,9 +66,9 @@ class SoapReading(Generic[R]):
         return cast(R, _READERS[self._kind][1](answer))
 
 
-def responses(schemas: Schemas) -> SoapReading[ResponseMessage]:
+def responses(schemas: Schemas, understood: frozenset[str] = frozenset()) -> SoapReading[ResponseMessage]:
     """What is read of the answer of the head-end that one is configured for."""
-    return SoapReading("response", schemas, HEAD_END)
+    return SoapReading("response", schemas, HEAD_END, understood)
 
 
 def is_light(octets: bytes) -> bool:
@@ -70,7 +80,9 @@ def read(head: bytes, octets: bytes) -> bytes:
     """What `read_request`, `read_delivery` or `read_response` of `wire` gives or raises, for `transfer` to read; `head` is an TransferOrder."""
     order = transfer.read_order(head)
     try:
-        result = _READERS[order.kind][0](octets, _schemas(), order.limits, charset=order.charset)
+        result = _READERS[order.kind][0](
+            octets, _schemas(), order.limits, charset=order.charset, understood=order.understood
+        )
     except CimError as error:
         return transfer.write_answer(error)
     return transfer.write_answer(result)

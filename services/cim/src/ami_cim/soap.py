@@ -22,6 +22,7 @@ _BODY = f"{{{ns.SOAP}}}Body"
 _FAULT = f"{{{ns.SOAP}}}Fault"
 _MUST_UNDERSTAND = f"{{{ns.SOAP}}}mustUnderstand"
 _ACTOR = f"{{{ns.SOAP}}}actor"
+_OF_SECURITY = {"wsse": ns.WSSE, "wsu": ns.WSU}
 _NEXT = "http://schemas.xmlsoap.org/soap/actor/next"
 _BEFORE = f'<?xml version="1.0" encoding="UTF-8"?>\n<soap:Envelope xmlns:soap="{ns.SOAP}"><soap:Body>'.encode()
 _AFTER = b"</soap:Body></soap:Envelope>"
@@ -77,9 +78,11 @@ def is_fault(body: Element) -> bool:
 
 
 def fault(code: str, text: str, detail: Element | None = None) -> bytes:
-    """An envelope with a Fault; `code` is Client, Server, VersionMismatch or MustUnderstand. Goes with HTTP status 500."""
-    element = etree.Element(_FAULT, nsmap={"soap": ns.SOAP})
-    etree.SubElement(element, "faultcode").text = f"soap:{code}"
+    """An envelope with a Fault; `code` is Client, Server, VersionMismatch or MustUnderstand, or one of WS-Security with its prefix. Goes with HTTP status 500."""
+    prefix, _, name = code.rpartition(":")
+    prefixes = {prefix: _OF_SECURITY[prefix]} if prefix else {}
+    element = etree.Element(_FAULT, nsmap={"soap": ns.SOAP} | prefixes)
+    etree.SubElement(element, "faultcode").text = f"{prefix or 'soap'}:{name}"
     etree.SubElement(element, "faultstring").text = printable(text)
     if detail is not None:
         etree.SubElement(element, "detail").append(detail)

@@ -50,6 +50,8 @@ class TransferOrder:
     kind: Kind
     limits: Limits
     charset: str | None = None
+    understood: frozenset[str] = frozenset()
+    """SOAP header blocks (Clark) that the asker deals with."""
 
     def room(self, octets: bytes) -> int:
         """How many octets the answer may have.

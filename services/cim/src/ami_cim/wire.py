@@ -62,10 +62,15 @@ def read_delivery(
 
 
 def read_response(
-    octets: bytes, schemas: Schemas, limits: Limits = UNKNOWN_PEER, *, charset: str | None = None
+    octets: bytes,
+    schemas: Schemas,
+    limits: Limits = UNKNOWN_PEER,
+    *,
+    charset: str | None = None,
+    understood: frozenset[str] = _NOT_UNDERSTOOD,
 ) -> ResponseMessage:
     """The response in a SOAP envelope; PeerFault if a fault came instead."""
-    came = _open(octets, schemas, limits, charset, _NOT_UNDERSTOOD)
+    came = _open(octets, schemas, limits, charset, understood)
     if soap.is_fault(came.body):
         raise peer_fault(soap.parse_fault(came.body))
     return _read(came, schemas, limits, envelope.parse_response)
@@ -107,8 +112,8 @@ def write_fault(error: CimError) -> bytes:
 
     Its detail is a FaultMessage, except where a SOAP header is at fault (SOAP 1.1, clause 4.4)."""
     code = error.fault_code if isinstance(error, InvalidMessage) else "Server"
-    if code == "MustUnderstand":
-        return soap.fault(code, error.reason)
+    if code == "MustUnderstand" or ":" in code:
+        return soap.fault(code, str(error))
     wrapper = None if error.wrapper is None else etree.QName(error.wrapper)
     problem = ReplyError(code=error.code, level=Level.FATAL, reason=error.reason, details=error.details)
     message = FaultMessage(reply=Reply(result="FAILED", errors=(problem,)))

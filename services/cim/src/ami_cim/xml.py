@@ -51,6 +51,13 @@ def parse(octets: bytes, limits: Limits = UNKNOWN_PEER, *, charset: str | None =
     return _build(octets)
 
 
+def parse_whole(octets: bytes, limits: Limits = UNKNOWN_PEER, *, charset: str | None = None) -> Element:
+    """As `parse`, with the comments and processing instructions: for who has to say that there are none."""
+    octets = _in_utf8(octets, limits, charset)
+    check(octets, limits)
+    return _build(octets, whole=True)
+
+
 def parse_quickly(octets: bytes, limits: Limits = UNKNOWN_PEER, *, charset: str | None = None) -> Element | None:
     """As `parse`, where the number of nodes is surely inside the limits, and without a look at how deep they are.
 
@@ -72,7 +79,7 @@ def _in_utf8(octets: bytes, limits: Limits, charset: str | None) -> bytes:
     return octets if encoding == "utf-8" and not octets.startswith(_MARK) else text.encode("utf-8")
 
 
-def _build(octets: bytes) -> Element:
+def _build(octets: bytes, *, whole: bool = False) -> Element:
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -80,8 +87,8 @@ def _build(octets: bytes) -> Element:
         load_dtd=False,
         dtd_validation=False,
         huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
+        remove_comments=not whole,
+        remove_pis=not whole,
     )
     try:
         root = etree.fromstring(octets, parser)

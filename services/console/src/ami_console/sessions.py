@@ -137,15 +137,14 @@ class Sessions:
 
     async def _check(self, token: str, address: str) -> Principal:
         """Whose token it is. Raises ApiRefused for a wrong token, and where too many of them came from there, which takes longer and longer."""
-        if wait_s := self._attempts.waits_s(address):
-            raise ApiRefused(*too_many(wait_s))
         found = self._owner(token) if self.needed else LOCAL
         if found is None:
+            if wait_s := self._attempts.waits_s(address):
+                raise ApiRefused(*too_many(wait_s))
             self._attempts.failed(address)
             status, reason = HTTPStatus.UNAUTHORIZED, "this is no token that is known here"
             await self._told(SignInRefused(address=address, reason=reason), None)
             raise ApiRefused(status, reason)
-        self._attempts.succeeded(address)
         await self._told(SignedIn(principal=found.name, address=address), found)
         return found
 

@@ -173,7 +173,7 @@ class _Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            admitted = self._admitted(scope)
+            admitted = await self._admitted(scope)
             if isinstance(admitted, Refusal):
                 await refuse(admitted.status, admitted.reason)(scope, receive, send)
                 return
@@ -181,10 +181,10 @@ class _Guard:
             scope.setdefault("state", {})["principal"] = admitted  # which a middleware around the API sees too
         await self._application(scope, receive, send)
 
-    def _admitted(self, scope: Scope) -> Principal | Refusal:
+    async def _admitted(self, scope: Scope) -> Principal | Refusal:
         headers = Headers(scope=scope)
         known = None if "authorization" in headers else self._admits(headers)
-        return known or self._admission.admit(scope)
+        return known or await self._admission.let_in(scope)
 
 
 def _demand(route: BaseRoute, roles: Roles) -> None:

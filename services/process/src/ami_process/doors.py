@@ -1,4 +1,7 @@
-"""The admission of a process: who a request comes from, by its token or its certificate, and how long wrong ones have to wait."""
+"""The admission of a process: who a request comes from, by its token or its certificate, and how long wrong ones have to wait.
+
+A token of `token_file` whose digest is in the file of principals is that principal's: it has a name and its roles, and counts as the same person.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -11,6 +14,7 @@ from typing import Self
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from ami_process.oidc import TokenIssuer
 from ami_process.principals import LOCAL, Principal, Principals, Refusal, Role, load
 from ami_process.sockets import counted_address
 from ami_process.tls import PeerCertificate
@@ -22,7 +26,7 @@ MOST_ADDRESSES = 10_000
 
 
 class Attempts:
-    """Wrong proofs by address: after a few of them an address waits, twice as long each time, and is not even looked at meanwhile."""
+    """Wrong proofs by address: after a few of them who shows a wrong one there waits, twice as long each time."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -41,10 +45,6 @@ class Attempts:
         if len(self._failures) > MOST_ADDRESSES:
             self._failures.popitem(last=False)
 
-    def succeeded(self, address: str) -> None:
-        """Forget what went wrong before."""
-        self._failures.pop(address, None)
-
 
 def too_many(wait_s: float) -> tuple[HTTPStatus, str]:
     """What an address is told that has to wait."""
@@ -62,6 +62,7 @@ class Doors:
         setting: str,
         seconds: Callable[[], float],
         otherwise: str = "",
+        issuer: TokenIssuer | None = None,
     ) -> None:
         """`nobody`: None where nobody may do anything. `setting` is where principals can be named, `otherwise` what else can be done: for a refusal."""
         self._tokens = tokens
@@ -69,6 +70,7 @@ class Doors:
         self._nobody = nobody
         self._setting = setting
         self._otherwise = otherwise
+        self._issuer = issuer
         self._attempts = Attempts(seconds)
 
     @property
@@ -78,34 +80,54 @@ class Doors:
 
     def owner(self, token: str) -> Principal | None:
         """Whose token it is."""
-        return self._tokens.owner(token) or self._principals.of_token(token)
+        return self._principals.of_token(token) or self._tokens.owner(token)
+
+    async def let_in(self, scope: Scope) -> Principal | Refusal:
+        """The principal of a request, or why it is none."""
+        scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+        token = token.strip()
+        if self._issuer is None or scheme.lower() != "bearer" or not self._issuer.may_be_one(token):
+            return self.admit(scope)
+        if known := self.owner(token):
+            return known
+        found, address = await self._issuer.principal(token), _address(scope)
+        if isinstance(found, Principal) or found.status is not HTTPStatus.UNAUTHORIZED:
+            return found
+        if wait_s := self._attempts.waits_s(address):
+            return Refusal(*too_many(wait_s))
+        self._attempts.failed(address)
+        return found
 
     def admit(self, scope: Scope) -> Principal | Refusal:
-        """The principal of a request, or why it is none."""
+        """The same by what this process knows itself."""
         authorization = Headers(scope=scope).get("authorization")
-        if authorization is not None and (len(self._tokens) or len(self._principals)):
-            return self._by_token(authorization, counted_address((scope.get("client") or ("", 0))[0]))
+        if authorization is not None and (len(self._tokens) or len(self._principals) or self._issuer is not None):
+            return self._by_token(authorization, _address(scope))
         peer: PeerCertificate | None = scope.get("peer_certificate")
         if peer is not None and (known := self._principals.of_certificate(peer)):
             return known
         if self._nobody is not None:
             return self._nobody
-        if not (self._principals or self._otherwise) and (problem := self._tokens.refusal(None)):
+        if not (len(self._principals) or self._issuer or self._otherwise) and (problem := self._tokens.refusal(None)):
             return Refusal(*problem)
         shown = f"the certificate of {peer.subject} is none of those" if peer is not None else "nothing proves who asks"
         reason = f"{shown}; a bearer token or a certificate of the file that {self._setting} names is needed"
-        return Refusal(HTTPStatus.UNAUTHORIZED, f"{reason}{self._otherwise}")
+        return Refusal(HTTPStatus.UNAUTHORIZED, f"{reason}{self._otherwise}", unproved=True)
 
     def _by_token(self, authorization: str, address: str) -> Principal | Refusal:
-        if wait_s := self._attempts.waits_s(address):
-            return Refusal(*too_many(wait_s))
+        """A right token is let in whatever came from its address before: it can't be guessed, and many clients may share an address."""
         scheme, _, token = authorization.partition(" ")
         principal = self.owner(token.strip())
         if scheme.lower() == "bearer" and principal is not None:
-            self._attempts.succeeded(address)
             return principal
+        if wait_s := self._attempts.waits_s(address):
+            return Refusal(*too_many(wait_s))
         self._attempts.failed(address)
         return Refusal(HTTPStatus.UNAUTHORIZED, "the bearer token is none that is known here")
+
+
+def _address(scope: Scope) -> str:
+    return counted_address((scope.get("client") or ("", 0))[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +136,7 @@ class Admissions:
 
     api: Doors
     messages: Doors
+    principals: Principals
 
     @classmethod
     def of(
@@ -124,15 +147,19 @@ class Admissions:
         anonymous: Sequence[Role] | None,
         bound_to: str,
         seconds: Callable[[], float],
+        issuer: TokenIssuer | None = None,
     ) -> Self:
         """`section` of the settings has `principals` and `anonymous`, the roles of a sender of messages that proves nothing. Raises SettingsError."""
         setting = f"{section}.principals"
         known = Principals(()) if principals is None else load(principals, setting)
-        local = LOCAL if principals is None and ip_address(bound_to).is_loopback else None
+        if issuer is not None:
+            issuer = issuer.with_principals(known)
+        local = LOCAL if principals is None and issuer is None and ip_address(bound_to).is_loopback else None
         nobody = local if anonymous is None else _nobody(anonymous)
-        api = Doors(tokens, known, local if tokens.refusal(None) is None else None, setting, seconds)
+        open_to = local if tokens.refusal(None) is None else None
+        api = Doors(tokens, known, open_to, setting, seconds, issuer=issuer)
         otherwise = f"; {section}.anonymous says what others may do"
-        return cls(api, Doors(tokens, known, nobody, setting, seconds, otherwise))
+        return cls(api, Doors(tokens, known, nobody, setting, seconds, otherwise, issuer), known)
 
 
 def _nobody(roles: Sequence[Role]) -> Principal | None:

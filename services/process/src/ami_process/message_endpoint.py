@@ -24,6 +24,7 @@ from ami_process.bodies import ROOM, Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.health import Health
 from ami_process.http_entrance import Entrance, Rules, own_url
 from ami_process.message_reader import MessageReader, MessageReading
+from ami_process.message_security import MessageSecurity
 from ami_process.principals import EVERYBODY, Admission, Principal, Refusal
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
 
@@ -112,7 +113,12 @@ class Site:
     """How long a message may take to come in."""
     admission: Admission = EVERYBODY
     """Who may send messages; descriptions and health are for everybody."""
+    security: MessageSecurity | None = None
+    """What messages prove by themselves; None: nothing is looked at."""
 
+
+_SEALED = frozenset({HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR})
+"""Statuses of answers and faults that get the Security header that is wanted; others say that nothing was read."""
 
 Handle = Callable[[M, bytes, Principal], Awaitable[bytes]]
 """Takes a message, the octets that it was read from, and who has sent it; returns the answer, or raises the error of the messages."""
@@ -157,24 +163,42 @@ class Endpoint(Generic[M, E]):
 
     async def _post(self, request: Request) -> Response:
         _RECEIVED.set(asyncio.get_running_loop().time())
-        sender = self._site.admission.admit(request.scope)
-        if isinstance(sender, Refusal):
+        response = await self._answered(request)
+        security = self._site.security
+        if security is None or response.status_code not in _SEALED:
+            return response
+        sealed = await security.answer(bytes(response.body))
+        return Response(sealed, response.status_code, media_type=self._messages.content_type)
+
+    async def _answered(self, request: Request) -> Response:
+        sender = await self._site.admission.let_in(request.scope)
+        if isinstance(sender, Refusal) and not (sender.unproved and self._reads_security):
             return self._refuse(sender.status, sender.reason)
-        received = await self._receive(request)
+        received = await self._receive(request, sender)
         if isinstance(received, Response):
             return received
-        message, octets = received
+        message, octets, sender = received
         try:
             answer = await self._handle(message, octets, sender)
         except self._messages.error as problem:
             return self._fault(self._messages.status(problem), problem, message)
         return Response(answer, media_type=self._messages.content_type)
 
-    async def _receive(self, request: Request) -> tuple[M, bytes] | Response:
+    @property
+    def _reads_security(self) -> bool:
+        return self._site.security is not None and self._site.security.reads
+
+    async def _receive(self, request: Request, sender: Principal | Refusal) -> tuple[M, bytes, Principal] | Response:
         try:
             octets, charset = await self._content(request)
-            _OCTETS.set(octets)
-            return await self._reader.read(octets, charset), octets
+            security = self._site.security
+            if security is not None:
+                sender = await security.sender(octets, charset, request.scope, sender)
+            if isinstance(sender, Refusal):
+                return self._refuse(sender.status, sender.reason)
+            kept = octets if security is None else security.keepable(octets)
+            _OCTETS.set(kept)
+            return await self._reader.read(octets, charset), kept, sender
         except self._messages.error as problem:
             status = self._messages.status(problem)
             self._report(Why.UNUSABLE, status, problem)

@@ -2,7 +2,8 @@
 
 A command says what became of its request: `NotReached` when the process has certainly taken nothing, `AnswerLost` when it may have,
 `ProcessRefused` with the process's own reason. What it takes to ask over https is in the environment: `AMI_TLS_AUTHORITIES` (a file, instead of
-the usual authorities), `AMI_TLS_CERTIFICATE` and `AMI_TLS_KEY` (what a process with mutual TLS wants to see).
+the usual authorities), `AMI_TLS_CERTIFICATE` and `AMI_TLS_KEY` (what a process with mutual TLS wants to see). In place of a file with a token, `AMI_OIDC_ISSUER` and
+others name an issuer that gives one (`ami_process.oidc_client`).
 """
 
 import os
@@ -15,6 +16,8 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
+from ami_process.oidc_client import of_environment
+from ami_process.oidc_documents import IssuerAway
 from ami_process.settings import SettingsError
 from ami_process.tls import ADVICE, TlsSettings, client_context, describe, tls_problem
 
@@ -122,9 +125,9 @@ def _why(problem: httpx.HTTPError) -> str:
 
 
 def authorization(token_file: Path | None) -> dict[str, str]:
-    """The header with the first token of a file; raises TokenUnusable."""
+    """The header with the first token of a file, or without one a token of the issuer that the environment names; raises TokenUnusable."""
     if token_file is None:
-        return {}
+        return _of_issuer()
     try:
         with token_file.open("rb") as opened:
             lines = [line.strip() for line in opened.read(MAX_TOKEN_FILE).decode("ascii").splitlines()]
@@ -136,6 +139,14 @@ def authorization(token_file: Path | None) -> dict[str, str]:
     if not tokens:
         raise TokenUnusable(f"the token file {token_file} holds no token")
     return {"Authorization": f"Bearer {tokens[0]}"}
+
+
+def _of_issuer() -> dict[str, str]:
+    try:
+        credentials = of_environment(trusted)
+        return {} if credentials is None else {"Authorization": f"Bearer {credentials.fetch()[0]}"}
+    except (SettingsError, IssuerAway) as problem:
+        raise TokenUnusable(str(problem)) from None
 
 
 def _read(response: httpx.Response) -> bytes:

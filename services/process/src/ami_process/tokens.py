@@ -18,7 +18,7 @@ from typing import Self
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from ami_process.principals import ADMIN, LOCAL, Principal, Refusal
+from ami_process.principals import ADMIN, LOCAL, UNNAMED_TOKEN, Principal, Refusal
 from ami_process.private_files import make_private_file, read_private
 from ami_process.settings import SettingsError
 
@@ -66,7 +66,11 @@ class Tokens:
         digest = sha256(token.encode()).digest()
         if sum([hmac.compare_digest(digest, one) for one in self._digests]) == 0:
             return None
-        return Principal(f"token {digest.hex()[:8]}", ADMIN, "token")
+        return Principal(f"{UNNAMED_TOKEN}{digest.hex()[:8]}", ADMIN, "token")
+
+    async def let_in(self, scope: Scope) -> Principal | Refusal:
+        """As `admit`."""
+        return self.admit(scope)
 
     def admit(self, scope: Scope) -> Principal | Refusal:
         """The admission of a process that knows nobody but the owners of these tokens."""
