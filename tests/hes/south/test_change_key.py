@@ -14,6 +14,7 @@ from keyed_meter import KeyedMeter, Killed, Life, Steps
 
 from ami_dlms.enums import ActionResult
 from ami_hes.store import CounterRange
+from ami_process.store.errors import StoreUnavailable
 
 Ranges = list[tuple[str, CounterRange]]
 
@@ -156,6 +157,25 @@ async def test_a_meter_that_only_says_so_keeps_its_key_and_is_not_lost(tmp_path:
         outcome = await Life(path, meter, ranges, entry=entry).change(request_id="another")
         assert outcome is not None and outcome.ok and meter.transfers == 2
         check_ranges(ranges)
+
+
+async def test_a_store_that_is_away_when_the_key_is_proved_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    """Both keys are kept, so the next session proves it."""
+    kept = 0
+
+    def away(name: str) -> None:
+        nonlocal kept
+        kept += name == "before keys are kept"
+        if kept >= 3 and name == "before keys are kept":  # those of the entry, the new one, and that it is in force
+            raise StoreUnavailable("the store can't be written now")
+
+    async with a_meter() as meter:
+        entry, path = meter.entry(), tmp_path / "hes.sqlite"
+        outcome = await Life(path, meter, [], entry=entry, step=away).change()
+        assert outcome is not None and not outcome.ok and outcome.attempted, outcome
+        assert "the store can't be written now" in outcome.reason and "both are kept" in outcome.reason
+        assert (await Life(path, meter, [], entry=entry).opens()).encryption_key == meter.encryption_key
+        assert meter.transfers == 1
 
 
 async def test_a_meter_that_refuses_keeps_its_key(tmp_path: Path) -> None:

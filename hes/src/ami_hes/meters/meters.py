@@ -41,6 +41,7 @@ from ami_hes.store.readings_port import Readings
 from ami_mapping.lookup import ReadingTable
 from ami_mapping.lookup import readings as general_readings
 from ami_process.environment import Environment, real_time
+from ami_process.store.errors import StoreUnavailable
 from ami_registry import Transport
 
 LINGER_S = 60.0  # how long a late answer is awaited after its command has failed
@@ -250,6 +251,9 @@ class Meters:
     async def _proved(self, session: Session) -> Session:
         try:
             await self.keys.proved(session.meter)
+        except StoreUnavailable as problem:  # both keys are kept, and the next session proves it
+            session.link.close()
+            raise MeterFault("internal", "store", detail=str(problem)) from None
         except BaseException:
             session.link.close()
             raise
