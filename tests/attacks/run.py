@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path += [str(HERE), str(HERE.parent)]
+sys.path += [str(HERE), str(HERE.parent), str(HERE.parent / "e2e")]
 
 from attack_table import LAUNCHED  # noqa: E402
 from siege import BEFORE, besieged, figures  # noqa: E402

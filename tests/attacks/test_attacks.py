@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
 import sizes
 from attack_table import HERE, LAUNCHED, TABLE, page
@@ -54,3 +56,10 @@ def test_every_row_has_a_test() -> None:
 def test_the_page_has_the_table() -> None:
     shown = (ROOT / "docs/security.md").read_text("utf-8").partition("<!-- attacks: begin -->\n")[2]
     assert shown.partition("<!-- attacks: end -->")[0] == page(), "write it again: python tests/attacks/attack_table.py"
+
+
+def test_the_command_begins() -> None:
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("run.py"), "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "--only" in done.stdout, done.stderr
