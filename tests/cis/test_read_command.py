@@ -202,6 +202,7 @@ def day(year: int, month: int, number: int) -> list[ReadingValue]:
         ReadingValue(
             meter="M1001",
             reading_type=QUARTERS,
+            words="active energy import",
             at=edges[one + 1],
             start=edges[one],
             value=str(one),

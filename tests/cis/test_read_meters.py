@@ -115,6 +115,7 @@ async def test_registers_are_asked_for_and_come_back_exactly(tmp_path: Path, hes
         {
             "meter": "M1001",
             "reading_type": IMPORT,
+            "words": "active energy import",
             "at": "2026-03-01T12:00:00Z",
             "start": None,
             "value": "1234.5670",
@@ -308,7 +309,7 @@ async def test_a_look_that_is_none_is_refused(tmp_path: Path, hes: StandInHes, q
 @pytest.mark.parametrize(
     ("path", "query", "words"),
     [
-        (READINGS, {"meters": "M1001"}, "meters: there is no such parameter; there are meter, type, from, to"),
+        (READINGS, {"meters": "M1001"}, "meters: there is no such parameter; there are meter, type, from, to, request"),
         (READINGS, {"meter": "x" * 301}, "meter: has more than 300 characters"),
         (READINGS, {"meter": ["M1001"] * 1_001}, "meter: at most 1000 are taken"),
         (READINGS, {"from": ["2026-01-01", "2026-01-02"]}, "from: is given more than once"),
