@@ -25,13 +25,13 @@ flag = $(if $(filter-out 0 no false,$(call given,$(1))),$(2))
 DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(call option,METERS,--meters) \
 	$(call option,SECURITY,--security) $(call option,MODE,--mode) $(call flag,ASYNCHRONOUS,--asynchronous) $(call flag,TLS,--tls) \
 	$(call flag,JSON,--json) $(call flag,PLAIN,--plain) $(call option,CIS_PORT,--cis-port) \
-	$(call option,HES_PORT,--hes-port) $(call option,DLMS_PORT,--dlms-port) $(call option,METER_PORT,--meter-port) \
+	$(call option,HES_PORT,--hes-port) $(call option,DLMS_PORT,--dlms-port) $(call option,METER_PORT,--meter-port) $(call option,METER_SIM_PORT,--meter-sim-port) \
 	$(call option,STATE,--state)
 
 COMPOSE = docker compose$(call flag,SECURE, -f docker-compose.yml -f docker-compose.secure.yml)
 
 # A misspelt variable would be ignored, and the target do something else than was wanted: make demo CYCELS=1
-KNOWN = ARGS AGAINST AGAINST_METERS ASYNCHRONOUS BIN CIS_PORT CONFIG CYCLES DIST DLMS_PORT GASPS HES_PORT JSON KILLS METERS METER_PORT MODE N ONLY \
+KNOWN = ARGS AGAINST AGAINST_METERS ASYNCHRONOUS BIN CIS_PORT CONFIG CYCLES DIST DLMS_PORT GASPS HES_PORT JSON KILLS METERS METER_PORT METER_SIM_PORT MODE N ONLY \
 	PERIOD PLAIN POPULATIONS PYTHON READ RELEASE RUNS SECONDS SECURE SECURITY SEED SHELL STATE STORE TLS UPGRADE UV VENV WORKERS WRITE
 UNKNOWN := $(filter-out $(KNOWN) MAKEFLAGS MAKEOVERRIDES -*-command-variables-*-,$(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v))))
 ifneq ($(UNKNOWN),)
@@ -45,7 +45,7 @@ help:                   ## list the targets
 
 setup: $(VENV)/.dev     ## everything for developers, in .venv
 
-demo: $(VENV)/.run      ## CIS, HES and meters on this machine: CYCLES=2 PERIOD=10 METERS=2 SECURITY=none MODE=dial-in ASYNCHRONOUS=1 TLS=1 JSON=1 PLAIN=1 CONFIG=... HES_PORT=... CIS_PORT=... DLMS_PORT=... METER_PORT=... STATE=...
+demo: $(VENV)/.run      ## CIS, HES and meters on this machine: CYCLES=2 PERIOD=10 METERS=2 SECURITY=none MODE=dial-in ASYNCHRONOUS=1 TLS=1 JSON=1 PLAIN=1 CONFIG=... HES_PORT=... CIS_PORT=... DLMS_PORT=... METER_PORT=... METER_SIM_PORT=... STATE=...
 	@$(BIN)/ami demo --config '$(CONFIG)' $(DEMO_OPTIONS)
 
 up:                     ## the same in containers: docker compose up; with mutual TLS: SECURE=1

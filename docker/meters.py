@@ -12,14 +12,15 @@ import tomllib
 from pathlib import Path
 
 OWN_CONTAINERS = 2
-PORT = 4059
+HOST, PORT = "meters-south", 4059
+"""Where they listen: the name that docker-compose.yml gives this container on the network of the HES."""
 
 
 def main(arguments: list[str]) -> None:
     """Become the simulator of those meters, or wait; with --check, fail if they do not listen."""
     if arguments == ["--check"]:
         if number() > OWN_CONTAINERS:
-            socket.create_connection((socket.gethostname(), PORT), 3).close()
+            socket.create_connection((HOST, PORT), 3).close()
         return
     (configuration,) = arguments
     names = [meter["name"] for meter in tomllib.loads(Path(configuration).read_text("utf-8"))["meters"]]

@@ -124,5 +124,6 @@ def test_a_meter_and_the_cis_share_no_network() -> None:
     composed = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
     of = {name: set(service.get("networks", ())) for name, service in composed["services"].items()}
     assert of["cis"] == {"north"} and of["hes"] == {"north", "south"}
+    assert "internal" not in composed["networks"]["consoles"], "or nothing on it could be published"
     for meter in ("meter-1", "meter-2", "meters"):
-        assert of[meter] == {"south"} and composed["networks"]["south"]["internal"] is True
+        assert of[meter] == {"south", "consoles"} and composed["networks"]["south"]["internal"] is True

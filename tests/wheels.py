@@ -36,7 +36,13 @@ def block(place: Path) -> str:
     (text,) = BLOCK.findall((ROOT / "README.md").read_text("utf-8"))
     if "~" not in text or not text.endswith(DEMO):
         raise SystemExit(f"the block of the README installs elsewhere or does not end with the demo:\n{text}")
-    ports = {"cis": free_port(), "hes": free_port(), "dlms": free_port(), "meter": free_ports(2)[0]}
+    ports = {
+        "cis": free_port(),
+        "hes": free_port(),
+        "dlms": free_port(),
+        "meter": free_ports(2)[0],
+        "meter-sim": free_ports(2)[0],
+    }
     options = "".join(f" --{name}-port {port}" for name, port in ports.items())
     return str(text).replace("~", str(place)).removesuffix("\n") + f" --plain{options}\n"
 

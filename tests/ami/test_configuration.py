@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ami_cli import configuration, plain_text, populations
-from ami_cli.configuration import API_PORT, Changes, ConfigurationError, effective, listeners, simulator, subscribed
+from ami_cli.configuration import Changes, ConfigurationError, effective, listeners, subscribed
+from ami_cli.simulators import consoles_of, played_by
 
 Document = dict[str, Any]
 
@@ -195,17 +196,35 @@ class TestPopulations:
             list(populations.meter_names(document))
 
 
-def test_where_the_consoles_are_follows_from_ports_tls_and_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_consoles_are_follows_from_ports_and_tls() -> None:
     document = {
         "cis": {"port": 1, "tls": {"certificate": "c.pem", "key": "k.pem"}},
         "hes": {"port": 2},
         "meter_sim": {"port": 3},
-        "meters": [],
+        "meters": [{"name": "M1", "address": "dials-in", "simulated": {}}],
     }
-    monkeypatch.delenv(API_PORT, raising=False)
-    shown = plain_text.consoles((*listeners(document), *simulator(document)))
-    assert shown == "CIS https://127.0.0.1:1  HES http://127.0.0.1:2  simulator http://127.0.0.1:3"
-    monkeypatch.setenv(API_PORT, "4")
-    assert [one.url for one in simulator(document)] == ["http://127.0.0.1:4"]
-    monkeypatch.setenv(API_PORT, "none")
-    assert simulator(document) == (), "the process itself says what is wrong with it"
+    shown = plain_text.consoles((*listeners(document), *consoles_of(document, played_by(document, None))))
+    assert shown == "CIS https://127.0.0.1:1  HES http://127.0.0.1:2  meters http://127.0.0.1:3"
+
+
+def test_each_process_of_meters_has_a_console_unless_nobody_wants_one(document: dict[str, Any]) -> None:
+    many = effective(document, Changes(meters=20))
+    consoles = consoles_of(many, played_by(many, None))
+    assert [(one.setting, one.port) for one in (consoles[0], consoles[1], consoles[-1])] == [
+        ("the console of M1001", 8082),
+        ("the console of M1002", 8083),
+        ("the console of meters", 8090),
+    ]
+    assert plain_text.consoles(consoles) == "meters http://127.0.0.1:8082 to :8090"
+    assert [one.port for one in played_by(document, 7000)] == [7000, 7001]
+    assert consoles_of(document, played_by(document, 0)) == ()
+    with pytest.raises(ConfigurationError, match="2 consoles of meters from port 65535 on need ports above 65535"):
+        played_by(document, 65535)
+
+
+def test_the_port_of_the_one_console_of_a_file_is_changed_or_taken_away(document: dict[str, Any]) -> None:
+    document["meter_sim"]["port"] = 7000
+    assert effective(document, Changes(meter_sim_port=7001))["meter_sim"]["port"] == 7001
+    assert "port" not in effective(document, Changes(meter_sim_port=0))["meter_sim"]
+    del document["meter_sim"]["port"]
+    assert effective(document, Changes(meter_sim_port=7001)) == document, "each process is told its own"

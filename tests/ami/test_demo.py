@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ami_cli.configuration import Changes, Document
 from ami_cli.demo import Options, PortsTaken
 from ami_cli.demo_outputs import DemoOutput, JsonOutput, PlainOutput, Setting
 from ami_cli.processes import Program
+from ami_cli.simulators import Simulator, played_by
 
 STAND_IN = str(Path(__file__).parent / "stand_in.py")
 STAY = {"do": "stay"}
@@ -62,7 +64,7 @@ class Stage:
         cis, hes = story.cycles(cycles)
         self.cis, self.hes = [ready("cis"), *cis, STAY], [ready("hes"), *hes, STAY]
 
-    def programs(self, document: Document, path: Path) -> Sequence[Program]:
+    def programs(self, document: Document, path: Path, simulators: Sequence[Simulator]) -> Sequence[Program]:
         self.written = path
         return (
             self._program("M1001", "meter", self.meter, 2),
@@ -79,7 +81,7 @@ class Stage:
         return await demo.run(
             Options(
                 configuration=self.path,
-                changes=changes,
+                changes=replace(changes, meter_sim_port=0),
                 output=make,
                 programs=self.programs,
                 directory=self.directory / "var",
@@ -258,7 +260,7 @@ async def test_a_signal_stops_everything_cleanly(
     stage.tell(1)
     options = Options(
         configuration=stage.path,
-        changes=Changes(cycles=cycles),
+        changes=Changes(cycles=cycles, meter_sim_port=0),
         output=lambda setting: Told(setting, number),
         programs=stage.programs,
         directory=stage.directory / "var",
@@ -277,16 +279,17 @@ async def test_the_processes_read_a_private_file_with_the_changes(stage: Stage, 
     assert {meter["authentication"] for meter in written["meters"]} == {"none"}
 
 
-def test_meters_with_an_api_are_one_process(document: Document) -> None:
-    document["meter_sim"]["port"] = 8082
-    meters, *others = demo.programs(document, Path("f.toml"))
+def test_meters_with_a_port_in_the_file_are_one_process(document: Document) -> None:
+    document["meter_sim"]["port"] = 7000
+    meters, *others = demo.programs(document, Path("f.toml"), played_by(document, None))
     assert (meters.name, meters.arguments[3:]) == ("meters", ("ami_meter_sim", "serve", "--config", "f.toml"))
+    assert dict(meters.environment) == {"AMI_METER_SIM__PORT": "7000"}
     assert [one.name for one in others] == ["hes", "cis"]
 
 
 def test_the_real_programs_are_one_process_a_meter_and_the_rest_together(document: Document) -> None:
     many = configuration.effective(document, Changes(meters=20))
-    names = {program.name: program.arguments for program in demo.programs(many, Path("f.toml"))}
+    names = {program.name: program.arguments for program in demo.programs(many, Path("f.toml"), played_by(many, 0))}
     assert list(names) == [
         "M1001",
         "M1002",

@@ -60,7 +60,10 @@ def test_logical_devices_leave_out_the_all_station_address(document: dict[str, A
 def test_the_compose_layout_has_two_containers_of_one_meter_and_one_of_the_others(document: dict[str, Any]) -> None:
     meters = made(document, Layout.DOCKER)
     assert [meter["address"] for meter in meters[:4]] == ["meter-1:4059", "meter-2:4059", "meters:4059", "meters:4059"]
-    assert all("listen" not in meter["simulated"] for meter in meters), "it listens on the name that compose gives it"
+    listening = [meter["simulated"]["listen"] for meter in meters[:3]]
+    assert listening == ["meter-1-south:4059", "meter-2-south:4059", "meters-south:4059"], (
+        "on the network of the HES alone"
+    )
     assert meters[0]["encryption_key"] == document["meters"][0]["encryption_key"]
 
 

@@ -14,13 +14,15 @@ from typer.testing import CliRunner
 from ami_cli import configuration
 from ami_cli.__main__ import app
 
+ALONE = ("--meter-sim-port", "0")
+
 
 def test_a_taken_port_is_exit_code_98_with_advice(document: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     configuration.write(document, path)
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
-        result = CliRunner().invoke(app, ["demo", "--config", str(path), "--hes-port", str(port)])
+        result = CliRunner().invoke(app, ["demo", "--config", str(path), "--hes-port", str(port), *ALONE])
     assert result.exit_code == 98
     assert f"127.0.0.1:{port} (TCP) is taken: wanted by hes.port" in result.output
     assert "make demo HES_PORT=" in result.output
@@ -31,7 +33,7 @@ def test_a_port_may_come_from_the_environment(document: dict[str, Any], tmp_path
     configuration.write(document, path)
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = str(holder.getsockname()[1])
-        result = CliRunner().invoke(app, ["demo", "--config", str(path)], env={"AMI_CIS__PORT": port})
+        result = CliRunner().invoke(app, ["demo", "--config", str(path), *ALONE], env={"AMI_CIS__PORT": port})
     assert result.exit_code == 98
     assert "wanted by cis.port" in result.output
 
@@ -39,7 +41,7 @@ def test_a_port_may_come_from_the_environment(document: dict[str, Any], tmp_path
 def test_when_nobody_reads_any_longer_the_demo_stops_without_a_word(document: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     configuration.write(document, path)
-    arguments = [sys.executable, "-m", "ami_cli", "demo", "--config", str(path)]
+    arguments = [sys.executable, "-m", "ami_cli", "demo", "--config", str(path), *ALONE]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -60,7 +62,7 @@ def test_what_a_demo_cannot_use_is_said_in_words(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     configuration.write(document, Path("mine.toml"))
-    result = CliRunner().invoke(app, ["demo", "--config", "mine.toml", *options])
+    result = CliRunner().invoke(app, ["demo", "--config", "mine.toml", *ALONE, *options])
     assert result.exit_code == 1
     assert said in result.output
 

@@ -69,6 +69,7 @@ def demo(document: dict[str, Any], tmp_path: Path) -> Iterator[Demo]:
     configuration.write(document, path)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AMI_")}
     arguments = [sys.executable, "-m", "ami_cli", "demo", "--config", str(path), "--json", "--period", "3600"]
+    arguments += ["--meter-sim-port", "0"]
     with subprocess.Popen(arguments, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Demo(process, document["hes"]["port"])

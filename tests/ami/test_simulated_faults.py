@@ -56,6 +56,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     document["demo"]["read"] = []  # a fault of the meter would be met by the read before the disconnect
     configuration.write(document, directory / "mine.toml")
     arguments = [sys.executable, "-m", "ami_cli", "demo", "--config", "mine.toml", "--json"]
+    arguments += ["--meter-sim-port", "0"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AMI_")}
     found: dict[str, dict[str, Any]] = {}
     with subprocess.Popen(arguments, cwd=directory, env=environment, stdout=subprocess.PIPE, text=True) as demo:

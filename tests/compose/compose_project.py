@@ -20,7 +20,9 @@ from patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 METERS = 4
-PORTS = {"cis": "8080", "hes": "8081", "field": "8082"}
+PORTS = {"cis": "8080", "hes": "8081", "meter-1": "8082", "meter-2": "8083", "meters": "8084", "field": "8085"}
+CONSOLE_PORTS = ("METER_SIM_PORT", "METER_SIM_2_PORT", "METER_SIM_3_PORT", "FIELD_PORT")
+"""Variables that say where those of meters are published."""
 T = TypeVar("T")
 TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 

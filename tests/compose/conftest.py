@@ -15,7 +15,7 @@ from free_ports import free_port, free_ports
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from compose_project import METERS, ROOT, Compose, Secure
+from compose_project import CONSOLE_PORTS, METERS, ROOT, Compose, Secure
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def docker_setup(captures: Path) -> Iterator[list[str]]:
         "CIS_PORT": str(free_port()),
         "HES_PORT": str(free_port()),
         "DLMS_PORT": str(free_port()),
-        "METER_SIM_PORT": str(free_port()),
+        **{name: str(free_port()) for name in CONSOLE_PORTS},
         "CAPTURES": str(captures),
         "METER_PORTS": "{0[0]}-{0[9]}".format(free_ports(10)),
         "COMPOSE_PROFILES": "capture,field,town",
@@ -69,7 +69,7 @@ def compose(docker_services: object, docker_compose_project_name: str) -> Compos
 def secure(compose: Compose) -> Iterator[Secure]:
     """The second profile beside the first, from the images that are built already."""
     plain = {name: value for name, value in os.environ.items() if name != "COMPOSE_PROFILES"}
-    ports = {name: str(free_port()) for name in ("CIS_PORT", "HES_PORT", "DLMS_PORT")}
+    ports = {name: str(free_port()) for name in ("CIS_PORT", "HES_PORT", "DLMS_PORT", *CONSOLE_PORTS)}
     one = Secure(f"{compose.project}-secure", environment=plain | ports)
     try:
         one.run("up", "--detach", "--wait", "--no-build", "--pull", "never")

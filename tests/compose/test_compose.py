@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from compose_project import METERS, ROOT, Compose
+from compose_project import CONSOLE_PORTS, METERS, PORTS, ROOT, Compose
 from free_ports import free_port
 from patience import PATIENCE_S
 from pcap import Segment, segments
@@ -98,6 +98,33 @@ def test_a_meter_reaches_neither_the_cis_nor_the_world(each: Compose) -> None:
         assert each.python("meter-1", code).returncode != 0
 
 
+@pytest.mark.parametrize("meter", ["meter-1", "meter-2", "meters"])
+def test_the_console_of_a_meter_is_for_this_machine_alone(each: Compose, meter: str) -> None:
+    """Neither the HES nor the CIS is on the network that it is served on, and nothing of that network is answered from beyond."""
+    published = each.inspect(meter)["NetworkSettings"]["Ports"]
+    port = f"{PORTS[meter]}/tcp"
+    assert [one["HostIp"] for one in published[port]] == ["127.0.0.1"]
+    assert list(published) == [port], "its DLMS port is for the HES"
+    for asking in ("hes", "cis"):
+        for place in (f"{meter}-console", each.address(meter, "consoles"), each.address(meter, "south")):
+            code = f"import socket; socket.create_connection(({place!r}, {PORTS[meter]}), 2)"
+            assert each.python(asking, code).returncode != 0, (asking, place)
+    dlms = f"import socket; socket.create_connection(({each.address(meter, 'consoles')!r}, 4059), 2)"
+    assert each.python(meter, dlms).returncode != 0, "it speaks DLMS on the network of the HES alone"
+    asked = ["docker", "network", "inspect", f"{each.project}_consoles"]
+    (network,) = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
+    assert network["Options"]["com.docker.network.bridge.enable_ip_masquerade"] == "false"
+    members = {one["Name"].removeprefix(f"{each.project}-") for one in network["Containers"].values()}
+    assert members == {"meter-1-1", "meter-2-1", "meters-1"}
+
+
+def test_the_console_of_a_meter_has_that_meter_alone(each: Compose) -> None:
+    for service, names in (("meter-1", NAMES[:1]), ("meter-2", NAMES[1:2]), ("meters", NAMES[2:])):
+        command = ("exec", "-T", service, "meter-sim", "meters", "list", "--token-file", TOKENS)
+        listed = each.run(*command).stdout
+        assert set(re.findall(r"\bM1\d{3}\b", listed)) == set(names), listed
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_nobody_is_root_and_nobody_writes_outside_of_the_volume(compose: Compose, service: str) -> None:
     code = """if True:
@@ -160,7 +187,10 @@ TOKENS = "/var/lib/ami/tokens"
 CONSOLES = [
     ("cis", "CIS_PORT", "/usage-points"),
     ("hes", "HES_PORT", "/requests"),
-    ("field", "METER_SIM_PORT", "/meters"),
+    ("meter-1", "METER_SIM_PORT", "/meters"),
+    ("meter-2", "METER_SIM_2_PORT", "/meters"),
+    ("meters", "METER_SIM_3_PORT", "/meters"),
+    ("field", "FIELD_PORT", "/meters"),
 ]
 APIS = ("cis", "hes")
 
@@ -416,7 +446,7 @@ def test_what_cannot_be_started_says_why_and_ends(
     told: str,
 ) -> None:
     monkeypatch.setenv(name, value)
-    for port in ("CIS_PORT", "HES_PORT", "DLMS_PORT"):
+    for port in ("CIS_PORT", "HES_PORT", "DLMS_PORT", *CONSOLE_PORTS):
         monkeypatch.setenv(port, str(free_port()))
     monkeypatch.setenv("COMPOSE_PROFILES", "")
     other = Compose(f"{docker_compose_project_name}-wrong")

@@ -110,6 +110,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         yield one
 
 
+@pytest.mark.ci
 def test_a_mass_disconnect_is_approved_by_a_second_person_in_the_browser(small: Town) -> None:
     approved_in_the_browser(small, PATIENCE_S)
 
@@ -196,6 +197,10 @@ def test_all_controls_are_stopped_and_every_page_says_so(small: Town) -> None:
     meter = [{"mRID": small.rows[0]["mrid"]}]
     refused = Ann(small.ami.hes_url).switch(CONNECT, meter)
     assert refused.codes == ["5.2"] and "stopped" in refused.reasons
+    audited = seen.open(f"{small.ami.hes_url}/audit?what=refused")
+    audited.locator("a.mono[href^='/traces/']").first.click()
+    audited.locator("main", has_text="stopped").wait_for()
+    audited.close()
     page.locator("#stopped").get_by_role("button", name="Resume controls").click()
     page.locator("dialog").get_by_role("button", name="Resume controls").click()
     for one in (page, *others):

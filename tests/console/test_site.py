@@ -143,7 +143,7 @@ async def test_a_token_begins_a_session_that_no_script_sees_and_that_ends() -> N
         begun = await client.post("/session", json={"token": TOKEN})
         cookie = begun.headers["set-cookie"]
         assert begun.status_code == 204 and "HttpOnly" in cookie and "SameSite=strict" in cookie
-        assert TOKEN not in cookie and cookie.startswith("ami_test=")
+        assert TOKEN not in cookie and cookie.startswith("ami_test_8080=")
         assert (await client.get("/things")).status_code == 200
         assert (await client.get("/api/v1/secret")).text == "told"
         assert TOKEN not in (await client.get("/things")).text
@@ -186,7 +186,9 @@ async def test_sessions_are_bounded_and_the_oldest_goes() -> None:
         assert (await client.get("/api/v1/secret")).status_code == 401
 
 
-@pytest.mark.parametrize("cookie", ["", "ami_test", "ami_test=", "ami_test=" + "0" * 64, '=;"', "x=" * 5_000])
+@pytest.mark.parametrize(
+    "cookie", ["", "ami_test_8080", "ami_test_8080=", "ami_test_8080=" + "0" * 64, '=;"', "x=" * 5_000]
+)
 async def test_cookies_that_are_none_of_ours_open_nothing(cookie: str) -> None:
     async with served(sessions(asks=True)) as client:
         assert (await client.get("/api/v1/secret", headers={"Cookie": cookie})).status_code == 401

@@ -129,6 +129,7 @@ class Repository:
     def pasted(self, text: str) -> str:
         for address, section in PORTS.items():
             text = text.replace(address, f"127.0.0.1:{self.config[section]['port']}")
+        text = text.replace("make demo", "make demo METER_SIM_PORT=0")  # its consoles are in no block
         return text.replace(f"{API_PORT}=8082", f"{API_PORT}={self.api_port}").replace(
             "127.0.0.1:4059", f"127.0.0.1:{self.config['hes']['dlms_port']}"
         )

@@ -20,6 +20,7 @@ with loading():
     from ami_cli import configuration, demo, generated_meters
     from ami_cli.demo_outputs import DemoOutput, JsonOutput, LiveOutput, PlainOutput, Setting
     from ami_cli.lazy_commands import LAZY_COMMANDS
+    from ami_cli.simulators import FIRST_CONSOLE_PORT
     from ami_process.commands import lazy_group, version_option
 
 MAX_PERIOD_S = 366 * 86_400.0
@@ -95,6 +96,16 @@ DlmsPort = Annotated[
     int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__DLMS_PORT", help="Where meters dial in.")
 ]
 MeterPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Of the first meter; the others follow.")]
+MeterSimPort = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        envvar="AMI_METER_SIM__PORT",
+        help="Of the first console of simulated meters; the others follow; 0: none.",
+        show_default=f"{FIRST_CONSOLE_PORT}, or else that of the file, where one process plays all meters",
+    ),
+]
 State = Annotated[
     Path | None,
     typer.Option(help="A directory for stores and logs, instead of the file's: a second demo needs its own."),
@@ -117,6 +128,7 @@ def run_demo(
     hes_port: HesPort = None,
     dlms_port: DlmsPort = None,
     meter_port: MeterPort = None,
+    meter_sim_port: MeterSimPort = None,
     state: State = None,
 ) -> None:
     """Start CIS, HES and meters, show what happens, stop on Ctrl-C.
@@ -137,6 +149,7 @@ def run_demo(
         hes_port=hes_port,
         dlms_port=dlms_port,
         meter_port=meter_port,
+        meter_sim_port=meter_sim_port,
         state=state,
     )
     options = demo.Options(configuration=config, changes=changes, output=output, programs=demo.programs)

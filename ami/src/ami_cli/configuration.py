@@ -20,8 +20,6 @@ from ami_process.toml_texts import parse_toml
 Document = dict[str, Any]
 FIRST_METER_PORT = 4061
 DEMO = Path("config/demo.toml")
-API_PORT = "AMI_METER_SIM__PORT"
-"""In the environment: the port of the simulated meters' API."""
 TOLD = ("EndDeviceEvents", "MeterReadings", "MeterConfig", "UsagePointConfig", "MasterDataLinkageConfig")
 """Events of these nouns go to the CIS of a demo: what happens to meters, what is collected by schedule, and changes of master data."""
 KEPT = {("hes", "store"): "hes.sqlite", ("cis", "store"): "cis.sqlite", ("meter_sim", "state"): "meters"}
@@ -50,6 +48,8 @@ class Changes:
     hes_port: int | None = None
     dlms_port: int | None = None
     meter_port: int | None = None
+    meter_sim_port: int | None = None
+    """Of the simulator's first console (`ami_cli.simulators`); 0: it has none."""
     state: Path | None = None
     """A directory for all that survives, instead of the file's paths: a second demo needs its own."""
 
@@ -118,6 +118,9 @@ def effective(document: Document, changes: Changes) -> Document:
     if changes.meter_port is not None:
         _move_meters(result["meters"], changes.meter_port)
         populations.move(result, changes.meter_port + len(result["meters"]))
+    section = result.get("meter_sim", {})
+    if changes.meter_sim_port is not None and section.pop("port", None) is not None and changes.meter_sim_port:
+        section["port"] = changes.meter_sim_port
     if changes.security == "none":
         for meter in result["meters"]:
             meter["authentication"] = "none"
@@ -202,15 +205,6 @@ def listeners(document: Document) -> tuple[Listener, ...]:
 def _http(section: Document, setting: str, what: str, option: str) -> Listener:
     host, secured = section.get("host", "127.0.0.1"), "certificate" in section.get("tls", {})
     return Listener(host, section["port"], setting, what, option, tls=secured)
-
-
-def simulator(document: Document) -> tuple[Listener, ...]:
-    """Where the API of the simulated meters is, if it is served: the environment wins over the file, as in the process itself."""
-    section = document.get("meter_sim", {})
-    port = os.environ.get(API_PORT) or section.get("port")
-    if port is None or not str(port).isdecimal():  # the process itself says what is wrong with it
-        return ()
-    return (Listener(section.get("host", "127.0.0.1"), int(port), "meter_sim.port", "the simulator's API", API_PORT),)
 
 
 def simulated(document: Document) -> list[Document]:

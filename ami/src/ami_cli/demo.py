@@ -23,6 +23,7 @@ from ami_cli.configuration import Changes, Document
 from ami_cli.demo_outputs import DemoOutput, Setting
 from ami_cli.demo_state import DemoState, Explainer
 from ami_cli.processes import Emitted, Ended, Message, Processes, Program, environment, module
+from ami_cli.simulators import Simulator, consoles_of, played_by
 from ami_process.platforms import NeedsPosix
 
 try:
@@ -34,12 +35,11 @@ PORTS_TAKEN = 98
 START_S = 180.0
 """Until all processes listen; a busy machine takes long, and a process that ends by itself is noticed at once."""
 COMMANDS_A_CYCLE, READINGS_A_CYCLE = 2, 3
-METER_PROCESSES = 8
-"""The number of meters with a process of their own; all further ones share one."""
 ANSWERED_BY_OPTIONS = (
     "AMI_CIS__PORT",
     "AMI_HES__PORT",
     "AMI_HES__DLMS_PORT",
+    "AMI_METER_SIM__PORT",
     "AMI_METERS",
     "AMI_DEMO__CYCLES",
     "AMI_DEMO__PERIOD_S",
@@ -53,7 +53,7 @@ class Options:
     configuration: Path
     changes: Changes
     output: Callable[[Setting], DemoOutput]
-    programs: Callable[[Document, Path], Sequence[Program]]
+    programs: Callable[[Document, Path, Sequence[Simulator]], Sequence[Program]]
     directory: Path = Path("var")
     start_s: float = START_S
 
@@ -62,25 +62,11 @@ class PortsTaken(Exception):
     """The demo cannot start; the text says which ports and how to choose others."""
 
 
-def programs(document: Document, path: Path) -> tuple[Program, ...]:
+def programs(document: Document, path: Path, simulators: Sequence[Simulator]) -> tuple[Program, ...]:
     """The processes of a demo on this configuration: meters, HES, CIS."""
     hes = Program("hes", "hes", module("ami_hes", "serve", "--config", str(path)), rank=1)
     cis = Program("cis", "cis", module("ami_cis", "serve", "--config", str(path)), rank=0)
-    return (*_simulators(document, path), hes, cis)
-
-
-def _simulators(document: Document, path: Path) -> list[Program]:
-    """A process for each of the first meters, one for the others, one for each population; one for all where they have an API, which is one."""
-    names = [meter["name"] for meter in configuration.simulated(document)]
-    serve = module("ami_meter_sim", "serve", "--config", str(path))
-    if configuration.API_PORT in os.environ or "port" in document.get("meter_sim", {}):
-        return [Program("meters", "meter", serve, rank=2)] if names or populations.names(document) else []
-    alone, together = names[:METER_PROCESSES], names[METER_PROCESSES:]
-    chosen: dict[str, tuple[str, ...]] = {name: ("--meter", name) for name in alone}
-    if together:
-        chosen["meters"] = tuple(part for name in together for part in ("--meter", name))
-    chosen |= {name: ("--population", name) for name in populations.names(document)}
-    return [Program(name, "meter", (*serve, *options), rank=2) for name, options in chosen.items()]
+    return (*(one.program(path) for one in simulators), hes, cis)
 
 
 async def run(options: Options) -> int:
@@ -92,11 +78,12 @@ async def run(options: Options) -> int:
         from ami_cli import demo_tls  # which loads cryptography, and a demo without TLS should start at once
 
         document = demo_tls.secured(document, datetime.now(UTC))
-    listeners = configuration.listeners(document)
+    simulators = played_by(document, options.changes.meter_sim_port)
+    listeners = (*configuration.listeners(document), *consoles_of(document, simulators))
     if trouble := port_check.taken(listeners):
         raise PortsTaken(port_check.advice(trouble, str(options.configuration), own_state=_in_use(document)))
     setting = Setting(
-        listeners=(*listeners, *configuration.simulator(document)),
+        listeners=listeners,
         meters=(*(meter["name"] for meter in document["meters"]), *populations.meter_names(document)),
         diallers=tuple(meter["name"] for meter in configuration.simulated(document) if meter["address"] == "dials-in"),
         security=_security(document),
@@ -114,7 +101,7 @@ async def run(options: Options) -> int:
             setting,
             options.output(setting),
             started,
-            options.programs(document, path),
+            options.programs(document, path, simulators),
             _cycles(document),
             _reads(document),
         )

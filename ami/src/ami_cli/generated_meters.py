@@ -116,7 +116,7 @@ def note(whose: Share) -> str:
 
 
 def _place(index: int, layout: Layout, address: str) -> tuple[str, int]:
-    """Address and server wrapper port; in containers, a meter listens on the name that its network gives it."""
+    """Address and server wrapper port; in containers, a name that the network of the HES gives."""
     host, _, port = address.rpartition(":")
     if layout is Layout.PORTS:
         return f"{host}:{int(port) + index}", 1
@@ -134,7 +134,7 @@ def logical_device(index: int) -> int:
 
 
 def _for_containers(document: Document) -> None:
-    """CIM is served on the network of the CIS alone: docker-compose.yml gives the HES the name hes-north there."""
+    """CIM is served on the network of the CIS alone, DLMS on that of the HES: docker-compose.yml gives names such as hes-north and meter-1-south there."""
     everywhere = "0.0.0.0"  # noqa: S104 - inside a container, whose networks decide who reaches it
     document["cis"] |= {
         "host": everywhere,
@@ -144,6 +144,10 @@ def _for_containers(document: Document) -> None:
     }
     document["hes"] |= {"host": "hes-north", "dlms_host": everywhere, "store": "/var/lib/ami/hes.sqlite"}
     document["meter_sim"] |= {"state": "/var/lib/ami/meters"}
+    for one in document["meters"]:
+        if "simulated" in one:
+            host, _, port = one["address"].partition(":")
+            one["simulated"]["listen"] = f"{host}-south:{port}"
 
 
 def _octets(seed: str, serial: int, what: str) -> bytes:

@@ -6,10 +6,11 @@ from urllib.parse import quote
 from ami_cli import formatting
 from ami_cli.configuration import Listener
 from ami_cli.observations import UNNAMED, Request, Step
+from ami_cli.simulators import CONSOLE
 from ami_cli.totals import DemoSummary
 from ami_hes.events import Apdu
 
-CONSOLES = {"CIS": "cis.port", "HES": "hes.port", "simulator": "meter_sim.port"}
+CONSOLES = {"CIS": "cis.port", "HES": "hes.port"}
 DEFAULT_HES = "http://127.0.0.1:8081"
 """Where `ami trace` looks unless it is told."""
 OTHERS = {"RUNNING": "without an answer yet"}
@@ -26,7 +27,11 @@ def opening(listeners: tuple[Listener, ...], meters: int, security: str) -> str:
 def consoles(listeners: tuple[Listener, ...]) -> str:
     """Where the web consoles are, of those processes that serve one."""
     where = {listener.setting: listener.url for listener in listeners}
-    return "  ".join(f"{name} {where[setting]}" for name, setting in CONSOLES.items() if setting in where)
+    found = [f"{name} {where[setting]}" for name, setting in CONSOLES.items() if setting in where]
+    if of_meters := [listener for listener in listeners if listener.setting.startswith(CONSOLE)]:
+        first, last = of_meters[0], of_meters[-1]
+        found.append(f"meters {first.url}" + (f" to :{last.port}" if last is not first else ""))
+    return "  ".join(found)
 
 
 def places(listeners: tuple[Listener, ...]) -> str:

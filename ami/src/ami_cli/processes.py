@@ -30,6 +30,8 @@ class Program:
     role: str
     arguments: tuple[str, ...]
     rank: int = 0
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables that it has beside those of all, or instead of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Processes:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                env={**self.environment, "PYTHONUNBUFFERED": "1"},
+                env={**self.environment, **dict(program.environment), "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
                 limit=LINE_LIMIT,
             )

@@ -31,6 +31,7 @@ LIFE_S = 12 * 3600
 MOST = 1_000
 """Sessions at once; the oldest ends when there is one more."""
 RANDOM_OCTETS = 32
+PORT_DIGITS = 5
 MOST_COOKIES = 4_096
 """Characters that are looked at."""
 
@@ -68,7 +69,7 @@ class _Session:
 
 
 class Sessions:
-    """Those of one process. `process` is a part of the cookie's name: all ports of a host share its cookies."""
+    """Those of one process. All ports of a host share its cookies, so `process` is a part of the cookie's name, and so is the port that the browser asks."""
 
     def __init__(
         self,
@@ -87,7 +88,7 @@ class Sessions:
         """
         self._closed = closed
         self._tokens = tokens
-        self._cookie = f"ami_{process}"
+        self._process = process
         self._random_bytes = random_bytes
         self._now = now
         self._owner = owner or tokens.owner
@@ -126,7 +127,7 @@ class Sessions:
         response = Response(status_code=HTTPStatus.NO_CONTENT)
         secure = request.url.scheme == "https"
         response.set_cookie(
-            self._cookie,
+            self._cookie(request.headers),
             self._new(principal),
             max_age=LIFE_S,
             httponly=True,
@@ -154,7 +155,7 @@ class Sessions:
         if principal is not None:
             await self._told(SignedOut(principal=principal.name, address=_address(request)), principal)
         response = Response(status_code=HTTPStatus.NO_CONTENT)
-        response.delete_cookie(self._cookie, httponly=True, samesite="strict")
+        response.delete_cookie(self._cookie(request.headers), httponly=True, samesite="strict")
         return response
 
     def _new(self, principal: Principal) -> str:
@@ -167,13 +168,19 @@ class Sessions:
         self._sessions[identifier] = _Session(now + LIFE_S, principal)
         return identifier
 
+    def _cookie(self, headers: Headers) -> str:
+        """Its name; the port is that of the browser's address, since a container is published at another one than it serves."""
+        port = headers.get("host", "").rpartition(":")[2]
+        known = port.isascii() and port.isdecimal() and len(port) <= PORT_DIGITS
+        return f"ami_{self._process}_{port}" if known else f"ami_{self._process}"
+
     def _identifier(self, headers: Headers) -> str | None:
         cookies = SimpleCookie()
         try:
             cookies.load(headers.get("cookie", "")[:MOST_COOKIES])
         except CookieError:
             return None
-        found = cookies.get(self._cookie)
+        found = cookies.get(self._cookie(headers))
         return None if found is None else found.value
 
 

@@ -9,6 +9,7 @@ const LOOK_AGAIN_MS = 500;
 const TURNS = 40;
 const WHAT = ["accepted", "ended", "refused", "more-refused", "written", "signed-in", "signed-out", "sign-in-refused", "approval-wanted", "approved", "rejected", "expired", "controls-stopped", "controls-resumed", "store-changed", "cut"];
 const BAD = new Set(["refused", "more-refused", "sign-in-refused", "rejected", "expired", "controls-stopped", "cut"]);
+const REFUSED = "refused"; // nothing of it was kept as a request: what there is of it is a trace
 const words = (one) => one.what.replaceAll("-", " ");
 const parsed = (record) => ({ ...JSON.parse(record.entry), hash: record.hash, text: record.entry });
 
@@ -71,7 +72,7 @@ page(async (room) => {
       { head: "Which", width: "minmax(110px,.7fr)", put: (one) => el("span", "mono muted", (one.meters_listed || []).join(" ") || "–") },
       { head: "Outcome", width: "80px", put: (one) => one.outcome || (one.number ? count(one.number) : "–") },
       { head: "Reason", width: "minmax(180px,1.4fr)", put: (one) => [one.approved_by && `approved by ${one.approved_by}`, one.reason].filter(Boolean).join(": ") || "–" },
-      { head: "Request", width: "minmax(200px,.9fr)", put: (one) => (one.request ? link(`/requests/${path(one.request)}`, one.request, "mono") : "–") },
+      { head: "Request", width: "minmax(200px,.9fr)", put: (one) => (one.request ? link(`/${one.what === REFUSED ? "traces" : "requests"}/${path(one.request)}`, one.request, "mono") : "–") },
     ],
   });
   let next = null;
