@@ -186,6 +186,17 @@ async def test_sessions_are_bounded_and_the_oldest_goes() -> None:
         assert (await client.get("/api/v1/secret")).status_code == 401
 
 
+async def test_consoles_at_two_ports_of_a_host_have_a_cookie_each() -> None:
+    """As those of two simulated meters, which a browser keeps beside each other."""
+    names = set()
+    for port in (8082, 8083):
+        async with served(sessions(asks=True), host=f"127.0.0.1:{port}") as client:
+            assert (await client.post("/session", json={"token": TOKEN})).status_code == 204
+            assert (await client.get("/api/v1/secret")).status_code == 200
+            names |= set(client.cookies)
+    assert names == {"ami_test_8082", "ami_test_8083"}
+
+
 @pytest.mark.parametrize(
     "cookie", ["", "ami_test_8080", "ami_test_8080=", "ami_test_8080=" + "0" * 64, '=;"', "x=" * 5_000]
 )
