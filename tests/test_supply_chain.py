@@ -15,6 +15,8 @@ import pytest
 import yaml
 from patience import PATIENCE_S
 
+from ami_process.principals import load
+
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSED = ("docker-compose.yml", "docker-compose.secure.yml", "tests/compose/utility.yml")
 ADDED = {"town": ["NET_ADMIN", "SETUID", "SETGID"], "capture": ["NET_RAW", "NET_ADMIN", "DAC_OVERRIDE"]}
@@ -127,3 +129,12 @@ def test_a_meter_and_the_cis_share_no_network() -> None:
     assert "internal" not in composed["networks"]["consoles"], "or nothing on it could be published"
     for meter in ("meter-1", "meter-2", "meters"):
         assert of[meter] == {"south", "consoles"} and composed["networks"]["south"]["internal"] is True
+
+
+@pytest.mark.parametrize("name", ["cis-principals.toml", "hes-principals.toml"])
+def test_whom_the_secure_containers_know_can_be_read(name: str, tmp_path: Path) -> None:
+    """A copy of it, since somebody else might be allowed to write into a checkout."""
+    copy = tmp_path / name
+    copy.write_bytes((ROOT / "config/docker" / name).read_bytes())
+    copy.chmod(0o600)
+    load(copy, "principals")
