@@ -48,6 +48,7 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     datetime: (st.datetimes() | st.sampled_from([datetime.min, datetime.max])).map(
         lambda moment: moment.replace(tzinfo=UTC, fold=0)
     ),
+    frozenset[str]: st.frozensets(st.text(max_size=8), max_size=2),
     etree.QName: st.sampled_from([REQUEST_MESSAGE, etree.QName("plain"), etree.QName("urn:\u00e4", "\u00e4")]),
 }
 

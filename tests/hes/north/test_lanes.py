@@ -294,8 +294,8 @@ async def test_the_jobs_of_a_request_are_cancelled_by_the_api(tmp_path: Path) ->
         asking = asyncio.create_task(hes.ask(request(control(DISCONNECT, "M1", "M2", "M3"), message_id="m/1")))
         await stand_in.began.wait()
         jobs = f"{hes.url}/api/v1/jobs"
-        assert (await hes.client.delete(f"{jobs}/m%2F1")).json() == {"commands": 2}
-        assert (await hes.client.delete(f"{jobs}/m%2F1")).json() == {"commands": 0}
+        assert (await hes.client.delete(f"{jobs}/m%2F1")).json() == {"commands": 2, "waiting": False}
+        assert (await hes.client.delete(f"{jobs}/m%2F1")).json() == {"commands": 0, "waiting": False}
         assert (await hes.client.delete(f"{jobs}/nobody")).status_code == 404
         stand_in.open.set()
         reply = (await asking).reply

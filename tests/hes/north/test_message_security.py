@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xmlsec
 import zeep
 from lxml import etree
 from north_bench import CONNECT, DISCONNECT, GENERIC, Cis, North, control, mrid, north, octets, request, texts
@@ -36,8 +37,6 @@ from ami_process.environment import Environment
 from ami_process.message_security import SealedHeader
 from ami_process.private_files import make_private_file
 from ami_process.replay_memory import MemoryFull, ReplayMemory
-
-xmlsec = pytest.importorskip("xmlsec")
 
 PASSWORD = "correct horse battery staple"
 RSA_SHA256, SHA256 = xmlsec.Transform.RSA_SHA256, xmlsec.Transform.SHA256
