@@ -451,12 +451,12 @@ def test_a_message_with_the_head_of_its_request() -> None:
 
 @pytest.mark.ci
 @pytest.mark.ci
-def test_a_message_of_a_megabyte_of_errors_is_looked_at_in_bounded_time() -> None:
-    document = found(readings("<b/>" * 90_000).replace(b"EventMessage", b"RequestMessage"))
+def test_a_message_of_many_errors_is_looked_at_in_bounded_time() -> None:
+    document = found(readings("<b/>" * 20_000).replace(b"EventMessage", b"RequestMessage"))
     assert len([one for one in document["findings"] if one["rule"] == "schema"]) <= 1
     document = found(
         control().replace(
-            b"<c:EndDeviceControl>", b"<c:EndDeviceControl" + b"".join(b' a%d="1"' % n for n in range(90_000)) + b">"
+            b"<c:EndDeviceControl>", b"<c:EndDeviceControl" + b"".join(b' a%d="1"' % n for n in range(20_000)) + b">"
         )
     )
     assert 1 <= len(document["findings"]) <= 11

@@ -3,7 +3,7 @@
 The strategies follow the types of the fields, so a field that is new is tried as well."""
 
 import json
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import EnumMeta
@@ -87,7 +87,9 @@ def same(one: object, other: object) -> bool:
 
 
 def shown(value: object) -> str:
-    """The wrapper shows an address only."""
+    """The wrapper shows an address only, and a set has no order."""
+    if isinstance(value, TransferOrder):
+        return repr(replace(value, understood=frozenset()))
     return repr(value.message) if isinstance(value, Received | Delivered) else repr(value)
 
 

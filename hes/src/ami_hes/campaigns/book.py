@@ -37,6 +37,7 @@ from ami_hes.store import (
 )
 from ami_process.environment import Environment, real_sleep, real_time, real_timer
 from ami_process.events import format_fault
+from ami_process.principals import ITSELF
 
 MOST_METERS = 10_000
 """Of one campaign."""
@@ -198,7 +199,7 @@ class CampaignBook:
         self._end(campaign_id)
         await self._take_out(campaign_id)  # what waits for its time hears of it now
         await self.guard.store.decide(
-            campaign_id, ApprovalState.WITHDRAWN, "hes", self.environment.now(), "the campaign was cancelled"
+            campaign_id, ApprovalState.WITHDRAWN, ITSELF, self.environment.now(), "the campaign was cancelled"
         )
         self._changed.set()
 

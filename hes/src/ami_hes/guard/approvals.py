@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ami_hes.askers import Asker, has_name
 from ami_hes.store import ApprovalState, GuardStore, StoredApproval, StoreUnavailable
 from ami_process.environment import Environment, real_sleep
+from ami_process.principals import ITSELF
 
 LOOK_EVERY_S = 2.0
 MOST_NOTE = 200
@@ -62,7 +63,7 @@ class Approvals:
 
     async def withdraw(self, request_id: str) -> None:
         """The request was cancelled; one that is decided stays so. Raises StoreUnavailable."""
-        hes = Asker("hes", "")
+        hes = Asker(ITSELF, "")
         now = self.environment.now()
         await self.store.decide(request_id, ApprovalState.WITHDRAWN, hes.name, now, "the request was cancelled")
 
@@ -107,7 +108,7 @@ class Approvals:
     async def _expire(self, approval: StoredApproval) -> None:
         now = self.environment.now()
         note = f"nobody has approved it by {approval.expires_at.isoformat(timespec='seconds')}"
-        if await self.store.decide(approval.request_id, ApprovalState.EXPIRED, "hes", now, note):
+        if await self.store.decide(approval.request_id, ApprovalState.EXPIRED, ITSELF, now, note):
             await self._announce(approval.request_id)
 
     async def _decide(self, request_id: str, state: ApprovalState, asker: Asker, note: str) -> StoredApproval:

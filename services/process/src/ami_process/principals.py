@@ -91,7 +91,9 @@ UNNAMED_TOKEN = "token "  # noqa: S105 - the beginning of a name
 """Begins the name of who has a token of a process, and is not in the file of principals."""
 OIDC_NAME = "oidc "
 """Begins the name of who is known by a token of an issuer alone."""
-_RESERVED = frozenset({"local", "session", "nobody", "unknown", "unnamed", "hes"})
+ITSELF = "the head-end"
+"""What is done by nobody: a time that has run out, what was taken back with its request."""
+_RESERVED = frozenset({"local", "session", "nobody", "unknown", "unnamed", ITSELF})
 
 
 class Entry(BaseModel):
