@@ -79,8 +79,8 @@ def secure(compose: Compose) -> Iterator[Secure]:
         one.run("down", "--volumes", "--timeout", "5", check=False)
 
 
-@pytest.fixture(scope="session", params=["open", "secure"])
+@pytest.fixture(scope="session", params=["open", pytest.param("secure", marks=pytest.mark.acceptance)])
 def each(request: pytest.FixtureRequest) -> Compose:
-    """Both profiles, for what has to hold in each of them."""
+    """Both profiles, for what has to hold in each of them; what the secure one has of its own, `test_secure.py` tries each time."""
     found: Compose = request.getfixturevalue({"open": "compose"}.get(request.param, request.param))
     return found
