@@ -7,6 +7,7 @@ that nobody caught is a finding.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -93,6 +94,7 @@ class Looping:
 
 
 LOOPING = Looping()
+atexit.register(LOOPING.loop.close)
 
 
 async def turns() -> None:
