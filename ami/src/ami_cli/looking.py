@@ -43,7 +43,7 @@ class Looking:
         return self.selected_in(model) if self.opened else None
 
     def first_shown(self, newest: Sequence[Request], room: int) -> int:
-        """The place of the first request that a list of so many lines shows, with the selected one among them."""
+        """The index of the first request in a list with room for that many lines, so that the selected one is visible."""
         place = next((place for place, one in enumerate(newest) if one.message_id == self.selected), 0)
         return max(place - room + 1, 0)
 

@@ -12,7 +12,7 @@ from ami_hes.events import Apdu
 
 CONSOLES = {"CIS": "cis.port", "HES": "hes.port"}
 DEFAULT_HES = "http://127.0.0.1:8081"
-"""Where `ami trace` looks unless it is told."""
+"""The head-end that `ami trace` asks when no `--url` is given."""
 OTHERS = {"RUNNING": "without an answer yet"}
 
 

@@ -25,7 +25,7 @@ def no_next_steps(_: Request) -> Sequence[str]:
 
 
 def draw(request: Request, next_steps: Sequence[str], width: int, height: int, looking: Looking) -> RenderableType:
-    """What fits of its page, moved by so many lines; how far it can be moved is noted."""
+    """The part of its page that fits, from the line that `looking` has scrolled to; notes how far it can scroll."""
     lines = list(page(request, next_steps, max(width, 20)))
     looking.most = max(len(lines) - height, 0)
     looking.moved = min(looking.moved, looking.most)

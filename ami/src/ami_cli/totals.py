@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ami_cli.observations import Request
 
 MOST_TIMES = 1_000
-"""Of so many requests the median is told: a demo may go on for months."""
+"""How many of the latest requests the median is taken from; a demo may run for months."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Following a process: its stream of changes, all of it anew when that says so, and details of what has changed.
 
-A connection that is lost is told with its reason and made again, ever later up to half a minute. What is looked up besides (the details of
+A lost connection is reported with its reason and opened again, after growing pauses of at most half a minute. What is looked up besides (the details of
 requests, their traces) waits in places that are bounded; a request that changes many times while others are looked up is looked up once.
 """
 
@@ -47,7 +47,7 @@ class News:
 
 @dataclass(slots=True)
 class Told:
-    """Who is told what: news, and how the connection is (empty: it is live)."""
+    """The two receivers: `news` takes what was heard, `link` the state of the connection (empty: it is live)."""
 
     news: Callable[[News], None]
     link: Callable[[str, str], None]
