@@ -14,8 +14,8 @@ installing = echo "installing $$(grep -c '^[a-z0-9].*==' $(1)) packages that $(1
 UV ?= uv
 CONFIG ?= config/demo.toml
 DIST ?= dist
-# Four more than cores: tests of whole systems mostly wait.
-WORKERS ?= $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 4)' 2>/dev/null || echo auto)
+# Two more than cores: tests of whole systems mostly wait, but each worker imports and collects all tests (12 s of CPU).
+WORKERS ?= $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 2)' 2>/dev/null || echo auto)
 
 # $(call option,CYCLES,--cycles): --cycles with what was written behind make, nothing otherwise; the environment does not count
 given = $(if $(filter command,$(firstword $(origin $(1)))),$(strip $($(1))))
@@ -38,7 +38,7 @@ ifneq ($(UNKNOWN),)
 $(error there is no variable $(firstword $(UNKNOWN)); known are $(KNOWN))
 endif
 
-.PHONY: help setup demo up down test test-compose test-wheels check vendor bench interop fuzz chaos attacks flaky acceptance dist sbom audit-dependencies images lock-images clean lock parquet
+.PHONY: help setup demo up down test test-compose test-wheels check vendor bench bench-scale store-plans interop fuzz chaos attacks flaky acceptance dist sbom audit-dependencies images lock-images clean lock parquet manifests
 
 help:                   ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
@@ -79,8 +79,17 @@ bench: $(VENV)/.run     ## benchmarks of the whole system, of the DLMS core alon
 	@$(BIN)/ami bench-security $(call option,RUNS,--runs) $(call flag,JSON,--json)
 	@$(BIN)/ami bench-outage $(call option,GASPS,--meters) $(if $(call given,WRITE),--write '$(WRITE)/bench-outage.md') $(call flag,JSON,--json)
 
+bench-scale: $(VENV)/.dev ## what goes beyond one machine, on PostgreSQL and NATS started here for it: ONLY='readings' RUNS=5 METERS=1000000 WRITE=docs JSON=1
+	@$(BIN)/python tests/bench_servers.py bench-scale $(foreach section,$(call given,ONLY),--only $(section)) $(call option,RUNS,--runs) $(call option,METERS,--meters) $(if $(call given,WRITE),--write '$(WRITE)/bench-scale.md') $(call flag,JSON,--json)
+
+store-plans: $(VENV)/.dev ## how PostgreSQL finds what the head-end asks it for, with as many meters as are wanted: METERS=100000 WRITE=docs
+	@$(BIN)/python tests/bench_servers.py store-plans $(call option,METERS,--meters) $(if $(call given,WRITE),--write '$(WRITE)/postgresql.md')
+
 parquet: $(VENV)/.dev   ## pyarrow into .venv as well, for the tests of Parquet
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/parquet.txt
+
+manifests: $(VENV)/.dev ## the schemas of Kubernetes into .venv as well, for the tests of deploy/kubernetes
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/kubernetes.txt
 
 interop: $(VENV)/.dev   ## sessions with foreign DLMS stacks, each in an environment of its own: WRITE=docs/interop.md ONLY='HDLC'
 	$(BIN)/python tests/interop/prepare.py
@@ -93,8 +102,8 @@ fuzz: $(VENV)/fuzz/.done  ## fuzz every decoder that reads untrusted input; the 
 chaos: $(VENV)/.dev     ## CIS, HES and meters under load, killed and starved at random; what must hold is checked: KILLS=1000 SEED=7 METERS=8 STORE=postgresql WRITE=docs/chaos.json
 	@PYTHONPATH='$(CURDIR)/tests' $(BIN)/python -m chaos $(call option,KILLS,--kills) $(call option,SEED,--seed) $(call option,METERS,--meters) $(call option,STORE,--store) $(call option,WRITE,--write)
 
-attacks: $(VENV)/.dev   ## hostile clients and meters against a whole system: what came back, memory, latency of legitimate work beside them: ONLY='dlms'
-	$(BIN)/python tests/attacks/run.py $(if $(call given,ONLY),--only '$(call given,ONLY)')
+attacks: $(VENV)/.dev   ## hostile clients and meters against a whole system: what came back, memory, latency of legitimate work beside them: ONLY='dlms' WRITE=docs/security.md
+	$(BIN)/python tests/attacks/run.py $(if $(call given,ONLY),--only '$(call given,ONLY)') $(call option,WRITE,--write)
 
 flaky: $(VENV)/.dev $(VENV)/fuzz/.done  ## each step that uses randomness, alone, N times with different seeds: N=20 ONLY='fuzz properties'
 	$(BIN)/python tests/interop/prepare.py
@@ -108,12 +117,13 @@ dist: $(VENV)/.run      ## wheels of all packages and their locked requirements,
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir '$(DIST)' $(PACKAGES:%=./%)
 	cp requirements/run.txt '$(DIST)/requirements.txt'
 	cp requirements/postgresql.txt '$(DIST)/requirements-postgresql.txt'
+	cp requirements/scale.txt '$(DIST)/requirements-scale.txt'
 
 sbom: $(VENV)/supply/.done  ## what each wheel and image is made of, as CycloneDX, in dist/sbom: DIST=dist
 	@$(VENV)/supply/bin/python requirements/sbom.py '$(DIST)/sbom'
 
-audit-dependencies: $(VENV)/supply/.done  ## which locked packages have known weaknesses, as far as a source of advisories answers
-	@$(VENV)/supply/bin/python requirements/audit.py
+audit-dependencies: $(VENV)/supply/.done  ## which locked packages have known weaknesses, as far as a source of advisories answers; RELEASE=1 fails by those that nobody has accepted
+	@$(VENV)/supply/bin/python requirements/audit.py $(call flag,RELEASE,--release)
 
 lock-images:            ## digests of the base images for release builds (needs a registry)
 	$(PYTHON) docker/lock_images.py --write
@@ -129,7 +139,7 @@ vendor: $(VENV)/.run    ## fetch the files of other projects that the consoles s
 	$(BIN)/python services/console/vendor.py
 
 lock:                   ## resolve requirements/*.in again (needs uv)
-	for name in build cis hes meter-sim parquet postgresql run dev fuzz supply interop-dlms-cosem interop-gurux; do \
+	for name in build cis hes kubernetes meter-sim parquet postgresql scale run dev fuzz supply interop-dlms-cosem interop-gurux; do \
 		$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 			$(call flag,UPGRADE,--upgrade) --output-file requirements/$$name.txt requirements/$$name.in || exit 1; done
 

@@ -25,7 +25,8 @@ from packageurl import PackageURL
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = tuple(sorted(path.parent for path in (*ROOT.glob("*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml"))))
-IMAGES = ("cis", "hes", "meter-sim")
+IMAGES = {"cis": ("cis", "postgresql"), "hes": ("hes", "postgresql", "scale"), "meter-sim": ("meter-sim",)}
+"""With the files that lock what is installed into them, as docker-compose.yml says."""
 LOCKED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^ ;\\]+)")
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -134,7 +135,11 @@ def base_image() -> Component:
 
 def wheels(version: str) -> dict[str, str]:
     ours = {one.name: one for one in map(read_own, OURS)}
-    locks = {**read_lock(ROOT / "requirements/postgresql.txt"), **read_lock(ROOT / "requirements/run.txt")}
+    locks = {
+        **read_lock(ROOT / "requirements/postgresql.txt"),
+        **read_lock(ROOT / "requirements/scale.txt"),
+        **read_lock(ROOT / "requirements/run.txt"),
+    }
     made = {}
     for name in ours:
         own, others = closure(name, ours, locks)
@@ -148,13 +153,13 @@ def wheels(version: str) -> dict[str, str]:
 def images(version: str) -> dict[str, str]:
     ours = {one.name: one for one in map(read_own, OURS)}
     made = {}
-    for image in IMAGES:
+    for image, locks in IMAGES.items():
         name = f"ami-{image}"
         own, _ = closure(name, ours, {})
-        locked = read_lock(ROOT / f"requirements/{image}.txt").values()
+        locked = {name: one for lock in locks for name, one in read_lock(ROOT / f"requirements/{lock}.txt").items()}
         parts = [own_component(one, version, ComponentType.LIBRARY) for one in (name, *own)]
         subject = Component(name=name, version=version, type=ComponentType.CONTAINER, bom_ref=f"image:{name}:{version}")
-        made[f"image-{name}.cdx.json"] = document(subject, [*parts, *map(component_of, locked), base_image()])
+        made[f"image-{name}.cdx.json"] = document(subject, [*parts, *map(component_of, locked.values()), base_image()])
     return made
 
 

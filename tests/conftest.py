@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:  # most tests want none of it, so it is not imported for them
+    from nats_server import Broker
     from postgresql_server import Cluster
 
     from ami_process.store.places import Place
@@ -55,7 +56,7 @@ ONE_WORKER = (
 COMPUTING = ("tests/cim/", "tests/dlms/", "tests/mapping/", "tests/packs/", "tests/registry/")
 """Folders whose tests wait for nothing. They go to the workers by the dozen, and last, so that all workers end together."""
 AT_ONCE = 24
-SYSTEMS = Path(__file__).parent / "e2e"
+SYSTEMS = "tests/e2e/"
 
 
 # A run starts hundreds of processes. Where Python may not keep what it compiles, each of them would compile all of our modules
@@ -120,6 +121,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="tests of whole systems: CIS and HES with mutual TLS, principals and tokens",
     )
+    parser.addoption(
+        "--engine",
+        choices=("embedded", "nats"),
+        default="embedded",
+        help="tests of whole systems: nats has a front end and a worker on PostgreSQL and NATS in place of one process on a file",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -149,7 +156,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _turn(item: pytest.Item) -> tuple[bool, bool, bool]:
     """What takes a worker longest goes first, so that none of them is left alone with it at the end."""
     module = item.nodeid.partition("::")[0]
-    return module.startswith(COMPUTING), module not in ONE_WORKER, not item.path.is_relative_to(SYSTEMS)
+    return module.startswith(COMPUTING), module not in ONE_WORKER, not module.startswith(SYSTEMS)
 
 
 @pytest.fixture(scope="session")
@@ -159,6 +166,15 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iter
 
     own = tmp_path_factory.getbasetemp()
     with cluster(template=(own if worker_id == "master" else own.parent) / "postgresql") as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def nats() -> Iterator[Broker]:
+    """A NATS server of this test process; who uses it needs("nats")."""
+    from nats_server import broker
+
+    with broker() as one:
         yield one
 
 

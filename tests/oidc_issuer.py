@@ -1,8 +1,9 @@
-"""A small issuer of OpenID Connect on a real socket: discovery, keys and client credentials, with keys made at run time."""
+"""A small issuer of OpenID Connect on a real socket: discovery, keys, client credentials, and people who sign in by code and PKCE; with keys made at run time."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import threading
 import time
@@ -10,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote_plus, unquote_plus, urlencode
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+CONSOLE = "the-console"
 AUDIENCE, CLIENT, SECRET = "ami", "the-client", "the secret of the client"
 
 
@@ -29,7 +31,12 @@ class OidcIssuer:
         self.roles: Any = ["switching"]
         self.changed: dict[str, Any] = {}
         """Of the discovery document."""
+        self.person = "ada"
+        self.codes: dict[str, dict[str, str]] = {}
+        self.signed_in: dict[str, Any] = {}
+        """Claims of ID tokens that are other than right."""
         self.url = ""
+        self.secret = SECRET
         self.roll("first")
 
     def roll(self, kid: str, kind: str = "rsa") -> None:
@@ -57,15 +64,46 @@ class OidcIssuer:
             return 503, {"error": "temporarily_unavailable"}
         if path == "/.well-known/openid-configuration":
             said = {"issuer": self.url, "jwks_uri": f"{self.url}/keys", "token_endpoint": f"{self.url}/token"}
-            return 200, said | self.changed
+            return 200, said | {"authorization_endpoint": f"{self.url}/authorize"} | self.changed
+        if path.startswith("/authorize?"):
+            return 302, self._coming_back({name: one[0] for name, one in parse_qs(path.partition("?")[2]).items()})
+        if path == "/token" and form.get("grant_type") == ["authorization_code"]:
+            return self._exchanged({name: one[0] for name, one in form.items()}, authorization)
         if path == "/keys":
             return 200, {"keys": [self._public(kid, key) for kid, key in self.keys.items()]}
         if path == "/token":
-            given = base64.b64decode(authorization.removeprefix("Basic ")).decode()
-            if given != f"{CLIENT}:{SECRET}" or form.get("grant_type") != ["client_credentials"]:
+            given = base64.b64decode(authorization.removeprefix("Basic ")).decode().split(":")
+            if list(map(unquote_plus, given)) != [CLIENT, self.secret] or form.get("grant_type") != [
+                "client_credentials"
+            ]:
                 return 401, {"error": "invalid_client"}
             return 200, {"access_token": self.token(sub=CLIENT), "token_type": "Bearer", "expires_in": 300}
         return 404, {}
+
+    def _coming_back(self, asked: dict[str, str]) -> str:
+        """Where the browser is sent: whoever comes is the person."""
+        right = {"response_type": "code", "client_id": CONSOLE, "code_challenge_method": "S256"}
+        back = {"state": asked["state"], "iss": self.url}
+        if right.items() <= asked.items() and "openid" in asked["scope"].split():
+            code = f"code-{len(self.asked)}"
+            self.codes[code] = asked
+            back["code"] = code
+        else:
+            back["error"] = "invalid_request"
+        return f"{asked['redirect_uri']}?{urlencode(back)}"
+
+    def _exchanged(self, form: dict[str, str], authorization: str) -> tuple[int, Any]:
+        """A code is good once, for who has begun with it (RFC 6749, clause 4.1.3; RFC 7636, clause 4.6)."""
+        asked = self.codes.pop(form.get("code", ""), None)
+        given = base64.b64decode(authorization.removeprefix("Basic ")).decode()
+        if given != f"{CONSOLE}:{quote_plus(SECRET)}":
+            return 401, {"error": "invalid_client"}
+        verifier = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+        challenge = base64.urlsafe_b64encode(verifier).decode().rstrip("=")
+        if asked is None or asked["code_challenge"] != challenge or asked["redirect_uri"] != form.get("redirect_uri"):
+            return 400, {"error": "invalid_grant"}
+        claims = {"aud": CONSOLE, "sub": self.person, "nonce": asked["nonce"]} | self.signed_in
+        return 200, {"access_token": "opaque", "token_type": "Bearer", "id_token": self.token(**claims)}
 
     def _public(self, kid: str, key: Any) -> dict[str, Any]:
         algorithm: Any = (
@@ -83,6 +121,8 @@ class OidcIssuer:
                 status, said = issuer.answer(self.path, parse_qs(body), self.headers.get("Authorization", ""))
                 octets = said if isinstance(said, bytes) else json.dumps(said).encode()
                 self.send_response(status)
+                if status == 302:
+                    self.send_header("Location", said)
                 self.send_header("Content-Length", str(len(octets)))
                 self.end_headers()
                 self.wfile.write(octets)

@@ -19,6 +19,7 @@ from itertools import count
 from pathlib import Path
 
 from free_ports import free_port
+from nats_server import drain
 from patience import PATIENCE_S
 from sqlalchemy import make_url, text
 
@@ -63,6 +64,7 @@ class Cluster:
 
     directory: Path
     port: int
+    settings: tuple[str, ...] = FOR_TESTS
     process: subprocess.Popen[str] | None = None
     schemas: Iterator[int] = field(default_factory=count)
 
@@ -76,7 +78,7 @@ class Cluster:
             "listen_addresses=127.0.0.1",
             f"port={self.port}",
             f"unix_socket_directories={self.socket}",
-            *FOR_TESTS,
+            *self.settings,
         ]
         line = as_user(
             program("postgres"), "-D", str(self.directory / "data"), *(word for one in options for word in ("-c", one))
@@ -87,6 +89,7 @@ class Cluster:
         for said_line in self.process.stderr:
             said.append(said_line)
             if "database system is ready to accept connections" in said_line:
+                drain(self.process.stderr)
                 return
         raise AssertionError("".join(said))
 
@@ -94,7 +97,7 @@ class Cluster:
         """At once, as after a failure of power, so far as connections can tell."""
         if self.process is not None:
             self.process.send_signal(how)
-            self.process.communicate(timeout=PATIENCE_S)
+            self.process.wait(PATIENCE_S)
             self.process = None
 
     def url(self, schema: str) -> str:
@@ -104,6 +107,11 @@ class Cluster:
     def url_with_password(self, schema: str) -> str:
         """By TCP; the password itself is not in it."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/postgres?options=-csearch_path%3D{schema}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """By which libpq and its programs find it, by TCP."""
+        return {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": USER, "PGPASSWORD": PASSWORD}
 
     def new_schema(self) -> str:
         """An empty one, by its name."""
@@ -147,7 +155,7 @@ class Cluster:
 
 
 @contextmanager
-def cluster(template: Path) -> Iterator[Cluster]:
+def cluster(template: Path, settings: tuple[str, ...] = FOR_TESTS) -> Iterator[Cluster]:
     """A new one, started; a copy of the template, which the first of several test processes makes."""
     with tempfile.TemporaryDirectory(prefix="ami-pg-", dir="/tmp") as name:  # a path of a socket has to be short
         directory = Path(name)
@@ -161,7 +169,7 @@ def cluster(template: Path) -> Iterator[Cluster]:
         (directory / "socket").mkdir()
         for path in (directory / "socket", directory / "data", *(directory / "data").rglob("*")):
             _give(path)
-        one = Cluster(directory, free_port())
+        one = Cluster(directory, free_port(), settings)
         one.start()
         try:
             yield one

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +24,7 @@ from patience import PATIENCE_S
 from ami_process.principals import load
 
 ROOT = Path(__file__).resolve().parents[1]
-COMPOSED = ("docker-compose.yml", "docker-compose.secure.yml", "tests/compose/utility.yml")
+COMPOSED = ("docker-compose.yml", "docker-compose.secure.yml", "docker-compose.scale.yml", "tests/compose/utility.yml")
 ADDED = {"town": ["NET_ADMIN", "SETUID", "SETGID"], "capture": ["NET_RAW", "NET_ADMIN", "DAC_OVERRIDE"]}
 """Capabilities of those that need some, each with its reason beside it in the file."""
 
@@ -46,9 +52,9 @@ def test_each_wheel_and_image_has_a_document_of_what_is_locked_into_it(tmp_path:
     projects = [*ROOT.glob("*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")]
     assert len(documents) == len(projects) + 3
     assert {(one["bomFormat"], one["specVersion"]) for one in documents.values()} == {("CycloneDX", "1.6")}
-    locked = dict(
-        re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", (ROOT / "requirements/hes.txt").read_text(), re.MULTILINE)
-    )
+    locks = "".join((ROOT / f"requirements/{name}.txt").read_text() for name in ("hes", "postgresql", "scale"))
+    locked = dict(re.findall(r"^([A-Za-z0-9._-]+)(?:\[\w+\])?==([^ ;\\]+)", locks, re.MULTILINE))
+    assert {"psycopg", "nats-py", "lxml"} <= set(locked)
     image = {one["name"]: one for one in documents["image-ami-hes.cdx.json"]["components"]}
     assert {name: image[name]["version"] for name in locked} == locked
     assert all(image[name]["hashes"] for name in locked)
@@ -65,9 +71,83 @@ def test_a_package_that_a_source_of_advisories_does_not_know_is_not_taken_for_au
     fine = {"name": "c", "version": "3", "vulns": []}
     assert audit.read_report(json.dumps({"dependencies": [skipped]})) == audit.Found(0, 1, ())
     found = audit.read_report(json.dumps({"dependencies": [skipped, weak, fine]}))
-    assert found == audit.Found(2, 1, ("b 2: CVE-1, PYSEC-2",))
+    assert found == audit.Found(2, 1, (audit.Weakness("b", "2", "CVE-1"), audit.Weakness("b", "2", "PYSEC-2")))
     with pytest.raises(ValueError):
         audit.read_report("ERROR: no network")
+
+
+TODAY = date(2026, 11, 30)
+
+
+def test_an_accepted_advisory_has_a_reason_and_a_date_and_is_looked_at_again() -> None:
+    audit = module("requirements/audit.py")
+    row = '[[accepted]]\nadvisory = "CVE-1"\npackage = "b"\nreason = "{}"\nuntil = {}\n'
+    weak = audit.Weakness("b", "2", "CVE-1")
+    accepted = audit.read_accepted(row.format("never called", "2026-12-31"), TODAY)
+    assert audit.judged({weak}, accepted, TODAY) == ([], [f"accepted {weak} until 2026-12-31: never called"])
+    later = date(2027, 1, 1)
+    open_, (line,) = audit.judged({weak}, accepted, later)
+    assert open_ == [weak] and "which is over" in line
+    assert audit.judged({audit.Weakness("b", "2", "CVE-2")}, accepted, TODAY)[0] != []
+    assert "not known any more" in audit.judged(set(), accepted, TODAY)[1][0]
+    for reason, until in (("", "2026-12-31"), ("x", '"soon"'), ("x", "2027-12-31")):
+        with pytest.raises(ValueError, match="CVE-1"):
+            audit.read_accepted(row.format(reason, until), TODAY)
+    with pytest.raises(ValueError, match="are expected"):
+        audit.read_accepted('[[accepted]]\nadvisory = "CVE-1"\n', TODAY)
+    assert audit.read_accepted(audit.ACCEPTED.read_text("utf-8"), datetime.now(UTC).date()) is not None
+
+
+@contextmanager
+def advisories(weak: str) -> Iterator[str]:
+    """A source with the interface of OSV, which knows an advisory for every version of this package."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["package"]["name"]
+            ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}]
+            affected = [{"package": {"name": weak, "ecosystem": "PyPI"}, "ranges": ranges}]
+            known = {"vulns": [{"id": "TEST-1", "summary": "of this test", "affected": affected}]}
+            octets = json.dumps(known if asked == weak else {}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(octets)))
+            self.end_headers()
+            self.wfile.write(octets)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1/query"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.ci
+@pytest.mark.needs("supply")
+def test_a_new_advisory_is_reported_and_fails_a_release_alone(tmp_path: Path) -> None:
+    """Of a source of ours, asked by the program itself; and of one that is away."""
+    line = [ROOT / ".venv/supply/bin/python", ROOT / "requirements/audit.py", "--lock", "run"]
+
+    def run(url: str, *more: str) -> subprocess.CompletedProcess[str]:
+        given = os.environ | {"AMI_OSV_URL": url, "XDG_CACHE_HOME": str(tmp_path)}
+        return subprocess.run(
+            [*line, *more], env=given, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        )
+
+    with advisories("lxml") as url:
+        done = run(url)
+        assert done.returncode == 0 and re.search("KNOWN    lxml .*: TEST-1", done.stdout), done.stdout + done.stderr
+        assert "1 known and not accepted" in done.stdout and "NOT AUDITED" not in done.stdout
+        assert run(url, "--release").returncode == 1
+    with advisories("none of ours") as url:
+        whole = run(url, "--release")
+        assert whole.returncode == 0 and "nothing is known" in whole.stdout, whole.stdout
+    assert "NOT AUDITED" in run(url).stdout
+    assert (run(url).returncode, run(url, "--release").returncode) == (0, 1)
 
 
 def test_a_release_is_built_from_a_digest_and_from_nothing_else(
@@ -108,7 +188,7 @@ def test_every_container_is_walled_in(service: str, written: dict[str, Any]) -> 
     assert written["read_only"] is True
     assert "privileged" not in written and "pid" not in written and "ipc" not in written
     assert written.get("network_mode", "none") in ("none", "service:hes")
-    assert written.get("user", "") in ("", *(["root"] if service == "town" else []))
+    assert written.get("user", "") == {"town": "root", "postgresql": "postgres"}.get(service, "")
 
 
 def test_no_key_is_in_an_environment_and_each_configuration_with_keys_is_a_secret_of_one_container() -> None:

@@ -8,6 +8,7 @@ route one (.ci/with-prefix), and `make acceptance` everywhere.
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+import nats_server
 import pytest
 import warm_start
 
@@ -51,6 +53,11 @@ def _docker() -> bool:
 def _postgresql() -> bool:
     """The programs of a server; Debian keeps them out of the search path."""
     return bool(shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
+
+
+def _nats() -> bool:
+    """A server of NATS, by its wheel or otherwise."""
+    return nats_server.program() is not None
 
 
 PREFIX = "2001:db8:1::/64"
@@ -91,8 +98,14 @@ TOOLS = {
     "chromium": _program("chromium"),
     "curl": _program("curl"),
     "docker": Tool(_docker, "no Docker engine answers `docker info`"),
+    "glibc": Tool(lambda: platform.libc_ver()[0] == "glibc", "the C library of this system is not that of GNU"),
+    "kubernetes-validate": Tool(
+        lambda: find_spec("kubernetes_validate") is not None,
+        "the schemas of Kubernetes are not installed (make manifests)",
+    ),
     "linux": Tool(lambda: sys.platform == "linux", "this system is not Linux"),
     "loopback-block": Tool(_loopback_block, "127.0.0.2 is no address of this machine, as it is on Linux"),
+    "nats": Tool(_nats, "no nats-server is installed (make setup, or the package nats-server)"),
     "postgresql": Tool(_postgresql, "no PostgreSQL server is installed (.ci/prepare)"),
     "proc": Tool(Path("/proc/self/clear_refs").exists, "this system has no /proc, as Linux has"),
     "pyarrow": Tool(

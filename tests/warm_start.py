@@ -23,6 +23,18 @@ from typing import Any
 
 SERVER = Path(__file__).with_name("warm_start_server.py")
 PACKAGES = ("ami_cis", "ami_hes", "ami_meter_sim")
+IMPORTED = (
+    "ami_cis.app",
+    "ami_cis.store_commands",
+    "ami_hes.app",
+    "ami_hes.store_commands",
+    "ami_meter_sim.app",
+    "ami_meter_sim.offline_commands",
+    "ami_process.event_loop",
+    "httpcore",
+    "anyio",
+)
+"""What `serve` and `store` of these import when they are called, and a client of httpx when it is made."""
 PR_SET_CHILD_SUBREAPER = 36
 """Of prctl(2): orphans among the descendants of this process become its children."""
 
@@ -38,7 +50,7 @@ class Server:
         self._asked, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._prctl = ctypes.CDLL(None, use_errno=True).prctl
         with theirs:
-            self._process = Cold([sys.executable, str(SERVER), *PACKAGES], stdin=theirs.fileno())
+            self._process = Cold([sys.executable, str(SERVER), *IMPORTED], stdin=theirs.fileno())
 
     def start(self, request: dict[str, Any], descriptors: list[int]) -> int:
         """The id of the new process, which is a child of this one."""

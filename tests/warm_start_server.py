@@ -1,6 +1,6 @@
 """Forks processes of ours from one that has imported what they need; `warm_start.py` starts it and says why.
 
-Its arguments are the packages to import. One request for each message on standard input, which is a socket: what to run, and the three descriptors for it. The answer is the
+Its arguments are the modules to import. One request for each message on standard input, which is a socket: what to run, and the three descriptors for it. The answer is the
 process id. The process is a grandchild whose parent ends at once, so that the system gives it to the test process, which has asked
 for orphans; only then the answer goes out.
 """
@@ -25,9 +25,8 @@ LONGEST = 200_000
 
 def main() -> None:
     asked = socket.socket(fileno=os.dup(0))
-    for package in sys.argv[1:]:
-        importlib.import_module(f"{package}.__main__")
-        del sys.modules[f"{package}.__main__"]  # it will be the main module of a process, with a name of its own
+    for module in sys.argv[1:]:
+        importlib.import_module(module)
     gc.freeze()
     while True:
         text, descriptors, _, _ = socket.recv_fds(asked, LONGEST, 3)

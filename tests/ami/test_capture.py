@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable
 from io import BytesIO
@@ -219,3 +220,16 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     path.write_bytes(pcap([]))
     empty = CliRunner().invoke(app, ["decode", str(path)])
     assert empty.exit_code == 1 and "meter.pcap: no frame of the wrapper, HDLC or M-Bus in 0 packets" in empty.stderr
+
+
+@pytest.mark.parametrize("whole", [pcap([tcp(1, FRAMES[0])] * 2), pcapng([tcp(1, FRAMES[0])] * 2)])
+@pytest.mark.parametrize("missing", [1, 10])
+def test_a_file_that_is_cut_off_is_not_taken_for_a_whole_one(tmp_path: Path, whole: bytes, missing: int) -> None:
+    path = tmp_path / "cut.pcap"
+    path.write_bytes(whole)
+    assert CliRunner().invoke(app, ["decode", str(path)]).stderr == ""
+    path.write_bytes(whole[:-missing])
+    for more in ([], ["--pcapng", str(tmp_path / "with.cleartext.pcapng")]):
+        shown = CliRunner().invoke(app, ["decode", str(path), *more])
+        assert shown.exit_code == 1
+        assert re.search(r"cut\.pcap: the file is cut off, or damaged, behind packet [12]: what was", shown.stderr)

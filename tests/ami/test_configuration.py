@@ -11,7 +11,7 @@ import pytest
 
 from ami_cli import configuration, plain_text, populations
 from ami_cli.configuration import Changes, ConfigurationError, effective, listeners, subscribed
-from ami_cli.simulators import consoles_of, played_by
+from ami_cli.simulators import consoles_of, linked, played_by
 
 Document = dict[str, Any]
 
@@ -213,9 +213,17 @@ def test_each_process_of_meters_has_a_console_unless_nobody_wants_one(document: 
     assert [(one.setting, one.port) for one in (consoles[0], consoles[1], consoles[-1])] == [
         ("the console of M1001", 8082),
         ("the console of M1002", 8083),
-        ("the console of meters", 8090),
+        ("the console of M1009 to M1020", 8090),
     ]
-    assert plain_text.consoles(consoles) == "meters http://127.0.0.1:8082 to :8090"
+    assert plain_text.consoles(consoles) == (
+        "meters M1001 http://127.0.0.1:8082, M1002 :8083, M1003 :8084, M1004 :8085, M1005 :8086, M1006 :8087, M1007 :8088, "
+        "M1008 :8089, M1009 to M1020 :8090"
+    )
+    told = linked(many, played_by(many, None))["meter_sim"]["consoles"]
+    assert len(told) == 9 and told[-1] == {"meters": "M1009 to M1020", "url": "http://127.0.0.1:8090"}
+    assert "consoles" not in linked(many, played_by(many, 0))["meter_sim"], "there is none"
+    one = many | {"meter_sim": {"port": 8082}}
+    assert linked(one, played_by(one, None)) == one, "it shows all meters"
     assert [one.port for one in played_by(document, 7000)] == [7000, 7001]
     assert consoles_of(document, played_by(document, 0)) == ()
     with pytest.raises(ConfigurationError, match="2 consoles of meters from port 65535 on need ports above 65535"):

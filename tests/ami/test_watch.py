@@ -34,8 +34,8 @@ from ami_cli.looking import Looking
 from ami_cli.observed import KEPT
 from ami_cli.watch.following import HeadEnd, News, Told, follow
 from ami_cli.watch.heard import MOST_TOLD, WatchState
-from ami_hes.api.device_events import DeviceEvent
-from ami_hes.api.values import RequestEntry
+from ami_hes.api.values.device_events import DeviceEvent
+from ami_hes.api.values.requests import RequestEntry
 from ami_hes.commands import Outcome
 from ami_process.rest_client import AnswerLost, ProcessRefused
 from ami_process.rest_stream import RestStream, ServerEvent

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import over_dlms
 import over_http
+import over_signatures
 from over_http import messages
 from siege import Attack, Target
 
@@ -35,7 +36,7 @@ def _rows_of_cim(to: Target) -> list[Attack]:
         ),
         _of(
             to, "gzip bombs", "a fault or 413, unpacked no further than a message may be large",
-            messages(to, over_http.GZIP_BOMBS, Content_Encoding="gzip"), fault, "413", "413 fault", "415 fault",
+            over_http.gzip_bombs(to), fault, "413", "413 fault", "415 fault",
         ),
     ]  # fmt: skip
 
@@ -91,6 +92,42 @@ def _rows_of_dlms(to: Target) -> list[Attack]:
     ]  # fmt: skip
 
 
+def _rows_of_signatures() -> list[Attack]:
+    """At a head-end that takes signed messages and UsernameTokens alone; all but the first of a replay has to be a fault."""
+    failed = "500 wsse:FailedCheck"
+    return [
+        _of(
+            "hes", f"signature wrapping, doubled Ids, other algorithms, keys from elsewhere: {over_signatures.VARIANTS} variants",
+            "the fault of each variant; nothing is switched", over_signatures.variants, "500, the fault of its row",
+            size="test", signed=True,
+        ),
+        _of(
+            "hes", "a signed message again and again (replay)", "the first is carried out, no other",
+            over_signatures.replayed, "200 OK", failed, needed=frozenset({"200 OK", failed}), size="test", signed=True,
+        ),
+        _of(
+            "hes", "digest of another Body", "wsse:FailedCheck", over_signatures.other_bodies, failed, signed=True,
+        ),
+        _of(
+            "hes", "Timestamps that have expired, are too old or still to come", "wsu:MessageExpired",
+            over_signatures.other_times, "500 wsu:MessageExpired", signed=True,
+        ),
+        _of(
+            "hes", "SHA-1 downgrade, signed so", "wsse:UnsupportedAlgorithm", over_signatures.with_sha_1,
+            "500 wsse:UnsupportedAlgorithm", signed=True,
+        ),
+        _of(
+            "hes", "proofs of another role (its certificate, its token, a token taken from its message)",
+            "7.5, or a fault; nothing is switched", over_signatures.of_another_role, "500 7.5", failed,
+            "500 wsse:FailedAuthentication", needed=frozenset({"500 7.5", failed}), signed=True,
+        ),
+        _of(
+            "hes", "passwords as text without TLS", "wsse:InvalidSecurityToken", over_signatures.passwords_as_text,
+            "500 wsse:InvalidSecurityToken", signed=True,
+        ),
+    ]  # fmt: skip
+
+
 LAUNCHED = (
     *(row for to in CIM for row in _rows_of_cim(to)),
     *(row for to in HTTP for row in _rows_of_http(to)),
@@ -114,6 +151,7 @@ LAUNCHED = (
     ),
     _of("dlms", "pushes in the name of a meter with a wrong tag", "no answer, an event", over_dlms.forged, "no answer", size="test"),
     _of("dlms", "downgraded pushes", "no answer, an event", over_dlms.downgraded, "no answer", size="test"),
+    *_rows_of_signatures(),
 )  # fmt: skip
 """Rows that are tried here."""
 

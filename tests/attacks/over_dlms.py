@@ -184,7 +184,8 @@ def _next_counter(site: Battlefield) -> int:
 def replayed(site: Battlefield, force: float) -> Counter[str]:
     """A genuine push, and then the same octets again and again: the first is answered, the others are not."""
     genuine = frame(_push(_security(site.meters[2]), _next_counter(site)))
-    return _answers(site.dlms, [genuine] * (1 + round(200 * force)))
+    came = _answers(site.dlms, [genuine] * (1 + round(200 * force)))
+    return came if came["answered"] <= 1 else came + Counter({"answered again": came["answered"] - 1})
 
 
 def forged(site: Battlefield, force: float) -> Counter[str]:

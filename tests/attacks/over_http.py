@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 
 from hostile import Address, controls, exchange, post, soap
 from siege import PATIENCE_S, Battlefield, Target
@@ -95,8 +96,19 @@ def wrong_charsets(target: Target) -> Launch:
     return launch
 
 
-_ONE_BOMB = gzip.compress(bytes(100_000_000), 9, mtime=0)
-GZIP_BOMBS = (_ONE_BOMB, gzip.compress(_ONE_BOMB, mtime=0), gzip.compress(soap(" " * 4_990_000), mtime=0) + _ONE_BOMB)
+@cache
+def _gzip_bombs() -> tuple[bytes, ...]:
+    """100 MB of nothing, the same packed twice, and behind a message that is nearly too large; made when somebody sends them."""
+    bomb = gzip.compress(bytes(100_000_000), 9, mtime=0)
+    return bomb, gzip.compress(bomb, mtime=0), gzip.compress(soap(" " * 4_990_000), mtime=0) + bomb
+
+
+def gzip_bombs(target: Target) -> Launch:
+    def launch(site: Battlefield, seconds: float) -> Counter[str]:
+        return messages(target, _gzip_bombs(), Content_Encoding="gzip")(site, seconds)
+
+    return launch
+
 
 # --- where a request ends
 

@@ -22,6 +22,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "e2e"))
 from free_ports import free_port
 from harness import Process, System, system
 from hostile import Site
+from signers import prepared, signing
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
 
 LARGEST_KB = 400_000
@@ -64,6 +65,8 @@ class Attack:
     """Attacks, with so much force (1.0: as in CI), and says what came back, each kind with how often."""
     allowed: frozenset[str] = frozenset()
     """What may come back."""
+    signed: bool = False
+    """Of a system whose head-end takes signed messages and UsernameTokens alone."""
     needed: frozenset[str] = frozenset()
     """What has to be among it."""
     size: Literal["test", "ci", "acceptance"] = "ci"
@@ -148,12 +151,17 @@ class Besieged:
 
 
 @contextmanager
-def besieged(directory: Path) -> Iterator[Besieged]:
-    """CIS, HES and one simulator in processes of their own; M1001 is called, M1002 dials in, M1003 is nowhere but has keys."""
+def besieged(directory: Path, *, signed: bool = False) -> Iterator[Besieged]:
+    """CIS, HES and one simulator in processes of their own; M1001 is called, M1002 dials in, M1003 is nowhere but has keys.
+
+    `signed`: the HES takes signed messages and UsernameTokens alone, and the well-behaved client signs.
+    """
     local = "127.0.0.1"
     with system(directory, meters=3) as one:
         hes, cis, meters = one.config["hes"], one.config["cis"], one.config["meters"]
         hes["http_head_s"] = cis["http_head_s"] = HEAD_S
+        if signed:
+            hes |= prepared(directory)
         one.config["meter_sim"]["port"] = free_port()
         meters[1]["address"] = "dials-in"
         meters[1]["simulated"]["dial_to"] = f"{local}:{hes['dlms_port']}"
@@ -174,7 +182,7 @@ def besieged(directory: Path) -> Iterator[Besieged]:
             meter=(local, int(meters[0]["address"].rpartition(":")[2])),
         )
         processes = {"hes": one.hes, "cis": cis_process, "simulator": simulator}
-        yield Besieged(one, site, processes, Stranger(one.hes_url))
+        yield Besieged(one, site, processes, Stranger(one.hes_url, signing(directory) if signed else None))
 
 
 def figures(attack: Attack, seen: Seen) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
+import run
 import sizes
 from attack_table import HERE, LAUNCHED, TABLE, page
 from siege import LARGEST_KB, Attack, Besieged, besieged, figures
@@ -26,6 +27,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
         yield one
 
 
+@pytest.fixture(scope="module")
+def signed_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
+    with besieged(tmp_path_factory.mktemp("signed"), signed=True) as one:
+        yield one
+
+
 @pytest.mark.needs("proc", "loopback-block")
 @pytest.mark.parametrize(
     "attack",
@@ -36,7 +43,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
         for one in LAUNCHED
     ],
 )
-def test_refused_while_others_are_served(place: Besieged, attack: Attack) -> None:
+def test_refused_while_others_are_served(request: pytest.FixtureRequest, attack: Attack) -> None:
+    place: Besieged = request.getfixturevalue("signed_place" if attack.signed else "place")
     seen = place.under(attack, FORCE[sizes.chosen])
     print(" | ".join(figures(attack, seen)))
     assert set(seen.came) <= attack.allowed and seen.came, seen.came
@@ -56,6 +64,18 @@ def test_every_row_has_a_test() -> None:
 def test_the_page_has_the_table() -> None:
     shown = (ROOT / "docs/security.md").read_text("utf-8").partition("<!-- attacks: begin -->\n")[2]
     assert shown.partition("<!-- attacks: end -->")[0] == page(), "write it again: python tests/attacks/attack_table.py"
+
+
+def test_figures_are_put_into_their_place_of_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{run.BEGIN}old\n{run.END}after\n", "utf-8")
+    for row in ("| one |", "| two |"):
+        run.write(page, [row], 1.0)
+    text = page.read_text("utf-8")
+    assert text.startswith("before\n") and text.endswith("after\n")
+    assert "| two |" in text and "| one |" not in text and "old" not in text and "Figures of 20" in text
+    shown = (ROOT / "docs/security.md").read_text("utf-8")
+    assert (shown.count(run.BEGIN), shown.count(run.END)) == (1, 1)
 
 
 def test_the_command_begins() -> None:

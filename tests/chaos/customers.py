@@ -216,13 +216,12 @@ class Customers:
             await asyncio.sleep(5 * PAUSE_S)
 
     async def _sets_off_alarms(self) -> None:
-        """Each of which is a push."""
-        there = True
+        """Each of which is a push, so a cover that is open is closed before it is opened again."""
         while self._going:
             path = f"{self.town.meter_sim}/api/v1/meters/{self.dice.choice(list(self.town.meters))}/conditions"
-            await self._json("POST", path, {"condition": "terminal_cover", "there": there})
-            there = not there
-            await asyncio.sleep(self.dice.uniform(0, 5 * PAUSE_S))
+            for there in (False, True):
+                await self._json("POST", path, {"condition": "terminal_cover", "there": there})
+            await asyncio.sleep(self.dice.uniform(0, 3 * PAUSE_S))
 
     async def _collects(self) -> None:
         """By an hourly schedule that is put anew to be due within the next minute."""

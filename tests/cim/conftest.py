@@ -1,7 +1,11 @@
 """What all CIM tests share: compiled schemas, one sample of each message, a way to write XML by hand."""
 
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
 

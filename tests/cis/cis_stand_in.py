@@ -28,7 +28,7 @@ from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseM
 from ami_cim.payloads import Payload
 from ami_cim.payloads.end_device_controls import EndDeviceControls
 from ami_cim.schema import Schemas
-from ami_cim.services import OFFERED
+from ami_cim.services import GENERIC_PATH, OFFERED
 from ami_cis.app import FORGET_EVERY_S, System, running
 from ami_cis.meters import Meter
 from ami_cis.settings import Cis, Demo, Settings
@@ -160,6 +160,8 @@ async def standing_in(port: int = 0) -> AsyncIterator[StandInHes]:
     application = Starlette(
         routes=[
             *(Route(service.path, hes.deliver, methods=["POST"]) for service in OFFERED),
+            Route(GENERIC_PATH, hes.deliver, methods=["POST"]),
+            Route(GENERIC_PATH, hes.describe, methods=["GET"]),
             *(Route(service.path, hes.describe, methods=["GET"]) for service in OFFERED),
             Route("/healthz", hes.health, methods=["GET"]),
         ]

@@ -12,9 +12,9 @@ from cis_stand_in import METERS, Events, StandInHes, answering, asking, environm
 from patience import PATIENCE_S
 
 from ami_cim.message import Reply, ReplyError
-from ami_cis.api import CONTROLS
+from ami_cis.api_values.controls import CONTROLS
+from ami_cis.api_values.readings import READINGS
 from ami_cis.app import running
-from ami_cis.readings_api import READINGS
 from ami_cis.store import State
 from ami_cis.under_way import AT_ONCE
 from ami_process.api import MAX_BODY

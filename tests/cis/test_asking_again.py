@@ -27,12 +27,16 @@ from cis_stand_in import (
     saying,
     settings,
 )
+from cis_stand_in import (
+    soap as soap_answer,
+)
 from free_ports import free_port
 from patience import PATIENCE_S
 from starlette.responses import Response
 
 from ami_cim import soap
 from ami_cim.envelope import Received
+from ami_cim.identity import Identifier
 from ami_cim.message import Reply, ReplyError
 from ami_cis.app import System, running, serve
 from ami_cis.store import State
@@ -237,11 +241,11 @@ async def die_after_sending(directory: Path, hes: StandInHes, events: Events, po
 
 @asynccontextmanager
 async def serving(
-    directory: Path, hes: StandInHes, events: Events, later: timedelta, port: int = 0
+    directory: Path, hes: StandInHes, events: Events, later: timedelta, port: int = 0, **cis: Any
 ) -> AsyncIterator[None]:
     stop = asyncio.Event()
     given = replace(environment(events), now=lambda: AT + later)
-    task = asyncio.create_task(serve(settings(directory, hes.url, port=port), given, stop, loop=False))
+    task = asyncio.create_task(serve(settings(directory, hes.url, port=port, **cis), given, stop, loop=False))
     try:
         await events.wait_for("ready")
         yield
@@ -284,14 +288,52 @@ async def test_a_new_life_asks_again_for_what_the_old_one_has_sent(
     assert len(hes.requests) == 2
 
 
-async def test_a_new_life_does_not_send_what_is_too_old(hes: StandInHes, tmp_path: Path) -> None:
+def asked_about(*known: str, of_control: Reply) -> Behaviour:
+    """Says of a get that these transactions are known, and answers a control so."""
+
+    async def behave(_: StandInHes, received: Received) -> Response:
+        if received.message.header.verb != "get":
+            return soap_answer(reply_to(received.message, of_control), received.wrapper)
+        asked = [one.value for one in received.message.request_identifiers]
+        found = tuple(Identifier(value=one, kind="transaction") for one in asked if one in known)
+        unknown = ReplyError(code="2.15", reason="no request is known by this transaction")
+        reply = Reply(result="OK", identifiers=found) if found else Reply(result="FAILED", errors=(unknown,))
+        return soap_answer(reply_to(received.message, reply), received.wrapper)
+
+    return behave
+
+
+async def test_a_new_life_does_not_send_what_is_too_old_and_the_hes_has_not(hes: StandInHes, tmp_path: Path) -> None:
     """A control that nobody has carried out yet must not be carried out hours after it was wanted."""
     await die_after_sending(tmp_path, hes, Events())
+    hes.behaviour = asked_about(of_control=Reply(result="OK"))
     events = Events()
     async with serving(tmp_path, hes, events, timedelta(hours=1)):
         told = await events.wait_for("request_unknown")
-    assert "this process ended before an answer came" in told["reason"]
-    assert len(hes.requests) == 1
+    assert "the HES does not say that it has the request" in told["reason"]
+    assert [one.header.verb for one in hes.requests] == ["create", "get"]
+    assert [one.value for one in hes.requests[1].request_identifiers] == [hes.requests[0].header.message_id]
+
+
+async def test_a_new_life_asks_again_for_what_the_hes_has_however_old_it_is(hes: StandInHes, tmp_path: Path) -> None:
+    await die_after_sending(tmp_path, hes, Events())
+    failed = Reply(result="PARTIAL", errors=(failed_meter("4.1", "late", METERS[1].mrid or ""),))
+    hes.behaviour = asked_about(hes.requests[0].header.message_id or "", of_control=failed)
+    events = Events()
+    async with serving(tmp_path, hes, events, timedelta(hours=1)):
+        told = await events.wait_for("reply_received")
+    assert told["result"] == "PARTIAL" and events.named("request_unknown") == []
+    assert [one.header.verb for one in hes.requests] == ["create", "get", "create"]
+    assert hes.requests[0] == hes.requests[2]
+
+
+async def test_a_new_life_gives_up_what_is_too_old_when_the_hes_is_away(hes: StandInHes, tmp_path: Path) -> None:
+    await die_after_sending(tmp_path, hes, Events())
+    hes.behaviour = saying(b"", 503)
+    events = Events()
+    async with serving(tmp_path, hes, events, timedelta(hours=1), ask_again_s=1.0):
+        await events.wait_for("request_unknown")
+    assert {one.header.verb for one in hes.requests[1:]} == {"get"}
 
 
 async def test_an_order_that_cannot_be_written_is_not_sent(hes: StandInHes, tmp_path: Path, events: Events) -> None:

@@ -22,10 +22,10 @@ from ami_cim.message import Reply, ReplyError, RequestMessage
 from ami_cim.payloads.get_meter_readings import AskedReading, GetMeterReadings
 from ami_cim.quality import Quality
 from ami_cis.__main__ import main
+from ami_cis.api_values.readings import ReadingValue
 from ami_cis.app import running
 from ami_cis.reading_plot import plot
 from ami_cis.reading_tables import as_csv, table
-from ami_cis.readings_api import ReadingValue
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

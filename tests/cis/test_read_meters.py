@@ -38,10 +38,10 @@ from ami_cim.payloads.interval_columns import IntervalColumns
 from ami_cim.payloads.meter_readings import MeterReading, MeterReadings
 from ami_cim.periods import Period
 from ami_cim.quality import Quality
+from ami_cis.api_values.device_events import DEVICE_EVENTS
+from ami_cis.api_values.readings import READINGS
+from ami_cis.api_values.schedules import SCHEDULES
 from ami_cis.app import System, running
-from ami_cis.device_events_api import DEVICE_EVENTS
-from ami_cis.readings_api import READINGS
-from ami_cis.schedules_api import SCHEDULES
 from ami_cis.store import KeptReading, ReadingQuery, Retention, Store, TakenEvent
 from ami_process.store.places import Place
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,27 @@ from cis_stand_in import Events, StandInHes, environment, settings
 from patience import PATIENCE_S
 from starlette.routing import Route
 
+from ami_cim import envelope, wire
+from ami_cim.message import Header, Reply, ResponseMessage
+from ami_cim.schema import Schemas
 from ami_cis import app
-from ami_cis.api import CONTROLS
+from ami_cis.api_values.controls import CONTROLS
 from ami_cis.roles import ROUTES
 
+REPLY = wire.write_response(
+    ResponseMessage(
+        header=Header(
+            verb="reply",
+            noun="EndDeviceControls",
+            message_id="r-1",
+            correlation_id="m-1",
+            timestamp=datetime(2026, 11, 20, tzinfo=UTC),
+        ),
+        reply=Reply(result="OK"),
+    ),
+    envelope.REQUEST_MESSAGE,
+    Schemas(),
+)
 TOKEN = "reader-0123456789-0123456789-0123456789"
 
 
@@ -38,7 +56,7 @@ async def test_every_route_has_a_row_and_readers_neither_order_nor_reply(
     file.write_text(f'[[principals]]\nname = "billing"\nroles = ["reader"]\ntoken_sha256 = "{digest}"\n')
     file.chmod(0o644)
     async with (
-        app.running(settings(tmp_path, hes.url, principals=file), environment(Events()), 0) as system,
+        app.running(settings(tmp_path, hes.url, principals=file), environment(told := Events()), 0) as system,
         httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{system.listen.rpartition(':')[2]}", trust_env=False, timeout=PATIENCE_S
         ) as client,
@@ -50,6 +68,11 @@ async def test_every_route_has_a_row_and_readers_neither_order_nor_reply(
         order = {"code": "3.31.0.23", "meters": ["M1001"]}
         assert (await client.post(CONTROLS, json=order)).status_code == 403
         assert [one.header.verb for one in hes.requests] == ["get"], "which was to list the meters"
+        xml = {"Content-Type": "text/xml"}
+        by_reader = await client.post("/cim", content=REPLY, headers=xml)
+        assert by_reader.status_code == 500 and "7.5" in by_reader.text, by_reader.text
+        (refused,) = told.named("message_refused")
+        assert refused["code"] == "7.5" and "it takes the role operator" in refused["reason"]
         del client.headers["Authorization"]
         anybody = await client.post("/cim", content=b"<a/>", headers={"Content-Type": "text/xml"})
         assert anybody.status_code == 401

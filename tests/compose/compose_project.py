@@ -38,9 +38,11 @@ class Project:
     def command(self, *arguments: str) -> list[str]:
         return ["docker", "compose", "-f", str(self.file), "-p", self.project, *arguments]
 
-    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, check: bool = True, patience_s: float = PATIENCE_S
+    ) -> subprocess.CompletedProcess[str]:
         command = self.command(*arguments)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=self.environment)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=patience_s, env=self.environment)
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done
 

@@ -119,6 +119,8 @@ def shipment(directory: Path, receiver: str) -> list[dict[str, Any]]:
     meters: list[dict[str, Any]] = document["meters"]
     for name in ("usage_points", "usage_point_mrid"):
         meters[SPARE].pop(name)
+    for name in ("latitude", "longitude", "main_address"):  # of the place, which the head-end is not told
+        meters[SPARE].pop(name, None)
     (directory / f"shipment-{receiver}.json").write_text(json.dumps(document))
     return meters
 

@@ -32,6 +32,8 @@ MOST_HEAP = 120_000_000
 """Octets of JavaScript; the rows of 10,000 meters are a tenth of it."""
 MOST_ELEMENTS = 2_500
 OVER_S = 5.0
+MANY_MS = 3 * PATIENCE_S * 1000
+"""For all meters to lose their power, on a machine that has other things to do: that of a test is for one of them."""
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def test_an_outage_of_all_meters_is_watched(town: System, chromium: Browser) -> 
         chromium.start_tracing(page=fleet, categories=["toplevel", "disabled-by-default-devtools.timeline"])
         order = {"on": False, "spread_s": OVER_S}
         assert httpx.post(f"{simulator}/api/v1/power", json=order, timeout=PATIENCE_S).json() == {"meters": METERS}
-        fleet.locator("[data-filter='No power'] b", has_text=f"{METERS:,}").wait_for()
+        fleet.locator("[data-filter='No power'] b", has_text=f"{METERS:,}").wait_for(timeout=MANY_MS)
         dark = outages.locator("dl div", has_text="Meters without power").locator("dd")
         told = int(httpx.get(f"{town.hes_url}/api/v1/outages", timeout=PATIENCE_S).json()["dark"])
         assert told > 0

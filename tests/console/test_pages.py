@@ -20,12 +20,13 @@ from patience import PATIENCE_S
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
-from browsing import Browser, browser, inaccessible, picture, visit
+from browsing import READY, Browser, browser, inaccessible, picture, visit
 from free_ports import free_port
 from harness import System, system, until
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
 
 from ami_cis.console import SITE as CIS
+from ami_console import Site
 from ami_dlms import apdu
 from ami_dlms.apdu.ciphered import GeneralGloCiphering
 from ami_dlms.framing import wrapper
@@ -35,6 +36,11 @@ from ami_meter_sim.console import SITE as SIMULATOR
 pytestmark = pytest.mark.needs("chromium")
 
 METERS = 4
+TURNED = "\u202e"
+"""What stands behind it is shown from right to left."""
+READ_BY_PEOPLE = """
+document.body.innerText + [...document.querySelectorAll("[title], [aria-label]")].map((one) => `${one.title} ${one.ariaLabel}`).join()
+"""
 PROTECTED = "M1004"
 SECTIONS = {"CIS": "cis", "HES": "hes", "Simulator": "meter_sim"}
 ENERGY = "0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
@@ -115,6 +121,48 @@ def test_every_page_is_there_without_an_error_and_accessible(
         assert inaccessible(page) == []
 
 
+@pytest.mark.parametrize("site", [CIS, HES, SIMULATOR], ids=lambda site: site.process)
+def test_the_root_of_each_process_leads_to_its_console(ami: System, site: Site) -> None:
+    address = base(ami, site.process)
+    root = httpx.get(address, timeout=PATIENCE_S)
+    assert (root.status_code, root.headers["location"]) == (303, site.pages[0].path)
+    page = httpx.get(address + root.headers["location"], timeout=PATIENCE_S)
+    assert page.status_code == 200 and f"{site.process} console" in page.text
+
+
+@pytest.mark.parametrize("site", [CIS, HES, SIMULATOR], ids=lambda site: site.process)
+def test_a_small_window_hides_no_page_and_a_smaller_one_not_the_one_that_is_shown(
+    ami: System, chromium: Browser, site: Site
+) -> None:
+    in_sight = """one => {
+        const all = one.closest("nav").getBoundingClientRect(), it = one.getBoundingClientRect();
+        return it.left >= all.left - 1 && it.right <= all.right + 1;
+    }"""
+    with visit(chromium) as seen:
+        for width in (1280, 640):
+            page = seen.context.new_page()
+            page.set_viewport_size({"width": width, "height": 800})
+            page.goto(f"{base(ami, site.process)}/api")
+            page.wait_for_selector(READY, state="attached")
+            page.evaluate("document.fonts.ready")
+            wanted = ".top nav a" if width == 1280 else ".top nav a[aria-current]"
+            page.wait_for_function(f"[...document.querySelectorAll('{wanted}')].every({in_sight})")
+            assert page.locator(wanted).count() > 0
+
+
+def test_a_request_that_no_meter_was_asked_for_has_no_bar_and_no_number(ami: System, chromium: Browser) -> None:
+    shown = """async (asked) => {
+        const address = performance.getEntriesByType("resource").map((one) => one.name).find((one) => one.endsWith("/ami_hes/words.js"));
+        const { progress, targets } = await import(address), put = document.createElement("p");
+        put.append(progress(asked), " ", targets(asked));
+        return put.textContent;
+    }"""
+    with visit(chromium) as seen:
+        page = seen.open(f"{ami.hes_url}/requests")
+        assert page.evaluate(shown, {"meters": 0, "done": 0, "ok": 0}) == "– –"
+        assert page.evaluate(shown, {"meters": 2, "done": 2, "ok": 2}) == "2 of 2 2 meters"
+
+
 def test_a_request_is_seen_as_it_comes_and_ends(ami: System, chromium: Browser, asked: str) -> None:
     with visit(chromium) as seen:
         page = seen.open(f"{ami.hes_url}/requests")
@@ -129,6 +177,21 @@ def test_a_request_is_seen_as_it_comes_and_ends(ami: System, chromium: Browser, 
         page.locator(".vrow", has_text="M1002").locator(".st", has_text="Disconnected").wait_for()
         Stranger(ami.hes_url).switch(CONNECT, [by_mrid(ami.meter("M1002"))])
         page.locator(".vrow", has_text="M1002").locator(".st", has_text="Connected").wait_for()
+
+
+def test_a_text_of_a_sender_moves_nothing_beside_it_and_is_no_markup(ami: System, chromium: Browser) -> None:
+    """A character of the direction of writing would have it read as another text, on the page of an approval too."""
+    hostile = f"{TURNED}devorppa <img src=x onerror=alert(1)>"
+    order = {"control": "connect", "meters": ["M1001"], "message_id": hostile}
+    answer = httpx.post(f"{ami.hes_url}/api/v1/controls", json=order, timeout=PATIENCE_S)
+    assert answer.status_code == 200, answer.text
+    with visit(chromium) as seen:
+        for path in ("/requests", f"/requests/{quote(hostile, safe='')}", f"/traces/{quote(hostile, safe='')}"):
+            page = seen.open(ami.hes_url + path)
+            page.get_by_text("\ufffddevorppa <img").first.wait_for(state="attached")
+            texts = page.evaluate(READ_BY_PEOPLE)
+            assert TURNED not in texts
+            assert page.locator("img[src=x]").count() == 0
 
 
 @pytest.mark.ci
@@ -229,6 +292,8 @@ def test_a_caller_that_nobody_knows_is_taken_in(ami: System, chromium: Browser) 
 @pytest.mark.ci
 def test_an_event_is_acknowledged(ami: System, chromium: Browser, asked: str) -> None:
     with visit(chromium) as seen:
+        other = seen.open(f"{base(ami, 'CIS')}/events")
+        other.wait_for_selector("#live.on", state="attached")
         page = seen.open(f"{base(ami, 'CIS')}/events")
         page.get_by_role("button", name="Ask the head-end").click()
         row = page.locator(".vrow:visible").first
@@ -238,6 +303,8 @@ def test_an_event_is_acknowledged(ami: System, chromium: Browser, asked: str) ->
         page.click("[data-action=Acknowledge]")
         page.locator(".toast", has_text="1 event acknowledged").wait_for()
         row.get_by_text("local").wait_for()
+        other.get_by_role("button", name="Group").click()
+        other.locator(".vrow:visible", has_text="local").first.wait_for()
         picture(page, "cis-events-acknowledged-light")
         assert inaccessible(page) == []
 

@@ -12,10 +12,9 @@ NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
 def _rows(page: str) -> list[str]:
-    """The rows of its tables, without heads and rules."""
-    lines = (ROOT / page).read_text("utf-8").splitlines()
-    tables = [number for number, line in enumerate(lines) if line.startswith("|")]
-    return [lines[number] for number in tables if number - 1 in tables and not lines[number].startswith("|---")]
+    """The rows of its tables of promises and threats, which end with a column for tests, without heads and rules."""
+    tables = re.findall(r"(?:^\|.*\n)+", (ROOT / page).read_text("utf-8"), re.MULTILINE)
+    return [row for table in tables if re.search(r"\| tests? \|\n", table) for row in table.splitlines()[2:]]
 
 
 @pytest.mark.parametrize("page", ["SECURITY.md", "docs/security.md"])
@@ -28,6 +27,13 @@ def test_each_row_names_tests_that_exist(page: str) -> None:
         for path, test in named:
             wanted = rf"def {test}\(" if test else r"def test_\w+\("
             assert re.search(wanted, (ROOT / path).read_text("utf-8")), f"{path}::{test}"
+
+
+def test_each_chapter_has_its_last_figures_with_their_date() -> None:
+    chapters = re.split(r"^## ", (ROOT / "docs/security.md").read_text("utf-8"), flags=re.MULTILINE)[1:]
+    assert len(chapters) >= 8
+    for chapter in chapters:
+        assert re.search(r"^Figures of 20\d\d-\d\d-\d\d", chapter, re.MULTILINE), chapter.splitlines()[0]
 
 
 def test_the_readme_says_in_three_lines_what_is_open() -> None:

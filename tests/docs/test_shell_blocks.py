@@ -38,6 +38,7 @@ NOTES = (KEEPS_RUNNING, AGAIN_UNTIL, NOT_RUN)
 NOT_RUN_BLOCKS = {
     "needs Docker": 4,
     "needs a window": 1,
+    "the usage point is of one demo": 1,
     "needs a home of its own": 1,
     "read-a-trace does the same": 1,
     "needs a real meter": 1,
@@ -50,6 +51,10 @@ NOT_RUN_BLOCKS = {
     "needs the demo with TLS": 1,
     "the meters of this page have neither a master key nor an image": 1,
     "tests/e2e/test_tls.py does the same with files of its own": 1,
+    "tests/e2e/test_workers.py does the same": 2,
+    "tests/e2e/test_listeners.py does the same": 1,
+    "tests/compose/test_scale.py starts the same file and kills processes of it": 1,
+    "needs a cluster": 1,
     "tests/process/test_pki.py runs the commands": 1,
     "they revoke and renew by the functions behind these commands": 1,
     "it needs an issuer; tests/process/test_oidc.py does the same": 1,
@@ -60,6 +65,8 @@ INSTALLED = (".run", ".dev")
 """What make looks at to know whether the environment has to be made again."""
 WITH_A_METER = ("real-meter",)
 """Pages that take for granted that the meter 4711 of my.toml is there."""
+WITH_A_SERVER = ("backup-and-restore",)
+"""Pages that take for granted that libpq's variables name a server of PostgreSQL."""
 PATIENCE_S = 300.0
 """A block may be twenty commands, each of which starts a process."""
 
@@ -222,7 +229,8 @@ def preparation() -> str:
 
 def marks(page: Path) -> list[pytest.MarkDecorator]:
     """The smallest run only tries whether the commands can be had."""
-    return [] if page == ROOT / "README.md" else [pytest.mark.ci]
+    needed = [pytest.mark.needs("postgresql")] if page.stem in WITH_A_SERVER else []
+    return needed if page == ROOT / "README.md" else [pytest.mark.ci, *needed]
 
 
 def test_each_note_is_understood_and_nothing_else_is_left_out() -> None:
@@ -235,7 +243,12 @@ def test_each_note_is_understood_and_nothing_else_is_left_out() -> None:
 
 @pytest.mark.needs("curl")
 @pytest.mark.parametrize("page", [pytest.param(page, id=page.stem, marks=marks(page)) for page in RUN])
-def test_the_blocks_of_a_page_can_be_pasted(page: Path, tmp_path: Path) -> None:
+def test_the_blocks_of_a_page_can_be_pasted(
+    page: Path, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if page.stem in WITH_A_SERVER:
+        for name, value in request.getfixturevalue("postgresql").variables.items():
+            monkeypatch.setenv(name, value)
     repository = Repository(tmp_path)
     with ExitStack() as stack:
         if page.stem in WITH_A_METER:

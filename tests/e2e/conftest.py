@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import scaled
 import secured
 from harness import System, system
 from stranger import CONNECT, Stranger, by_mrid
@@ -15,6 +16,14 @@ from stranger import CONNECT, Stranger, by_mrid
 
 def pytest_configure(config: pytest.Config) -> None:
     secured.chosen = bool(config.getoption("--secure"))
+    scaled.chosen = config.getoption("--engine") == "nats"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _servers(request: pytest.FixtureRequest) -> None:
+    """Those of the engine of many processes, where that was chosen."""
+    if scaled.chosen:
+        scaled.servers.append((request.getfixturevalue("postgresql"), request.getfixturevalue("nats")))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import scaled
 import secured
 import tomli_w
 from free_ports import free_port
@@ -33,17 +34,23 @@ from patience import PATIENCE_S
 from ami_cli import generated_meters
 
 ROOT = Path(__file__).parents[2]
+PARTITIONS = 64
+"""That a worker has by itself."""
 
 
 class Process:
     """One service in its own process; its events are the JSON lines that it prints."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    def __init__(self, module: str, *arguments: str, said_by: Process | None = None) -> None:
+        """What it says is said by the other process, where there is one."""
         self.name = " ".join((module, *arguments))
-        self.events: list[dict[str, Any]] = []
-        self._more = threading.Condition()
+        self._said_by = said_by or self
+        self.events: list[dict[str, Any]] = [] if said_by is None else said_by.events
+        self._more = threading.Condition() if said_by is None else said_by._more
         self._since = datetime.min.replace(tzinfo=UTC)
         self._ended = False
+        self.beside: list[Process] = []
+        """Those that end with it."""
         self._popen = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.DEVNULL,
@@ -64,7 +71,7 @@ class Process:
             except ValueError:
                 event = {"event": "text", "text": line.rstrip()}
             with self._more:
-                if "at" not in event or datetime.fromisoformat(event["at"]) >= self._since:
+                if "at" not in event or datetime.fromisoformat(event["at"]) >= self._said_by._since:
                     self.events.append(event)
                     self._more.notify_all()
         with self._more:
@@ -124,11 +131,15 @@ class Process:
 
     def kill(self) -> None:
         """As ``kill -9``: no goodbye."""
+        for one in self.beside:
+            one.kill()
         self._popen.kill()
         self._popen.wait(PATIENCE_S)
 
     def stop(self) -> int:
         """Ask it to stop; its exit code."""
+        for one in self.beside:
+            one.stop()
         if self._popen.poll() is None:
             self._popen.send_signal(signal.SIGTERM)
             try:
@@ -268,6 +279,7 @@ class System:
     taps: list[Tap] = field(default_factory=list)
     hes: Process | None = None
     security: secured.Security | None = None
+    scaled: scaled.Scaled | None = None
 
     @property
     def path(self) -> str:
@@ -296,6 +308,9 @@ class System:
         if secured.chosen and "tls" not in config["hes"]:
             self.security = self.security or secured.Security(self.directory)
             config = self.security.apply(config)
+        if scaled.chosen:
+            self.scaled = self.scaled or scaled.Scaled()
+            config = self.scaled.apply(config)
         path.write_text(tomli_w.dumps(config))
         return str(path)
 
@@ -351,6 +366,11 @@ class System:
     def _start(self, module: str, *arguments: str) -> Process:
         process = Process(module, *arguments)
         self.processes.append(process)
+        if scaled.chosen and (module, arguments[0]) == ("ami_hes", "serve"):
+            until(lambda: process.seen("ready") or not process.alive, "the front end was ready, or not to be")
+            if process.alive:
+                process.beside.append(Process(module, "work", *arguments[1:], said_by=process))
+                until(lambda: any(one.get("owned") == PARTITIONS for one in process.events), "the worker had its share")
         return process
 
     def process(self, meter: str) -> Process:

@@ -41,10 +41,10 @@ class Answer:
 
 
 class Stranger:
-    def __init__(self, hes_url: str) -> None:
+    def __init__(self, hes_url: str, wsse: Any = None) -> None:
         wsdl = f"{hes_url}/cim/ExecuteEndDeviceControls?wsdl"
         transport = zeep.Transport(session=secured.session())
-        self.client = zeep.Client(wsdl, transport=transport, settings=zeep.Settings(strict=True))
+        self.client = zeep.Client(wsdl, wsse=wsse, transport=transport, settings=zeep.Settings(strict=True))
 
     def operations(self) -> list[str]:
         (service,) = self.client.wsdl.services.values()

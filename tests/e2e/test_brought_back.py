@@ -9,27 +9,7 @@ from pathlib import Path
 
 from harness import System
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
-from wire import apdus
-
-from ami_dlms.apdu.acse import Aarq
-from ami_dlms.apdu.ciphered import GeneralGloCiphering
-
-GLOBAL_INITIATE = 0x21
-"""glo-initiate-request, whose content begins as that of general-glo-ciphering does."""
-
-
-def counters(octets: bytes) -> list[tuple[bytes, int]]:
-    """The system title and the invocation counter of everything that was ciphered; under one key, since the meter has one."""
-    found, title = [], b""
-    for one in apdus(octets):
-        if isinstance(one, Aarq) and one.calling_ap_title:
-            title = one.calling_ap_title
-            content = one.user_information or b""
-            assert content[0] == GLOBAL_INITIATE
-            found.append((title, int.from_bytes(content[3:7], "big")))
-        elif isinstance(one, GeneralGloCiphering):
-            found.append((one.system_title, int.from_bytes(one.content[1:5], "big")))
-    return found
+from wire import counters
 
 
 def copied(store: Path, copy: Path) -> None:

@@ -2,12 +2,13 @@
 
 Head-end and meters are processes, with serial lines between some of them; who asks knows XML and the REST API. What is claimed of an octet is what
 `ami trace` and the console show of it: it belongs to exactly one leaf of the tree of its message, and to none that says that its meaning is not known. The capture
-of each request has the same APDUs, by our own reader and by tshark.
+of each request has the same APDUs, by our own reader, by tshark, and by our plug-in in it, which says of each of them what our decoder says.
 """
 
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,6 +23,12 @@ import relays
 from harness import System, system
 from patience import PATIENCE_S
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "trace"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "dlms/association"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "dlms/explain"))
+
+from plugin_bench import differences, said, shown
 
 from ami_cli.decode.captures.files import records
 from ami_cli.decode.captures.streams import messages
@@ -87,14 +94,16 @@ CONTROLS = {
     "receive ready",
     "disconnect",
 }
+OF_THE_WIRE = frozenset({"sec.ok", "clear"})
+"""Of what was ciphered: it is beside, in the packet before."""
 SECRETS = ("secret", "encryption_key", "authentication_key", "master_key")
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[System]:
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     kinds = [*FLEET.items(), *MORE]
     with ExitStack() as stack:
-        one = stack.enter_context(system(tmp_path, meters=len(kinds)))
+        one = stack.enter_context(system(tmp_path_factory.mktemp("fleet"), meters=len(kinds)))
         one.config["hes"]["traces"] = {"keep": "everything"}
         one.config["hes"]["apdu_timeout_s"] = 20.0
         one.config["hes"]["deadline_s"] = 60.0
@@ -204,9 +213,28 @@ def check_capture(fleet: System, trace: Trace, path: Path) -> None:
     assert sum((seen - wrapped - sent).values()) <= len(left), "only APDUs whose frames are left out stand beside that"
 
 
-@pytest.mark.ci
-@pytest.mark.needs("tshark", "capinfos")
-def test_each_octet_of_each_apdu_of_the_fleet_belongs_to_exactly_one_leaf(fleet: System, tmp_path: Path) -> None:
+def check_by_plugin(fleet: System, trace: Trace, path: Path) -> int:
+    """Every clear APDU of the capture, as the plug-in reads it: field by field what our decoder says; how many there are."""
+    with httpx.Client(base_url=fleet.hes_url, trust_env=False, timeout=PATIENCE_S) as client:
+        wanted = {"as": "pcapng", "companion": "plugin"}
+        path.write_bytes(client.get(f"/api/v1/traces/{trace.message_id}", params=wanted).content)
+    expected, apdus = {}, Counter[str]()
+    for record in records(BytesIO(path.read_bytes())):
+        if record.link == EXPORTED_PDU:
+            pdu = ExportedPdu.decode(record.octets)
+            assert pdu.dissector == "amidlms", trace.noun
+            expected[record.number] = said(explain(pdu.octets, DecodingSession()))
+            apdus[pdu.octets.hex()] += 1
+    assert Counter(record.clear for _, record in trace.apdus() if record.clear is not None) <= apdus, trace.noun
+    found = shown(path)
+    assert not [one for one in differences(expected, found) if one[1] not in OF_THE_WIRE], trace.noun
+    assert not (expected.keys() - found.keys()), "each of them is seen"
+    return len(expected)
+
+
+@pytest.fixture(scope="module")
+def found(fleet: System) -> list[Trace]:
+    """The traces of six requests for all of its meters."""
     assert fleet.hes is not None
     fleet.hes.wait_for("dialled_in")
     stranger = Stranger(fleet.hes_url)
@@ -220,8 +248,24 @@ def test_each_octet_of_each_apdu_of_the_fleet_belongs_to_exactly_one_leaf(fleet:
     read(fleet, "profile", type_of(QUARTERS), period)
     read(fleet, "gas", type_of(GAS_HOURS), period)
     read(fleet, "all")
-    found = traces(fleet)
-    assert len(found) == 6
+    kept = traces(fleet)
+    assert len(kept) == 6
+    return kept
+
+
+@pytest.mark.ci
+@pytest.mark.needs("tshark-lua")
+def test_the_plug_in_says_of_each_apdu_what_our_decoder_says(fleet: System, found: list[Trace], tmp_path: Path) -> None:
+    read = sum(check_by_plugin(fleet, trace, tmp_path / f"{number}.pcapng") for number, trace in enumerate(found))
+    assert read > 20 * len(FLEET)
+
+
+@pytest.mark.ci
+@pytest.mark.needs("tshark", "capinfos")
+def test_each_octet_of_each_apdu_of_the_fleet_belongs_to_exactly_one_leaf(
+    fleet: System, found: list[Trace], tmp_path: Path
+) -> None:
+    meters = fleet.config["meters"]
     seen = check_octets(fleet, found)
     for trace in found:
         check_capture(fleet, trace, tmp_path / f"{trace.noun}.clear.pcapng")

@@ -8,6 +8,8 @@ from typing import Any
 from patience import PATIENCE_S
 
 from ami_dlms import apdu
+from ami_dlms.apdu.acse import Aarq
+from ami_dlms.apdu.ciphered import GeneralGloCiphering
 from ami_dlms.association import ClientConnection, ClientSettings, Get, GetResult, Open, Opened, Release, Released
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
@@ -16,6 +18,8 @@ from ami_dlms.framing import wrapper
 from ami_dlms.obis import Obis
 
 DISCONNECT_CONTROL = Obis.parse("0-0:96.3.10*255")
+GLOBAL_INITIATE = 0x21
+"""glo-initiate-request, whose content begins as that of general-glo-ciphering does."""
 
 
 def apdus(octets: bytes) -> list[Any]:
@@ -68,3 +72,17 @@ def invocation_counter(port: int) -> int:
     (value,) = read_public(port, AttributeDescriptor(1, Obis.parse("0-0:43.1.1*255"), 2))
     assert value is not None and isinstance(value.value, int)
     return value.value
+
+
+def counters(octets: bytes) -> list[tuple[bytes, int]]:
+    """The system title and the invocation counter of everything that was ciphered; under one key, since the meter has one."""
+    found, title = [], b""
+    for one in apdus(octets):
+        if isinstance(one, Aarq) and one.calling_ap_title:
+            title = one.calling_ap_title
+            content = one.user_information or b""
+            assert content[0] == GLOBAL_INITIATE
+            found.append((title, int.from_bytes(content[3:7], "big")))
+        elif isinstance(one, GeneralGloCiphering):
+            found.append((one.system_title, int.from_bytes(one.content[1:5], "big")))
+    return found

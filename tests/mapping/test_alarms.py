@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ami_dlms.obis import Obis
-from ami_mapping.alarms import alarm_register, alarm_rows, log_of_code, nth_alarm_register, push_setup_rows, set_bits
+from ami_mapping.alarms import alarm_register, alarm_rows, log_of_code, nth_alarm_register, push_setup_rows
 from ami_mapping.decisions import decisions
 from ami_mapping.events import event_rows
 from ami_meter_sim.objects.model_files import load_model
@@ -38,7 +38,6 @@ def test_an_object_shows_the_bits_of_a_register(name: str, register: int | None)
 
 
 def test_bits_logs_and_push_setups() -> None:
-    assert list(set_bits(1 << 31 | 5)) == [0, 2, 31]
     assert log_of_code(Obis.parse("0-0:96.11.2")) == Obis.parse("0-0:99.98.2")
     assert log_of_code(Obis.parse("0-0:97.98.0")) is None
     assert {row.decision for row in push_setup_rows().values()} <= decisions().keys()

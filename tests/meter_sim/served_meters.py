@@ -39,7 +39,12 @@ class Served:
 
 
 @asynccontextmanager
-async def served(directory: Path, token_file: Path | None = None, model: Model = RESIDENTIAL) -> AsyncIterator[Served]:
+async def served(
+    directory: Path,
+    token_file: Path | None = None,
+    model: Model = RESIDENTIAL,
+    settings: MeterSimSettings | None = None,
+) -> AsyncIterator[Served]:
     benches = [Bench(directory) for _ in range(3)]
     names = ["M1001", "M1002", "N1003"]
     meters = [
@@ -50,7 +55,7 @@ async def served(directory: Path, token_file: Path | None = None, model: Model =
     tap = Tap(wire.fleet.environment.emit)
     wire.fleet.environment = replace(wire.fleet.environment, emit=tap)
     await wire.listen()
-    settings = MeterSimSettings(token_file=token_file)
+    settings = settings or MeterSimSettings(token_file=token_file)
     try:
         async with (
             serving_api(settings, 0, wire.fleet, tap) as address,

@@ -10,12 +10,14 @@ from typing import Any, cast
 
 import pytest
 from patience import PATIENCE_S
+from pydantic import ValidationError
 from served_meters import Served, served
 
 from ami_dlms.data import Data
 from ami_dlms.obis import Obis
 from ami_meter_sim.admin.objects import _value
 from ami_meter_sim.control import FleetControl
+from ami_meter_sim.settings import MeterSimSettings
 from ami_packs.model import ObjectDescription
 
 
@@ -102,3 +104,15 @@ async def test_the_console_is_at_the_root_and_asks_for_the_token(tmp_path: Path)
         assert (await api.client.post("/session", json={"token": token})).status_code == 204
         assert (await api.client.get("/")).headers["location"] == "/meters"
         assert (await api.client.get("/api/v1/meters")).status_code == 200
+
+
+async def test_a_console_names_those_of_the_other_processes(tmp_path: Path) -> None:
+    consoles = [
+        {"meters": "M1001", "url": "http://127.0.0.1:8082"},
+        {"meters": "M1002 to M1020", "url": "https://sim.example:8083"},
+    ]
+    settings = MeterSimSettings.model_validate({"consoles": consoles})
+    async with served(tmp_path, settings=settings) as api:
+        assert await api.get("/api/v1/consoles") == {"consoles": consoles}
+    with pytest.raises(ValidationError, match="http"):
+        MeterSimSettings.model_validate({"consoles": [{"meters": "M1001", "url": "javascript:alert(1)"}]})

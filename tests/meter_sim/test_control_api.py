@@ -466,6 +466,9 @@ async def test_the_schema_describes_every_route(api: Served) -> None:
     routes = [(path, method) for path, methods in schema["paths"].items() for method in methods]
     assert len(routes) >= 14
     assert all(schema["paths"][path][method].get("description") for path, method in routes)
+    called = [schema["paths"][path][method]["summary"] for path, method in routes]
+    assert len(set(called)) == len(called), "each of its own"
+    assert schema["paths"]["/api/v1/meters"]["get"]["summary"] == "The meters of the process, a part at a time"
 
 
 # --- values

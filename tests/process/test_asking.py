@@ -54,6 +54,13 @@ def test_a_process_that_is_not_there_was_asked_nothing(capsys: pytest.CaptureFix
     assert "nothing was sent. `hes serve` is the process, --url says where it is\n" in capsys.readouterr().err
 
 
+def test_a_program_that_asks_the_process_of_another_names_that_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit):
+        RunningProcess("ami", "http://127.0.0.1:1", command="trace", serves="hes").get("/things", Thing)
+    said = capsys.readouterr().err
+    assert said.startswith("ami: ") and "`hes serve` is the process" in said and "`ami serve`" not in said
+
+
 @pytest.mark.parametrize(
     ("url", "token_file", "said"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import signal
 from collections.abc import Iterator
@@ -10,7 +11,12 @@ from collections.abc import Iterator
 import pytest
 import typer
 
-from ami_process.commands import USAGE, exit_code_of, explaining, lazy_group, serve_until_stopped
+import ami_cis.__main__
+import ami_cli.__main__
+import ami_hes.__main__
+import ami_meter_sim.__main__
+from ami_cli.lazy_commands import LAZY_COMMANDS
+from ami_process.commands import USAGE, Late, exit_code_of, explaining, lazy_group, serve_until_stopped
 
 
 @pytest.fixture
@@ -45,19 +51,45 @@ def test_a_process_that_ends_by_itself_gives_its_exit_code() -> None:
 
 
 def test_a_misspelt_command_that_is_loaded_late_is_suggested_too(capsys: pytest.CaptureFixture[str]) -> None:
-    loaded: list[str] = []
-
-    def late() -> typer.Typer:
-        loaded.append("meters")
-        return typer.Typer()
-
+    late = Late("no_such_module:meters", "The registry.")
     app = typer.Typer(cls=lazy_group({"meters": late}), rich_markup_mode=None)
     app.callback()(lambda: None)
     app.command("serve")(lambda: None)
     for given, suggested in (("meter", " Did you mean 'meters'?"), ("serv", " Did you mean 'serve'?"), ("xyz", "")):
         assert exit_code_of(app, [given]) == USAGE
         assert capsys.readouterr().err.endswith(f"No such command '{given}'.{suggested}\n")
-    assert loaded == []
+
+
+def test_the_list_of_commands_imports_none_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    late = Late("no_such_module:meters", "The registry.")
+    app = typer.Typer(cls=lazy_group({"meters": late}), rich_markup_mode=None)
+    app.callback()(lambda: None)
+    assert exit_code_of(app, ["--help"]) == 0
+    assert "  meters  The registry.\n" in capsys.readouterr().out
+    with pytest.raises(ModuleNotFoundError):
+        exit_code_of(app, ["meters"])
+
+
+COMMANDS = [
+    pytest.param(app, late, id=f"{program} {name}")
+    for program, app, commands in (
+        ("hes", ami_hes.__main__.app, ami_hes.__main__.COMMANDS),
+        ("cis", ami_cis.__main__.app, ami_cis.__main__.COMMANDS),
+        ("meter-sim", ami_meter_sim.__main__.app, ami_meter_sim.__main__.COMMANDS),
+        ("ami", ami_cli.__main__.app, LAZY_COMMANDS),
+    )
+    for name, late in commands.items()
+]
+
+
+@pytest.mark.parametrize(("app", "late"), COMMANDS)
+def test_what_the_list_says_of_a_command_is_what_its_help_says(app: typer.Typer, late: Late) -> None:
+    command = late.load()
+    first, _, _ = inspect.cleandoc(command.help).partition("\n\n")
+    assert late.help == first.replace("\n", " ")
+    assert command.rich_markup_mode == typer.main.get_command(app).rich_markup_mode
+    if command.rich_markup_mode is None:  # those of the services
+        assert "install_completion" not in {option.name for option in command.params}
 
 
 @pytest.mark.usefixtures("umask")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import threading
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -14,6 +16,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from oidc_issuer import AUDIENCE, CLIENT, SECRET, OidcIssuer
+from patience import PATIENCE_S
 from pydantic import ValidationError
 
 from ami_process import oidc, rest_client
@@ -144,6 +147,64 @@ async def test_an_issuer_that_is_away_keeps_out_who_is_not_known_yet(
     assert found.status is HTTPStatus.SERVICE_UNAVAILABLE and "can't be asked" in found.reason
 
 
+async def test_an_issuer_that_can_not_be_asked_is_not_one_that_has_no_such_key(
+    issuer: OidcIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(oidc, "monotonic", lambda: now)
+    taken = taking(issuer)
+    issuer.away = True
+    for _ in range(3):
+        assert (await refusal(taken, issuer.token())).status is HTTPStatus.SERVICE_UNAVAILABLE
+    assert len(issuer.asked) == 1, "it is not asked more often for that"
+    issuer.away, now = False, now + oidc.FLOOR_S
+    assert isinstance(await taken.principal(issuer.token()), Principal)
+    issuer.roll("second")
+    issuer.away, now = True, now + oidc.FLOOR_S
+    for _ in range(2):
+        assert (await refusal(taken, issuer.token())).status is HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class Held(OidcIssuer):
+    """One that says nothing at `path` until it may."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path, self.holds, self.may_answer = path, threading.Event(), threading.Event()
+        self.may_answer.set()
+
+    def answer(self, path: str, form: dict[str, list[str]], authorization: str) -> tuple[int, Any]:
+        if path == self.path and not self.may_answer.is_set():
+            self.holds.set()
+            self.may_answer.wait(PATIENCE_S)
+        return super().answer(path, form, authorization)
+
+
+async def test_while_keys_are_fetched_anew_nobody_waits_whose_key_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(oidc, "monotonic", lambda: now)
+    with Held("/keys").serving() as held:
+        assert isinstance(held, Held)
+        taken, token = taking(held, keys_for_s=10), held.token()
+        assert isinstance(await taken.principal(token), Principal)
+        now += 1_000
+        held.may_answer.clear()
+        first = asyncio.create_task(taken.principal(token))
+        try:
+            assert await asyncio.to_thread(held.holds.wait, PATIENCE_S)
+            assert isinstance(await taken.principal(token), Principal)
+            assert not first.done(), "it did not wait for the issuer"
+            strangers = [
+                asyncio.create_task(taken.principal(held.token(kid=f"other {n}", key=OTHER_RSA))) for n in range(5)
+            ]
+            now += 2 * oidc.FLOOR_S  # so long does it take
+        finally:
+            held.may_answer.set()
+        assert isinstance(await first, Principal)
+        assert all(isinstance(one, Refusal) for one in await asyncio.gather(*strangers))
+        assert held.asked.count("/keys") == 2, "who has waited for it looks at what came, and fetches nothing again"
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [
@@ -216,6 +277,30 @@ async def test_a_client_says_why_it_gets_none_and_not_its_secret(issuer: OidcIss
     issuer.away = True
     with pytest.raises(IssuerAway, match="503"):
         IssuerDocuments(issuer.url).configuration()
+
+
+async def test_who_waits_for_the_same_token_shares_what_comes_of_it(tmp_path: Path) -> None:
+    with Held("/token").serving() as held:
+        assert isinstance(held, Held)
+        held.may_answer.clear()
+        mine = ClientCredentials(client(held, tmp_path, "a wrong secret"), "x")
+        waiting = [asyncio.create_task(mine.token()) for _ in range(3)]
+        try:
+            assert await asyncio.to_thread(held.holds.wait, PATIENCE_S)
+            waiting[0].cancel()  # who has asked first, and the others get it all the same
+            await asyncio.wait(waiting[:1])
+        finally:
+            held.may_answer.set()
+        for one in waiting[1:]:
+            with pytest.raises(IssuerAway, match="invalid_client"):
+                await one
+        assert held.asked.count("/token") == 1
+
+
+async def test_a_secret_may_hold_what_has_a_meaning_in_its_header(issuer: OidcIssuer, tmp_path: Path) -> None:
+    issuer.secret = "100%3A a+b:c ü"
+    mine = ClientCredentials(client(issuer, tmp_path, issuer.secret), "x")
+    assert isinstance(await taking(issuer).principal(await mine.token()), Principal)
 
 
 async def test_a_command_gets_its_token_by_the_environment(

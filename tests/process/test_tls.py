@@ -19,14 +19,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from patience import PATIENCE_S
 from pydantic import ValidationError
-from starlette.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ami_process import event_loop, rest_client
+from ami_process.api import create_api
 from ami_process.authority import Authority
 from ami_process.events import Event
 from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
+from ami_process.principals import EVERYBODY
 from ami_process.settings import SettingsError
 from ami_process.sockets import listening
 from ami_process.tls import TlsSettings, _subject_of, client_context, describe, server_context, tls_problem
@@ -113,11 +117,13 @@ async def whose(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def site(settings: TlsSettings, limits: HttpLimits | None = None) -> AsyncIterator[Site]:
+async def site(
+    settings: TlsSettings, limits: HttpLimits | None = None, application: ASGIApp | None = None
+) -> AsyncIterator[Site]:
     with listening("127.0.0.1", 0, "hes.") as listener:
         made = Site(listener.getsockname()[1])
         tls = server_context(settings, "hes.tls", made.emit)
-        async with serving(whose, listener, limits or HttpLimits(), tls):
+        async with serving(application or whose, listener, limits or HttpLimits(), tls):
             yield made
 
 
@@ -280,6 +286,34 @@ async def test_who_is_revoked_meanwhile_gets_one_more_answer_at_most(changing: F
             assert (await client.get(one.url)).headers["connection"] == "close"
             with pytest.raises(ssl.SSLError, match="CERTIFICATE_REVOKED"):
                 await client.get(one.url)
+
+
+async def test_who_is_revoked_meanwhile_follows_no_stream_any_more(changing: Files) -> None:
+    """Its answer has no end of its own after which the connection could end."""
+    going_on = asyncio.Event()
+
+    async def parts() -> AsyncIterator[str]:
+        yield ": first\n\n"
+        await going_on.wait()
+        for number in range(1_000):
+            yield f"data: {number}\n\n"
+
+    async def follow(_: Request) -> Response:
+        return StreamingResponse(parts(), media_type="text/event-stream")
+
+    api = create_api([Route("/stream", follow)], EVERYBODY, names_setting="hes.host_names")
+    revoked = changing.ours.directory / "ca.crl"
+    async with site(changing.settings("hes", mode="mutual", revoked=revoked), application=api) as one:
+        trusted = client_context(changing.settings("cis"), "cis.tls", lambda _: None)
+        async with (
+            httpx.AsyncClient(verify=trusted, trust_env=False, timeout=PATIENCE_S) as client,
+            client.stream("GET", f"{one.url}stream") as answer,
+        ):
+            lines = answer.aiter_lines()
+            assert await anext(lines) == ": first"
+            changing.ours.revoke("cis", NOW)
+            going_on.set()
+            assert not [line async for line in lines if line.startswith("data")]
 
 
 async def test_who_never_finishes_a_handshake_is_counted_and_has_an_end(files: Files) -> None:

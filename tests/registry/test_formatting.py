@@ -49,6 +49,7 @@ OF_EACH_FIELD: dict[str, list[Any]] = {
     "device_id_object": ["0-0:96.1.1*255"],
     "disconnect_object": ["0-0:96.3.10*255"],
     "invocation_counter": ["0-0:43.1.0*255"],
+    "pack": ["idis-like", "smr5.2"],
     "tags": [{"feeder": "F12", "transformer": "T7"}, {}],
 }
 

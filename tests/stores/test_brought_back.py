@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 
 from ami_hes.store import Database, KeptMark, SqlAudit, SqlCounters, StoreUnavailable, StoreUnusable, recognise
-from ami_hes.store.brought_back import BroughtBack
+from ami_hes.store.brought_back import AHEAD, BroughtBack
 from ami_hes.store.restored import COUNTERS_SKIPPED
-from ami_process.store.mark import MarkFile
+from ami_process.store.mark import Mark, MarkFile
 
 KEY, QUIET, LATER = "a key that works on", "a key that rests", "a key that was first used after the copy"
 
@@ -145,3 +148,57 @@ async def test_what_no_mark_can_say_makes_no_key_useless(tmp_path: Path) -> None
     assert found is not None and after[QUIET].start == 2**31
     with closing(sqlite3.connect(head.store)) as connection:
         assert connection.execute("SELECT highest FROM counter_mark").fetchone()[0] >= 2**32 - 5
+
+
+async def test_a_mark_does_not_go_back_when_who_wrote_it_was_cancelled(tmp_path: Path) -> None:
+    class Slow(MarkFile):
+        """The first one is written late."""
+
+        began, may_write, wrote = threading.Event(), threading.Event(), threading.Event()
+
+        def note(self, mark: Mark) -> None:
+            if mark.steps > 1:
+                super().note(mark)
+                return
+            self.began.set()
+            assert self.may_write.wait(PATIENCE_S)
+            super().note(mark)
+            self.wrote.set()
+
+    file = Slow(tmp_path / "mark")
+    file.make()
+    kept = KeptMark(file)
+    first = asyncio.create_task(kept.reach(Mark("s", 1, 100)))
+    assert await asyncio.to_thread(file.began.wait, PATIENCE_S)
+    first.cancel()
+    await asyncio.wait([first])
+    second = asyncio.create_task(kept.reach(Mark("s", 2, 200)))
+    await asyncio.wait([second], timeout=0.2)
+    file.may_write.set()
+    await second
+    assert await asyncio.to_thread(file.wrote.wait, PATIENCE_S)
+    assert file.read() == Mark("s", 2, 200)
+
+
+async def test_a_process_without_a_mark_changes_the_row_of_all_keys_once_in_many_reservations(tmp_path: Path) -> None:
+    head = Head(tmp_path)
+    await head.live(KEY)
+    copy = head.copy("copy")
+
+    def row() -> tuple[int, int]:
+        with closing(sqlite3.connect(head.store)) as store:
+            steps, highest = store.execute("SELECT steps, highest FROM counter_mark").fetchone()
+            return steps, highest
+
+    steps, _ = row()
+    async with Database(head.store) as database:
+        worker = SqlCounters(database)
+        for count in (300, 10, AHEAD - 400):
+            used = await worker.reserve_counters(LATER, 0, count)
+            assert row() == (steps, AHEAD), "no step, and raised once"
+        used = await worker.reserve_counters(LATER, 0, 400)
+        assert row() == (steps, 2 * AHEAD) and used.limit > AHEAD
+    await head.live(QUIET)  # the mark hears of it by the next process that has one
+    shutil.copyfile(copy, head.store)
+    found, after = await head.live(LATER)
+    assert found is not None and after[LATER].start >= used.limit

@@ -134,7 +134,7 @@ def test_restored_meters_use_no_counter_again(tmp_path: Path) -> None:
         store.journal.write()
     done = run(tmp_path, "restore", copy)
     assert (done.code, done.err) == (0, "")
-    assert f"counters of 4 meters go on {COUNTERS_SKIPPED} above the copy" in done.out
+    assert f"counters of 4 meters go on {COUNTERS_SKIPPED:,} above the copy" in done.out
     with opened(meters) as store:
         sent = [store.row(index).send_next for index in range(4)]
         assert sent == [300 + COUNTERS_SKIPPED, *[1 + COUNTERS_SKIPPED] * 3]

@@ -22,7 +22,17 @@ import ami_hes.__main__
 from ami_cis.store import SCHEMA as CIS
 from ami_hes.commands import Command, CommandJob, Lane, MeterId
 from ami_hes.settings import HesSettings
-from ami_hes.store import SCHEMA, Database, KeptMark, SqlCounters, SqlResults, StoredRequest, recognise
+from ami_hes.store import (
+    SCHEMA,
+    Database,
+    KeptMark,
+    SqlCounters,
+    SqlReadings,
+    SqlResults,
+    StoredRequest,
+    StoredSeries,
+    recognise,
+)
 from ami_hes.store.restored import COUNTERS_SKIPPED
 from ami_hes.store.tables import counter_mark, key_counters
 from ami_process.settings import SettingsError
@@ -277,6 +287,61 @@ def test_an_upgrade_that_fails_has_not_happened(server: Server) -> None:
     assert rows(server, "SELECT * FROM meters") == []
 
 
+SHAPE = (
+    "SELECT c.relname, c.relkind::text, pg_get_indexdef(c.oid), pg_get_partkeydef(c.oid), pg_get_expr(c.relpartbound, c.oid) FROM pg_class c"
+    " WHERE relnamespace = current_schema()::regnamespace AND relname !~ '^store_holder|^alembic' ORDER BY 1",
+    "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
+    " WHERE table_schema = current_schema() AND table_name !~ '^store_holder|^alembic' ORDER BY 1, 2",
+    "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = current_schema()::regnamespace"
+    " AND conrelid::regclass::text !~ 'store_holder|alembic' ORDER BY 1, 2",
+)
+
+
+def test_an_upgraded_database_has_the_tables_of_a_new_one(postgresql: Cluster, server: Server) -> None:
+    ready_store(server, SCHEMA)
+    upgraded = postgresql.load(Path(__file__).with_name("hes-0003.sql"))
+    migrate_store(upgraded, SCHEMA)
+    for query in SHAPE:
+        new, other = (
+            {str(row).replace(f"{one.url.query['options'].split('=')[1]}.", "") for row in rows(one, query)}  # type: ignore[union-attr]
+            for one in (server, upgraded)
+        )
+        assert new == other
+
+
+async def test_an_older_database_with_readings_keeps_them_all_and_then_has_months(postgresql: Cluster) -> None:
+    """Those of a clock that is wrong as well; what was there is forgotten as it was before, and at last as a whole."""
+    old = postgresql.load(Path(__file__).with_name("hes-0023.sql"))
+    engine, now = old.engine(), 1_795_176_000_000
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"INSERT INTO reading_values SELECT 1, {now}::bigint - n::bigint * 86400000, n, '1.0.0', {now}, true FROM generate_series(-400, 400) AS n"
+        )
+    engine.dispose()
+    before = rows(old, "SELECT * FROM reading_values ORDER BY 1, 2")
+    migrate_store(old, SCHEMA)
+    assert rows(old, "SELECT * FROM reading_values ORDER BY 1, 2") == before
+    assert rows(old, "SELECT count(*), max(time) < 1796083200000 FROM reading_values_before") == [(802 - 390 + 1, True)]
+    async with Database(old) as database:
+        readings = SqlReadings(database)
+        new = StoredSeries(
+            reading_type="0.0.2.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0",
+            times=(now, now + 20 * 86_400_000),
+            values=("5", "6"),
+            qualities=("", ""),
+            received=(now + 10**9,) * 2,
+            by_meter=(True, True),
+        )
+        await readings.keep("00000000-0000-4000-8000-000000001001", [new])
+        assert rows(old, "SELECT count(*) FROM reading_values_2026_12") == [(31,)], "they moved"
+        assert rows(old, f"SELECT value FROM reading_values WHERE time = {now} AND series_id = 1") == [("5",)]
+        await readings.forget(now)
+        assert rows(old, "SELECT min(time) FROM reading_values") == [(now,)]
+        await readings.forget(1_798_761_600_000)
+        assert rows(old, "SELECT to_regclass('reading_values_before')") == [(None,)]
+        assert rows(old, "SELECT count(*) FROM reading_values") == [(400 - 42 + 1,)]
+
+
 def test_a_newer_database_is_refused(server: Server) -> None:
     assert ready_store(server, schema_of("0002")) is None
     with pytest.raises(StoreUnusable, match="schema 0002"):
@@ -286,7 +351,9 @@ def test_a_newer_database_is_refused(server: Server) -> None:
 def test_backup_and_restore_name_the_tools_of_the_server(server: Server, tmp_path: Path) -> None:
     for words in (("backup", "copy.dump"), ("restore", "copy.dump")):
         done = run(tmp_path, "cis", location(server), "store", *words)
-        tool = {"backup": "pg_dump --format=custom", "restore": "pg_restore --clean"}[words[0]]
+        tool = {"backup": "pg_dump --format=custom", "restore": "createdb DATABASE; pg_restore --exit-on-error"}[
+            words[0]
+        ]
         assert done.code == 2 and tool in done.err and "copy.dump" in done.err
     done = run(tmp_path, "hes", location(server), "store", "restore", "copy.dump")
     assert done.err.endswith("before the process starts: hes store restored\n")

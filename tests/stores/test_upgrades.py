@@ -23,8 +23,8 @@ from ami_cis.store import ReadingQuery, State, Store, TakenEvent, TakenReply
 from ami_cis.store.tables import SCHEMA as CIS
 from ami_hes.audit import follow, parse_entry
 from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
+from ami_hes.enums import ApprovalState
 from ami_hes.store import (
-    ApprovalState,
     Database,
     EventQuery,
     Extract,
@@ -32,9 +32,11 @@ from ami_hes.store import (
     SqlAudit,
     SqlCampaigns,
     SqlCommissioning,
+    SqlConsoleSessions,
     SqlCounters,
     SqlDeliveries,
     SqlDeviceEvents,
+    SqlDialledIn,
     SqlFirmware,
     SqlGuard,
     SqlKeptMessages,
@@ -47,6 +49,7 @@ from ami_hes.store import (
     SqlResults,
     SqlScalerUnits,
     SqlSchedules,
+    SqlSeenMessages,
     SqlTraces,
     SqlUsagePoints,
     StoredCommand,
@@ -86,8 +89,11 @@ VERSIONS = {
         "0021",
         "0022",
         "0023",
+        "0024",
+        "0025",
+        "0026",
     ),
-    "cis": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006"),
+    "cis": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006", "0007"),
 }
 DATABASES = {
     "hes": (
@@ -110,8 +116,11 @@ DATABASES = {
         "0021.sql",
         "0022.sql",
         "0023.sql",
+        "0024.sql",
+        "0025.sql",
+        "0026.sql",
     ),
-    "cis": ("0003.sql", "0004.sql", "0005.sql", "0006.sql"),
+    "cis": ("0003.sql", "0004.sql", "0005.sql", "0006.sql", "0007.sql"),
 }
 """Dumps; those before 0003 have been on files alone."""
 EACH = [(role, version) for role, versions in VERSIONS.items() for version in versions]
@@ -272,7 +281,14 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         assert waiting_approvals == (["open"] if version >= "0022" else [])
         marked = await database.transaction(lambda c: c.execute(select(counter_mark)).all())
         steps_then = [(one.steps, one.highest) for one in marked]
-        assert steps_then == ([(5, 305)] if version >= "0023" else [])
+        assert steps_then == ([(3, 65536)] if version >= "0023" else [])
+        dialled_in = await SqlDialledIn(database).claimed()
+        assert dialled_in == ({"00000000-0000-4000-8000-000000001001"} if version >= "0025" else frozenset())
+        seen_at = datetime(2026, 11, 20, 12, tzinfo=UTC)
+        session = await SqlConsoleSessions(database).find("d" * 64, seen_at)
+        assert (None if session is None else session.principal) == ("Ada" if version >= "0026" else None)
+        seen = SqlSeenMessages(database, 9, timedelta(minutes=6), lambda: seen_at)
+        assert await seen.claim(bytes(range(32))) == (version < "0026")
 
 
 @pytest.mark.parametrize("version", and_databases("cis"))
@@ -297,6 +313,8 @@ async def test_a_store_of_the_cis_is_opened_with_all_that_is_in_it(
         assert [one.value for one in await store.readings(ReadingQuery())] == (
             ["1234.5670"] if version >= "0004" else []
         )
+        there = [] if version < "0007" else [("UP-1001", 0.003144, -0.000162, "1 Alder Street, S1-F1")]
+        assert [one[:4] for one in await store.places()] == there
         kept = TakenEvent("event", "created", "EndDeviceEvents", b"<event/>", datetime(2026, 11, 20, tzinfo=UTC))
         assert [await store.add_event(event) for event in (kept, replace(kept, message_id="new"))] == [False, True]
     assert rows(place, "SELECT message_id, octets FROM events ORDER BY message_id") == [

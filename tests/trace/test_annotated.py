@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import suppress
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 
 from ami_cli.__main__ import app
 from ami_cli.decode import annotated
-from ami_cli.decode.captures.files import Record, records
+from ami_cli.decode.captures.files import EndsEarly, Record, records
 from ami_cli.decode.captures.seen import Seen
 from ami_cli.decode.inputs import Input
 from ami_cli.decode.keyrings import Keyrings
@@ -160,5 +161,8 @@ def test_a_damaged_or_cut_capture_gives_a_file_that_is_whole(
     path = tmp_path_factory.getbasetemp() / "damaged.clear.pcapng"
     found = _written(bytes(content[:end]), path)
     originals = [one for before, one in pairwise([None, *found]) if not before or one.packet_id != before.packet_id]
-    assert [one.octets for one in originals] == [one.octets for one in records(BytesIO(content[:end]))]
+    whole = list[bytes]()
+    with suppress(EndsEarly):
+        whole.extend(one.octets for one in records(BytesIO(content[:end])))
+    assert [one.octets for one in originals] == whole
     assert path.stat().st_size % 4 == 0

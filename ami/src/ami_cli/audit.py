@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ami_hes.api import paths
-from ami_hes.api.audit import MAX_LISTED, AuditList
+from ami_hes.api.values.audit import MAX_LISTED, AuditList
 from ami_hes.audit import (
     Anchor,
     ChainCheck,
@@ -30,11 +30,9 @@ from ami_hes.audit import (
     parse_entry,
 )
 from ami_hes.client.asking import DEFAULT_URL, TokenFile, Url, head_end, show, table
-from ami_hes.closed_store import closed_audit
-from ami_hes.settings import Settings
-from ami_hes.store import StoreUnavailable, StoreUnusable
 from ami_process.commands import explaining
 from ami_process.settings import SettingsError
+from ami_process.store.errors import StoreUnavailable, StoreUnusable
 
 BROKEN = 1
 """The exit code of a log that is not whole."""
@@ -66,12 +64,13 @@ class Source:
     token_file: Path | None
 
     async def pages(self, after: int) -> AsyncIterator[AuditList]:
-        """The entries behind a number, page by page, up to the last one that there was when the first page was read."""
+        """The entries behind a number, page by page, up to the last one that there was when the first page was read, or when some were found to be dropped by age."""
         async with self._reading() as read:
             until: int | None = None
             while until is None or after < until:
                 page = await read(after)
-                until = page.chain.seq if until is None else until
+                if until is None or page.chain.base_seq > after:
+                    until = page.chain.seq
                 yield page
                 if not page.entries:
                     return
@@ -87,6 +86,9 @@ class Source:
 
             yield asked
             return
+        from ami_hes.closed_store import closed_audit  # a running head-end is asked without it
+        from ami_hes.settings import Settings
+
         async with closed_audit(Settings.load(self.config)) as log:
 
             async def read(after: int) -> AuditList:
@@ -126,20 +128,16 @@ def verify(
 
 
 async def _checked(source: Source, anchors: list[Anchor]) -> ChainReport:
-    """With a bar on a terminal; what comes while it is read is left for the next time."""
+    """With a bar on a terminal."""
     check: ChainCheck | None = None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("entries")
         async for page in source.pages(0):
-            if check is None:
-                chain = page.chain.chain()
-                check = ChainCheck(chain, anchors)
-                progress.update(task, total=chain.seq - chain.base_seq)
-            for record in page.entries:
-                if record.seq <= chain.seq:
-                    check.add(record.link())
-            progress.advance(task, len(page.entries))
+            chain = page.chain.chain()
+            check = check or ChainCheck(chain, anchors)
+            check.add_page(chain, (record.link() for record in page.entries))
+            progress.update(task, total=check.total, completed=check.entries)
     return ChainReport() if check is None else check.end()
 
 

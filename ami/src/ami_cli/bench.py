@@ -119,6 +119,8 @@ def write_configuration(
     document = generated_meters.fleet(
         configuration.load(base), meters, seed="bench", layout=generated_meters.Layout.PORTS, address=address
     )
+    # places are for a CIS; and head-ends that bench is compared with may know none
+    document["meters"] = [generated_meters.without(one, *generated_meters.PLACE) for one in document["meters"]]
     document["hes"] |= {"port": 0, "dlms_port": 0, "deadline_s": REQUEST_S} | dict(hes or {})
     document = configuration.anchored(document, directory)
     directory.mkdir(exist_ok=True)
@@ -146,10 +148,10 @@ async def start_head_end(
     return program, await until_ready(processes, program)
 
 
-async def until_ready(processes: Processes, program: Program) -> Mapping[str, Any]:
+async def until_ready(processes: Processes, program: Program, within_s: float = READY_S) -> Mapping[str, Any]:
     """The event `ready` of a program that was just started; BenchError when it does not come."""
     try:
-        async with asyncio.timeout(READY_S):
+        async with asyncio.timeout(within_s):
             async for message in processes.messages():
                 if message.origin is not program:
                     continue

@@ -15,11 +15,11 @@ from time import perf_counter
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from ami_cli import configuration
 from ami_cli.bench import REQUEST_S, BenchError, machine
 from ami_cli.bench_readings.systems import Running, population
+from ami_cli.bench_runs import measured
 from ami_cli.processes import Processes, environment
 
 MOST = 10_000
@@ -58,12 +58,7 @@ def bench_commissioning(
     json: Annotated[bool, typer.Option("--json", help="The figures as one JSON object.")] = False,
 ) -> None:
     """Measure the commissioning of simulated meters from a shipment, without and with new keys. Linux only."""
-    try:
-        with Console(stderr=True).status("starting") as status:
-            figures = asyncio.run(measure(configuration.default(), meters, status.update))
-    except (BenchError, configuration.ConfigurationError) as trouble:
-        typer.echo(str(trouble), err=True)
-        raise typer.Exit(1) from None
+    figures = measured(lambda report: measure(configuration.default(), meters, report))
     if json:
         rates = [asdict(one) | {"meters_per_second": one.per_second} for one in figures]
         typer.echo(dumps({"machine": machine(), "campaigns": rates}))

@@ -4,23 +4,20 @@ Each HES is a process of its own; they take turns, so that what else goes on at 
 there: what is measured is HTTP, TLS, the message and its proofs, and no work on meters. The ratio is the median of those of single turns. Linux only.
 """
 
-import asyncio
 import os
 import ssl
-import statistics
 import tempfile
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import typer
-from rich.console import Console
 
 from ami_cim import wire
 from ami_cim.identity import EndDevice, Name
@@ -41,6 +38,7 @@ from ami_cli.bench import (
     write_configuration,
 )
 from ami_cli.bench_cpu import OURS, used_s
+from ami_cli.bench_runs import beside_the_first, measured
 from ami_cli.processes import Processes, environment
 from ami_process.authority import Authority
 from ami_process.message_security import SealedHeader
@@ -86,32 +84,15 @@ def bench_security(
     json: Annotated[bool, typer.Option("--json", help="The figures as one JSON object.")] = False,
 ) -> None:
     """Measure what TLS and signatures cost the HES for a small request. Linux only."""
-    try:
-        with Console(stderr=True).status("starting") as status:
-            turns = asyncio.run(_measure(requests, runs, status.update))
-    except (BenchError, configuration.ConfigurationError) as trouble:
-        typer.echo(str(trouble), err=True)
-        raise typer.Exit(1) from None
-    rows = _rows(turns)
+    turns = measured(lambda report: _measure(requests, runs, report))
+    # without the first run of each, which loads what is needed
+    rows = beside_the_first("way", [(one.way.name, one.used_ms[1:]) for one in turns])
     if json:
         typer.echo(dumps({"machine": machine(), "requests": requests, "runs": runs, "security": rows}))
         return
     typer.echo(f"{machine()}; {runs} runs of {requests:,} requests, CPU of the HES per request")
     for row in rows:
         typer.echo(f"{row['way']:<24}  {row['median_ms']:.2f} ms  {row['ratio']:.2f} of that open")
-
-
-def _rows(turns: Sequence[_Turn]) -> list[dict[str, Any]]:
-    """Without the first run of each, which loads what is needed."""
-    without = turns[0].used_ms[1:]
-    return [
-        {
-            "way": one.way.name,
-            "median_ms": round(statistics.median(one.used_ms[1:]), 3),
-            "ratio": round(statistics.median(a / b for a, b in zip(one.used_ms[1:], without, strict=True)), 3),
-        }
-        for one in turns
-    ]
 
 
 async def _measure(requests: int, runs: int, report: Callable[[str], None]) -> list[_Turn]:

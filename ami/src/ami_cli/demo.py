@@ -23,7 +23,7 @@ from ami_cli.configuration import Changes, Document
 from ami_cli.demo_outputs import DemoOutput, Setting
 from ami_cli.demo_state import DemoState, Explainer
 from ami_cli.processes import Emitted, Ended, Message, Processes, Program, environment, module
-from ami_cli.simulators import Simulator, consoles_of, played_by
+from ami_cli.simulators import Simulator, consoles_of, linked, played_by
 from ami_process.platforms import NeedsPosix
 
 try:
@@ -79,6 +79,7 @@ async def run(options: Options) -> int:
 
         document = demo_tls.secured(document, datetime.now(UTC))
     simulators = played_by(document, options.changes.meter_sim_port)
+    document = linked(document, simulators)
     listeners = (*configuration.listeners(document), *consoles_of(document, simulators))
     if trouble := port_check.taken(listeners):
         raise PortsTaken(port_check.advice(trouble, str(options.configuration), own_state=_in_use(document)))

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from ami_cli import formatting
 from ami_cli.configuration import Listener
 from ami_cli.observations import UNNAMED, Request, Step
-from ami_cli.simulators import CONSOLE
+from ami_cli.simulators import ALL, CONSOLE
 from ami_cli.totals import DemoSummary
 from ami_hes.events import Apdu
 
@@ -29,9 +29,17 @@ def consoles(listeners: tuple[Listener, ...]) -> str:
     where = {listener.setting: listener.url for listener in listeners}
     found = [f"{name} {where[setting]}" for name, setting in CONSOLES.items() if setting in where]
     if of_meters := [listener for listener in listeners if listener.setting.startswith(CONSOLE)]:
-        first, last = of_meters[0], of_meters[-1]
-        found.append(f"meters {first.url}" + (f" to :{last.port}" if last is not first else ""))
+        first, *others = of_meters
+        named = [
+            f"{_meters_of(first)} {first.url}".removeprefix(f"{ALL} "),
+            *(f"{_meters_of(one)} :{one.port}" for one in others),
+        ]
+        found.append("meters " + ", ".join(named))
     return "  ".join(found)
+
+
+def _meters_of(listener: Listener) -> str:
+    return listener.setting.removeprefix(CONSOLE)
 
 
 def places(listeners: tuple[Listener, ...]) -> str:

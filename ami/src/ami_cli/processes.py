@@ -132,6 +132,10 @@ class Processes:
         """The number that the system knows it by."""
         return next(child.process.pid for child in self._children if child.program is program)
 
+    def kill(self, program: Program) -> None:
+        """End one as a machine that fails does."""
+        next(child.process for child in self._children if child.program is program).kill()
+
     def log_of(self, program: Program) -> Path:
         """Where its standard error goes."""
         return self.logs / f"{program.name}.log"

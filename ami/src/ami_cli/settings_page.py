@@ -20,20 +20,12 @@ from ami_dlms.association import Ciphering
 from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_dlms.obis import Obis
-from ami_hes.settings import (
-    CampaignSettings,
-    GroupLimitSettings,
-    GroupSettings,
-    GuardLimitSettings,
-    GuardSettings,
-    HesSettings,
-    PartnerSettings,
-    ReadSettings,
-    SubscriberSettings,
-    SwitchingLimitSettings,
-)
+from ami_hes.settings import HesSettings
+from ami_hes.settings.guard import GroupLimitSettings, GuardLimitSettings, GuardSettings, SwitchingLimitSettings
+from ami_hes.settings.lanes import CampaignSettings, GroupSettings, ReadSettings
+from ami_hes.settings.partners import PartnerSettings, SubscriberSettings
 from ami_meter_sim.population_settings import PopulationSettings, PushesSettings, SharesSettings, TopologySettings
-from ami_meter_sim.settings import AssociationSettings, MeterSimSettings, SimulatedSettings
+from ami_meter_sim.settings import AssociationSettings, MeterSimSettings, OtherConsole, SimulatedSettings
 from ami_process.meanings import meanings
 from ami_process.message_security import MessageSecuritySettings
 from ami_process.oidc import OidcSettings
@@ -140,8 +132,14 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel] | type[Meter], str], ...] = (
     ),
     ("[meter_sim]", "What all simulated meters of a process share.", MeterSimSettings, "AMI_METER_SIM__"),
     (
+        "[[meter_sim.consoles]]",
+        "Where another process that plays meters has its console; `ami demo` writes them.",
+        OtherConsole,
+        "",
+    ),
+    (
         "[[meters]]",
-        "A table for each meter, real or simulated. The CIS reads the first three keys alone.",
+        "A table for each meter, real or simulated. The CIS reads the first three keys alone, and three that are for it alone: `latitude` and `longitude` of the usage point in degrees of WGS 84, and `main_address`, a text of up to 200 characters ([the map](howto/use-the-console.md#the-map)).",
         Meter,
         "",
     ),

@@ -6,90 +6,40 @@ from typing import Annotated
 
 import typer
 
+import ami_process.open_files  # noqa: F401 - where POSIX is missing, every command says so
 from ami_process.loading import loading
 
 with loading():
-    from ami_cis.app import serve
-    from ami_cis.settings import Settings
-    from ami_cis.shipments import read_shipments
-    from ami_cis.store import SCHEMA, StoreUnavailable, StoreUnusable
-    from ami_process.commands import exit_code_of, explaining, lazy_group, serve_until_stopped, version_option
-    from ami_process.environment import Environment, clock_of
-    from ami_process.events import events_on_standard_output
-    from ami_process.settings import SettingsError
-    from ami_process.store.commands import store_commands
-    from ami_process.store.places import Place, place_of
+    from ami_process.commands import Late, exit_code_of, explaining, lazy_group, serve_until_stopped, version_option
 
-
-def _send() -> typer.Typer:
-    from ami_cis.send_client import send
-
-    return send
-
-
-def _control() -> typer.Typer:
-    from ami_cis.control_client import control
-
-    return control
-
-
-def _read() -> typer.Typer:
-    from ami_cis.read_client import read
-
-    return read
-
-
-def _schedule() -> typer.Typer:
-    from ami_cis.schedule_client import schedule
-
-    return schedule
-
-
-def _meters() -> typer.Typer:
-    from ami_cis.meters_client import meters
-
-    return meters
-
-
-def _usage_points() -> typer.Typer:
-    from ami_cis.usage_points_client import usage_points
-
-    return usage_points
-
-
-def _events() -> typer.Typer:
-    from ami_cis.events_client import events
-
-    return events
-
+COMMANDS = {
+    "store": Late(
+        "ami_cis.store_commands:store", "Copy, restore or upgrade the store, while the process does not run."
+    ),
+    "control": Late("ami_cis.control_client:control", "Have the running CIS send one control, and show the result."),
+    "send": Late(
+        "ami_cis.send_client:send",
+        "Have the running CIS send one control by its EndDeviceControlType, with any verb, and show the result.",
+    ),
+    "read": Late(
+        "ami_cis.read_client:read",
+        "Have the running CIS read meters by way of the HES, and show the values: now, or those of a period.",
+    ),
+    "schedule": Late(
+        "ami_cis.schedule_client:schedule",
+        "What the HES collects by schedule: order it, look at it, end it. Exit codes as of `cis read`.",
+    ),
+    "events": Late("ami_cis.events_client:events", "List what has happened to meters, the latest first."),
+    "meters": Late("ami_cis.meters_client:meters", "Meters as the HES has them. Exit codes as of `cis read`."),
+    "usage-points": Late(
+        "ami_cis.usage_points_client:usage_points", "Usage points as the HES has them. Exit codes as of `cis read`."
+    ),
+}
+"""What `serve` has no use for, and what each of them alone loads."""
 
 app = typer.Typer(
-    name="cis",
-    cls=lazy_group(
-        {
-            "control": _control,
-            "send": _send,
-            "read": _read,
-            "schedule": _schedule,
-            "events": _events,
-            "meters": _meters,
-            "usage-points": _usage_points,
-        }
-    ),
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
+    name="cis", cls=lazy_group(COMMANDS), no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
-
-
-def _store_in(config: Path) -> Place:
-    cis = Settings.load(config).cis
-    return place_of(cis.store, cis.store_password, "cis.store")
-
-
-app.add_typer(store_commands(SCHEMA, _store_in), name="store")
-
-
 Config = Annotated[Path, typer.Option(metavar="FILE", help="The TOML file that all processes share.")]
 
 
@@ -110,6 +60,15 @@ def serve_cis(
 
     Exit code 1: a command of the last cycles was not confirmed; 2: the configuration cannot be used; 98: a port is taken.
     """
+    with loading():
+        from ami_cis.app import serve
+        from ami_cis.settings import Settings
+        from ami_cis.shipments import read_shipments
+        from ami_cis.store import StoreUnavailable, StoreUnusable
+        from ami_process.environment import Environment, clock_of
+        from ami_process.events import events_on_standard_output
+        from ami_process.settings import SettingsError
+
     with explaining("cis", SettingsError, StoreUnusable, StoreUnavailable):
         settings = Settings.load(config)
         settings = settings.with_meters(read_shipments(settings.cis.shipments))

@@ -6,24 +6,21 @@ the same answer. All that comes in is bounded in size, time and number, and vali
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ami_cim.control_names import named_control
-from ami_cim.control_parameters import FirmwareImage, KeyChange, Limiter, LimiterEmergency, TimeOfUse
 from ami_cim.payloads.control_parameters import ControlParameters
-from ami_cis.device_events_api import ACKNOWLEDGE, DEVICE_EVENTS, Acknowledged, Acknowledgement, DeviceEventList
-from ami_cis.meters import Meter
-from ami_cis.meters_api import (
+from ami_cis.api_values.controls import CONTROL, CONTROLS, ControlOrder, ControlOutcome
+from ami_cis.api_values.device_events import ACKNOWLEDGE, DEVICE_EVENTS, Acknowledged, Acknowledgement, DeviceEventList
+from ami_cis.api_values.meters import (
     HES_USAGE_POINT,
     HES_USAGE_POINTS,
     METER,
@@ -36,8 +33,8 @@ from ami_cis.meters_api import (
     MeterDetails,
     MeterList,
 )
-from ami_cis.readings_api import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome
-from ami_cis.requests_api import (
+from ami_cis.api_values.readings import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome
+from ami_cis.api_values.requests import (
     LIVE,
     REQUEST,
     REQUESTS,
@@ -47,7 +44,7 @@ from ami_cis.requests_api import (
     RequestList,
     UsagePointList,
 )
-from ami_cis.schedules_api import (
+from ami_cis.api_values.schedules import (
     SCHEDULE,
     SCHEDULES,
     ScheduleDetails,
@@ -56,21 +53,17 @@ from ami_cis.schedules_api import (
     ScheduleOrder,
     ScheduleOrdered,
 )
+from ami_cis.meters import Meter
+from ami_cis.places_api import PLACE, PLACES, PlacesKept, PlacesSaid
 from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Controls, Order, OrderOutcome, Target
-from ami_console.live import EVENT_STREAM
 from ami_process import clock_api, principal_api
-from ami_process.api import JSON, answer_of, read_body
+from ami_process.api import EVENT_STREAM, JSON, answer_of, read_body
 from ami_process.clock_api import ClockState, Step
 from ami_process.query_parameters import check_known
 
 PREFIX = "/api/v1"
-CONTROLS = f"{PREFIX}/controls"
-CONTROL = f"{CONTROLS}/{{name:path}}"
-"""By its MessageID."""
 OPENAPI = f"{PREFIX}/openapi.json"
-MAX_TARGETS = 10_000
-MAX_GROUPS = 100
 
 REFUSALS = (
     HTTPStatus.UNAUTHORIZED,
@@ -83,136 +76,6 @@ REFUSALS = (
 )
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("has to be printable text")
-    return text
-
-
-Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
-Verb = Literal["create", "change", "cancel", "close", "delete"]
-
-
-def _code(text: str) -> str:
-    return named_control(text)
-
-
-class ControlOrder(BaseModel):
-    """One EndDeviceControl for some meters, named by Names.name, by mRID, by the name of their usage point or by groups."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    code: Annotated[Text, AfterValidator(_code)]
-    """An EndDeviceControlType, or a name such as demand-reset."""
-    meters: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
-    mrids: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
-    usage_points: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
-    groups: tuple[Text, ...] = Field(default=(), max_length=MAX_GROUPS)
-    """VALUE or TAG=VALUE of the registry of the HES."""
-    usage_point_groups: tuple[Text, ...] = Field(default=(), max_length=MAX_GROUPS)
-    limiter: Limiter | None = None
-    limiter_emergency: LimiterEmergency | None = None
-    time_of_use: TimeOfUse | None = None
-    key_change: KeyChange | None = None
-    firmware_image: FirmwareImage | None = None
-    text: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
-    """For the display."""
-    start_at: AwareDatetime | None = None
-    """When it is to begin: then the HES acknowledges it, and what comes of it comes later."""
-    end_at: AwareDatetime | None = None
-    """Until when it may be done."""
-    changes: Text | None = None
-    """The MessageID of a control for later, whose place this one takes; the verb is change then."""
-    verb: Verb = "create"
-    asynchronous: bool = False
-    until_acknowledged: bool = False
-    """Answer once the HES has acknowledged it, as one that waits for a second person: what comes of it comes later."""
-    message_id: Text | None = None
-    correlation_id: Text | None = None
-
-    @model_validator(mode="after")
-    def _has_a_target(self) -> Self:
-        if not (self.meters or self.mrids or self.usage_points or self.groups or self.usage_point_groups):
-            raise ValueError("name at least one of meters, mrids, usage_points, groups and usage_point_groups")
-        if self.start_at is not None and not self.asynchronous:
-            raise ValueError("a control for later is asynchronous")
-        if self.until_acknowledged and not self.asynchronous:
-            raise ValueError("what is answered once it is acknowledged is asynchronous")
-        if self.changes is not None and self.start_at is None:
-            raise ValueError("what changes a control for later has a start_at")
-        return self
-
-    @property
-    def parameters(self) -> ControlParameters | None:
-        """Those that the request has beside its controls; None where they take none."""
-        given = ControlParameters(
-            self.limiter, self.limiter_emergency, self.time_of_use, self.key_change, self.firmware_image
-        )
-        return given if given.by_element else None
-
-    def order(self, known: Sequence[Meter]) -> Order:
-        """The same for the workflow; a meter that the configuration knows is given its mRID too."""
-        mrids = {meter.name: meter.mrid for meter in known}
-        return Order(
-            code=self.code,
-            targets=(
-                *(Target.meter(name, mrids.get(name)) for name in self.meters),
-                *(Target.mrid(mrid) for mrid in self.mrids),
-                *(Target.point(name) for name in self.usage_points),
-                *(Target.group_of(text) for text in self.groups),
-                *(Target.point_group_of(text) for text in self.usage_point_groups),
-            ),
-            verb=self.verb if self.changes is None else "change",
-            changes=self.changes,
-            parameters=self.parameters,
-            start_at=self.start_at,
-            end_at=self.end_at,
-            text=self.text,
-            asynchronous=self.asynchronous,
-            until_acknowledged=self.until_acknowledged,
-            message_id=self.message_id,
-            correlation_id=self.correlation_id,
-        )
-
-
-class ControlError(BaseModel):
-    """One Reply/Error; `meter` is the name by which the order named it, where it is about one of them."""
-
-    code: str
-    reason: str | None
-    meter: str | None
-    level: str | None
-
-    @property
-    def is_failure(self) -> bool:
-        """Codes 0.* say that nothing is wrong and may still say something."""
-        return not self.code.startswith("0.")
-
-
-class ControlOutcome(BaseModel):
-    """How a control ended; without a final reply `result` is None, and `reason` says why."""
-
-    code: str
-    verb: str
-    meters: tuple[str, ...]
-    message_id: str
-    result: str | None
-    errors: tuple[ControlError, ...]
-    reason: str | None
-    unknown: bool
-    not_sent: bool = False
-    accepted: bool = False
-    """Only acknowledged: it is for later."""
-    ms: float
-    confirmed: bool
-
-    @classmethod
-    def of(cls, order: Order, outcome: OrderOutcome) -> Self:
-        labels = [target.label for target in order.targets]
-        document = {"code": order.code, "verb": order.verb, "meters": labels, "confirmed": outcome.confirmed}
-        return cls.model_validate(document | asdict(outcome))
-
-
 def control_routes(controls: Controls, asking: Asking) -> list[Route]:
     """POST sends a control, GET says how far one is, DELETE cancels what of one is not begun."""
     under_way = UnderWay("control", asking.stopping)
@@ -220,7 +83,7 @@ def control_routes(controls: Controls, asking: Asking) -> list[Route]:
     async def send(request: Request) -> Response:
         asked = await read_body(request, ControlOrder)
         asking.demand_replies(asynchronous=asked.asynchronous)
-        order = asked.order(asking.meters)
+        order = _order_of(asked, asking.meters)
         outcome = await under_way.end_of(order.message_id, partial(controls.run, order))
         return answer_of(ControlOutcome.of(order, outcome))
 
@@ -243,6 +106,39 @@ def control_routes(controls: Controls, asking: Asking) -> list[Route]:
         Route(CONTROL, about("cancel", controls.cancel), methods=["DELETE"]),
         Route(OPENAPI, describe, methods=["GET"]),
     ]
+
+
+def _order_of(asked: ControlOrder, known: Sequence[Meter]) -> Order:
+    """The same for the workflow; a meter that the configuration knows is given its mRID too."""
+    mrids = {meter.name: meter.mrid for meter in known}
+    return Order(
+        code=asked.code,
+        targets=(
+            *(Target.meter(name, mrids.get(name)) for name in asked.meters),
+            *(Target.mrid(mrid) for mrid in asked.mrids),
+            *(Target.point(name) for name in asked.usage_points),
+            *(Target.group_of(text) for text in asked.groups),
+            *(Target.point_group_of(text) for text in asked.usage_point_groups),
+        ),
+        verb=asked.verb if asked.changes is None else "change",
+        changes=asked.changes,
+        parameters=_parameters(asked),
+        start_at=asked.start_at,
+        end_at=asked.end_at,
+        text=asked.text,
+        asynchronous=asked.asynchronous,
+        until_acknowledged=asked.until_acknowledged,
+        message_id=asked.message_id,
+        correlation_id=asked.correlation_id,
+    )
+
+
+def _parameters(asked: ControlOrder) -> ControlParameters | None:
+    """Those that the request has beside its controls; None where they take none."""
+    given = ControlParameters(
+        asked.limiter, asked.limiter_emergency, asked.time_of_use, asked.key_change, asked.firmware_image
+    )
+    return given if given.by_element else None
 
 
 class _Operation(NamedTuple):
@@ -280,6 +176,15 @@ _OPERATIONS = (
         UsagePointList,
         query={"limit": "at most this number", "offset": "those behind this number"},
     ),
+    _Operation(
+        PLACES,
+        "post",
+        "Say where usage points are; the configuration has the say again at the next start",
+        "How many have a place by it",
+        PlacesKept,
+        PlacesSaid,
+    ),
+    _Operation(PLACE, "delete", "Forget where a usage point is", "How many have none by it", PlacesKept),
     _Operation(
         LIVE, "get", "What changes: requests, usage points, events of meters", "Frames", ChangesFrame, streamed=True
     ),

@@ -28,6 +28,7 @@ from ami_cis.inbox import Inbox
 from ami_cis.meters_api import meter_routes
 from ami_cis.outbox import Outbox, OutboxError, Proofs
 from ami_cis.pending import Pending
+from ami_cis.places_api import load_places, place_routes
 from ami_cis.readings_api import reading_routes
 from ami_cis.requests_api import Changes, request_routes
 from ami_cis.roles import ROUTES
@@ -49,7 +50,7 @@ from ami_cis.workflows import (
     ReadSchedules,
     Target,
 )
-from ami_console import Console, Live, Sessions, reporting
+from ami_console import Console, IssuerSignIn, Live, Sessions, reporting
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
 from ami_process.doors import Admissions
@@ -104,9 +105,8 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         answers = await stack.enter_async_context(Worker(reading.FUNCTION, waiting=ANSWERS_WAITING))
         bound_to = listener.getsockname()[0]
         tokens = Tokens.of(cis.token_file, "cis.token_file", bound_to=bound_to)
-        admissions = Admissions.of(
-            "cis", tokens, cis.principals, cis.anonymous, bound_to, real_time, _issuer(cis, environment)
-        )
+        issuer = _issuer(cis, environment)
+        admissions = Admissions.of("cis", tokens, cis.principals, cis.anonymous, bound_to, real_time, issuer)
         secure = await stack.enter_async_context(_secured(cis, environment, admissions.principals))
         proofs = Proofs(
             sealing=secure.sealing,
@@ -136,6 +136,8 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         master_data = MasterData(exchanges, environment)
         asking = Asking(settings.meters, zone, reply_address is not None, new_id)
         names = _names(cis, reply_address)
+        with suppress(StoreUnavailable):  # healthz says so
+            await load_places(store, standings, settings.meters, environment.now())
         await _reported("standings", changes.load, environment)
         await stack.enter_async_context(_beside("standings", changes.work, environment))
         live = await stack.enter_async_context(Live.opened(changes.take, standings.changed.clear))
@@ -147,16 +149,20 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
             owner=admissions.api.owner,
             told=reporting(environment.emit),
         )
-        console = Console(SITE, sessions, names=names, names_setting="cis.host_names")
+        by_issuer = IssuerSignIn.of(sessions, issuer, "cis.oidc", environment.random_bytes, _public_url(cis))
+        console = Console(SITE, sessions, names=names, names_setting="cis.host_names", issuer=by_issuer)
         api = create_api(
             [
                 *clock_routes(environment.clock),
                 *principal_routes(ROUTES),
                 *control_routes(controls, asking),
                 *reading_routes(readings, store, asking),
-                *device_event_routes(store, EventQuestions(exchanges, environment), asking, environment.now),
+                *device_event_routes(
+                    store, EventQuestions(exchanges, environment), asking, environment.now, changes.note_acknowledged
+                ),
                 *meter_routes(master_data, MeterExchanges(master_data, readings), asking),
                 *schedule_routes(ReadSchedules(exchanges, environment), store, asking),
+                *place_routes(store, standings, environment.now),
                 *request_routes(store, changes, standings, live, zone),
             ],
             admissions.api,

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import typer
 
 from ami_cim.control_names import known_controls, name_of
-from ami_cis.api import CONTROL, CONTROLS, ControlOrder, ControlOutcome
+from ami_cis.api_values.controls import CONTROL, CONTROLS, ControlOrder, ControlOutcome
 from ami_cis.client import (
     DEFAULT_URL,
     Asynchronous,

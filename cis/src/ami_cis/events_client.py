@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ami_cim.event_type_names import near
+from ami_cis.api_values.device_events import DEVICE_EVENTS, DeviceEvent, DeviceEventList, EventsFetched, EventsOrder
 from ami_cis.client import DEFAULT_URL, TokenFile, Url, first_problem
-from ami_cis.device_events_api import DEVICE_EVENTS, DeviceEvent, DeviceEventList, EventsFetched, EventsOrder
 from ami_cis.outcome_words import how_it_ended
 from ami_process.asking import NOT_OK, OK, RunningProcess
 from ami_process.commands import AsJson

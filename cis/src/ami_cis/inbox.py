@@ -99,12 +99,12 @@ class Inbox:
         return Endpoint(messages, self._worker, self._answer, self._not_read, site).application(health)
 
     async def _answer(self, delivered: Delivered, octets: bytes, sender: Principal) -> bytes:
-        if not sender.may(MESSAGES):
-            raise InvalidMessage("7.5", lacking(sender, MESSAGES))
         message = delivered.message
-        replay = message.header.replay_detection
-        if self._security is not None and self._security.reads and replay is not None:
-            self._security.check_replay(replay.nonce, replay.created_at)
+        try:
+            await self._check_sender(message, sender)
+        except CimError as problem:
+            self._emit_refused(problem)
+            raise
         try:
             if isinstance(message, ResponseMessage):
                 reply = self._report(message, await self._pending.take(message))
@@ -119,6 +119,14 @@ class Inbox:
             message.header, message_id=str(environment.new_uuid()), timestamp=environment.now(), source="CIS"
         )
         return wire.write_response(ResponseMessage(header=header, reply=reply), delivered.wrapper, self._schemas)
+
+    async def _check_sender(self, message: ResponseMessage | EventMessage, sender: Principal) -> None:
+        """Raises InvalidMessage for who may not send messages, and for one that has come before by its ReplayDetection."""
+        if not sender.may(MESSAGES):
+            raise InvalidMessage("7.5", lacking(sender, MESSAGES))
+        replay = message.header.replay_detection
+        if self._security is not None and self._security.reads and replay is not None:
+            await self._security.check_replay(replay.nonce, replay.created_at)
 
     def _report(self, message: ResponseMessage, taken: ReplyVerdict) -> Reply:
         """The event and the answer; an awaited reply is reported by the waiting workflow."""

@@ -10,10 +10,18 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from ami_cim.reading_type_names import help_of_types, name_of
+from ami_cis.api_values.meters import (
+    METER_EXCHANGES,
+    METERS,
+    Exchanged,
+    ExchangeWanted,
+    MeterDetails,
+    MeterLine,
+    MeterList,
+)
+from ami_cis.api_values.readings import ReadingValue
 from ami_cis.client import DEFAULT_URL, TokenFile, Url, first_problem
-from ami_cis.meters_api import METER_EXCHANGES, METERS, Exchanged, ExchangeWanted, MeterDetails, MeterLine, MeterList
 from ami_cis.outcome_words import how_it_ended
-from ami_cis.readings_api import ReadingValue
 from ami_process.asking import NOT_OK, OK, RunningProcess
 from ami_process.commands import AsJson
 from ami_process.terminal_tables import Rows

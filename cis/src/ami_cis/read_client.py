@@ -10,6 +10,14 @@ from urllib.parse import urlencode
 import typer
 
 from ami_cim.reading_type_names import help_of_types, in_unit_of_name, name_of
+from ami_cis.api_values.readings import (
+    READINGS,
+    KeptReadings,
+    ReadingError,
+    ReadingsOrder,
+    ReadingsOutcome,
+    ReadingValue,
+)
 from ami_cis.client import (
     DEFAULT_URL,
     Asynchronous,
@@ -26,7 +34,6 @@ from ami_cis.outcome_words import how_it_ended
 from ami_cis.reading_plot import plot
 from ami_cis.reading_tables import as_csv, table
 from ami_cis.reading_types import unit_of
-from ami_cis.readings_api import READINGS, KeptReadings, ReadingError, ReadingsOrder, ReadingsOutcome, ReadingValue
 from ami_process.asking import NOT_OK, OK, RunningProcess
 from ami_process.commands import AsJson
 from ami_process.terminal_text import printable
@@ -118,7 +125,7 @@ def read_meters(
         _show_kept(cis, query + [(name, text) for name, text in (("from", start), ("to", end)) if text], form)
         return
     if not (meter or mrid or usage_point or group or usage_point_group):
-        raise cis.refused("name at least one METER, --mrid, --usage-point, --group and --usage-point-group")
+        raise cis.refused("name at least one METER, --mrid, --usage-point, --group or --usage-point-group")
     wanted = {
         "meters": meter,
         "mrids": mrid or [],

@@ -11,8 +11,8 @@ from decimal import Decimal
 from itertools import groupby
 
 from ami_cim.reading_type_names import name_of
+from ami_cis.api_values.readings import ReadingValue
 from ami_cis.reading_types import interval_of, is_register, is_time
-from ami_cis.readings_api import ReadingValue
 from ami_process.terminal_text import printable
 
 _BARS = "▁▂▃▄▅▆▇█"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ami_cim.reading_type_names import name_of
-from ami_cis.readings_api import ReadingValue
+from ami_cis.api_values.readings import ReadingValue
 from ami_process.spreadsheet_cells import as_cell
 from ami_process.terminal_tables import Rows
 

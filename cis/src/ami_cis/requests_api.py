@@ -4,24 +4,32 @@
 Times are of `cis.time_zone`. A frame of the stream names each thing that has changed once, as the lists have it.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Literal, Self
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ami_cim.control_names import name_of
-from ami_cim.reading_type_words import describe
 from ami_cis import events
-from ami_cis.device_events_api import DeviceEvent
-from ami_cis.standings import Standing, Standings, Switch
+from ami_cis.api_values.device_events import DeviceEvent
+from ami_cis.api_values.requests import (
+    LIVE,
+    REQUEST,
+    REQUESTS,
+    USAGE_POINTS,
+    ChangesFrame,
+    RequestDetails,
+    RequestEntry,
+    RequestError,
+    RequestList,
+    UsagePoint,
+    UsagePointList,
+)
+from ami_cis.standings import Standings
 from ami_cis.store import KeptDeviceEvent, RequestLine, Store, StoreUnavailable
 from ami_console import Live, live_response
 from ami_process.api import ApiRefused, answer_of
@@ -29,10 +37,6 @@ from ami_process.environment import real_sleep
 from ami_process.events import Emit, Event
 from ami_process.query_parameters import check_known, whole_number
 
-REQUESTS = "/api/v1/requests"
-REQUEST = f"{REQUESTS}/{{message_id:path}}"
-USAGE_POINTS = "/api/v1/usage-points"
-LIVE = "/api/v1/live"
 DEFAULT_LISTED, MAX_LISTED = 100, 1_000
 MAX_OFFSET = 10**9
 MOST_REQUESTS = 50
@@ -42,118 +46,6 @@ MOST_TOLD, MOST_POINTS = 100, 2_000
 MOST_LOADED = 5_000
 """Requests and events that are looked at when the process starts."""
 SETTLE_S = 1.0
-
-
-class RequestError(BaseModel):
-    """An error of a reply; `meter` is the name by which the request named it, where it is about one."""
-
-    model_config = ConfigDict(frozen=True)
-
-    code: str | None
-    reason: str | None
-    meter: str | None
-
-
-class RequestEntry(BaseModel):
-    """A request; `control` is its code in a word, `words` are the ReadingTypes of one that reads, `meters` are counted, `failed` those of them that an error is about. `state` is that of the exchange, `result` that of the latest reply."""
-
-    model_config = ConfigDict(frozen=True)
-
-    message_id: str
-    verb: str
-    noun: str
-    code: str
-    control: str | None
-    words: str | None
-    meters: int
-    failed: int
-    asynchronous: bool
-    sent_at: datetime
-    state: Literal["sent", "acknowledged", "failed", "unknown", "answered"]
-    reason: str | None
-    result: str | None
-    replied_at: datetime | None
-
-    @classmethod
-    def of(cls, line: RequestLine, zone: ZoneInfo) -> Self:
-        failing = {one["meter"] for one in line.errors if one["meter"] and not (one["code"] or "").startswith("0.")}
-        of_all = line.result == "FAILED" and not failing
-        return cls.model_validate(
-            line._asdict()
-            | {
-                "control": name_of(line.code),
-                "words": _in_words(line.code),
-                "meters": len(line.meters),
-                "failed": len(line.meters) if of_all else len(failing),
-                "sent_at": line.sent_at.astimezone(zone),
-                "replied_at": None if line.replied_at is None else line.replied_at.astimezone(zone),
-            }
-        )
-
-
-class RequestList(BaseModel):
-    """The latest first; `next` is what to ask for `before` to have older ones, where there may be some."""
-
-    model_config = ConfigDict(frozen=True)
-
-    requests: tuple[RequestEntry, ...]
-    next: str | None
-
-
-class RequestDetails(BaseModel):
-    """A request, whom it was for, and the errors of its latest reply."""
-
-    model_config = ConfigDict(frozen=True)
-
-    request: RequestEntry
-    meters: tuple[str, ...]
-    errors: tuple[RequestError, ...]
-
-
-class UsagePoint(BaseModel):
-    """A meter and its usage points: what its switch and its power were when the CIS was told last (unset: never), and how the latest request to it ended."""
-
-    model_config = ConfigDict(frozen=True)
-
-    meter: str
-    mrid: str | None
-    usage_points: tuple[str, ...]
-    switch: Switch | None
-    switched_at: datetime | None
-    powered: bool | None
-    power_at: datetime | None
-    answered: bool | None
-    asked_at: datetime | None
-    code: str | None
-    reason: str | None
-    requests: int
-    failures: int
-
-    @classmethod
-    def of(cls, one: Standing, zone: ZoneInfo) -> Self:
-        found = {name: getattr(one, name) for name in Standing.__slots__}
-        return cls(**{name: _home(value, zone) for name, value in found.items()})
-
-
-class UsagePointList(BaseModel):
-    """In the order of the configuration; `next` is the offset of those behind them, where there are more."""
-
-    model_config = ConfigDict(frozen=True)
-
-    usage_points: tuple[UsagePoint, ...]
-    total: int
-    next: int | None
-
-
-class ChangesFrame(BaseModel):
-    """What has changed since the previous frame; `more_events`: there are more events than this frame lists."""
-
-    model_config = ConfigDict(frozen=True)
-
-    requests: tuple[RequestEntry, ...] = ()
-    usage_points: tuple[UsagePoint, ...] = ()
-    events: tuple[DeviceEvent, ...] = ()
-    more_events: bool = False
 
 
 class Changes:
@@ -177,6 +69,7 @@ class Changes:
         self._lines: dict[str, RequestLine] = {}
         self._happened: list[KeptDeviceEvent] = []
         self._more = False
+        self._seen: dict[str, None] = {}
 
     def noting(self, emit: Emit) -> Emit:
         """The sink that notes what it hands on."""
@@ -189,6 +82,10 @@ class Changes:
             emit(event)
 
         return noted
+
+    def note_acknowledged(self, event_ids: Iterable[str]) -> None:
+        """The next frames have these events as they are then."""
+        self._seen |= dict.fromkeys(event_ids)
 
     async def work(self) -> None:
         """Settle what was noted, whether somebody looks or not."""
@@ -230,15 +127,26 @@ class Changes:
         lines, happened, more = list(self._lines.values()), self._happened, self._more
         self._lines, self._happened, self._more = {}, [], False
         points = self._standings.of(_some_names(self._standings.changed, MOST_POINTS))
-        if not (lines or happened or points or more):
+        seen = await self._acknowledged()
+        if not (lines or happened or points or more or seen):
             return None
         frame = ChangesFrame(
             requests=tuple(RequestEntry.of(one, self._zone) for one in lines),
             usage_points=tuple(UsagePoint.of(one, self._zone) for one in points),
             events=tuple(DeviceEvent.of(one, self._zone) for one in happened),
             more_events=more,
+            acknowledged=tuple(DeviceEvent.of(one, self._zone) for one in seen),
         )
         return frame.model_dump(mode="json")
+
+    async def _acknowledged(self) -> list[KeptDeviceEvent]:
+        """Some of those that were noted; from a store that is away none, and they are noted again then."""
+        ids = _some(self._seen, MOST_TOLD)
+        try:
+            return await self._store.some_device_events(ids) if ids else []
+        except StoreUnavailable:
+            self._seen |= dict.fromkeys(ids)
+            return []
 
 
 def request_routes(store: Store, changes: Changes, standings: Standings, live: Live, zone: ZoneInfo) -> list[Route]:
@@ -294,10 +202,6 @@ def request_routes(store: Store, changes: Changes, standings: Standings, live: L
     ]
 
 
-def _home(value: Any, zone: ZoneInfo) -> Any:
-    return value.astimezone(zone) if isinstance(value, datetime) else value
-
-
 def _some(noted: dict[str, None], most: int) -> list[str]:
     taken = [one for one, _ in zip(noted, range(most), strict=False)]
     for one in taken:
@@ -313,11 +217,3 @@ def _some_names(changed: set[str], most: int) -> Sequence[str]:
 
 def _away(problem: StoreUnavailable) -> ApiRefused:
     return ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem))
-
-
-_READING_TYPE = re.compile(r"(?:-?\d{1,6}\.){17}-?\d{1,6}", re.ASCII)
-
-
-def _in_words(code: str) -> str | None:
-    """The ReadingTypes of a request that reads; None where there are none."""
-    return "; ".join(describe(one) for one in _READING_TYPE.findall(code)) or None

@@ -3,12 +3,14 @@
 A route that has no row here is for admins alone, and a test fails.
 """
 
-from ami_cis.api import CONTROL, CONTROLS, OPENAPI
-from ami_cis.device_events_api import ACKNOWLEDGE, DEVICE_EVENTS
-from ami_cis.meters_api import HES_USAGE_POINT, HES_USAGE_POINTS, METER, METER_EXCHANGES, METERS
-from ami_cis.readings_api import READINGS
-from ami_cis.requests_api import LIVE, REQUEST, REQUESTS, USAGE_POINTS
-from ami_cis.schedules_api import SCHEDULE, SCHEDULES
+from ami_cis.api import OPENAPI
+from ami_cis.api_values.controls import CONTROL, CONTROLS
+from ami_cis.api_values.device_events import ACKNOWLEDGE, DEVICE_EVENTS
+from ami_cis.api_values.meters import HES_USAGE_POINT, HES_USAGE_POINTS, METER, METER_EXCHANGES, METERS
+from ami_cis.api_values.readings import READINGS
+from ami_cis.api_values.requests import LIVE, REQUEST, REQUESTS, USAGE_POINTS
+from ami_cis.api_values.schedules import SCHEDULE, SCHEDULES
+from ami_cis.places_api import PLACE, PLACES
 from ami_process.clock_api import PATH as CLOCK
 from ami_process.principal_api import PATH as PRINCIPAL
 from ami_process.principals import Role, Roles
@@ -34,6 +36,8 @@ ROUTES: Roles = {
     (REQUESTS, "GET"): _READ,
     (REQUEST, "GET"): _READ,
     (USAGE_POINTS, "GET"): _READ,
+    (PLACES, "POST"): _OPERATE,
+    (PLACE, "DELETE"): _OPERATE,
     (LIVE, "GET"): _READ,
     (METER, "GET"): _READ,
     (METER_EXCHANGES, "POST"): _OPERATE,

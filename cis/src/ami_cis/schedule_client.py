@@ -9,9 +9,7 @@ import typer
 from rich.console import Console
 
 from ami_cim.reading_type_names import help_of_types
-from ami_cis.client import DEFAULT_URL, Meters, Mrids, TokenFile, Url, order_of, outcome_of
-from ami_cis.schedule_tables import Shown, show
-from ami_cis.schedules_api import (
+from ami_cis.api_values.schedules import (
     SCHEDULES,
     ScheduleDetails,
     ScheduleEnded,
@@ -19,6 +17,8 @@ from ami_cis.schedules_api import (
     ScheduleOrder,
     ScheduleOrdered,
 )
+from ami_cis.client import DEFAULT_URL, Meters, Mrids, TokenFile, Url, order_of, outcome_of
+from ami_cis.schedule_tables import Shown, show
 from ami_process.asking import NOT_OK, OK, RunningProcess
 from ami_process.commands import AsJson
 

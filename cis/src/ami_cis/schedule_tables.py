@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ami_cim.reading_type_names import name_of
+from ami_cis.api_values.readings import ReadingError
+from ami_cis.api_values.schedules import ScheduleDetails, ScheduleEnded, ScheduleLine, ScheduleList, ScheduleOrdered
 from ami_cis.outcome_words import how_it_ended
-from ami_cis.readings_api import ReadingError
-from ami_cis.schedules_api import ScheduleDetails, ScheduleEnded, ScheduleLine, ScheduleList, ScheduleOrdered
 from ami_process.terminal_tables import Rows
 from ami_process.terminal_text import printable, wrapped
 

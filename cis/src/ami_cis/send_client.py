@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from ami_cim.codes import reply_codes
-from ami_cis.api import CONTROLS, ControlError, ControlOrder, ControlOutcome
+from ami_cim.control_names import name_of
+from ami_cis.api_values.controls import CONTROLS, ControlError, ControlOrder, ControlOutcome
 from ami_cis.client import (
     DEFAULT_URL,
     Asynchronous,
@@ -22,7 +23,6 @@ from ami_cis.client import (
     outcome_of,
 )
 from ami_cis.outcome_words import how_it_ended
-from ami_cis.workflows import CONTROL_WORDS
 from ami_process.asking import NOT_OK, OK, RunningProcess
 from ami_process.commands import AsJson
 from ami_process.terminal_tables import Rows
@@ -60,7 +60,7 @@ def send_control(
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:
-    """Have the running CIS send one control, and show the result.
+    """Have the running CIS send one control by its EndDeviceControlType, with any verb, and show the result.
 
     Exit code 0: OK. 1: anything else. 2: refused as it was asked. 3: the CIS cannot be reached, so nothing was sent.
     """
@@ -87,7 +87,7 @@ def send_control(
 
 def format_outcome(outcome: ControlOutcome) -> str:
     """A headline, and a line for every target and for every error that names none of them."""
-    control = CONTROL_WORDS.get(outcome.code, "control")
+    control = name_of(outcome.code) or "control"
     result = how_it_ended(outcome.result, unknown=outcome.unknown, not_sent=outcome.not_sent)
     result = "ACCEPTED for later" if outcome.accepted else result
     head = f"{outcome.verb} EndDeviceControls {outcome.code} ({control}): {result}, {outcome.ms:.0f} ms"

@@ -7,13 +7,11 @@ a switch that nobody has asked about is unknown, and one that was moved by hand 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from ami_cim.control_names import named_control
-from ami_cis.meters import Meter
-from ami_cis.store import KeptDeviceEvent, RequestLine
+from ami_cis.meters import Meter, Place, Switch
+from ami_cis.store import KeptDeviceEvent, KeptPlace, RequestLine
 
-Switch = Literal["connected", "disconnected", "ready"]
 BY_CONTROL: Mapping[str, Switch] = {
     named_control("connect"): "connected",
     named_control("disconnect"): "disconnected",
@@ -52,6 +50,7 @@ class Standing:
     reason: str | None = None
     requests: int = 0
     failures: int = 0
+    place: Place | None = None
     controlled: tuple[datetime, datetime] | None = None
     """When the control was sent that moved the switch last, and when it was answered."""
 
@@ -77,6 +76,7 @@ class Standings:
             for label in (*one.usage_points, one.mrid, one.meter)
             if label is not None
         }
+        self._by_point = {point: one for one in self._by_meter.values() for point in one.usage_points}
         self.changed: set[str] = set()
         """Names of the usage points that have changed and are in no frame yet; the live stream empties it."""
         self._ended: dict[str, datetime] = {}
@@ -91,6 +91,24 @@ class Standings:
     def part(self, offset: int, limit: int) -> list[Standing]:
         """In the order of the configuration."""
         return list(self._by_meter.values())[offset : offset + limit]
+
+    def usage_point(self, name: str) -> str | None:
+        """The name under which its place is kept; None for a usage point that the configuration does not name."""
+        one = self._by_point.get(name)
+        return None if one is None else one.usage_points[0]
+
+    def take_places(self, places: Iterable[KeptPlace]) -> None:
+        """Where usage points are; of those that the configuration names no more, nothing is noted."""
+        for kept in places:
+            if (one := self._by_point.get(kept.usage_point)) is not None:
+                one.place = Place(latitude=kept.latitude, longitude=kept.longitude, main_address=kept.main_address)
+                self.changed.add(one.meter)
+
+    def forget_place(self, usage_point: str) -> None:
+        """Nobody says any more where it is."""
+        if (one := self._by_point.get(usage_point)) is not None:
+            one.place = None
+            self.changed.add(one.meter)
 
     def take_requests(self, lines: Iterable[RequestLine]) -> None:
         """Requests that have an end, the oldest first; one that was taken before says nothing new."""

@@ -7,8 +7,8 @@ from urllib.parse import quote, urlencode
 
 import typer
 
+from ami_cis.api_values.meters import HES_USAGE_POINTS, HesUsagePointDetails, HesUsagePointLine, HesUsagePointList
 from ami_cis.client import DEFAULT_URL, TokenFile, Url
-from ami_cis.meters_api import HES_USAGE_POINTS, HesUsagePointDetails, HesUsagePointLine, HesUsagePointList
 from ami_cis.outcome_words import how_it_ended
 from ami_cis.send_client import WIDE
 from ami_process.asking import NOT_OK, OK, RunningProcess

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ami_hes.audit import Anchor, ChainCheck, ChainReport
-from ami_hes.store import AuditLog, AuditPage, StoreUnavailable
+from ami_hes.store import AuditLog, StoreUnavailable
 from ami_process.environment import Environment
 
 PAGE = 1_000
@@ -14,7 +14,7 @@ PAGE = 1_000
 
 @dataclass(slots=True)
 class Progress:
-    """How far a check is; `of`: entries that there were when it began, which are those that it checks."""
+    """How far a check is; `of`: how many entries it checks, which are those that there were when it began; fewer where some are dropped by age meanwhile."""
 
     began_at: datetime
     entries: int = 0
@@ -61,18 +61,11 @@ class AuditCheck:
 
     async def _check(self, progress: Progress) -> ChainReport:
         page = await self.log.page(0, PAGE)
-        check, last = ChainCheck(page.chain), page.chain.seq
-        progress.of = last - page.chain.base_seq
+        check = ChainCheck(page.chain)
         while page.links:
-            await asyncio.to_thread(_add, check, page, last)
-            progress.entries += len([one for one in page.links if one.seq <= last])
-            if page.links[-1].seq >= last:
+            await asyncio.to_thread(check.add_page, page.chain, page.links)
+            progress.entries, progress.of = check.entries, check.total
+            if check.entries == check.total:
                 break
             page = await self.log.page(page.links[-1].seq, PAGE)
         return check.end()
-
-
-def _add(check: ChainCheck, page: AuditPage, last: int) -> None:
-    for link in page.links:
-        if link.seq <= last:
-            check.add(link)

@@ -51,7 +51,8 @@ def mark_restored(settings: Settings) -> None:
     """A copy was brought back into the place of the store, and the worst is assumed of it: mark it, for the next start."""
     hes = settings.hes
     with hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA) as store:
-        go_on(store, store_mark(settings), os.urandom)
+        if (mark := store_mark(settings)) is not None:
+            go_on(store, mark, os.urandom)
 
 
 @asynccontextmanager

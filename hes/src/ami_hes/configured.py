@@ -1,18 +1,21 @@
 """What the settings say to the parts: each function gives one of them its values. Pure, but for the files of partners."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from ssl import SSLContext
 
 import httpx
 
 from ami_cim.limits import UNKNOWN_PEER, Limits
 from ami_cim.wsse import SecurityReading
 from ami_hes.commands import Lane
+from ami_hes.engine.nats_link import NatsAddress
+from ami_hes.enums import Guarded
 from ami_hes.file_drop import address_of
-from ami_hes.guard import GroupLimit, Guarded, GuardRules, Limit
+from ami_hes.guard import GroupLimit, GuardRules, Limit
 from ami_hes.inbox import InboxSettings
 from ami_hes.jobs import Backoff, Group, Groups, LaneLimits, Lanes
 from ami_hes.meters import MetersSettings, Registry
@@ -21,21 +24,28 @@ from ami_hes.operations import commission
 from ami_hes.partner_files import dialect_of, profile_of
 from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
 from ami_hes.schedules import Subscriber
-from ami_hes.settings import GuardLimitSettings, PartnerSettings, Settings
+from ami_hes.settings import Settings
+from ami_hes.settings.guard import GuardLimitSettings
+from ami_hes.settings.partners import PartnerSettings
 from ami_hes.traces import TraceLimits, TracesKept
 from ami_mapping.lookup import ReadingTable
 from ami_mapping.partner_codes import PartnerCodes, served_table
 from ami_mapping.partners import PartnerProfile
 from ami_mapping.recipes import PushTarget
 from ami_mapping.tables import TableError
+from ami_packs.document import ModelError
+from ami_packs.pack_folders import Packs, packs_with
 from ami_process.environment import Environment
 from ami_process.http_connections import HttpLimits
 from ami_process.message_security import MessageSecuritySettings, Outgoing, Sealing
 from ami_process.principals import OIDC_NAME, UNNAMED_TOKEN
 from ami_process.settings import SettingsError
 from ami_process.store.mark import MarkFile
+from ami_process.store.places import secret_of
 
 SECURITY_SETTING = "hes.message_security"
+ROOM = 2
+"""So many times what a lane takes its stream holds: what several front ends accept at the same moment is beyond what each of them has seen."""
 WAITING = 10_000
 """Connections of meters that have dialled in, for which files are asked of the system; where it grants more there may be more."""
 LARGE_CPU_S, LARGE_S = 60, 120
@@ -146,14 +156,34 @@ def traces(settings: Settings) -> TraceLimits:
     )
 
 
-def store_mark(settings: Settings) -> MarkFile:
-    """The mark outside of the store; each database has one of its own."""
+def store_mark(settings: Settings) -> MarkFile | None:
+    """The mark outside of the store; each database has one of its own, and one that several front ends may share none unless it is named for all of them."""
     hes = settings.hes
     if hes.store_mark is not None:
         return MarkFile(hes.store_mark)
+    if hes.engine is not None:
+        return None
     if isinstance(hes.store, Path):
         return MarkFile(hes.store.with_name(hes.store.name + ".mark"))
     return MarkFile(Path("var") / f"hes-{sha256(hes.store.encode()).hexdigest()[:12]}.mark")
+
+
+def engine(settings: Settings, trusted: Callable[[], SSLContext]) -> NatsAddress:
+    """Where NATS is; `trusted`: how its certificate is checked. Raises SettingsError for a password that is not there."""
+    hes = settings.hes
+    scheme, _, rest = (hes.engine or "").partition("://")
+    hosts, _, system = rest.rstrip("/").partition("/")
+    user, _, hosts = hosts.rpartition("@")
+    password = None if hes.engine_password is None else secret_of(hes.engine_password, "hes.engine_password")
+    return NatsAddress(
+        servers=tuple(f"{scheme}://{host}" for host in hosts.split(",")),
+        system=system or "hes",
+        user=user or None,
+        password=password,
+        replicas=hes.engine_replicas,
+        room={lane: ROOM * limits.pending for lane, limits in lanes(settings).items()},
+        tls=trusted() if scheme == "tls" else None,
+    )
 
 
 def open_files(settings: Settings) -> int:
@@ -181,7 +211,19 @@ def meters(settings: Settings, mapping: ReadingTable | None) -> MetersSettings:
         log_apdus=hes.log_apdus,
         fast_path=hes.fast_path,
         mapping=mapping,
+        packs=packs(settings),
     )
+
+
+def packs(settings: Settings) -> Packs:
+    """Those of the project, and over them those of the deployment. Raises SettingsError for what can't be used."""
+    try:
+        known = packs_with(settings.hes.packs)
+        for name in known.names if settings.hes.packs is not None else ():
+            known.pack(name)
+    except ModelError as problem:
+        raise SettingsError(f"hes.packs: {problem}") from None
+    return known
 
 
 def lanes(settings: Settings) -> Lanes:

@@ -56,7 +56,7 @@ class InboxSettings:
     unread: Callable[[str, str], None] = lambda _, __: None
     """Called with the code and the reason of what was not taken, for the audit log."""
     refused: Callable[[Refusal], None] = lambda _: None
-    """Called with what was read and not taken, and with what could not be read, for its trace."""
+    """Called with what could not be read, for its trace."""
 
 
 def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Health, settings: InboxSettings) -> ASGIApp:
@@ -64,15 +64,13 @@ def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Healt
 
     async def handle(received: Received, octets: bytes, sender: Principal) -> bytes:
         header = received.message.header
-        with arriving(octets, header.message_id) as arrival, _asked_by(sender):
+        with arriving(octets, header.message_id), _asked_by(sender):
             try:
                 if settings.security is not None:
-                    _demand_security(received.message, sender, settings.security, settings.partners)
+                    await _demand_security(received.message, sender, settings.security, settings.partners)
                 _demand_roles(received.message, sender)
             except CimError as problem:
-                reasons = [f"{problem.code} {problem.reason}"]
-                refused = Refusal(header.message_id, header.verb, header.noun, header.source, reasons, arrival)
-                settings.refused(refused)
+                intake.deny(header, problem)
                 raise
             answer = await intake.handle(received.message)
         speech = answering(received.spelling, partner_of(received.message.header, settings.partners).dialect)
@@ -127,7 +125,7 @@ def _asked_by(sender: Principal) -> AbstractContextManager[None]:
     return nullcontext() if asker is None else asking_as(asker)
 
 
-def _demand_security(
+async def _demand_security(
     message: RequestMessage, sender: Principal, security: MessageSecurity, partners: Sequence[Partner]
 ) -> None:
     """Raises InvalidMessage for a partner's message that proves nothing, and for one that has come before by its ReplayDetection."""
@@ -136,7 +134,7 @@ def _demand_security(
         reason = f"Messages of {partner.name or partner.source} have to prove by a Security header who they are from"
         raise refused("wsse:InvalidSecurity", reason, code="7.2")
     if security.reads and replay is not None:
-        security.check_replay(replay.nonce, replay.created_at)
+        await security.check_replay(replay.nonce, replay.created_at)
 
 
 def _demand_roles(message: RequestMessage, sender: Principal) -> None:

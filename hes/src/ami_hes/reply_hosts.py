@@ -28,6 +28,8 @@ _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|(?=.*:)[0-9A-Fa-f:.]+")
 
 PORTS = {"http": 80, "https": 443}
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+_LEADING_TO_IPV4 = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
+"""Networks of IPv6 whose addresses end with one of IPv4, to which a gateway leads: NAT64 (RFC 6052), IPv4-compatible (RFC 4291, 2.5.5.1)."""
 
 _Network = IPv4Network | IPv6Network
 _Address = IPv4Address | IPv6Address
@@ -112,7 +114,7 @@ class ReplyHosts:
         return addresses[0]
 
     def _holds(self, url: httpx.URL, addresses: Collection[_Address]) -> bool:
-        if any(address.is_unspecified for address in addresses):  # which would connect to this machine
+        if any(_led_to(address).is_unspecified for address in addresses):  # which would connect to this machine
             return False
         if all(any(one in network for network in self.networks) for one in addresses):
             return True
@@ -120,12 +122,15 @@ class ReplyHosts:
 
     def _may_lie_at(self, host: str, address: _Address) -> bool:
         """Whether a host that is named may have this address: an address that is named itself, and else what a name may lead to."""
-        address = getattr(address, "ipv4_mapped", None) or address
-        if _literal(host) is not None or any(address in network for network in (*self.networks, *self.inside)):
+        led_to = _led_to(address)
+        written = {address, led_to}
+        if _literal(host) is not None or any(
+            one in network for one in written for network in (*self.networks, *self.inside)
+        ):
             return True
-        if address.is_link_local or address.is_multicast:
+        if any(one.is_link_local or one.is_multicast or getattr(one, "is_site_local", False) for one in written):
             return False
-        return "." not in host.rstrip(".") or address.is_global
+        return "." not in host.rstrip(".") or led_to.is_global
 
     def _names(self, url: httpx.URL) -> bool:
         host = format_host(url.host.lower())
@@ -158,6 +163,17 @@ def is_loopback(host: str) -> bool:
 def format_host(host: str) -> str:
     """An IPv6 address is written in brackets."""
     return f"[{host}]" if ":" in host else host
+
+
+def _led_to(address: _Address) -> _Address:
+    """Where a connection to an address ends: an address of IPv4 can be written as one of IPv6 in several ways (mapped, 6to4, NAT64)."""
+    if isinstance(address, IPv4Address):
+        return address
+    if (found := address.ipv4_mapped or address.sixtofour) is not None:
+        return found
+    if not address.is_loopback and any(address in network for network in _LEADING_TO_IPV4):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
 
 
 def _port(url: httpx.URL) -> int:

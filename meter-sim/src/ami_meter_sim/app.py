@@ -122,7 +122,7 @@ async def start(
     die: Callable[[], None] = die_at_once,
 ) -> Running:
     """Make the meters and let them listen, dial and push. SettingsError, StateError or AddressInUse when that is impossible."""
-    prepared = prepare(settings.populations, fast_path=settings.meter_sim.fast_path)
+    prepared = prepare(settings.populations, fast_path=settings.meter_sim.fast_path, packs=settings.meter_sim.packs)
     _allow_connections(len(chosen) * OPEN_FILES_PER_METER + OPEN_FILES_OF_POPULATIONS * bool(prepared), environment)
     faults, section = make_faults(settings.faults, chosen), settings.meter_sim
     faults.groups_of = groups_of(prepared, {one.name: one.simulated.model for one in chosen})

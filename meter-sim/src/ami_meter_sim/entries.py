@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from math import ceil
+from pathlib import Path
 
 from ami_dlms.association import Security
 from ami_dlms.association.settings import WITH_SECRET
@@ -49,7 +50,7 @@ def make_meters(
 ) -> list[Meter]:
     """The meters with what the store has of them; models are shared. Raises StateError."""
     kinds = {(one.simulated.model, _pushes(one.simulated)) for one in chosen}
-    models = {kind: _model(*kind) for kind in kinds}
+    models = {kind: _model(*kind, settings.packs) for kind in kinds}
     devices: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
     for one in chosen:
         devices[place_of(one)].append((one.meter.server_wport, one.meter.logical_device_name.encode("ascii")))
@@ -64,8 +65,8 @@ def make_meters(
     return [Meter(setup, memory_of(store, index, planned), at) for index, setup in enumerate(setups)]
 
 
-def _model(name: str, pushes: Pushes | None) -> Model:
-    model = load_model(name)
+def _model(name: str, pushes: Pushes | None, packs: Path | None) -> Model:
+    model = load_model(name, packs)
     return model if pushes is None else with_pushes(model, pushes)
 
 

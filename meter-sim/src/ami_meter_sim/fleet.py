@@ -35,7 +35,7 @@ PORTION_S = 0.002
 MOST_OF_A_PORTION = 256
 """Meters that are taken out of the column for it: more than there is time for."""
 BRING_IN_EVERY_S = 1.0
-NEW_OBJECTS, YOUNG_ROUNDS, ROUNDS_BEFORE_A_WHOLE_ONE = 5_000, 3, 100
+NEW_OBJECTS, YOUNG_ROUNDS, ROUNDS_BEFORE_A_WHOLE_ONE = 20_000, 3, 100
 """The collector looks at what is new when there is so much of it, at what has outlived that after so many rounds, and at all after so many of those.
 
 Meters and sessions go without it, so there is nothing to find; with the interpreter's 700 each dialogue pays for looking at all that are open.

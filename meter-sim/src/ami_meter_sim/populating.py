@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import time
+from pathlib import Path
 
 from ami_dlms.association.vocabulary import parse_ciphering, parse_mechanism
 from ami_dlms.enums import Mechanism
@@ -68,7 +69,7 @@ class Prepared:
             mechanism=population.mechanism,
             suite=population.suite,
             ciphering=population.ciphering,
-            three_phase=measures_three_phases(load_model(settings.model)),
+            three_phase=measures_three_phases(population.model),
             time_zone_minutes=settings.time_zone_minutes,
             further=population.further,
             client_signing_key=population.client_signing_key,
@@ -76,14 +77,16 @@ class Prepared:
         return Shipment(population.identities, self.topology, terms, transport_key)
 
 
-def prepare(tables: Sequence[PopulationSettings], *, fast_path: bool = True) -> list[Prepared]:
-    """All of them; checked each and together. `fast_path`: as of the protocol core's AssociationProfile."""
-    prepared = [_prepared(one, fast_path=fast_path) for one in tables]
+def prepare(
+    tables: Sequence[PopulationSettings], *, fast_path: bool = True, packs: Path | None = None
+) -> list[Prepared]:
+    """All of them; checked each and together. `fast_path`: as of the protocol core's AssociationProfile; `packs`: a folder with packs of models."""
+    prepared = [_prepared(one, packs, fast_path=fast_path) for one in tables]
     _check_distinct(prepared)
     return prepared
 
 
-def _prepared(settings: PopulationSettings, *, fast_path: bool) -> Prepared:
+def _prepared(settings: PopulationSettings, packs: Path | None, *, fast_path: bool) -> Prepared:
     try:
         identities = Identities(settings.seed, settings.first_serial, settings.count, settings.manufacturer)
         plan = AddressPlan(Addressing(settings.addressing), settings.address, settings.port, settings.count)
@@ -105,7 +108,7 @@ def _prepared(settings: PopulationSettings, *, fast_path: bool) -> Prepared:
     population = Population(
         identities=identities,
         topology=topology,
-        model=_model(settings),
+        model=_model(settings, packs),
         push_seed=0 if settings.push is None else settings.push.seed,
         server_wport=plan.server_wport,
         client_wport=settings.client_wport,
@@ -124,9 +127,9 @@ def _prepared(settings: PopulationSettings, *, fast_path: bool) -> Prepared:
     return Prepared(settings, population, plan, topology)
 
 
-def _model(settings: PopulationSettings) -> Model:
+def _model(settings: PopulationSettings, packs: Path | None) -> Model:
     """With what the settings say of pushes."""
-    model, given = load_model(settings.model), settings.push
+    model, given = load_model(settings.model, packs), settings.push
     if given is None:
         return model
     transport, host, port = parse_destination(given.to)

@@ -146,8 +146,8 @@ class PopulationSettings(Section):
     name: str = Field(description="by which it is known to groups, faults and commands")
     model: str = Field(
         default="residential",
-        pattern=r"^([A-Za-z0-9_-]+|.+\.toml)$",
-        description="a model that comes with the simulator, or the path of a file",
+        pattern=r"^([A-Za-z0-9_-]+|[a-z0-9][a-z0-9.-]*/[a-z0-9][a-z0-9.-]*|.+\.toml)$",
+        description="a model that comes with the simulator, `pack/model` for one of a pack, or the path of a file",
     )
     count: int = Field(ge=1, le=MOST, description="number of meters; may grow from one run to the next")
     seed: Annotated[str, BeforeValidator(_seed)] = Field(

@@ -10,14 +10,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum, unique
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, field_validator, model_validator
 
 from ami_dlms.enums import Mechanism
+from ami_meter_sim.clock_names import ClockName
 from ami_meter_sim.population_settings import PopulationSettings, Secret, destination, socket_address
+from ami_process.http_urls import HttpUrl
 from ami_process.secret_sources import SecretSources
 from ami_process.settings import ClockMode, ClockSettings, FileSettings, Port, Seconds, Section, SettingsError
 from ami_registry import DIALS_IN, EntryError, Meter, Transport, parse_meter
@@ -31,6 +32,13 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 def _action_result(value: object) -> object:
     """A name of the standard, however it is written, for comparison with the enumeration."""
     return value.strip().upper().replace("-", "_") if isinstance(value, str) else value
+
+
+class OtherConsole(Section):
+    """The console of another process that plays meters."""
+
+    meters: str = Field(min_length=1, max_length=100, description="which meters are there, in words")
+    url: HttpUrl = Field(description="where a browser finds it")
 
 
 class MeterSimSettings(Section):
@@ -48,8 +56,15 @@ class MeterSimSettings(Section):
         default=None,
         description="bearer tokens of the API, one per line, for its owner alone (0600); made if missing; unset: served at loopback only",
     )
+    consoles: tuple[OtherConsole, ...] = Field(
+        default=(),
+        max_length=100,
+        description="consoles of all processes that play meters, as `{ meters = ..., url = ... }`; each page links to them",
+    )
     state: Path = Path("var/meters")
     """A folder: invocation counters, switch states, profiles."""
+    packs: Path | None = None
+    """A folder with packs of models (docs/packs.md) that lie over those that come with the project."""
     connections_per_meter: int = Field(
         default=4, ge=1, description="one more takes an idle one's place, or is closed at once"
     )
@@ -82,8 +97,8 @@ class SimulatedSettings(Section):
 
     model: str = Field(
         default="residential",
-        pattern=r"^([A-Za-z0-9_-]+|.+\.toml)$",
-        description="a model that comes with the simulator, or the path of a file",
+        pattern=r"^([A-Za-z0-9_-]+|[a-z0-9][a-z0-9.-]*/[a-z0-9][a-z0-9.-]*|.+\.toml)$",
+        description="a model that comes with the simulator, `pack/model` for one of a pack, or the path of a file",
     )
     listen: str | None = None
     """`host:port` where it listens, if that is not its address."""
@@ -204,15 +219,6 @@ def _problem_for_a_simulation(meter: Meter) -> tuple[str, str] | None:
     if meter.titled and meter.system_title is None:
         return "system_title", "is missing: it goes into proofs and ciphered APDUs"
     return None
-
-
-@unique
-class ClockName(StrEnum):
-    """The clocks by the names of the command line."""
-
-    REAL = "real"
-    SCALED = "scaled"
-    VIRTUAL = "virtual"
 
 
 NOT_MOVED = 'clock.mode = "stepped" needs meter_sim.port, where the clock is moved'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from every_apdu import APDUS
@@ -165,6 +166,7 @@ def play(session: int, until: int) -> tuple[Pair, str, bytes]:
         way += [("client" if towards == "server" else "server", encode(pdu)) for pdu in pdus(answer)]
 
 
+@cache
 def frames_of(session: int) -> int:
     for number in range(1000):
         try:
@@ -174,13 +176,10 @@ def frames_of(session: int) -> int:
     raise AssertionError("a session without end")
 
 
-FRAMES = [frames_of(session) for session in range(len(SESSIONS))]
-
-
 @given(st.integers(0, len(SESSIONS) - 1), st.integers(0, 999), st.integers(0, 999), st.integers(1, 255))
 @settings(max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_altered_frames(session: int, number: int, position: int, change: int) -> None:
-    joined, towards, frame = play(session, number % FRAMES[session])
+    joined, towards, frame = play(session, number % frames_of(session))
     altered = bytearray(frame)
     altered[8 + position % (len(frame) - 8)] ^= change
     try:

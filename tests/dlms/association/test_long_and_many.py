@@ -71,6 +71,9 @@ from ami_dlms.association import (
     SetListResult,
     SetResult,
 )
+from ami_dlms.association.client.exchange import ExchangeLimits
+from ami_dlms.association.client.fast_path import result_in
+from ami_dlms.association.client.ln import get_list_exchange
 from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, DataTag, Mechanism, ServiceError
 from ami_dlms.errors import LocalError, ProtocolError
 
@@ -146,6 +149,29 @@ def test_an_array_in_blocks_or_on_the_fast_path_may_stay_encoded(size: int, poli
         in_blocks = 0 < size < len(data.encode(value))
         stays = value.tag is DataTag.ARRAY and (in_blocks or policy == (True, True))
         assert isinstance(answer.value.value, data.EncodedItems) == stays
+
+
+@pytest.mark.parametrize(("size", "policy"), list(product(SIZES[4:], POLICIES)))
+def test_an_array_at_the_end_of_a_list_may_stay_encoded(size: int, policy: tuple[bool, bool] | None) -> None:
+    joined = talking(size, policy)
+    for value in (ROWS, VALUE, data.array()):
+        joined.values[CLOCK] = value
+        (answer,) = joined.ask(GetList((Get(NAME), Get(CLOCK, encoded=True))))
+        first, last = answer.results
+        assert answer == joined.ask(GetList((Get(NAME), Get(CLOCK))))[0] == GetListResult((first, GetResult(value, OK)))
+        whole = 3 + len(data.encode(joined.values[NAME])) + len(data.encode(value))
+        stays = value.tag is DataTag.ARRAY and (0 < size < whole or policy == (True, True))
+        assert isinstance(last.value.value, data.EncodedItems) == stays
+    (answer,) = joined.ask(GetList((Get(CLOCK), Get(WRITE_ONLY, encoded=True))))
+    assert [one.result for one in answer.results] == [OK, DENIED]
+
+
+def test_a_list_with_an_array_at_its_end_has_as_many_results_as_were_asked_for() -> None:
+    asked = GetList((Get(NAME), Get(NAME), Get(CLOCK, encoded=True)))
+    exchange = get_list_exchange(1, asked, ExchangeLimits(1000, LN_CONFORMANCE))
+    for results in ((VALUE, ROWS), (VALUE, VALUE, VALUE, ROWS)):
+        with pytest.raises(ProtocolError, match="results for 3 items"):
+            result_in(apdu.encode(GetResponseWithList(exchange.invoke_id_and_priority, results)), exchange)
 
 
 @pytest.mark.parametrize(("size", "policy"), list(product(SIZES, POLICIES)))

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
 from ami_hes.commands import CommandJob, Lane
-from ami_hes.engine import Answers, CommandDelivery, Commands, Delivery, Engine, Events, Jobs, MakeEngine, ReplyJob
-from ami_hes.engine.ports import J
+from ami_hes.engine import (
+    ANSWERED,
+    Answers,
+    Charge,
+    CommandDelivery,
+    Commands,
+    Delivery,
+    Engine,
+    Events,
+    Jobs,
+    LaneCounts,
+    MakeEngine,
+    ReplyJob,
+)
+from ami_hes.engine.ports import J, Listener
 
 
 def die() -> None:
@@ -48,6 +61,10 @@ class DyingCommand(DyingDelivery[CommandJob]):
     """The same of a command."""
 
     whole: CommandDelivery
+
+    @property
+    def waited_s(self) -> float:
+        return self.whole.waited_s
 
     @property
     def meterless(self) -> bool:
@@ -109,6 +126,9 @@ class DyingCommands:
     async def pending(self, lane: Lane) -> int:
         return await self.whole.pending(lane)
 
+    def here(self) -> Mapping[Lane, LaneCounts]:
+        return self.whole.here()
+
 
 @dataclass
 class DyingEvents:
@@ -116,7 +136,11 @@ class DyingEvents:
 
     async def publish(self, subject: str, event_id: str, body: bytes) -> None:
         await self.whole.publish(subject, event_id, body)
-        die()
+        if subject == ANSWERED:  # front ends tell each other more than answers
+            die()
+
+    def listen(self, subject: str, listener: Listener) -> None:
+        self.whole.listen(subject, listener)
 
 
 class DyingEngine:
@@ -129,8 +153,13 @@ class DyingEngine:
         self.answers: Answers = whole.answers
         self.events: Events = DyingEvents(whole.events) if port == "events" else whole.events
 
-    async def open(self, paced: Collection[str] = ()) -> None:
-        await self._whole.open(paced)
+        self.charge: Charge = whole.charge
+
+    async def open(self) -> None:
+        await self._whole.open()
+
+    async def recover(self, paced: Collection[str] = ()) -> None:
+        await self._whole.recover(paced)
 
 
 def dying(make: MakeEngine, port: str, call: str) -> MakeEngine:

@@ -51,6 +51,7 @@ async def embedded(
             meterless=meterless,
         )
         await engine.open()
+        await engine.recover()
         yield Opened(engine, results, engine.events.listen)
 
 

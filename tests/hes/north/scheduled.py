@@ -106,8 +106,8 @@ async def listed(hes: North) -> list[dict[str, Any]]:
     return found
 
 
-async def reported(events: list[Any], name: str, count: int = 1) -> list[dict[str, Any]]:
-    async with asyncio.timeout(60):
+async def reported(events: list[Any], name: str, count: int = 1, within_s: float = 60) -> list[dict[str, Any]]:
+    async with asyncio.timeout(within_s):
         while len(there := [one for one in events if one["event"] == name]) < count:
             await asyncio.sleep(0.005)
     return there

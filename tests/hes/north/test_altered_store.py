@@ -32,7 +32,7 @@ from stored_values import a_request
 
 from ami_cim import envelope, soap, wire
 from ami_cim.message import RequestMessage
-from ami_hes.jobs.late_orders import MOST, LateOrders
+from ami_hes.jobs.late_orders import MOST, _Waiting, check_places
 from ami_hes.jobs.order_messages import Altered, format_message, parse_message
 from ami_hes.jobs.rows import digest
 from ami_hes.nouns import Refused
@@ -135,13 +135,13 @@ async def test_an_acknowledged_set_refuses_what_is_not_served_as_any_other(tmp_p
 
 
 def test_a_sender_leaves_places_to_others() -> None:
-    orders = LateOrders(None, None, None)  # type: ignore[arg-type]  # nothing is carried out
+    kept: list[_Waiting] = []
     taken: dict[str, int] = {}
     for source in ("A", "B", "C", "D"):
         with pytest.raises(Refused) as refused:
             for number in range(MOST):
-                orders.check_room(source, b"message")
-                orders._add(f"{source}{number}", source, 7, None)
+                check_places(kept, source, b"message")
+                kept.append(_Waiting(source, 7, source))
                 taken[source] = number + 1
         (error,) = refused.value.errors
         assert error.code == "3.2" and f"{taken[source]} acknowledged messages of this sender" in (error.reason or "")

@@ -6,6 +6,7 @@ The work on meters is a stand-in that says what it has read, in the operation's 
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import uuid
 from pathlib import Path
@@ -16,6 +17,7 @@ from lxml import etree
 from north_bench import DISCONNECT, GENERIC, SCHEMAS, SWITCHES_MANY, Cis, North, StandIn, control, mrid, north, request
 from patience import PATIENCE_S
 from reading_bench import AT, BOUND, asked, read, reads
+from sqlalchemy import BindParameter
 from stored_values import NOW, a_request, a_result, an_answer, some_commands
 
 from ami_cim import wire
@@ -174,6 +176,18 @@ async def test_parts_that_were_kept_while_they_were_written_count_with_their_ans
             taken.append(tuple(part))
             await results.part_taken("r1", part.number)
         assert taken == [(1, b"<1/>", False), (2, b"<2/>", False), (3, b"<3/>", True)]
+
+
+async def test_what_is_answered_does_not_stay_in_memory_with_its_statement(place: Place) -> None:
+    """SQLAlchemy remembers compiled statements; the octets of the first answer would stay as long as the process."""
+    async with Database(place) as database:
+        results = SqlResults(database)
+        await results.accept(a_request(), some_commands("r1", "M1"))
+        await results.save([a_result("r1", "M1")])
+        await results.answer({"r1": StoredAnswer("OK", b"<1/>" * 1_000, (b"<2/>" * 1_000,))}, NOW)
+        gc.collect()
+        held = [one for one in gc.get_objects() if isinstance(one, BindParameter) and isinstance(one.value, bytes)]
+        assert [one.key for one in held if len(one.value) == 4_000] == []
 
 
 async def test_payloads_of_a_large_request_are_handed_out_some_at_a_time(place: Place) -> None:

@@ -17,6 +17,7 @@ from patience import PATIENCE_S
 from prometheus_client.parser import text_string_to_metric_families
 
 from ami_hes import events
+from ami_hes.api import metric_families as families
 from ami_hes.api.openapi import OPERATIONS, openapi
 from ami_hes.commands import Outcome
 from ami_hes.registry.packed_meters import PackedMeters
@@ -199,6 +200,13 @@ async def test_health_readiness_and_metrics(tmp_path: Path) -> None:
         assert found[("hes_replies_total", ("outcome", "returned"))] == 1
         assert found[("hes_meters",)] == 3
         assert found[("hes_requests_open",)] == found[("hes_replies_owed",)] == found[("hes_dead_letters",)] == 0
+        assert found[("hes_lane_done_total", ("lane", "control"), ("outcome", "failed"))] == 1
+        assert found[("hes_lane_wait_seconds_count", ("lane", "control"))] == 2
+        assert found[("hes_lane_depth", ("lane", "control"))] == found[("hes_lane_in_hand", ("lane", "control"))] == 0
+        assert (found[("hes_lane_limit", ("lane", "control"))], found[("hes_engine_up",)]) == (2, 1)
+        there = {one.name for one in text_string_to_metric_families(text) if one.name.startswith("hes_")}
+        alone = {one.name for one in (families.PARTITIONS, families.PARTITIONS_MOVED, families.IN_CHARGE)}
+        assert there == {one.name for one in families.ALL} - alone, "all of them, and none that is not declared"
         transactions = found[("hes_store_transaction_seconds_count",)]
         assert transactions == found[("hes_store_transaction_seconds_bucket", ("le", "+Inf"))] > 0
 

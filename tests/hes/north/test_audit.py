@@ -191,6 +191,7 @@ async def test_what_is_not_kept_is_not_audited(place: Place) -> None:
         assert [json.loads(one.text)["request"] for one in (await log.page(0, 9)).links] == ["r1"]
 
 
+MADE_OLD = "2001-01-01 00:00:00.000000"
 STATEMENTS = {
     "edited": "UPDATE audit SET entry = replace(entry, 'CIS', 'SIC') WHERE seq = 2",
     "taken out": "DELETE FROM audit WHERE seq = 2",
@@ -198,6 +199,9 @@ STATEMENTS = {
     "moved": "UPDATE audit SET seq = CASE seq WHEN 2 THEN -3 ELSE -2 END WHERE seq IN (2, 3)",
     "the beginning taken off": "DELETE FROM audit WHERE seq = 1",
     "the end cut off": "DELETE FROM audit WHERE seq = 4",
+    "filed under another time": f"UPDATE audit SET at = '{MADE_OLD}' WHERE seq = 2",
+    "filed under another request": "UPDATE audit SET request_id = 'another' WHERE seq = 2",
+    "filed under no request": "UPDATE audit SET request_id = NULL WHERE seq = 2",
 }
 
 
@@ -211,6 +215,18 @@ async def test_a_store_that_was_tampered_with_is_found_out(place: Place, how: st
         if how == "moved":
             await database.transaction(lambda c: c.execute(text("UPDATE audit SET seq = -seq WHERE seq < 0")).close())
         assert await checked(log) != []
+
+
+async def test_what_was_made_to_look_old_is_not_dropped_by_age(place: Place) -> None:
+    """Else the head-end itself would do away with it, and say that it was its time."""
+    async with Database(place) as database:
+        log = SqlAudit(database)
+        await log.append([replace(ENTRY, request=f"r{number}") for number in range(4)])
+        made_old = f"UPDATE audit SET at = '{MADE_OLD}' WHERE seq <= 3"
+        await database.transaction(lambda c: c.execute(text(made_old)).close())
+        assert await log.forget(NOW - timedelta(days=1), NOW) == 0
+        assert len((await log.page(0, 9)).links) == 4
+        assert len(await checked(log)) == 3
 
 
 async def test_what_is_dropped_by_age_leaves_a_chain_that_says_so(place: Place) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
-from contextlib import closing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,17 @@ import httpx
 import pytest
 from north_bench import North, north
 from patience import PATIENCE_S
+from sqlalchemy import text
 from stored_values import NOW, a_request, some_commands
 
+from ami_cli import audit
+from ami_hes import audit_checks
+from ami_hes.api.values.audit import AuditList
 from ami_hes.audit import AuditEntry, MetersOf, What
-from ami_hes.store import AuditSearch, Database, SqlAudit, SqlResults
+from ami_hes.audit_checks import AuditCheck
+from ami_hes.store import AuditPage, AuditSearch, Database, SqlAudit, SqlResults
 from ami_hes.store import audit as audit_store
+from ami_process.environment import Environment
 from ami_process.store.places import Place
 
 TOKENS = ("a" * 40, "b" * 40)
@@ -84,6 +92,57 @@ async def test_the_whole_chain_is_checked_beside_the_work(tmp_path: Path) -> Non
         found = await checked(hes)
         assert found["whole"] is False and found["anchor"] is None
         assert f"entry {told['seq']} is not what its hash was made of" in found["problems"][0]
+
+
+class Forgetting(SqlAudit):
+    """Drops what is older than five minutes as soon as the first page was read."""
+
+    async def page(self, after: int, limit: int) -> AuditPage:
+        found = await super().page(after, limit)
+        if after == 0:
+            await self.append([an_entry(8)])
+            await self.forget(NOW + timedelta(minutes=5), NOW + timedelta(minutes=9))
+        return found
+
+
+async def test_a_command_that_checks_goes_on_likewise(place: Place) -> None:
+    class Source(audit.Source):
+        @asynccontextmanager
+        async def _reading(self) -> AsyncIterator[Callable[[int], Awaitable[AuditList]]]:
+            async def read(after: int) -> AuditList:
+                return AuditList.of(await log.page(after, 2))
+
+            yield read
+
+    async with Database(place) as database:
+        log = Forgetting(database)
+        await log.append([an_entry(number) for number in range(1, 8)])
+        report = await audit._checked(Source(None, "", None), [])
+        last = (await log.latest(1)).chain
+    assert report.problems == [] and report.last == (last.seq, last.hash) and report.entries == 2 + 5
+
+
+async def test_a_check_goes_on_behind_what_is_dropped_by_age_meanwhile(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_checks, "PAGE", 2)
+
+    async with Database(place) as database:
+        log = Forgetting(database)
+        await log.append([an_entry(number) for number in range(1, 8)])
+        check = AuditCheck(log, Environment(emit=lambda _: None, now=lambda: NOW))
+        progress = check.begin()
+        while progress.ended_at is None:
+            await asyncio.sleep(0)
+        last = (await log.latest(1)).chain
+        assert progress.whole and progress.problems == []
+        assert progress.anchor == (last.seq, last.hash) == (9, last.hash)
+        assert (progress.entries, progress.of) == (2 + 5, 2 + 5), "two before, and those that are left"
+        await database.transaction(lambda c: c.execute(text("DELETE FROM audit WHERE seq = 7")))
+        progress = AuditCheck(SqlAudit(database), check.environment).begin()
+        while progress.ended_at is None:
+            await asyncio.sleep(0)
+        assert progress.whole is False
 
 
 async def checked(hes: North) -> dict[str, Any]:

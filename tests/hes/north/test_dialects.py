@@ -24,7 +24,7 @@ from ami_cim.spoken import Speech, spoken
 from ami_cim.spoken import late as spoken_late
 from ami_hes.commands import Outcome
 from ami_hes.operations.read_results import ReadSeries, ReadValues, number_of
-from ami_hes.settings import PartnerSettings
+from ami_hes.settings.partners import PartnerSettings
 from ami_mapping.readings import COLUMNS
 
 MESSAGE = "http://iec.ch/TC57/2011/schema/message"

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 from engines import OpenEngine
+from patience import PATIENCE_S
+from stored_values import a_result
 
 from ami_hes.commands import Command, CommandJob, Lane, MeterId
 from ami_hes.engine import Commands, Delivery, Engine, ReplyJob
@@ -157,6 +159,19 @@ async def test_the_meter_of_a_command_may_be_free_before_it_is_done(commands: Co
     assert await commands.pending(CONTROL) == 1
 
 
+async def test_what_a_process_has_of_each_lane_is_known_and_how_long_it_waited(commands: Commands) -> None:
+    await commands.put([job("r1"), job("r2"), job("r3", "M2", READ)])
+    (first,) = await commands.take((CONTROL,), 10)
+    assert 0 <= first.waited_s < PATIENCE_S
+    assert {lane: tuple(counts) for lane, counts in commands.here().items()} == {
+        CONTROL: (1, 1),
+        READ: (1, 0),
+        CAMPAIGN: (0, 0),
+    }
+    await first.done()
+    assert commands.here()[CONTROL] == (1, 0)
+
+
 # what needs no meter
 
 
@@ -204,21 +219,26 @@ async def test_what_needs_its_meter_after_all_waits_for_it_behind_the_others(mix
     assert await mixed.pending(READ) == 0
 
 
-async def test_what_needs_no_meter_comes_again_and_is_cancelled_as_the_rest(mixed: Commands) -> None:
-    await mixed.put([job("s1"), job("s1", "M2")])
-    (first,) = await mixed.take_meterless(1)
-    (cancelled,) = await mixed.cancel("s1")
-    assert cancelled.job.subject == "M2", "what is in hand goes on"
-    await no_meterless(mixed)
-    await cancelled.done()
-    await first.again(0.001)
-    (first,) = await mixed.take_meterless(1)
-    assert (first.redelivered, first.attempts) == (True, 2)
-    await first.again(0.001)
-    assert [one.job.subject for one in await mixed.cancel("s1")] == ["M1"]
-    await no_meterless(mixed)
-    await first.done()
-    assert (await mixed.pending(CONTROL), await mixed.cancel("s1")) == (0, [])
+async def test_what_needs_no_meter_comes_again_and_is_cancelled_as_the_rest(open_engine: OpenEngine) -> None:
+    """What is done has its result before: of meters that dial in only the store says what is still open."""
+    async with open_engine(meterless=lambda job: job.request_id.startswith("s")) as opened:
+        mixed = opened.engine.commands
+        await mixed.put([job("s1"), job("s1", "M2")])
+        (first,) = await mixed.take_meterless(1)
+        (cancelled,) = await mixed.cancel("s1")
+        assert cancelled.job.subject == "M2", "what is in hand goes on"
+        await no_meterless(mixed)
+        await opened.results.save([a_result("s1", "M2")])
+        await cancelled.done()
+        await first.again(0.001)
+        (first,) = await mixed.take_meterless(1)
+        assert (first.redelivered, first.attempts) == (True, 2)
+        await first.again(0.001)
+        assert [one.job.subject for one in await mixed.cancel("s1")] == ["M1"]
+        await no_meterless(mixed)
+        await opened.results.save([a_result("s1", "M1")])
+        await first.done()
+        assert (await mixed.pending(CONTROL), await mixed.cancel("s1")) == (0, [])
 
 
 # groups

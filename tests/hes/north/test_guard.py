@@ -37,13 +37,12 @@ from ami_cim.payloads.operation_set import Operation, OperationSet
 from ami_hes.askers import Asker
 from ami_hes.audit import Chain, Link, MetersOf, follow
 from ami_hes.commands import Command, MeterId
-from ami_hes.guard import OPERATIONS, RECIPES, Approvals, ControlStop, Guarded, book, guarded_by, kind_of_control
+from ami_hes.enums import ApprovalOf, ApprovalState, Guarded
+from ami_hes.guard import OPERATIONS, RECIPES, Approvals, ControlStop, book, guarded_by, kind_of_control
 from ami_hes.operations import change_key, commission, contactor, long_controls, transfer_firmware
 from ami_hes.operations import control as recipes
 from ami_hes.served import OPERATIONS as SERVED
 from ami_hes.store import (
-    ApprovalOf,
-    ApprovalState,
     ControlsStopped,
     Database,
     Gate,

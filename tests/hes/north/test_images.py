@@ -14,7 +14,7 @@ from north_bench import North, StandIn, entries, north
 from patience import PATIENCE_S
 from test_campaigns import begun, campaign, ended, move
 
-from ami_hes.api.images import PART_OCTETS
+from ami_hes.api.values.images import PART_OCTETS
 from ami_hes.commands import Lane, Outcome
 from ami_hes.engine import EmbeddedEngine
 from ami_hes.operations.firmware_order import parse_order

@@ -29,7 +29,7 @@ from north_bench import (
 from ami_cim import ns, reading, soap, wire
 from ami_cim.limits import for_peer
 from ami_hes.commands import Outcome
-from ami_hes.settings import PartnerSettings
+from ami_hes.settings.partners import PartnerSettings
 from ami_process.worker import Worker
 
 XML = {"Content-Type": "text/xml"}

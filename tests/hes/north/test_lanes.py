@@ -284,6 +284,11 @@ async def test_the_lane_of_a_request_has_its_own_room(tmp_path: Path, monkeypatc
         assert [(error.code, "in the lane control" in (error.reason or "")) for error in reply.errors] == [
             ("3.2", True)
         ]
+        order = {"control": CONNECT, "meters": ["M2"]}
+        refused = await hes.client.post(f"{hes.url}/api/v1/controls", json=order)
+        assert (refused.status_code, int(refused.headers["Retry-After"]) > 0) == (503, True)
+        assert "in the lane control" in refused.json()["error"]
+        assert {one.meter.name for one in stand_in.commands} == {"M1"}, "nothing was accepted of what was refused"
         stand_in.open.set()
         assert (await first).reply.result == "OK"
 

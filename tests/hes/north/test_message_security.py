@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import xmlsec
 import zeep
 from lxml import etree
 from north_bench import CONNECT, DISCONNECT, GENERIC, Cis, North, control, mrid, north, octets, request, texts
+from patience import PATIENCE_S
 from reported import ignore
 from zeep.exceptions import Fault
 from zeep.wsse import utils
@@ -168,10 +171,42 @@ async def test_zeep_shows_a_digest_and_each_nonce_counts_once(bench: Bench, tmp_
         with pytest.raises(Fault, match="none that is known here") as caught:
             await asyncio.to_thread(switch, client)
         assert caught.value.code == "wsse:FailedAuthentication"
-        client.wsse = UsernameToken("switching", PASSWORD)
+        client.wsse = UsernameToken("switching", PASSWORD)  # as text
         with pytest.raises(Fault, match="over https alone"):
             await asyncio.to_thread(switch, client)
         assert hes.meters.at_work == 2
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_password_as_text_is_taken_over_tls_alone_and_where_that_is_set(
+    bench: Bench, tmp_path: Path, taken: bool
+) -> None:
+    secure = bench.settings(password_text=taken)
+    files = {"mode": "server", "certificate": bench.pki / "hes.pem", "key": bench.pki / "hes.key"}
+
+    def shown() -> bytes:
+        return bench.sealed(disconnect(), None, username="switching", password=PASSWORD, password_as_text=True)
+
+    async with north(tmp_path / "plain", **secure) as hes:
+        fault, _, said = await codes(hes, shown())
+        assert fault == "wsse:InvalidSecurityToken" and "over https alone" in said
+        assert PASSWORD not in said and hes.meters.at_work == 0
+    async with north(tmp_path / "tls", tls=files, host_names=("hes.example",), **secure) as hes:
+        trusted = ssl.create_default_context(cafile=str(bench.pki / "ca.pem"))
+        async with httpx.AsyncClient(verify=trusted, trust_env=False, timeout=PATIENCE_S) as client:
+            port = hes.url.rpartition(":")[2]
+            answer = await client.post(
+                f"https://127.0.0.1:{port}/cim",
+                content=shown(),
+                headers={"Content-Type": "text/xml; charset=utf-8", "Host": "hes.example"},
+                extensions={"sni_hostname": "hes.example"},
+            )
+        if taken:
+            assert texts(answer.content, "Result") == ["OK"] and hes.meters.at_work == 1
+        else:
+            assert texts(answer.content, "faultcode") == ["wsse:InvalidSecurityToken"]
+            assert "not taken here" in answer.text
+            assert hes.meters.at_work == 0 and PASSWORD not in answer.text
 
 
 # --- who it is, and what is refused

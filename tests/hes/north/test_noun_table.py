@@ -11,7 +11,7 @@ from north_bench import north, texts
 
 from ami_cim.nouns import NOUNS
 from ami_hes import served
-from ami_hes.settings import SubscriberSettings
+from ami_hes.settings.partners import SubscriberSettings
 
 PAGE = (Path(__file__).parents[3] / "docs/conformance.md").read_text("utf-8")
 SECTION = PAGE.partition("## CIM: nouns and verbs\n")[2].partition("\n## ")[0]

@@ -25,7 +25,7 @@ from ami_hes.commands import Outcome
 from ami_hes.jobs import Backoff
 from ami_hes.jobs.order_messages import parse_message
 from ami_hes.operation_sets import MOST_OCTETS
-from ami_hes.settings import PartnerSettings
+from ami_hes.settings.partners import PartnerSettings
 from ami_hes.store import Database, StoredRequest, assume_the_worst
 
 

@@ -38,7 +38,8 @@ from ami_cim.message import Header
 from ami_cim.payloads.end_device_controls import EndDeviceControl
 from ami_hes.nouns import Partner, RequestContext, partner_of
 from ami_hes.nouns.end_device_controls import plan, size
-from ami_hes.settings import PartnerSettings, Settings
+from ami_hes.settings import Settings
+from ami_hes.settings.partners import PartnerSettings
 from ami_process.settings import SettingsError
 
 NOUN_MESSAGE = "http://iec.ch/TC57/2011/EndDeviceControlsMessage"

@@ -111,16 +111,18 @@ async def test_it_is_a_table_by_time(readings: SqlReadings, batches: list[list[t
 
 
 async def test_the_latest_values_and_what_is_forgotten(readings: SqlReadings) -> None:
+    times = [at * 31 * 86_400_000 for at in range(11)]
     await readings.keep(
-        "m-1", [series(IMPORT, *((at, str(at), "", 0, True) for at in range(10)), (10, None, "", 0, True))]
+        "m-1", [series(IMPORT, *((at, str(at), "", 0, True) for at in times[:10]), (times[10], None, "", 0, True))]
     )
     await readings.keep("m-1", [series(VOLTAGE, (3, "230", "", 0, False))])
-    assert [rows(one)[0][:2] for one in await readings.latest("m-1", [IMPORT], until=EVER)] == [(9, "9")]
-    assert [rows(one)[0][:2] for one in await readings.latest("m-1", [IMPORT], until=4)] == [(4, "4")]
+    last, fourth = times[9], times[4]
+    assert [rows(one)[0][:2] for one in await readings.latest("m-1", [IMPORT], until=EVER)] == [(last, str(last))]
+    assert [rows(one)[0][:2] for one in await readings.latest("m-1", [IMPORT], until=fourth)] == [(fourth, str(fourth))]
     assert {one.reading_type for one in await readings.latest("m-1", [], until=EVER)} == {IMPORT, VOLTAGE}
-    assert await readings.forget(5) == 6
+    await readings.forget(times[5])
     assert await kept(readings) == {
-        IMPORT: [*((at, str(at), "", 0, True) for at in range(5, 10)), (10, None, "", 0, True)]
+        IMPORT: [*((at, str(at), "", 0, True) for at in times[5:10]), (times[10], None, "", 0, True)]
     }
 
 

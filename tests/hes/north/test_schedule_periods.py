@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ami_hes.schedules.periods import Every, Recurrence
+from ami_hes.enums import Every
+from ami_hes.schedules.periods import Recurrence
 
 BERLIN, KATHMANDU, LORD_HOWE = "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"
 QUARTER = timedelta(minutes=15)

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,8 +36,10 @@ from scheduled import (
 
 from ami_cim import soap
 from ami_cim.xml import parse_datetime
+from ami_hes.engine.memory_events import MemoryEvents
 from ami_hes.schedules import Collector, Definition, NotASchedule, ScheduleBook
-from ami_hes.settings import HesSettings, SubscriberSettings
+from ami_hes.settings import HesSettings
+from ami_hes.settings.partners import SubscriberSettings
 from ami_hes.store import Database, SqlSchedules
 from ami_process.environment import Environment
 from ami_process.worker import Worker
@@ -373,7 +376,8 @@ async def test_a_run_puts_no_more_commands_into_the_lane_than_may_wait_there(tmp
 async def test_a_clock_that_is_set_just_as_the_rest_begins_is_noticed() -> None:
     nothing: Any = None
     clock = clock_at(START)
-    collector = Collector(nothing, nothing, nothing, nothing, nothing, Environment(emit=into([])).by(clock), 1)
+    engine: Any = SimpleNamespace(events=MemoryEvents())
+    collector = Collector(nothing, nothing, engine, nothing, nothing, Environment(emit=into([])).by(clock), 1)
     resting = asyncio.create_task(collector._rest(DUE))
     await asyncio.sleep(0)
     await clock.advance_to(DUE)

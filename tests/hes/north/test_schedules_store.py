@@ -14,6 +14,7 @@ from ami_process.store.places import Place
 
 DUE = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
+MRIDS = ["m-1", "m-2", "m-3"]
 DAILY = StoredSchedule(schedule_id="s-1", name="daily", definition="{}", enabled=True, next_due_at=DUE)
 RUN = StoredRun(
     run_id="r-1",
@@ -77,15 +78,16 @@ async def test_a_removed_schedule_leaves_nothing(schedules: SqlSchedules) -> Non
     await schedules.completed("s-1", {"m-1": DUE})
     assert await schedules.open_runs() == []
     await schedules.put(DAILY)
-    assert await schedules.complete_until("s-1") == {}
+    assert await schedules.complete_until("s-1", MRIDS) == {}
 
 
 async def test_what_a_meter_has_given_is_never_taken_back(schedules: SqlSchedules) -> None:
     await schedules.put(DAILY)
     await schedules.completed("s-1", {"m-1": DUE, "m-2": DUE})
     await schedules.completed("s-1", {"m-1": DUE + DAY, "m-2": DUE - DAY, "m-3": DUE})
-    assert await schedules.complete_until("s-1") == {"m-1": DUE + DAY, "m-2": DUE, "m-3": DUE}
-    assert await schedules.complete_until("s-2") == {}
+    assert await schedules.complete_until("s-1", MRIDS) == {"m-1": DUE + DAY, "m-2": DUE, "m-3": DUE}
+    assert await schedules.complete_until("s-1", ["m-2", "m-9"]) == {"m-2": DUE}
+    assert await schedules.complete_until("s-2", MRIDS) == {}
 
 
 async def test_what_came_of_the_commands_of_a_part(schedules: SqlSchedules, database: Database) -> None:

@@ -1,11 +1,13 @@
 """The configuration file: strict keys, the environment above it, and no value in any message."""
 
 from pathlib import Path
+from ssl import SSLContext, create_default_context
 
 import pytest
 from north_bench import settings
 from reported import ignore
 
+from ami_hes import configured
 from ami_hes.app import southbound, storage
 from ami_hes.app.setup import Setup
 from ami_hes.settings import Settings
@@ -64,6 +66,11 @@ def test_more_meters_than_the_file_holds_are_refused(tmp_path: Path, monkeypatch
         ("[hes]\nmax_sessions = 0\n", "hes.max_sessions"),
         ('[hes]\nsystem_title = "00"\n', "8 octets"),
         ('[hes]\nsystem_title = "xyz"\n', "hex digits"),
+        ('[hes]\nengine = "nats://h:4222/hes"\n', "needs a store that they can share"),
+        *(
+            (f'[hes]\nengine = "{url}"\nstore = "postgresql://u@h/d"\n', "expected nats://HOST:4222/SYSTEM")
+            for url in ("nats://u:secret@h/hes", "http://h/", "nats://", "nats://h/a.b", "nats://h/" + "s" * 33)
+        ),
         ("[hes]\nport = \n", "not TOML: .*line 2"),
         ('[hes]\nport = 1\nsource = "cut', r"not TOML: Unterminated string \(at the end, line 3\)"),
         (f"[hes]\nport = {'9' * 5000}\n", "not TOML"),
@@ -116,3 +123,19 @@ async def test_whether_the_fast_path_is_taken_is_handed_on(tmp_path: Path, fast_
     known = southbound.known(setup)
     async with storage.opened(setup) as stores, southbound.opened(setup, stores, known) as south:
         assert south.meters.settings.fast_path is fast_path
+
+
+def test_where_the_engine_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NATS_PASSWORD", "sesame")
+    text = '[hes]\nstore = "postgresql://u@h/d"\nengine = "{}"\nengine_password = "env:NATS_PASSWORD"\n'
+    address = configured.engine(load(tmp_path, text.format("nats://me@a:4222,b:4223/north")), no_tls)
+    assert (address.servers, address.system) == (("nats://a:4222", "nats://b:4223"), "north")
+    assert (address.user, address.password, address.tls) == ("me", "sesame", None)
+    assert "sesame" not in repr(address)
+    address = configured.engine(load(tmp_path, text.format("tls://a")), create_default_context)
+    assert (address.servers, address.system, address.user) == (("tls://a",), "hes", None)
+    assert isinstance(address.tls, SSLContext)
+
+
+def no_tls() -> SSLContext:
+    raise AssertionError("the server's certificate is not asked for")

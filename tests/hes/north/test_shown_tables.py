@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import BaseModel
 
-from ami_hes.api.moments import Moment, given
+from ami_hes.api.moments import given
+from ami_hes.api.values.moments import Moment
 from ami_hes.client.asking import format_moment, show, table
 
 MESSAGE_ID = "9be738bb-02af-5ce0-b1bd-bb9eb6959aa6"

@@ -38,6 +38,7 @@ from ami_hes.store import (
     StoredCommand,
     StoredRequest,
     StoreUnavailable,
+    WaitingMessage,
     assume_the_worst,
 )
 from ami_hes.store.tables import SCHEMA, requests
@@ -498,7 +499,7 @@ async def test_messages_wait_until_their_request_is_answered(place: Place) -> No
             await messages.keep(name, f"<{name}/>".encode())
         await messages.keep("late", b"<other/>")
         await results.answer({"done": an_answer(b"<answer/>")}, NOW)
-        assert await messages.waiting() == [("early", None, 8), ("late", "MDM", 7)]
+        assert await messages.waiting() == [WaitingMessage("early", None, 8), WaitingMessage("late", "MDM", 7)]
         assert [await messages.read(name) for name in ("late", "early", "done")] == [
             KeptMessage(b"<late/>", False),
             KeptMessage(b"<early/>", False),
@@ -510,7 +511,7 @@ async def test_messages_wait_until_their_request_is_answered(place: Place) -> No
             "its operations may have been done since the copy"
         )
         await messages.drop("late")
-        assert await messages.waiting() == [("early", None, 8)]
+        assert await messages.waiting() == [WaitingMessage("early", None, 8)]
 
 
 async def test_a_nonce_is_taken_once_and_goes_with_its_request(place: Place) -> None:

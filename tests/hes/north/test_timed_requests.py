@@ -17,6 +17,7 @@ from ami_cim.message import RequestMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_hes.commands import Outcome
 from ami_hes.jobs import late_orders
+from ami_hes.jobs.asked_requests import begun_id
 from ami_hes.jobs.late_orders import LateOrders
 from ami_hes.jobs.timed_requests import TimedRequests
 from ami_process.clocks import SteppedClock
@@ -55,6 +56,24 @@ async def test_it_is_begun_at_its_time_and_not_before(tmp_path: Path) -> None:
         reply = await cis.taken.get()
         assert (texts(reply, "Result"), texts(reply, "CorrelationID")) == (["OK"], ["later"])
         assert [one.meter.name for one in hes.meters.commands] == ["M1", "M2"]
+
+
+async def test_nobody_takes_the_message_id_that_it_will_have_at_its_time(tmp_path: Path) -> None:
+    """Who knows the id of a request can compute that of its run, and whoever used it first would keep it from being done."""
+    cis, clock, run = Cis(), SteppedClock(START), begun_id("later")
+    async with cis.serving(), north(tmp_path, environment=environment(clock)) as hes:
+        early = await hes.ask(request(control(CONNECT, "M3"), message_id=begun_id("other")), GENERIC)
+        assert early.reply.result == "OK"
+        other = await hes.ask(later(cis, at(DISCONNECT, "M1"), message_id="other"), GENERIC)
+        assert [one.code for one in other.reply.errors] == ["2.15"], "told at once, and not at its time"
+        await hes.post(octets(later(cis, at(DISCONNECT, "M1")), GENERIC), GENERIC)
+        for taken in (request(control(CONNECT, "M2"), message_id=run), request(verb="get", message_id=run)):
+            refused = await hes.ask(taken, GENERIC)
+            assert [one.code for one in refused.reply.errors] == ["2.15"]
+            assert "of a request which waits" in (refused.reply.errors[0].reason or "")
+        await clock.advance_to(LATER)
+        assert texts(await cis.taken.get(), "Result") == ["OK"]
+        assert hes.meters.told() == [("M3", CONNECT, False), ("M1", DISCONNECT, False)]
 
 
 @pytest.mark.parametrize("slept", [timedelta(hours=1), timedelta(days=2)], ids=["before its time", "behind it"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from north_bench import DISCONNECT, control, north, octets, request
+from sqlalchemy import Connection, event
 from test_traces import Noting, listed, trace_of
 
 from ami_hes.store import (
@@ -78,8 +80,25 @@ async def test_a_request_says_that_its_message_id_was_refused_before(tmp_path: P
         await hes.ask(request(control("9.9.9.9", "M1"), message_id="m-1"))
         await hes.ask(request(control(DISCONNECT, "M1"), message_id="m-1"))
         trace = await trace_of(hes, "m-1")
-        assert await listed(hes) == ["m-1", "m-1"]
+        assert await listed(hes) == ["m-1"], "the id leads to the request, which is listed"
     assert trace.outcome is Outcome.OK and any("was refused at" in note for note in trace.notes)
+
+
+async def test_a_list_goes_on_behind_an_id_that_was_used_again(tmp_path: Path) -> None:
+    async with north(tmp_path, Noting()) as hes:
+        for message_id in ("m-1", "m-2", "m-3"):
+            await hes.ask(request(control(DISCONNECT, "M1"), message_id=message_id))
+        refused = await hes.ask(request(control(DISCONNECT, "M2"), message_id="m-1"))
+        assert refused.reply.result == "FAILED", "it is another request"
+        await hes.ask(request(control("9.9.9.9", "M1"), message_id="m-4"))
+        await trace_of(hes, "m-4")  # which waits until all of them are kept
+        pages, before = list[str](), dict[str, str]()
+        for _ in range(9):
+            if not (found := await listed(hes, limit=1, **before)):
+                break
+            pages += found
+            before = {"before": found[-1]}
+    assert pages == ["m-4", "m-3", "m-2", "m-1"]
 
 
 async def test_the_latest_refusals_are_kept_and_no_more(place: Place) -> None:
@@ -116,3 +135,33 @@ async def test_refusals_and_pushes_are_listed_from_one_on(place: Place) -> None:
         assert [one.request_id for one in of_meter] == [f"{PUSH}p-1", f"{PUSH}p-0"]
         assert await store.pushes(9, None, None, failed=True) == [] == await store.pushes(9, "M2", None, failed=False)
         assert await store.requests(RequestFilter(9, before="m-3")) == [], "neither is a request"
+
+
+async def test_requests_are_not_gone_through_for_refusals_and_pushes(tmp_path: Path) -> None:
+    """Of the many that have a trace: whoever has messages refused would have the store go through them for each."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(connection: Connection) -> None:
+        @event.listens_for(connection.engine, "before_cursor_execute")
+        def noted(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+            asked.append((statement, parameters))
+
+    def planned(connection: Connection) -> list[str]:
+        plans = [
+            row.detail
+            for statement, parameters in [
+                one for one in asked if "trace_" in one[0] and not one[0].startswith("INSERT")
+            ]
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+        return [one for one in plans if "trace_" in one]
+
+    async with Database(tmp_path / "hes.sqlite") as database:
+        store = SqlTraces(database)
+        await database.transaction(note)
+        await store.keep([], [], [KeptArrival(f"{REFUSAL}m-1", NOW, b"x")])
+        await store.refusals(9, None)
+        for meter in (None, "M1"):
+            await store.pushes(9, meter, None, failed=meter is None)
+        plans = await database.transaction(planned)
+    assert len(plans) >= 5 and [one for one in plans if not one.startswith("SEARCH")] == []

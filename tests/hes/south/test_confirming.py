@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,7 +24,9 @@ from ami_dlms.framing import wrapper
 from ami_dlms.framing.wrapper import WrapperPdu
 from ami_dlms.security import GlobalKeys, ProtectionFlags, ReceiveCounter, SendCounter
 from ami_hes.meters import Meter, Meters
+from ami_hes.meters.pushed import NotedPush
 from ami_hes.meters.received import FrameOrigin, ReceiveCounters
+from ami_hes.meters.recording import Begun, Passed, Recording
 from ami_process.environment import real_time
 
 BODY = data.structure(data.double_long_unsigned(1234))
@@ -312,3 +315,41 @@ async def test_a_datagram_that_nobody_vouches_for_is_not_answered(ami: South) ->
         assert confirms(answer, small, ReceiveCounter()) == 9, "the first answer is to the genuine one"
         assert len(wrapper.encode(answer)) <= len(genuine)
     assert "datagram" in ami.told("notification_not_confirmed")[0]["reason"]
+
+
+class Notes:
+    """Who keeps traces of pushes, in a list."""
+
+    def __init__(self) -> None:
+        self.kept: list[NotedPush] = []
+
+    def recording(self) -> Recording:
+        return Recording(datetime(2026, 11, 20, tzinfo=UTC), real_time, 100_000)
+
+    def pushed(self, push: NotedPush) -> None:
+        self.kept.append(push)
+
+
+@pytest.mark.parametrize("authentication", ["hls-gmac", "none"])
+async def test_one_in_an_association_that_is_kept_open_has_a_trace_with_its_confirmation(
+    ami: South, authentication: str
+) -> None:
+    small = await ami.meter(authentication=authentication)
+    meters = await ami.start(keep_open_s=60.0)
+    notes, secured = Notes(), authentication != "none"
+    meters.note_pushes(notes)
+    assert (await ami.switch()).ok
+    assert notes.kept == [], "what is asked for is in the trace of who asks"
+    for number in (7, 8):
+        small.say(framed(pushed(small if secured else None, number, small.send_counter.next_value), client=1))
+        if secured:
+            small.send_counter.take()
+        await eventually(lambda number=number: len(notes.kept) == number - 6)
+        await eventually(lambda number=number: f"confirmed {number}" in small.asked)
+    for push in notes.kept:
+        assert (push.service, push.meter, push.reason) == ("DataNotification", "M1001" if secured else "", "")
+        connection, came, went = push.recording.read()
+        assert isinstance(connection, Begun) and isinstance(came, Passed) and isinstance(went, Passed)
+        assert (came.sent, went.sent) == (False, True) and connection.peer.startswith("127.0.0.1:")
+        assert [(came.clear or came.octets)[:1], bool(went.clear)] == [b"\x0f", secured]
+    assert (await ami.switch()).ok and len(notes.kept) == 2

@@ -53,6 +53,32 @@ def test_frames_are_the_same_however_they_came(cuts: set[int], noise: bytes) -> 
     assert found[bool(noise) :] == frames and len(frames) > 4
 
 
+def test_flags_that_fill_the_time_between_frames_are_one_piece() -> None:
+    frame = spoken(b"\xc0\x01\xc1" + bytes(10), LONG)[0][1]
+    fill = b"\x7e" * 100_000
+    cutter = FrameCutter()
+    assert cutter.take(frame) == [frame] and cutter.take(fill) == []
+    assert cutter.take(frame[1:] + fill) == [fill[1:], frame] and cutter.rest() == fill
+
+
+def test_frames_that_share_flags_are_one_piece_however_they_came() -> None:
+    frame = spoken(b"\xc0\x01\xc1" + bytes(10), LONG)[0][1]
+    shared = frame + frame[1:] * 3
+    for size in range(1, len(shared)):
+        cutter = FrameCutter()
+        found = [one for first in range(0, len(shared), size) for one in cutter.take(shared[first : first + size])]
+        assert b"".join(found) + cutter.rest() == shared
+    assert FrameCutter().take(shared) == [shared]
+
+
+def test_noise_that_is_too_long_for_a_trace_is_left_out_of_it_alone() -> None:
+    recording = Recording(NOW, lambda: 0.0, 200_000)
+    recording.end(recording.begin("connection", "to 127.0.0.1:1", "127.0.0.1:1", "hdlc"))
+    recording.framed(b"\x00" * 70_000, False)
+    [_, noise] = unpack(pack(recording), NOW, 1, "M1", Numbering()).spans
+    assert noise.frame is not None and (noise.frame.octets, noise.frame.left_out) == ("", 70_000)
+
+
 @given(st.binary(max_size=300), st.binary(max_size=50))
 def test_no_octet_is_lost_whatever_comes(first: bytes, second: bytes) -> None:
     cutter = FrameCutter()
@@ -105,3 +131,21 @@ def test_frames_with_a_password_in_clear_are_left_out() -> None:
     assert b"swordfish".hex() not in "".join(span.model_dump_json() for span in spans)
     frames = [span.frame for span in spans if span.frame is not None]
     assert [bool(one.left_out) for one in frames[:3]] == [False, False, True]
+
+
+def test_what_came_beside_a_password_stays_left_out_when_its_frame_is_whole_later() -> None:
+    ticks = iter(range(1_000_000))
+    recording = Recording(NOW, lambda: next(ticks) / 1000, 100_000)
+    recording.end(recording.begin(Kind.CONNECTION, "connecting", "10.0.0.5:4059", "hdlc"))
+    said = [
+        octets for sent, octets in spoken(b"\xc0\x01\xc1" + bytes(10), b"\xc4\x01\xc1\x00\x09\x09swordfish") if not sent
+    ]
+    *_, answer = said
+    recording.carries = True
+    recording.passed((1, 1, bytes.fromhex("c001c100")), True)
+    recording.framed(answer[:-2], False)
+    recording.carries = False
+    recording.passed((1, 1, bytes.fromhex("c001c2000100002a0000ff0200")), True)
+    recording.framed(answer[-2:], False)
+    spans = unpack(pack(recording), NOW, 1, "M1001", Numbering(1)).spans
+    assert b"swordfish" in answer and b"swordfish".hex() not in "".join(span.model_dump_json() for span in spans)

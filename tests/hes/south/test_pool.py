@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
+from collections.abc import Iterator
 
 import pytest
 from small_meter import DISCONNECT, South, eventually
 
+from ami_dlms.association.client.session import LOGICAL_DEVICE_NAME
 from ami_hes.meters import MeterFault
 from ami_process.environment import real_time
 
 
 def soon(seconds: float = 5.0) -> float:
     return real_time() + seconds
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+async def test_a_session_that_is_over_goes_without_the_collector(ami: South) -> None:
+    """With all that it holds: one that refers to itself would stay until the collector looks, which costs time and memory."""
+    await ami.meter()
+    meters = await ami.start()
+    async with meters.hold(meters.registry.meters[0], until=soon()) as session:
+        await session.get(LOGICAL_DEVICE_NAME)
+        held = weakref.ref(session), weakref.ref(session.link), weakref.ref(session._association)
+    del session
+    assert [one() for one in held] == [None, None, None]
 
 
 async def test_second_user_waits_for_the_first(ami: South) -> None:

@@ -25,8 +25,9 @@ from ami_hes.app import running
 from ami_hes.meters import quarantine as quarantining
 from ami_hes.meters.quarantine import MOST_CALLERS, MOST_PER_HOST, Quarantine
 from ami_hes.settings import Settings
-from ami_hes.store import StoredCaller, StoreUnavailable
+from ami_hes.store import Database, SqlQuarantine, StoredCaller, StoreUnavailable
 from ami_process.environment import Environment
+from ami_process.store.places import Place
 
 HERE, THERE = "127.0.0.1", "127.0.0.9"
 
@@ -260,3 +261,18 @@ async def test_a_meter_that_has_moved_is_followed_once_it_has_proved_its_keys_th
         assert count == 1, "it is the same meter"
     async with head_end(tmp_path) as hes:
         assert await hes.address("M1001") == f"{HERE}:{meter.port}"
+
+
+async def test_processes_that_share_a_store_see_whom_the_others_have_heard_and_forgotten(place: Place) -> None:
+    async with Database(place) as database:
+        here, there = (Quarantine(SqlQuarantine(database), Environment(emit=ignore), shared=True) for _ in range(2))
+        await here.start()
+        await there.start()
+        there.note("XYZ1", None, "192.0.2.1:40000")
+        await there.stop()
+        await here.look()
+        assert [one.name for one in here.callers(but=lambda _: False)] == ["XYZ1"]
+        here.forget("XYZ1")
+        await here.stop()
+        await there.look()
+        assert there.find("XYZ1") is None

@@ -217,6 +217,48 @@ async def test_a_meter_without_selective_access_is_read_whole(
     assert None not in quantity.values, "the row before the time is there as well"
 
 
+async def test_rows_that_do_not_come_along_are_asked_for_apart(measured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the profile captures and its rows come in one request; a meter that refused that once is asked twice from then on."""
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    meter, refused, now = type(one.bench.meter), list[AttributeDescriptor](), one.bench.at.replace(minute=0)
+    get = meter.get
+
+    def got(self: Any, descriptor: AttributeDescriptor, context: Any, at: datetime) -> Data | DataAccessResult:
+        if context.selection is not None and not refused:
+            refused.append(descriptor)
+            return DataAccessResult.TEMPORARY_FAILURE
+        return get(self, descriptor, context, at)
+
+    async def frames() -> int:
+        before = one.south.meters.traffic.received
+        outcome, found = await one.read(now - timedelta(hours=1), now, REGISTER)
+        assert outcome.ok, outcome.reason
+        series = of(found, REGISTER)
+        assert [int(value or -1) for value in series.values] == [one.imported(at) for at in times(series)]
+        return int(one.south.meters.traffic.received - before)
+
+    await frames()
+    along = await frames()
+    monkeypatch.setattr(meter, "get", got)
+    assert [await frames() for _ in range(2)] == [along + 2, along + 1]
+    assert refused == [attribute(PROFILE, 2)]
+
+
+async def test_a_meter_that_breaks_off_over_rows_that_come_along_is_asked_for_them_apart(measured: Any) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    now = one.bench.at.replace(minute=0)
+    received = [0]
+    for when in (None, None, {"first": 1, "class": 7, "attribute": 2, "service": "get"}, None):
+        one.faults.reset()
+        if when is not None:
+            one.faults.set(Rule.parse({"fault": "garbage", "meters": ["M1001"], "when": when}))
+        outcome, found = await one.read(now - timedelta(hours=1), now, REGISTER)
+        assert outcome.ok == (when is None) and len(found.series) == outcome.ok
+        received.append(one.south.meters.traffic.received)
+    of_each = [after - before for before, after in pairwise(received)]
+    assert of_each[3] == of_each[1] + 1, "with a request for the rows alone"
+
+
 async def test_a_profile_that_is_too_long_to_be_read_whole_is_not(
     measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

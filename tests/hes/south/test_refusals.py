@@ -67,15 +67,26 @@ async def test_a_meter_that_is_called_and_answers_under_other_keys_is_told_as_we
     assert len(ami.told("security_refused")) == 1
 
 
-async def test_what_is_thrown_away_is_told_one_by_one_as_long_as_it_is_little(
-    ami: South, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(refusals, "WINDOW_S", 0.2)
+async def test_what_is_thrown_away_is_told_one_by_one_as_long_as_it_is_little(ami: South) -> None:
     meters = await ami.start()
-    send(meters, *[b"\xff" * 40] * (refusals.PER_HOST + 30))
-    (more,) = await eventually(lambda: ami.told("dropped_more"))
+    sent = refusals.PER_HOST + 30
+    send(meters, *[b"\xff" * 40] * sent)
+    await eventually(lambda: meters.datagrams.worked == sent)
+    await meters.stop()
+    (more,) = ami.told("dropped_more")
     assert (len(ami.told("dropped")), more["number"], more["hosts"]) == (refusals.PER_HOST, 30, 1)
     assert more["transport"] == "udp"
+
+
+async def test_the_number_of_the_others_is_told_at_the_end_of_the_window(
+    ami: South, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "WINDOW_S", 0.05)
+    monkeypatch.setattr(refusals, "PER_HOST", 0)
+    meters = await ami.start()
+    send(meters, *[b"\xff" * 40] * 30)
+    await eventually(lambda: sum(one["number"] for one in ami.told("dropped_more")) == 30)
+    assert not ami.told("dropped")
 
 
 async def test_claims_in_the_name_of_all_meters_are_few_events() -> None:

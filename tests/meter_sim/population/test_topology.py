@@ -40,6 +40,17 @@ def test_no_two_meters_are_at_one_spot_and_neighbours_are_near() -> None:
     spots = [(one.latitude, one.longitude) for one in map(topology.place, range(topology.meters_per_substation))]
     assert len(set(spots)) == len(spots)
     assert all(abs(latitude - 52.0) < 0.06 and abs(longitude - 5.0) < 0.1 for latitude, longitude in spots)
+    addresses = [topology.place(index).main_address for index in range(topology.meters_per_substation)]
+    assert len(set(addresses)) == len(addresses)
+    assert (addresses[0], addresses[41]) == ("1 Alder Street, S1-F1", "2 Birch Street, S1-F1")
+
+
+def test_substations_lie_together_however_many_there_are_and_none_on_another() -> None:
+    topology = Topology(1, 1, 1)
+    for count in (9, 25, 400):
+        spots = {(one.latitude, one.longitude) for one in map(topology.place, range(count))}
+        assert len(spots) == count
+        assert max(abs(degrees) for spot in spots for degrees in spot) < 0.08 * (count**0.5 / 2 + 1)
 
 
 @pytest.mark.parametrize(

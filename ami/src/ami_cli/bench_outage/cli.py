@@ -1,6 +1,5 @@
 """`ami bench-outage`: a burst of last gasps, as figures."""
 
-import asyncio
 from json import dumps
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ami_cli import configuration
-from ami_cli.bench import BenchError, machine
+from ami_cli.bench import machine
 from ami_cli.bench_outage import report
 from ami_cli.bench_outage.measuring import measure
+from ami_cli.bench_runs import measured
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -24,12 +23,7 @@ def bench_outage(
     write: Annotated[Path | None, typer.Option(help="Write the page here as Markdown, too.")] = None,
 ) -> None:
     """Measure what becomes of last gasps that come at once, with two sizes of the receive buffer. Linux only."""
-    try:
-        with Console(stderr=True).status("starting") as status:
-            bursts = asyncio.run(measure(meters, over, status.update))
-    except (BenchError, configuration.ConfigurationError) as trouble:
-        typer.echo(str(trouble), err=True)
-        raise typer.Exit(1) from None
+    bursts = measured(lambda tell: measure(meters, over, tell))
     where = machine()
     if write is not None:
         write.write_text(report.markdown(bursts, where), "utf-8")

@@ -1,6 +1,5 @@
 """`ami bench-readings`: reading on demand and by profile, as figures."""
 
-import asyncio
 import shlex
 from json import dumps
 from pathlib import Path
@@ -10,10 +9,11 @@ import typer
 from rich.console import Console
 
 from ami_cli import configuration
-from ami_cli.bench import BenchError, machine
+from ami_cli.bench import machine
 from ami_cli.bench_readings import report
 from ami_cli.bench_readings.measuring import Size, measure
 from ami_cli.bench_readings.systems import Commands
+from ami_cli.bench_runs import measured
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -41,12 +41,7 @@ def bench_readings(
     if against is not None and against_meters is not None:
         other = Commands(tuple(shlex.split(against)), tuple(shlex.split(against_meters)))
     size = Size(meters, min(profiles, meters), min(switched, meters), registered, runs)
-    try:
-        with Console(stderr=True).status("starting") as status:
-            figures = asyncio.run(measure(configuration.default(), size, other, status.update))
-    except (BenchError, configuration.ConfigurationError) as trouble:
-        typer.echo(str(trouble), err=True)
-        raise typer.Exit(1) from None
+    figures = measured(lambda tell: measure(configuration.default(), size, other, tell))
     where = machine()
     if write is not None:
         write.write_text(report.markdown(figures, where), "utf-8")

@@ -14,7 +14,15 @@ from typing import Any
 import httpx
 
 from ami_cli import configuration, populations
-from ami_cli.bench import FIRST_METER_PORT, REQUEST_S, BenchError, start_head_end, until_ready, write_configuration
+from ami_cli.bench import (
+    FIRST_METER_PORT,
+    READY_S,
+    REQUEST_S,
+    BenchError,
+    start_head_end,
+    until_ready,
+    write_configuration,
+)
 from ami_cli.bench_cpu import used_s
 from ami_cli.bench_readings.asking import Asking
 from ami_cli.bench_readings.figures import Run
@@ -66,7 +74,7 @@ class Running:
 
     def memory(self) -> int:
         """Resident octets of the HES."""
-        return _resident(self.hes)
+        return resident(self.hes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ async def population(
     default_keys: bool = False,
 ) -> AsyncIterator[Running]:
     """Ours: one address each, ciphered, shipped to the HES; `hes` on top of its section, `default_keys`: the shipment calls its keys so."""
-    path, meters = _shipped(base, count, directory, hes or {})
+    path, meters = shipped(base, count, directory, hes or {})
     if default_keys:
         _call_keys_default(directory)
     async with _started(processes, "ours", path, meters, OURS) as running:
@@ -101,12 +109,12 @@ async def population(
 @asynccontextmanager
 async def registered(base: Path, count: int, processes: Processes, directory: Path) -> AsyncIterator[int]:
     """An HES with a number of meters in its registry, none of which it works; its resident octets after a restart."""
-    path, _ = _shipped(base, count, directory)
+    path, _ = shipped(base, count, directory)
     async with Processes(directory / "first", processes.environment) as first:
-        await _serve(first, Program("the import", "hes", (*OURS.hes, "--config", str(path))))
+        await serve(first, Program("the import", "hes", (*OURS.hes, "--config", str(path))))
     head_end = Program("the registry", "hes", (*OURS.hes, "--config", str(path)))
-    await _serve(processes, head_end)
-    yield _resident(processes.process_id(head_end))
+    await serve(processes, head_end)
+    yield resident(processes.process_id(head_end))
 
 
 def _call_keys_default(directory: Path) -> None:
@@ -117,7 +125,7 @@ def _call_keys_default(directory: Path) -> None:
         path.write_text(json.dumps(content), "utf-8")
 
 
-def _shipped(
+def shipped(
     base: Path, count: int, directory: Path, hes: Mapping[str, object] = MappingProxyType({})
 ) -> tuple[Path, tuple[str, ...]]:
     """The configuration, and the mRIDs of its meters."""
@@ -157,16 +165,17 @@ async def _started(
     processes: Processes, name: str, path: Path, meters: tuple[str, ...], commands: Commands
 ) -> AsyncIterator[Running]:
     simulated = Program(f"meters of {name}", "meter", (*commands.simulator, "--config", str(path)), rank=1)
-    await _serve(processes, simulated)
+    await serve(processes, simulated)
     head_end, ready = await start_head_end(processes, name, commands.hes, path, configuration.load(path))
     async with httpx.AsyncClient(trust_env=False, timeout=REQUEST_S) as client:
         asking = Asking(client, f"http://{ready['listen'][0]}")
         yield Running(asking, processes.process_id(head_end), processes.process_id(simulated), meters, processes.heard)
 
 
-async def _serve(processes: Processes, program: Program) -> Mapping[str, Any]:
+async def serve(processes: Processes, program: Program, within_s: float = READY_S) -> Mapping[str, Any]:
+    """Starts it; its event `ready`. BenchError."""
     await processes.start(program)
-    return await until_ready(processes, program)
+    return await until_ready(processes, program, within_s)
 
 
 def _done(messages: Sequence[Message]) -> list[datetime]:
@@ -175,5 +184,6 @@ def _done(messages: Sequence[Message]) -> list[datetime]:
     return [datetime.fromisoformat(one["at"]) for one in events if one["event"] == "meter_done"]
 
 
-def _resident(process_id: int) -> int:
+def resident(process_id: int) -> int:
+    """Octets that a process has resident."""
     return PAGE * int(Path(f"/proc/{process_id}/statm").read_text("ascii").split()[1])

@@ -156,6 +156,8 @@ class _Outcome:
             if given.capture is not None and not count:
                 self.good = False
                 _tell_seen(given.name, seen)
+            self.good = self.good and not seen.ends_early
+            _tell_end(given.name, seen)
 
 
 def _annotate(inputs: Sequence[Input], keyrings: Keyrings, path: Path, reader: CompanionReader) -> int:
@@ -170,8 +172,17 @@ def _annotate(inputs: Sequence[Input], keyrings: Keyrings, path: Path, reader: C
         return 2
     if not written.frames:
         _tell_seen(inputs[0].name, seen)
+    _tell_end(inputs[0].name, seen)
     typer.echo(written.line(path))
-    return 0 if written.good else 1
+    return 0 if written.good and not seen.ends_early else 1
+
+
+def _tell_end(name: str, seen: Seen) -> None:
+    if seen.ends_early:
+        typer.echo(
+            f"ami decode: {name}: the file is cut off, or damaged, behind packet {seen.packets:,}: what was after it is missing here",
+            err=True,
+        )
 
 
 def _tell_seen(name: str, seen: Seen) -> None:

@@ -19,6 +19,7 @@ from ami_cli.meter import commands, contactor, hints, output, value_arguments
 from ami_cli.meter.errors import ExitCode, MeterError, ServiceRefused, words
 from ami_cli.meter.options import MeterTarget
 from ami_cli.meter.output import Format
+from ami_cli.meter.pack_names import PackNames, names_of
 from ami_cli.meter.reading import AttributeReading
 from ami_cli.meter.session import Session, SessionEnvironment, connected
 from ami_cli.meter.target import target_of
@@ -44,6 +45,12 @@ ClassOption = Annotated[
     int | None, typer.Option("--class", help="Class of the object; without it the object list is asked.")
 ]
 
+PackOption = Annotated[
+    str, typer.Option("--pack", metavar="NAME", help="Name objects and events as this pack does (`ami pack list`).")
+]
+PacksOption = Annotated[
+    Path | None, typer.Option("--packs", metavar="DIR", help="A folder with packs over those of the project.")
+]
 Unconfirmed = Annotated[
     bool, typer.Option("--unconfirmed", help="Send it as a request that the meter does not answer.")
 ]
@@ -140,15 +147,17 @@ def read(
     csv: Csv = False,
     second_opinion: SecondOpinion = False,
     peer_python: PeerPython = None,
+    pack: PackOption = "",
+    packs: PacksOption = None,
 ) -> None:
     """Read an attribute, or all attributes of an object, with names, units and access rights."""
-    wanted = as_format(json, csv)
+    wanted, names = as_format(json, csv), names_of(pack, packs)
     name = commands.obis_of(obis)
     if second_opinion and attribute is None:
         raise MeterError(ExitCode.USAGE, "wants one attribute", where="--second-opinion", hint="give its number")
     with session_with(options) as session:
         readings = commands.read(session, name, attribute, class_id)
-    _show_readings(readings, wanted)
+    _show_readings(readings, wanted, names)
     if second_opinion:
         from ami_cli.meter import second_opinion as second
 
@@ -160,9 +169,9 @@ def read(
         raise ServiceRefused(error, f"reading {readings[0].descriptor}", hint)
 
 
-def _show_readings(readings: Sequence[AttributeReading], wanted: Format) -> None:
+def _show_readings(readings: Sequence[AttributeReading], wanted: Format, names: PackNames) -> None:
     if wanted is Format.TABLE:
-        output.show(output.readings_table(readings))
+        output.show(output.readings_table(readings, names=names))
     elif wanted is Format.CSV:
         output.write(output.as_csv(commands.documents(readings), output.CSV_COLUMNS[1:]).rstrip("\n"))
     else:
@@ -249,11 +258,13 @@ def profile(
     columns: Annotated[str, typer.Option(help="Numbers from 1, or OBIS codes, with commas.")] = "",
     json: Json = False,
     csv: Csv = False,
+    pack: PackOption = "",
+    packs: PacksOption = None,
 ) -> None:
     """Read rows of a profile (class 7): load profiles, event logs."""
     from ami_cli.meter import profiles
 
-    wanted, name = as_format(json, csv), commands.obis_of(obis)
+    wanted, name, names = as_format(json, csv), commands.obis_of(obis), names_of(pack, packs)
     part = profiles.WantedRows(
         since=since, until=until, last=last, columns=tuple(word.strip() for word in columns.split(",") if word.strip())
     )
@@ -266,7 +277,7 @@ def profile(
         headings, rows = found.csv_rows()
         output.write(output.csv_of([headings, *rows]).rstrip("\n"))
     else:
-        output.show(output.rows_table(found.headings, found.texts()))
+        output.show(output.rows_table(found.headings, found.texts(names=names)))
         if not found.rows:
             output.write("no rows" + (" in this time" if since or until else ""))
     for note in found.notes:
@@ -299,12 +310,14 @@ def scan(
     save_model: SaveModel = None,
     json: Json = False,
     csv: Csv = False,
+    pack: PackOption = "",
+    packs: PacksOption = None,
 ) -> None:
     """Read everything: logical devices, then every object with every readable attribute, rights and units."""
     from ami_cli.meter import saved_model, scan_view
     from ami_cli.meter import scan as scanning
 
-    wanted, target = as_format(json, csv), target_of(options, os.environ)
+    wanted, target, names = as_format(json, csv), target_of(options, os.environ), names_of(pack, packs)
     if save_model is not None and target.identity.short_names:
         raise MeterError(ExitCode.USAGE, "the simulator serves no short names", where="--save-model, --short-names")
     with scan_view.progress() as tell_progress:
@@ -318,7 +331,7 @@ def scan(
             with_public=save_model is not None,
             progress=tell_progress,
         )
-    scan_view.show(found, wanted)
+    scan_view.show(found, wanted, names)
     if found.ended is not None:
         raise found.ended
     if save_model is not None:

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ami_cli.meter.errors import ExitCode, MeterError
+from ami_cli.meter.pack_names import NO_NAMES, PackNames
 from ami_cli.meter.reading import AttributeReading
 from ami_cli.meter.values import Json
 from ami_dlms.cosem.classes import attribute_name, class_name
@@ -95,26 +96,29 @@ def _cell(value: object) -> object:
     return as_cell(value) if isinstance(value, str) else value
 
 
-def readings_table(readings: Sequence[AttributeReading], title: str = "") -> Table:
-    """One line per attribute; an object's name is at its first one, what it is at its second."""
+def readings_table(readings: Sequence[AttributeReading], title: str = "", names: PackNames = NO_NAMES) -> Table:
+    """One line per attribute; an object's name is at its first one, what it is at its second, by the pack if it knows."""
     table = _table(title, ("object", "attribute", "access", "value"))
     for _, group in groupby(readings, lambda one: (one.descriptor.class_id, one.descriptor.instance_id)):
         rows = list(group)
-        for left, one in zip_longest(_names(rows[0]), rows):
-            table.add_row(left, *(_cells(one) if one is not None else ()))
+        for left, one in zip_longest(_names(rows[0], names), rows):
+            table.add_row(left, *(_cells(one, names) if one is not None else ()))
     return table
 
 
-def _names(one: AttributeReading) -> list[Text]:
+def _names(one: AttributeReading, known: PackNames) -> list[Text]:
     obis = one.descriptor.instance_id
     names = [Text(f"{obis}  {class_name(one.descriptor.class_id)} v{one.version}")]
-    if words := describe(obis):
+    if words := known.object_name(one.descriptor.class_id, obis) or describe(obis):
         names.append(Text(words, style="dim"))
     return names
 
 
-def _cells(one: AttributeReading) -> tuple[str, str, Text]:
+def _cells(one: AttributeReading, known: PackNames) -> tuple[str, str, Text]:
     text = one.text if len(one.text) <= LONGEST_CELL else f"{one.text[:LONGEST_CELL]}… (all of it with --json)"
+    if one.value is not None and one.descriptor.attribute_id == VALUE:
+        meaning = known.event_meaning(one.descriptor.class_id, one.descriptor.instance_id, one.value.value)
+        text += f": {meaning}" if meaning else ""
     value = Text(text, style="red" if one.error else "dim" if one.value is None else "")
     return f"{one.descriptor.attribute_id} {attribute_name(one.descriptor)}", one.access, value
 
@@ -151,4 +155,6 @@ def _table(title: str, columns: Sequence[str]) -> Table:
     return table
 
 
+VALUE = 2
+"""Of class 1."""
 _WIDE = 240

@@ -13,6 +13,7 @@ from ami_cli.meter import value_arguments
 from ami_cli.meter.attribute_reads import SingleReads
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.objects import ListedObject
+from ami_cli.meter.pack_names import NO_NAMES, PackNames
 from ami_cli.meter.reading import SCALED, quantity_of, scaler_of
 from ami_cli.meter.session import Session
 from ami_cli.meter.values import Json, column_title, date_time_of, json_of, plain_text, text_of
@@ -68,11 +69,11 @@ class Profile:
             for quantity in (quantity_of(data.integer(0), scaler),)
         ]
 
-    def texts(self, *, marks: bool = True) -> list[list[str]]:
-        """One text a cell; differences have their sign, marks or not."""
+    def texts(self, *, marks: bool = True, names: PackNames = NO_NAMES) -> list[list[str]]:
+        """One text a cell; differences have their sign, marks or not. `names` say what numbers of events mean."""
         cells = [
             [
-                self._text(number, value) + (MARKS[origin] if marks else "")
+                self._text(number, value, names) + (MARKS[origin] if marks else "")
                 for number, (value, origin) in enumerate(zip(row.values, row.origins, strict=True))
             ]
             for row in self.rows
@@ -102,14 +103,16 @@ class Profile:
         words = ("", "outside what was asked for")
         return [*headings, "note"], [[*row, words[out]] for row, out in zip(rows, self.outside, strict=True)]
 
-    def _text(self, number: int, value: Data) -> str:
+    def _text(self, number: int, value: Data, names: PackNames) -> str:
         quantity, is_difference = quantity_of(value, self.scalers[number]), value.tag in DIFFERENCES
         if quantity is not None:
             return f"{quantity.value:+f}" if is_difference else f"{quantity.value:f}"
         if is_difference:
             return f"{value.value:+d}"
         column = self.columns[number]
-        return text_of(AttributeDescriptor(column.class_id, column.logical_name, column.attribute_index), value)
+        text = text_of(AttributeDescriptor(column.class_id, column.logical_name, column.attribute_index), value)
+        meaning = names.event_meaning(column.class_id, column.logical_name, value.value)
+        return f"{text}: {meaning}" if meaning else text
 
 
 def read_profile(session: Session, one: ListedObject, wanted: WantedRows) -> Profile:

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ami_cli.meter import output
 from ami_cli.meter.errors import words
 from ami_cli.meter.output import Format
+from ami_cli.meter.pack_names import NO_NAMES, PackNames
 from ami_cli.meter.scan import DeviceScan, Scan
 from ami_cli.meter.scan import Progress as TellProgress
 from ami_dlms.enums import DataAccessResult
@@ -28,17 +29,17 @@ def progress() -> Iterator[TellProgress]:
         yield report
 
 
-def show(found: Scan, wanted: Format) -> None:
+def show(found: Scan, wanted: Format, names: PackNames = NO_NAMES) -> None:
     """All of it, in one format."""
     if wanted is Format.JSON:
         output.write(output.as_json(found.document()))
     elif wanted is Format.CSV:
         output.write(output.as_csv(found.rows(), output.CSV_COLUMNS).rstrip("\n"))
     else:
-        _tables(found)
+        _tables(found, names)
 
 
-def _tables(found: Scan) -> None:
+def _tables(found: Scan, names: PackNames) -> None:
     if found.logical_devices_error:
         output.write(f"logical devices: {found.logical_devices_error}")
     if found.logical_devices:
@@ -48,7 +49,7 @@ def _tables(found: Scan) -> None:
         for line in device.odd:
             output.write(line)
         if device.readings or device.ended is None:
-            output.show(output.readings_table(device.readings, _heading(device)))
+            output.show(output.readings_table(device.readings, _heading(device), names))
 
 
 def _heading(device: DeviceScan) -> str:

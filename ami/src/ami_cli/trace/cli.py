@@ -13,12 +13,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ami_cim.codes import Verb
 from ami_cli.companions import CompanionOption, CompanionReader
 from ami_cli.trace.files import write_html, write_pcapng
 from ami_cli.trace.tree import Shown
 from ami_cli.view import THEME
 from ami_hes.api import paths
-from ami_hes.api.traces import TraceLine, TraceList
+from ami_hes.api.values.traces import TraceLine, TraceList
 from ami_process.asking import RunningProcess
 from ami_process.commands import AsJson, token_file_option, url_option
 from ami_process.terminal_tables import Rows
@@ -29,6 +30,8 @@ from ami_trace.pcapng import CaptureError
 DEFAULT_URL = "http://127.0.0.1:8081"
 UNSEEN = 200
 """Columns where there is no terminal."""
+LOOKED_AT = 50
+"""Lines among which --last looks for a request that the head-end was asked."""
 app = typer.Typer(name="trace", add_completion=False, pretty_exceptions_enable=False)
 
 MessageId = Annotated[
@@ -37,7 +40,12 @@ MessageId = Annotated[
         metavar="[MESSAGE_ID]", help="Of the request; or the id of a push, or of an event that came of one."
     ),
 ]
-Last = Annotated[bool, typer.Option("--last", help="The latest request, among those that the other options name.")]
+Last = Annotated[
+    bool,
+    typer.Option(
+        "--last", help="The latest request that the head-end was asked, among those that the other options name."
+    ),
+]
 Failed = Annotated[bool, typer.Option("--failed", help="Requests that failed, or of which a meter did.")]
 Noun = Annotated[str | None, typer.Option(metavar="NOUN", help="Requests of this noun, as MeterReadings.")]
 OfMeter = Annotated[
@@ -79,11 +87,14 @@ def trace(
 
     Exit code 0: shown, however the request ended. 1: no answer came. 2: wrong options, or no such request. 3: no head-end was reached.
     """
-    head_end = RunningProcess("ami", url, token_file, "trace")
+    head_end = RunningProcess("ami", url, token_file, "trace", serves="hes")
     wanted = {name: "true" for name, value in (("failed", failed), ("pushes", pushes)) if value}
     wanted |= {name: value for name, value in (("noun", noun), ("meter", meter)) if value is not None}
     if message_id is None and not last:
-        _show_list(head_end.get(f"{paths.TRACES}?{urlencode(wanted)}", TraceList), as_json=as_json)
+        listed = head_end.get(f"{paths.TRACES}?{urlencode(wanted)}", TraceList)
+        _show_list(listed, as_json=as_json)
+        if not listed.traces:
+            typer.echo(_none("push" if pushes else "request", wanted), err=True)
         return
     if message_id is None:
         message_id = _latest(head_end, wanted)
@@ -111,15 +122,24 @@ def _write(head_end: RunningProcess, found: Trace, path: Path, write: Callable[[
 
 
 def _latest(head_end: RunningProcess, wanted: dict[str, str]) -> str:
-    listed = head_end.get(f"{paths.TRACES}?{urlencode(wanted | {'limit': '1'})}", TraceList).traces
+    """Messages of events, which the head-end sends unasked and for which no meter was asked, only if nothing else is there or options name them."""
+    listed = head_end.get(f"{paths.TRACES}?{urlencode(wanted | {'limit': LOOKED_AT})}", TraceList).traces
     if not listed:
-        raise head_end.refused("there is no such request")
-    return listed[0].message_id
+        raise head_end.refused(_none("push" if "pushes" in wanted else "request", wanted))
+    asked = (one for one in listed if wanted or one.meters or one.verb != Verb.CREATED)
+    return next(asked, listed[0]).message_id
+
+
+def _none(what: str, wanted: dict[str, str]) -> str:
+    options = " ".join(f"--{name}" if value == "true" else f"--{name} {value}" for name, value in wanted.items())
+    return f"no {what} of which there is a trace" + (f" fits {options}" if options else " is kept")
 
 
 def _show_list(listed: TraceList, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(listed.model_dump_json() + "\n")
+        return
+    if not listed.traces:
         return
     rows = Rows("accepted", "MessageID", "request", "from", "meters", "ok", "result", numbers=(4, 5))
     for one in listed.traces:

@@ -10,15 +10,17 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
-from ami_cis import requests_api as cis
+from ami_cis.api_values import requests as cis
 from ami_cli.observations import Happening, Octets, Step
 from ami_cli.watch.heard import MOST_METERS, MOST_NAMED, WatchState
 from ami_cli.watch.wire import code_of, octets_of
-from ami_hes.api import live, paths
-from ami_hes.api.contacts import ContactList
-from ami_hes.api.device_events import DeviceEventList
-from ami_hes.api.guard import ApprovalList, StopState
-from ami_hes.api.values import MeterList, RequestDetails, RequestList
+from ami_hes.api import paths
+from ami_hes.api.values.contacts import ContactList
+from ami_hes.api.values.device_events import DeviceEventList
+from ami_hes.api.values.guard import ApprovalList, StopState
+from ami_hes.api.values.live import ChangesFrame, GuardNews
+from ami_hes.api.values.meters import MeterList
+from ami_hes.api.values.requests import RequestDetails, RequestList
 from ami_process.environment import real_sleep
 from ami_process.rest_client import AnswerLost, NotReached, ProcessRefused, TokenUnusable
 from ami_process.rest_stream import RestStream, parsed
@@ -103,7 +105,7 @@ class HeadEnd:
         await self._contacts()
         waiting = (await get(f"{paths.APPROVALS}?state=waiting", ApprovalList)).approvals
         stop = await get(paths.CONTROLS_STOP, StopState)
-        model.took_guard(live.GuardNews(waiting=len(waiting), stop=stop))
+        model.took_guard(GuardNews(waiting=len(waiting), stop=stop))
         if not model.happenings:
             events = (await get(f"{paths.DEVICE_EVENTS}?limit={LISTED}", DeviceEventList)).events
             model.took_events(reversed(events))
@@ -124,7 +126,7 @@ class HeadEnd:
 
     async def take(self, data: str) -> None:
         """A frame of changes."""
-        frame = await parsed(data, live.ChangesFrame)
+        frame = await parsed(data, ChangesFrame)
         steps = [*self.model.took_requests(frame.requests), *self.model.took_refused(frame.refused)]
         self.model.took_contacts(frame.contacts)
         if frame.guard is not None:

@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ami_cis import device_events_api as cis_events
-from ami_cis import requests_api as cis
+from ami_cis.api_values import requests as cis
+from ami_cis.api_values.device_events import DeviceEvent as CisDeviceEvent
 from ami_cli import formatting
 from ami_cli.observations import HEAD_END, READ, READ_METER, UNNAMED, Happening, Request, RequestOutcome, Step, Work
 from ami_cli.observed import KEPT, NO_ANSWER, Observed, Pieces
-from ami_hes.api.contacts import ContactEntry
-from ami_hes.api.device_events import DeviceEvent
-from ami_hes.api.live import GuardNews, RefusedMessage
-from ami_hes.api.values import CommandEntry, RequestDetails, RequestEntry
+from ami_hes.api.values.contacts import ContactEntry
+from ami_hes.api.values.device_events import DeviceEvent
+from ami_hes.api.values.live import GuardNews, RefusedMessage
+from ami_hes.api.values.requests import CommandEntry, RequestDetails, RequestEntry
 from ami_mapping.events import IMPORTANCE, rank_of
 
 CIS = "CIS"
@@ -196,7 +196,7 @@ class WatchState(Observed):
             del self._told[next(iter(self._told))]
         return new
 
-    def took_inbox(self, events: Iterable[cis_events.DeviceEvent]) -> list[Happening]:
+    def took_inbox(self, events: Iterable[CisDeviceEvent]) -> list[Happening]:
         """What the CIS was told of meters."""
         new = [
             Happening(_utc(one.at), f"told of {one.meter}: {_about(one.meter, one.reason or one.code)}", CIS)

@@ -1,4 +1,4 @@
-"""`ami wireshark`: the plug-in that reads DLMS/COSEM in Wireshark and tshark 4.0 to 4.6, put in place, and the keys for it."""
+"""The plug-in that reads DLMS/COSEM in Wireshark and tshark 4.0 to 4.6, put in place, and the keys for it."""
 
 from __future__ import annotations
 

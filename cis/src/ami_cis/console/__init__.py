@@ -1,7 +1,7 @@
 """The pages of the CIS's console. Each is a frame with a script beside this, which asks the REST API for what it shows."""
 
 from ami_cis.api import OPENAPI
-from ami_cis.requests_api import LIVE
+from ami_cis.api_values.requests import LIVE
 from ami_console import Page, Site
 
 _ROOM = "ami_cis"

@@ -1,6 +1,7 @@
 """What the CIS remembers across a restart; the only place with SQL."""
 
 from ami_cis.store.device_events import DeviceEventQuery, KeptDeviceEvent
+from ami_cis.store.places import KeptPlace
 from ami_cis.store.readings import CountedReadings, KeptReading, ReadingQuery
 from ami_cis.store.sent_requests import RequestLine
 from ami_cis.store.store import KEEP, MessageIdUsed, Retention, SentRequest, State, Store, TakenEvent, TakenReply
@@ -13,6 +14,7 @@ __all__ = [
     "CountedReadings",
     "DeviceEventQuery",
     "KeptDeviceEvent",
+    "KeptPlace",
     "KeptReading",
     "MessageIdUsed",
     "ReadingQuery",

@@ -80,6 +80,12 @@ def device_events_with(connection: Connection, message_ids: Sequence[str]) -> li
     return [_event(row) for row in connection.execute(query).mappings()]
 
 
+def some_device_events(connection: Connection, event_ids: Sequence[str]) -> list[KeptDeviceEvent]:
+    """By their ids, as far as they are kept."""
+    query = select(DEVICE_EVENTS).where(DEVICE_EVENTS.c.event_id.in_(event_ids)).order_by(DEVICE_EVENTS.c.at)
+    return [_event(row) for row in connection.execute(query).mappings()]
+
+
 def acknowledge_device_events(connection: Connection, event_ids: Sequence[str], at: datetime, by: str) -> int:
     """Note who has seen them; how many nobody had acknowledged before."""
     open_ones = (DEVICE_EVENTS.c.event_id.in_(event_ids), DEVICE_EVENTS.c.acknowledged_at.is_(None))

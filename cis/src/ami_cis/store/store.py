@@ -22,7 +22,9 @@ from ami_cis.store.device_events import (
     device_events_with,
     find_device_events,
     forget_device_events,
+    some_device_events,
 )
+from ami_cis.store.places import KeptPlace, find_places, forget_place, keep_places
 from ami_cis.store.readings import (
     CountedReadings,
     KeptReading,
@@ -223,9 +225,26 @@ class Store:
         """Note who has seen these; how many nobody had acknowledged before."""
         return await self._database.transaction(lambda c: acknowledge_device_events(c, event_ids, at, by))
 
+    async def keep_places(self, places: Sequence[KeptPlace]) -> None:
+        """Where these usage points are; what was said before of them is gone."""
+        if places:
+            await self._database.transaction(lambda c: keep_places(c, places))
+
+    async def places(self) -> list[KeptPlace]:
+        """Of all usage points that have one."""
+        return await self._database.transaction(find_places)
+
+    async def forget_place(self, usage_point: str) -> bool:
+        """Whether it had one."""
+        return await self._database.transaction(lambda c: forget_place(c, usage_point))
+
     async def latest_device_events(self, most: int) -> list[KeptDeviceEvent]:
         """The latest first."""
         return await self.device_events(DeviceEventQuery(most=most))
+
+    async def some_device_events(self, event_ids: Sequence[str]) -> list[KeptDeviceEvent]:
+        """Those of these that are kept."""
+        return await self._database.transaction(lambda c: some_device_events(c, event_ids))
 
     async def device_events_with(self, message_ids: Sequence[str]) -> list[KeptDeviceEvent]:
         """Those that came with these messages first, in the order in which they happened."""
@@ -260,7 +279,7 @@ class Store:
         same = select(EVENTS.c.message_id).where(EVENTS.c.message_id == taken.message_id)
         if connection.execute(same).first() is not None:
             return False
-        connection.execute(insert(EVENTS).values(asdict(taken)))
+        connection.execute(insert(EVENTS), asdict(taken))
         self._add_readings(connection, readings)
         add_device_events(connection, device_events)
         self._make_room(connection, len(taken.octets))
@@ -278,7 +297,7 @@ class Store:
         new = connection.execute(same).first() is None
         if new:
             values = asdict(reply) | {"request": message_id, "errors": list(reply.errors)}
-            connection.execute(insert(REPLIES).values(values))
+            connection.execute(insert(REPLIES), values)
             self._add_readings(connection, readings)
             add_device_events(connection, device_events)
         if reply.final:
@@ -338,7 +357,7 @@ def _add_request(connection: Connection, request: SentRequest, octets: bytes | N
         connection.execute(update(REQUESTS).where(this).values(again))
     if octets is not None:
         connection.execute(delete(OUTGOING).where(OUTGOING.c.message_id == request.message_id))
-        connection.execute(insert(OUTGOING).values(message_id=request.message_id, octets=octets))
+        connection.execute(insert(OUTGOING), {"message_id": request.message_id, "octets": octets})
 
 
 def _same(kept: SentRequest, request: SentRequest) -> bool:

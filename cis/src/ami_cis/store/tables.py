@@ -6,6 +6,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    Double,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -99,13 +100,24 @@ DEVICE_EVENTS = Table(
 )
 """What has happened to meters, each event once, by the mRID that the HES gives it; and who has said that they have seen it."""
 
+PLACES = Table(
+    "places",
+    METADATA,
+    Column("usage_point", String, primary_key=True),
+    Column("latitude", Double, nullable=False),
+    Column("longitude", Double, nullable=False),
+    Column("main_address", String),
+    Column("said_at", UtcDateTime, nullable=False),
+)
+"""Where usage points are, in degrees of WGS 84."""
+
 HEARTBEAT = Table("heartbeat", METADATA, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
 
 SCHEMA = Schema(
     role="cis",
     owner="customer information system",
-    revision="0006",
+    revision="0007",
     tables=METADATA,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

@@ -6,13 +6,12 @@ from ami_cis.workflows.exchanges import Exchanges
 from ami_cis.workflows.loop import DemoLoop, LoopPlan, LoopSummary
 from ami_cis.workflows.master_data import FoundLink, FoundMeters, Link, MasterData, identified
 from ami_cis.workflows.meter_exchange import ExchangeOrder, ExchangeOutcome, MeterExchanges
-from ami_cis.workflows.orders import CONNECT, CONTROL_WORDS, DISCONNECT, MeterReplyError, Order, OrderOutcome, Target
+from ami_cis.workflows.orders import CONNECT, DISCONNECT, MeterReplyError, Order, OrderOutcome, Target
 from ami_cis.workflows.readings import Readings, ReadOrder, ReadOutcome
 from ami_cis.workflows.schedules import Every, FoundSchedule, ReadSchedule, ReadSchedules, device_label
 
 __all__ = [
     "CONNECT",
-    "CONTROL_WORDS",
     "DISCONNECT",
     "Controls",
     "DemoLoop",

@@ -3,7 +3,8 @@
 An acknowledgement, silence, or an answer to another request is never taken for a final reply. Nor is a lost answer taken for a
 failure: once the request may have reached the HES, it is sent again as it was, under the same MessageID, until an answer
 comes or the time is over; then the end is reported as unknown. A request that a former life of the process left
-without an end is taken up again in the same way.
+without an end is taken up again in the same way; one that is older than that is sent again only where that can begin nothing: what reads, and a
+control that the HES has, which it is asked first.
 """
 
 import asyncio
@@ -13,9 +14,12 @@ from functools import partial
 from typing import TypeVar
 
 from ami_cim import envelope, wire
+from ami_cim.codes import Verb
 from ami_cim.correlation import correlates
 from ami_cim.errors import CimError
+from ami_cim.identity import Identifier
 from ami_cim.message import Header, RequestMessage, ResponseMessage
+from ami_cim.payloads.end_device_controls import NOUN as CONTROLS
 from ami_cim.schema import Schemas
 from ami_cis import events
 from ami_cis.outbox import Outbox, OutboxError, UndecidedError
@@ -113,15 +117,54 @@ class Exchanges:
         try:
             async with places:
                 left_s = self._ask_again_s + self._environment.real_seconds_until(sent.sent_at)
-                if left_s > 0:
-                    request = wire.read_request(octets, self._schemas).message
+                is_open = sent.state is State.SENT
+                request = wire.read_request(octets, self._schemas).message if left_s > 0 or is_open else None
+                if request is not None and left_s <= 0 and await self._begins_nothing(request):
+                    left_s = max(self._ask_again_s, FIRST_PAUSE_S)
+                if request is not None and left_s > 0:
                     reason = "it was sent before a restart"
                     self._environment.emit(events.AskingAgain(message_id=sent.message_id, reason=reason))
                     ended(request, await self._see_through(request, left_s, sent_before=True))
-                elif sent.state is State.SENT:
-                    await self._unknown(sent.message_id, "this process ended before an answer came", 0.0)
+                elif is_open:
+                    reason = (
+                        "this process ended before an answer came, and the HES does not say that it has the request"
+                    )
+                    await self._unknown(sent.message_id, reason, 0.0)
         except (StoreUnavailable, CimError) as problem:
             self._environment.emit(events.NotResumed(message_id=sent.message_id, reason=str(problem)))
+
+    async def _begins_nothing(self, request: RequestMessage) -> bool:
+        """Whether a request may be sent again however old it is: it only reads, or is a control that the HES has, whose answer is the one that is kept."""
+        header = request.header
+        if header.verb == Verb.GET:
+            return True
+        if header.noun != CONTROLS or header.verb not in (Verb.CREATE, Verb.CHANGE):
+            return False
+        asked, until, pause_s = self._about(header), real_time() + self._ask_again_s, FIRST_PAUSE_S
+        while True:
+            try:
+                response = _correlated(asked.header, await self._outbox.send(asked))
+                return any(one.value == header.message_id for one in response.reply.identifiers)
+            except (OutboxError, NoReplyError):
+                if real_time() + pause_s > until:
+                    return False
+            await real_sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def _about(self, header: Header) -> RequestMessage:
+        """The get of a control by its transaction (M-165), which begins nothing."""
+        message_id = str(self._environment.new_uuid())
+        return RequestMessage(
+            header=Header(
+                verb=Verb.GET,
+                noun=CONTROLS,
+                timestamp=self._environment.now(),
+                source=header.source,
+                message_id=message_id,
+                correlation_id=message_id,
+            ),
+            request_identifiers=(Identifier(value=header.message_id or "", kind="transaction", object_type=CONTROLS),),
+        )
 
     async def _see_through(
         self,

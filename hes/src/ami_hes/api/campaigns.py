@@ -2,19 +2,30 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta, tzinfo
-from enum import StrEnum
+from datetime import tzinfo
 from http import HTTPStatus
-from typing import Annotated, Any, Self
+from typing import Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_hes.api import audited, paths, query
-from ami_hes.api.moments import Moment, given
-from ami_hes.campaigns import MOST_METERS, CampaignBook, CampaignOrder, NotPossible
+from ami_hes.api.moments import given
+from ami_hes.api.values.campaigns import (
+    MOST_FAILURES,
+    Campaign,
+    CampaignList,
+    Chosen,
+    EventLogOrder,
+    Failure,
+    FirmwareStart,
+    KeyRoll,
+    Transfer,
+    WhichKey,
+)
+from ami_hes.campaign_size import MOST_METERS
+from ami_hes.campaigns import CampaignBook, CampaignOrder, NotPossible
 from ami_hes.end_device_events import log_reading
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.operations import change_key, change_master_key, transfer_firmware
@@ -25,138 +36,6 @@ from ami_process.api import ApiRefused, read_body
 from ami_process.query_parameters import check_known
 
 MOST_LISTED = 100
-MOST_FAILURES = 1_000
-MOST_NAMED = 1_000
-
-
-def checked_group(value: str) -> str:
-    """TAG=VALUE; ValueError for anything else."""
-    tag, _, wanted = value.partition("=")
-    if not (tag and wanted):
-        raise ValueError("TAG=VALUE was expected, as feeder=F12")
-    return value
-
-
-class WhichKey(StrEnum):
-    """A key of a meter, as an operator calls it."""
-
-    ENCRYPTION = "encryption"
-    AUTHENTICATION = "authentication"
-    SECRET = "secret"  # noqa: S105  # what it is called
-    MASTER = "master"
-
-    @property
-    def field(self) -> str:
-        """Of the meter's entry."""
-        return self.value if self is WhichKey.SECRET else f"{self.value}_key"
-
-    @property
-    def operation(self) -> str:
-        """What changes it."""
-        return change_master_key.NAME if self is WhichKey.MASTER else change_key.NAME
-
-
-class Chosen(BaseModel):
-    """Meters (names or mRIDs) or a group of them; `within_hours`: by when each has to have an end; `at_once`: how many are under way at once."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    meters: Annotated[tuple[str, ...], Field(max_length=MOST_NAMED)] = ()
-    group: Annotated[str | None, AfterValidator(lambda one: one and checked_group(one))] = None
-    within_hours: Annotated[float, Field(gt=0, le=60 * 24)] = 7 * 24.0
-    at_once: Annotated[int | None, Field(ge=1, le=MOST_METERS)] = None
-
-    @property
-    def within(self) -> timedelta:
-        return timedelta(hours=self.within_hours)
-
-
-class EventLogOrder(Chosen):
-    """Meters whose event logs are read; `whole`: also what was read before."""
-
-    whole: bool = False
-    within_hours: Annotated[float, Field(gt=0, le=60 * 24)] = 24.0
-
-
-class KeyRoll(Chosen):
-    """Keys to be changed."""
-
-    key: WhichKey = WhichKey.ENCRYPTION
-
-
-class FirmwareStart(Chosen):
-    """Meters to be brought to an image; `activate_at`: None for each as soon as it has verified it."""
-
-    image: str
-    activate_at: AwareDatetime | None = None
-
-
-class Failure(BaseModel):
-    """A meter at which it was not done, and why."""
-
-    model_config = ConfigDict(frozen=True)
-
-    meter: str
-    reply_code: str | None
-    reason: str | None
-
-
-class Transfer(BaseModel):
-    """A meter on its way to another firmware: `there` of so many blocks of the image it had when it was asked last."""
-
-    model_config = ConfigDict(frozen=True)
-
-    meter: str
-    stage: str
-    blocks: int
-    there: int
-    percent: float
-
-
-class Campaign(BaseModel):
-    """A campaign; `done` counts meters with whatever end. Where one campaign is asked for, `failures` are the first of them, and `transfers` the first meters that have a part of an image and no end; `blocks_percent` is the share of blocks that are there, of all meters of a firmware campaign."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    kind: str
-    summary: str
-    state: str
-    created_at: Moment
-    meters: int
-    done: int
-    ok: int
-    failed: int
-    percent: float
-    blocks_percent: float | None = None
-    failures: tuple[Failure, ...] = ()
-    transfers: tuple[Transfer, ...] = ()
-
-    @classmethod
-    def of(cls, line: CampaignLine, **more: Any) -> Self:
-        one = line.campaign
-        ended = line.done == line.meters and one.state != "cancelled"
-        return cls(
-            id=one.campaign_id,
-            kind=one.kind,
-            summary=one.summary,
-            state="ended" if ended else str(one.state),
-            created_at=one.created_at,
-            meters=line.meters,
-            done=line.done,
-            ok=line.ok,
-            failed=line.done - line.ok,
-            percent=int(1000 * line.done / line.meters) / 10,
-            **more,
-        )
-
-
-class CampaignList(BaseModel):
-    """Campaigns, the latest first."""
-
-    model_config = ConfigDict(frozen=True)
-
-    campaigns: tuple[Campaign, ...]
 
 
 def campaign_routes(
@@ -222,7 +101,7 @@ class _Campaigns:
         order = await read_body(request, KeyRoll)
         meters = chosen_meters(order, self._registry)
         summary = f"roll {order.key} of {order.group or f'{len(meters)} named'}"
-        return await self._ordered(request, order, order.key.operation, order.key.field, summary, meters)
+        return await self._ordered(request, order, _operation_of(order.key), order.key.field, summary, meters)
 
     async def start_firmware(self, request: Request) -> Response:
         order = await read_body(request, FirmwareStart)
@@ -320,6 +199,10 @@ class _Campaigns:
             for meter, one in under_way
         ]
         return {"blocks_percent": _percent(shares / line.meters), "transfers": tuple(listed)}
+
+
+def _operation_of(key: WhichKey) -> str:
+    return change_master_key.NAME if key is WhichKey.MASTER else change_key.NAME
 
 
 def _percent(share: float) -> float:

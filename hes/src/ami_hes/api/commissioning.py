@@ -9,20 +9,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_hes.api import audited, paths, query
-from ami_hes.api.campaigns import Campaign, Chosen, chosen_meters, ordered, wrong_order
+from ami_hes.api.campaigns import chosen_meters, ordered, wrong_order
 from ami_hes.api.moments import given
-from ami_hes.campaigns import MOST_METERS, CampaignBook, CampaignOrder
+from ami_hes.api.values.campaigns import Campaign
+from ami_hes.api.values.commissioning import CommissionOrder
+from ami_hes.campaign_size import MOST_METERS
+from ami_hes.campaigns import CampaignBook, CampaignOrder
+from ami_hes.enums import MeterState
 from ami_hes.meters.registry import Meter
 from ami_hes.operations import commission
 from ami_hes.registry import CommissioningBook, KeptRegistry
-from ami_hes.store import MeterState
 from ami_process.api import read_body
-
-
-class CommissionOrder(Chosen):
-    """Meters to be commissioned; `all_new`: those that never were begun, in place of names and a group; of many the first by name."""
-
-    all_new: bool = False
 
 
 def commissioning_routes(

@@ -8,23 +8,22 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any, Literal, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_hes import events
 from ami_hes.api import paths, query
-from ami_hes.api.moments import Moment, given
+from ami_hes.api.moments import given
+from ami_hes.api.values.contacts import ContactEntry, ContactList, Switch
 from ami_process.events import Emit, Event
 from ami_process.query_parameters import check_known
 
 DEFAULT_LISTED, MOST_LISTED = 1_000, 10_000
 MOST_KEPT = 1_000_000
 """Meters of which something is kept; of those beyond nothing is."""
-Switch = Literal["disconnected", "connected", "ready"]
 SWITCH: Mapping[int, Switch] = {0: "disconnected", 1: "connected", 2: "ready"}
 """By the control_state of class 70 (Blue Book, 4.5.8)."""
 
@@ -47,40 +46,6 @@ class Contact:
     pushes: int = 0
     switch: Switch | None = None
     dialled_in: bool = False
-
-
-class ContactEntry(BaseModel):
-    """A meter: `ok`, `reason` and `ms` are of the latest command; `switch` is what was read of it last; `dialled_in`: whether it holds a connection that it made."""
-
-    model_config = ConfigDict(frozen=True, from_attributes=True)
-
-    meter: str
-    heard_at: Moment | None
-    asked_at: Moment | None
-    operation: str | None
-    ok: bool | None
-    reply_code: str | None
-    reason: str
-    ms: float | None
-    commands: int
-    failures: int
-    pushes: int
-    switch: Switch | None
-    dialled_in: bool
-
-    @classmethod
-    def of(cls, one: Contact) -> Self:
-        return cls.model_validate(one)
-
-
-class ContactList(BaseModel):
-    """By name; `next` is what to ask for `after` to have more, where there are more."""
-
-    model_config = ConfigDict(frozen=True)
-
-    since: Moment
-    contacts: tuple[ContactEntry, ...]
-    next: str | None
 
 
 class Contacts:
@@ -167,7 +132,7 @@ def contact_routes(contacts: Contacts, zone: tzinfo) -> list[Route]:
         check_known(request, ("limit", "after"))
         limit = query.number(request, "limit", DEFAULT_LISTED, MOST_LISTED)
         found = contacts.after(request.query_params.get("after", ""), limit + 1)
-        listed = tuple(map(ContactEntry.of, found[:limit]))
+        listed = tuple(map(ContactEntry.model_validate, found[:limit]))
         following = listed[-1].meter if len(found) > limit else None
         return given(ContactList(since=contacts.since, contacts=listed, next=following), zone)
 

@@ -5,14 +5,12 @@ was away, costs no memory and misses nothing that is still kept.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import tzinfo
 from http import HTTPStatus
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -20,12 +18,14 @@ from starlette.types import Receive, Scope, Send
 
 from ami_cim.event_type_names import UnknownEvent, event_type_of, is_known, near
 from ami_hes.api import paths, query
-from ami_hes.api.moments import ZONE, Moment, given
+from ami_hes.api.moments import given
 from ami_hes.api.readings import moment
+from ami_hes.api.values.device_events import DeviceEvent, DeviceEventList
+from ami_hes.api.values.moments import ZONE
 from ami_hes.end_device_events import EventTaker
 from ami_hes.meters.registry import Registry
 from ami_hes.store import EventChange, EventQuery, StoredDeviceEvent, StoreUnavailable
-from ami_process.api import ApiRefused
+from ami_process.api import EVENT_STREAM, ApiRefused
 from ami_process.query_parameters import check_known, values_of, wrong
 
 DEFAULT_LISTED, MOST_LISTED = 100, 1_000
@@ -38,57 +38,9 @@ AT_ONCE = 200
 """Changes that are read of the store together."""
 QUIET_S = 5.0
 """After so long without an event a comment says that there is still somebody, and shows whether there is."""
-EVENT_STREAM = "text/event-stream"
 LAST_SEEN = "last-event-id"
 _CHOICES = ("meter", "group", "type")
 _SEVERAL = ("meter", "type")
-
-
-class DeviceEvent(BaseModel):
-    """Something that has happened to a meter; `clock` says whose `at` is, `details` what the meter calls it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    event_id: str
-    meter: str
-    mrid: str
-    type: str
-    at: Moment
-    clock: str
-    source: str
-    reason: str
-    details: dict[str, str]
-    issuer_tracking_id: str | None
-    received_at: Moment
-    closed_at: Moment | None
-
-    @classmethod
-    def of(cls, one: StoredDeviceEvent, registry: Registry) -> Self:
-        """The meter as it is called now, or was then if it has left."""
-        details = {name: value for name, value in json.loads(one.details) if name != "clock"}
-        return cls(
-            event_id=one.event_id,
-            meter=registry.name_of(one.mrid) or one.meter_name,
-            mrid=one.mrid,
-            type=one.code,
-            at=one.created_at,
-            clock="meter" if one.by_meter else "head-end",
-            source=one.source,
-            reason=one.reason,
-            details=details,
-            issuer_tracking_id=one.issuer_tracking_id,
-            received_at=one.received_at,
-            closed_at=one.closed_at,
-        )
-
-
-class DeviceEventList(BaseModel):
-    """The latest first; `more` are behind them."""
-
-    model_config = ConfigDict(frozen=True)
-
-    events: tuple[DeviceEvent, ...]
-    more: bool
 
 
 def device_event_routes(taker: EventTaker, registry: Registry, zone: ZoneInfo) -> list[Route]:

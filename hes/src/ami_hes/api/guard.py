@@ -2,201 +2,38 @@
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_hes.api import audited, paths, query
-from ami_hes.api.campaigns import Chosen, chosen_meters
-from ami_hes.api.moments import Moment, given
+from ami_hes.api.campaigns import chosen_meters
+from ami_hes.api.moments import given
+from ami_hes.api.values.guard import (
+    MOST_LISTED,
+    MOST_TEXT,
+    Approval,
+    ApprovalList,
+    CheckOrder,
+    Decision,
+    Forecast,
+    GuardState,
+    LimitUse,
+    ScopeUse,
+    StopOrder,
+    StopState,
+    UseList,
+)
 from ami_hes.commands import MeterId
-from ami_hes.guard import Approvals, ControlStop, Guard, Guarded, NotDecided, Outlook, Scope
+from ami_hes.enums import ApprovalOf, ApprovalState, Guarded
+from ami_hes.guard import Approvals, ControlStop, Guard, NotDecided, Outlook, Scope
 from ami_hes.jobs.asked_requests import begun_id
 from ami_hes.meters.registry import Registry
-from ami_hes.store import ApprovalOf, ApprovalState, Stop, StoredApproval
+from ami_hes.store import StoredApproval
 from ami_process.api import ApiRefused, read_body
 from ami_process.query_parameters import check_known
-
-MOST_LISTED = 1_000
-MOST_TEXT = 200
-
-
-class Approval(BaseModel):
-    """A request or a campaign that a second person has to approve, for these meters and no others. `id`: the MessageID, or that of the campaign."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    of: str
-    kinds: tuple[str, ...]
-    asked_by: str
-    summary: str
-    meters: int
-    meters_sha256: str
-    meters_listed: tuple[str, ...]
-    why: str
-    asked_at: Moment
-    expires_at: Moment
-    state: str
-    decided_by: str | None
-    decided_at: Moment | None
-    note: str | None
-    begun_as: str | None
-    """MessageID of the request as which an approved one was begun."""
-
-    @classmethod
-    def of_stored(cls, one: StoredApproval) -> Self:
-        return cls(
-            id=one.request_id,
-            of=one.kind,
-            kinds=tuple(one.guarded.split()),
-            asked_by=one.principal,
-            summary=one.summary,
-            meters=one.meters.number,
-            meters_sha256=one.meters.digest,
-            meters_listed=one.meters.listed,
-            why=one.why,
-            asked_at=one.asked_at,
-            expires_at=one.expires_at,
-            state=one.state,
-            decided_by=one.decided_by,
-            decided_at=one.decided_at,
-            note=one.note,
-            begun_as=begun_id(one.request_id) if _is_begun(one) else None,
-        )
-
-
-class ApprovalList(BaseModel):
-    """The latest first."""
-
-    model_config = ConfigDict(frozen=True)
-
-    approvals: tuple[Approval, ...]
-
-
-class Decision(BaseModel):
-    """Why, for who asked and for the audit log."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    note: Annotated[str, Field(max_length=MOST_TEXT)] = ""
-
-
-class StopOrder(BaseModel):
-    """Why, for everybody who is refused meanwhile."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    reason: Annotated[str, Field(max_length=MOST_TEXT)] = ""
-
-
-class StopState(BaseModel):
-    """Whether controls are stopped, and what was said last."""
-
-    model_config = ConfigDict(frozen=True)
-
-    stopped: bool
-    by: str | None = None
-    at: Moment | None = None
-    reason: str | None = None
-    changed: bool = False
-    """Whether this request has changed it."""
-
-    @classmethod
-    def of_stop(cls, stop: Stop | None, *, changed: bool = False) -> Self:
-        if stop is None:
-            return cls(stopped=False, changed=changed)
-        return cls(stopped=stop.stopped, by=stop.by, at=stop.at, reason=stop.reason, changed=changed)
-
-
-class LimitUse(BaseModel):
-    """A limit in a sliding hour, and what is used of it; `would_be`: with the meters that were asked about."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: str
-    scope: str
-    limit: int
-    used: int
-    would_be: int
-    beyond: bool
-
-
-class Verdict(StrEnum):
-    """What would become of an order."""
-
-    PASSES = "passes"
-    NEEDS_APPROVAL = "needs-approval"
-    STOPPED = "stopped"
-
-
-class GuardState(BaseModel):
-    """What is used of the limits of one principal and of all, which tags protect, and the stop of all controls."""
-
-    model_config = ConfigDict(frozen=True)
-
-    principal: str
-    limits: tuple[LimitUse, ...]
-    protected: tuple[str, ...]
-    stop: StopState
-
-
-class ScopeUse(BaseModel):
-    """What somebody, a group or all have used of a limit in the last hour; `limit` None: the settings have none any more."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: str
-    scope: str
-    used: int
-    limit: int | None
-
-
-class UseList(BaseModel):
-    """By how much was used, the most first; `more`: so many further ones are left out."""
-
-    model_config = ConfigDict(frozen=True)
-
-    uses: tuple[ScopeUse, ...]
-    more: int
-
-
-class CheckOrder(Chosen):
-    """What would be done to which meters, and who would ask; unset: who asks here."""
-
-    kind: Literal["disconnects", "load_limits", "keys", "firmware"]
-    principal: Annotated[str | None, Field(max_length=MOST_TEXT)] = None
-
-
-class Forecast(BaseModel):
-    """What would become of it now. Nothing was done or counted."""
-
-    model_config = ConfigDict(frozen=True)
-
-    verdict: Verdict
-    kind: str
-    meters: int
-    protected: tuple[str, ...]
-    limits: tuple[LimitUse, ...]
-    stop: StopState
-
-    @classmethod
-    def of_outlook(cls, kind: str, meters: int, outlook: Outlook) -> Self:
-        needed = outlook.beyond or outlook.protected
-        verdict = Verdict.STOPPED if outlook.stop else Verdict.NEEDS_APPROVAL if needed else Verdict.PASSES
-        return cls(
-            verdict=verdict,
-            kind=kind,
-            meters=meters,
-            protected=outlook.protected[:MOST_LISTED],
-            limits=_uses(outlook),
-            stop=StopState.of_stop(outlook.stop),
-        )
 
 
 def guard_routes(guard: Guard, approvals: Approvals, registry: Registry, zone: tzinfo) -> list[Route]:
@@ -247,7 +84,7 @@ class _Guard:
         principal = order.principal or audited.asker_of(request).name
         with query.looking():
             outlook = await self._guard.look(Guarded(order.kind), meters, principal)
-        return given(Forecast.of_outlook(order.kind, len(meters), outlook), self._zone)
+        return given(Forecast.of_outlook(order.kind, len(meters), outlook, _uses(outlook)), self._zone)
 
     async def uses(self, request: Request) -> Response:
         check_known(request, ())
@@ -282,7 +119,7 @@ class _Guard:
         state = query.word(request, "state", ApprovalState)
         with query.looking():
             found = await self._guard.store.approvals(tuple(ApprovalState) if state is None else (state,), limit)
-        return given(ApprovalList(approvals=tuple(map(Approval.of_stored, found))), self._zone)
+        return given(ApprovalList(approvals=tuple(map(_approval, found))), self._zone)
 
     async def show_approval(self, request: Request) -> Response:
         check_known(request, ())
@@ -290,7 +127,7 @@ class _Guard:
             found = await self._guard.store.approval(request.path_params["message_id"])
         if found is None:
             raise _unknown(request)
-        return given(Approval.of_stored(found), self._zone)
+        return given(_approval(found), self._zone)
 
     async def approve(self, request: Request) -> Response:
         return await self._decide(request, approved=True)
@@ -310,11 +147,12 @@ class _Guard:
             raise _unknown(request) from None
         except NotDecided as problem:
             raise ApiRefused(HTTPStatus.CONFLICT, str(problem)) from None
-        return given(Approval.of_stored(found), self._zone)
+        return given(_approval(found), self._zone)
 
 
-def _is_begun(one: StoredApproval) -> bool:
-    return one.kind is ApprovalOf.REQUEST and one.state is ApprovalState.APPROVED
+def _approval(one: StoredApproval) -> Approval:
+    begun = one.kind is ApprovalOf.REQUEST and one.state is ApprovalState.APPROVED
+    return Approval.of_stored(one, begun_id(one.request_id) if begun else None)
 
 
 def _uses(outlook: Outlook) -> tuple[LimitUse, ...]:

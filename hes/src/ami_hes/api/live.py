@@ -6,11 +6,11 @@ takes waits for the next one; events that come faster than that are not all told
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,11 +18,13 @@ from starlette.routing import Route
 from ami_console import Live, live_response
 from ami_hes import events
 from ami_hes.api import paths
-from ami_hes.api.contacts import ContactEntry, Contacts
-from ami_hes.api.device_events import DeviceEvent
-from ami_hes.api.guard import StopState
-from ami_hes.api.moments import ZONE, Moment
-from ami_hes.api.values import RequestEntry
+from ami_hes.api.contacts import Contacts
+from ami_hes.api.values.contacts import ContactEntry
+from ami_hes.api.values.device_events import DeviceEvent
+from ami_hes.api.values.guard import StopState
+from ami_hes.api.values.live import ChangesFrame, GuardNews, RefusedMessage
+from ami_hes.api.values.moments import ZONE
+from ami_hes.api.values.requests import RequestEntry
 from ami_hes.end_device_events import EventTaker
 from ami_hes.guard import Guard
 from ami_hes.meters.registry import Registry
@@ -44,39 +46,6 @@ LONGEST_ID, LONGEST_REASON = 300, 1_000
 """Characters: they are a sender's own."""
 
 
-class GuardNews(BaseModel):
-    """How many requests wait for approval, and whether controls are stopped: told when either has changed."""
-
-    model_config = ConfigDict(frozen=True)
-
-    waiting: int
-    stop: StopState
-
-
-class RefusedMessage(BaseModel):
-    """A message of which nothing was done; `message_id` is None where it was not read so far, `code` where the HTTP status says it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    message_id: str | None
-    code: str | None
-    reason: str
-    at: Moment
-
-
-class ChangesFrame(BaseModel):
-    """What has changed since the frame before."""
-
-    model_config = ConfigDict(frozen=True)
-
-    requests: tuple[RequestEntry, ...] = ()
-    contacts: tuple[ContactEntry, ...] = ()
-    events: tuple[DeviceEvent, ...] = ()
-    more_events: bool = False
-    guard: GuardNews | None = None
-    refused: tuple[RefusedMessage, ...] = ()
-
-
 class Touched:
     """MessageIDs of requests that have changed, and messages that were refused, from the events that the process reports."""
 
@@ -84,6 +53,7 @@ class Touched:
         self._now = now
         self._ids: dict[str, None] = {}
         self._refused: deque[RefusedMessage] = deque(maxlen=MOST_REFUSED)
+        self.pushes = 0
         self._kinds = (events.RequestAccepted, events.MeterDone, events.ReplySent, events.ReplyDeadLetter)
 
     def noting(self, emit: Emit) -> Emit:
@@ -91,19 +61,26 @@ class Touched:
 
         def noted(event: Event) -> None:
             if isinstance(event, self._kinds):
-                self._ids[event.message_id] = None
-                if len(self._ids) > MOST_NOTED:  # nobody looks, and whoever comes looks at everything first
-                    del self._ids[next(iter(self._ids))]
+                self.note((event.message_id,))
             elif isinstance(event, events.RequestRefused | events.RequestUnreadable | events.RequestTooCostly):
                 self._refused.append(_refused(event, self._now()))
+            elif isinstance(event, events.Notification | events.Dropped):
+                self.pushes += 1
             emit(event)
 
         return noted
+
+    def note(self, message_ids: Iterable[str]) -> None:
+        """These have changed, or could not be told."""
+        self._ids.update(dict.fromkeys(message_ids))
+        while len(self._ids) > MOST_NOTED:  # nobody looks, and whoever comes looks at everything first
+            del self._ids[next(iter(self._ids))]
 
     def forget(self) -> None:
         """Tell of none of them."""
         self._ids.clear()
         self._refused.clear()
+        self.pushes = 0
 
     def take(self, most: int) -> list[str]:
         """The first of them."""
@@ -169,25 +146,37 @@ class Changes:
 
     async def take(self) -> dict[str, Any] | None:
         """A frame, None when nothing has changed; what the store can't say now, a later one says."""
-        try:
-            requests, found, more = await self._requests(), *await self._events()
+        requests, found, more, guard = tuple[RequestEntry, ...](), tuple[DeviceEvent, ...](), False, None
+        with suppress(StoreUnavailable):  # what was taken before it went away is told all the same
+            requests = await self._requests()
+            found, more = await self._events()
             guard = await self._guard_news()
-        except StoreUnavailable:
-            return None
         contacts, refused = self._changed_contacts(), self._touched.take_refused()
-        if not (requests or contacts or found or more or guard or refused):
+        pushes, self._touched.pushes = self._touched.pushes, 0
+        if not (requests or contacts or found or more or guard or refused or pushes):
             return None
         frame = ChangesFrame(
-            requests=requests, contacts=contacts, events=found, more_events=more, guard=guard, refused=refused
+            requests=requests,
+            contacts=contacts,
+            events=found,
+            more_events=more,
+            guard=guard,
+            refused=refused,
+            pushes=pushes,
         )
         return frame.model_dump(mode="json", context={ZONE: self._zone})
 
     async def _requests(self) -> tuple[RequestEntry, ...]:
         """A request that came to its end is kept a moment later than its last event says, so it is looked at until it has one."""
-        ids = list(dict.fromkeys(self._unanswered + self._touched.take(MOST_REQUESTS)))
+        taken = self._touched.take(MOST_REQUESTS)
+        ids = list(dict.fromkeys(self._unanswered + taken))
         if not ids:
             return ()
-        lines = await self._history.some(ids)
+        try:
+            lines = await self._history.some(ids)
+        except StoreUnavailable:
+            self._touched.note(taken)
+            raise
         self._unanswered = [one.message_id for one in lines if one.answered_at is None and one.done == one.meters]
         return tuple(map(RequestEntry.of, lines))
 
@@ -207,7 +196,7 @@ class Changes:
         changed = self._contacts.changed
         names = [name for name, _ in zip(changed, range(MOST_CONTACTS), strict=False)]
         changed.difference_update(names)
-        return tuple(map(ContactEntry.of, self._contacts.of(names)))
+        return tuple(map(ContactEntry.model_validate, self._contacts.of(names)))
 
     async def _events(self) -> tuple[tuple[DeviceEvent, ...], bool]:
         store = self._taker.store

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from ami_hes.api import audited, paths, query
 from ami_hes.api.moments import given
-from ami_hes.api.values import (
+from ami_hes.api.values.meters import (
     MAX_LISTED,
     Commissioned,
     GroupCounts,
@@ -22,11 +22,12 @@ from ami_hes.api.values import (
     MeterList,
     RowResult,
 )
+from ami_hes.enums import MeterState
 from ami_hes.meters.meter_index import Table
 from ami_hes.meters.registry import Meter
 from ami_hes.registry import CommissioningBook, ImportRow, KeptRegistry, OfConfiguration, RowOutcome, RowReport
 from ami_hes.registry.packed_meters import table_of
-from ami_hes.store import MeterState, StoredMeter
+from ami_hes.store import StoredMeter
 from ami_mapping.controls import CONTROLS
 from ami_process.api import ApiRefused, answer_of, read_body
 from ami_process.query_parameters import check_known

@@ -8,10 +8,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from http import HTTPStatus
 from itertools import repeat
-from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -28,9 +26,8 @@ from ami_cim.periods import Period
 from ami_cim.quality import Quality
 from ami_cim.schema import Schemas
 from ami_hes.api import paths
-from ami_hes.api.reading_types import Type
+from ami_hes.api.values.on_demand import Problem, ReadAnswer, ReadOrder, ReadValueEntry
 from ami_hes.jobs import KeptAnswer
-from ami_mapping.qualities import parse_quality
 from ami_process.api import ApiRefused, answer_of, read_body
 from ami_process.environment import Environment
 from ami_process.local_times import NoSuchTime, at_home
@@ -38,96 +35,9 @@ from ami_process.local_times import NoSuchTime, at_home
 NOUN = "MeterReadings"
 SOURCE = "HES API"
 """Header/Source of such a request."""
-MOST_METERS, MOST_TYPES, MOST_QUALITIES = 100, 100, 50
 MOST_ANSWER = 50_000_000
 """Octets of an answer, the most that `hes.max_answer_octets` may be."""
 Ask = Callable[[RequestMessage], Awaitable[ResponseMessage | KeptAnswer]]
-
-
-def quality_of(text: str) -> str:
-    """The code of a ReadingQualityType. ValueError says what is wrong."""
-    parse_quality(text)
-    return text
-
-
-Text = Annotated[str, Field(min_length=1, max_length=300)]
-
-
-class ReadOrder(BaseModel):
-    """Which values of which meters; none named: all that they have. Times without an offset are those of `hes.time_zone`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    meters: tuple[Text, ...] = Field(default=(), max_length=MOST_METERS)
-    """Names or mRIDs."""
-    groups: tuple[Text, ...] = Field(default=(), max_length=MOST_METERS)
-    """VALUE or TAG=VALUE of tags of the registry."""
-    reading_types: tuple[Type, ...] = Field(default=(), max_length=MOST_TYPES)
-    """ReadingTypes, names of them, or OBIS codes of values as they are now."""
-    start: datetime | None = Field(default=None, alias="from")
-    end: datetime | None = Field(default=None, alias="to")
-    source: Literal["meter", "store", "store first"] = "meter"
-    qualities: tuple[Annotated[Text, AfterValidator(quality_of)], ...] = Field(default=(), max_length=MOST_QUALITIES)
-    """Of which a value has to have one; none: it may have any, or none at all."""
-
-    @model_validator(mode="after")
-    def _is_complete(self) -> Self:
-        if not (self.meters or self.groups):
-            raise ValueError("name at least one of meters and groups")
-        return self
-
-
-class ReadValueEntry(BaseModel):
-    """One value; `at` is the end of an interval, `value` is None where it is known to be missing."""
-
-    model_config = ConfigDict(frozen=True)
-
-    meter: str
-    reading_type: str
-    at: AwareDatetime | None
-    start: AwareDatetime | None
-    value: str | None
-    qualities: tuple[str, ...]
-    source: str | None
-
-
-class ReadProblem(BaseModel):
-    """An error of the reply; `meter` is its name where it is about one of the registry."""
-
-    model_config = ConfigDict(frozen=True)
-
-    code: str
-    meter: str | None
-    reason: str | None
-
-
-class ReadAnswer(BaseModel):
-    """What the head-end answers: OK, PARTIAL or FAILED, with what was read and what was not."""
-
-    model_config = ConfigDict(frozen=True)
-
-    message_id: str
-    result: str
-    errors: tuple[ReadProblem, ...]
-    readings: tuple[ReadValueEntry, ...]
-
-    @classmethod
-    def of(cls, response: ResponseMessage, names: Callable[[str], str | None], zone: ZoneInfo) -> Self:
-        """The same for an operator, in a zone; `names` has the name of a meter by its mRID."""
-        payload = response.payload if isinstance(response.payload, MeterReadings) else MeterReadings()
-        return cls(
-            message_id=response.header.correlation_id or "",
-            result=response.reply.result,
-            errors=tuple(
-                ReadProblem(
-                    code=one.code,
-                    meter=_named(None if one.identifier is None else one.identifier.value, names),
-                    reason=one.reason,
-                )
-                for one in response.reply.errors
-            ),
-            readings=tuple(value for one in payload.meter_readings for value in _values(one, names, zone)),
-        )
 
 
 def reading_routes(
@@ -140,10 +50,28 @@ def reading_routes(
         try:
             response = await answered(ask, message, schemas)
         except CimError as problem:
-            raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, problem.reason) from None
-        return await asyncio.to_thread(lambda: answer_of(ReadAnswer.of(response, names, zone)))
+            raise unavailable(problem.reason) from None
+        check_room(response)
+        return await asyncio.to_thread(lambda: answer_of(_answer(response, names, zone)))
 
     return [Route(paths.READINGS, read, methods=["POST"])]
+
+
+RETRY_AFTER_S = 10
+"""For a lane that is full, a store or an engine that is away."""
+NO_ROOM = "3.2"
+
+
+def unavailable(reason: str) -> ApiRefused:
+    """Nothing was accepted for now."""
+    return ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, reason, retry_after_s=RETRY_AFTER_S)
+
+
+def check_room(response: ResponseMessage) -> None:
+    """Raises ApiRefused where nothing was accepted since a lane is full."""
+    for one in response.reply.errors:
+        if one.code == NO_ROOM and response.reply.result == "FAILED":
+            raise unavailable(f"{one.code} {one.reason}")
 
 
 async def answered(ask: Ask, message: RequestMessage, schemas: Schemas) -> ResponseMessage:
@@ -175,8 +103,8 @@ def _message(order: ReadOrder, environment: Environment, zone: ZoneInfo) -> Requ
             correlation_id=message_id,
         ),
         query=GetMeterReadings(
-            end_devices=tuple(map(_device, order.meters)),
-            end_device_groups=tuple(map(_group, order.groups)),
+            end_devices=tuple(map(device_of, order.meters)),
+            end_device_groups=tuple(map(group_of, order.groups)),
             reading_types=tuple(Identified(mrid=code) for code in dict.fromkeys(order.reading_types)),
             readings=(asked,),
             qualities=tuple(Quality(code=code) for code in dict.fromkeys(order.qualities)),
@@ -184,13 +112,38 @@ def _message(order: ReadOrder, environment: Environment, zone: ZoneInfo) -> Requ
     )
 
 
-def _device(name: str) -> EndDevice:
+def device_of(name: str) -> EndDevice:
+    """By mRID where it is one, else by name."""
     return EndDevice(mrid=name) if is_uuid(name) else EndDevice(names=(Name(name=name),))
 
 
-def _group(text: str) -> Identified:
+def group_of(text: str) -> Identified:
+    """VALUE or TAG=VALUE."""
     tag, has_tag, value = text.partition("=")
     return Identified(names=(Name(name=value, name_type=tag) if has_tag else Name(name=text),))
+
+
+def _answer(response: ResponseMessage, names: Callable[[str], str | None], zone: ZoneInfo) -> ReadAnswer:
+    """The same for an operator, in a zone; `names` has the name of a meter by its mRID."""
+    payload = response.payload if isinstance(response.payload, MeterReadings) else MeterReadings()
+    return ReadAnswer(
+        message_id=response.header.correlation_id or "",
+        result=response.reply.result,
+        errors=problems_of(response, names),
+        readings=tuple(value for one in payload.meter_readings for value in _values(one, names, zone)),
+    )
+
+
+def problems_of(response: ResponseMessage, names: Callable[[str], str | None]) -> tuple[Problem, ...]:
+    """The errors of a reply; `names` has the name of a meter by its mRID."""
+    return tuple(
+        Problem(
+            code=one.code,
+            meter=_named(None if one.identifier is None else one.identifier.value, names),
+            reason=one.reason,
+        )
+        for one in response.reply.errors
+    )
 
 
 def _named(identifier: str | None, names: Callable[[str], str | None]) -> str | None:

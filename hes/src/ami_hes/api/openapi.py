@@ -10,12 +10,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ami_hes.api import paths
-from ami_hes.api.audit import AuditFindings, AuditList, CheckState
-from ami_hes.api.campaigns import Campaign, CampaignList, EventLogOrder, FirmwareStart, KeyRoll
-from ami_hes.api.commissioning import CommissionOrder
-from ami_hes.api.contacts import ContactList
-from ami_hes.api.device_events import EVENT_STREAM, DeviceEvent, DeviceEventList
-from ami_hes.api.guard import (
+from ami_hes.api.controls import ControlAnswer, ControlOrder
+from ami_hes.api.pushes import PushList
+from ami_hes.api.values.audit import AuditFindings, AuditList, CheckState
+from ami_hes.api.values.campaigns import Campaign, CampaignList, EventLogOrder, FirmwareStart, KeyRoll
+from ami_hes.api.values.commissioning import CommissionOrder
+from ami_hes.api.values.contacts import ContactList
+from ami_hes.api.values.device_events import DeviceEvent, DeviceEventList
+from ami_hes.api.values.guard import (
     Approval,
     ApprovalList,
     CheckOrder,
@@ -26,29 +28,19 @@ from ami_hes.api.guard import (
     StopState,
     UseList,
 )
-from ami_hes.api.images import Image, ImageList, ImageOrder, ImagePart
-from ami_hes.api.live import ChangesFrame
-from ami_hes.api.on_demand import ReadAnswer, ReadOrder
-from ami_hes.api.outages import OutageList, PingAnswer, PingOrder
-from ami_hes.api.outgoing import Again, Chosen, DeadLetterList, Dropped, Replay, SubscriberList
-from ami_hes.api.quarantine import Acceptance, Caller, CallerList
-from ami_hes.api.scalers import ForgottenScalers
-from ami_hes.api.schedules import Removed, ScheduleEntry, ScheduleList, ScheduleOrder
-from ami_hes.api.traces import TraceList
-from ami_hes.api.values import (
-    Cancelled,
-    GroupCounts,
-    ImportReport,
-    JobCounts,
-    MeterEntry,
-    MeterImport,
-    MeterList,
-    RequestDetails,
-    RequestList,
-    RowResult,
-)
+from ami_hes.api.values.images import Image, ImageList, ImageOrder, ImagePart
+from ami_hes.api.values.live import ChangesFrame
+from ami_hes.api.values.meters import GroupCounts, ImportReport, MeterEntry, MeterImport, MeterList, RowResult
+from ami_hes.api.values.on_demand import ReadAnswer, ReadOrder
+from ami_hes.api.values.outages import OutageList, PingAnswer, PingOrder
+from ami_hes.api.values.outgoing import Again, Chosen, DeadLetterList, Dropped, Replay, SubscriberList
+from ami_hes.api.values.quarantine import Acceptance, Caller, CallerList
+from ami_hes.api.values.requests import Cancelled, JobCounts, RequestDetails, RequestList
+from ami_hes.api.values.scalers import ForgottenScalers
+from ami_hes.api.values.schedules import Removed, ScheduleEntry, ScheduleList, ScheduleOrder
+from ami_hes.api.values.traces import TraceList
 from ami_process import clock_api, principal_api
-from ami_process.api import JSON
+from ami_process.api import EVENT_STREAM, JSON
 from ami_process.clock_api import ClockState, Step
 from ami_trace.form import Trace
 
@@ -102,6 +94,13 @@ OPERATIONS = (
     _Operation(clock_api.PATH, "post", "Move a stepped clock on", ClockState, Step),
     _Operation(paths.READINGS, "post", "Read meters now, and answer when that has an end", ReadAnswer, ReadOrder),
     _Operation(
+        paths.CONTROLS,
+        "post",
+        "Control meters, and answer when that has an end or is accepted",
+        ControlAnswer,
+        ControlOrder,
+    ),
+    _Operation(
         paths.DEVICE_EVENTS,
         "get",
         "What has happened to meters, the latest first",
@@ -125,6 +124,13 @@ OPERATIONS = (
         "Requests that have traces, or pushes, the latest first",
         TraceList,
         parameters=("limit", "before", "failed", "noun", "meter", "pushes"),
+    ),
+    _Operation(
+        paths.PUSHES,
+        "get",
+        "What meters have pushed, the latest first, in words, with what came of it or why it was dropped",
+        PushList,
+        parameters=("limit", "before", "failed", "meter"),
     ),
     _Operation(
         paths.TRACE,

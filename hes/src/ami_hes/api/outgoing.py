@@ -1,24 +1,31 @@
 """`/api/v1/dead-letters` and `/api/v1/subscribers`: what was not taken, and what is sent again."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from http import HTTPStatus
-from typing import Annotated, Any, Protocol, Self
+from typing import Any, Protocol
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_hes.api import paths, query
-from ami_hes.api.moments import Moment, given
-from ami_hes.store.history import DeadLetterLine, SqlHistory, SubscriberLine
+from ami_hes.api.moments import given
+from ami_hes.api.values.outgoing import (
+    Again,
+    Chosen,
+    DeadLetter,
+    DeadLetterList,
+    Dropped,
+    Replay,
+    SubscriberEntry,
+    SubscriberList,
+)
+from ami_hes.store.history import SqlHistory, SubscriberLine
 from ami_process.api import ApiRefused, answer_of, read_body
 from ami_process.query_parameters import check_known
 
 DEFAULT_LISTED, MAX_LISTED = 100, 1_000
-MAX_IDS = 1_000
-LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Redelivering(Protocol):
@@ -29,99 +36,6 @@ class Redelivering(Protocol):
     async def replay(self, subscriber: str, since: datetime, until: datetime) -> int: ...
 
     async def drop(self, message_ids: Sequence[str] | None = None) -> int: ...
-
-
-class DeadLetter(BaseModel):
-    """A late reply, or an event for a subscriber, that was given up."""
-
-    model_config = ConfigDict(frozen=True)
-
-    message_id: str
-    noun: str
-    subscriber: str | None
-    address: str
-    attempts: int
-    first_failed_at: Moment
-    given_up_at: Moment
-    reason: str
-
-    @classmethod
-    def of(cls, line: DeadLetterLine) -> Self:
-        return cls.model_validate(line._asdict())
-
-
-class DeadLetterList(BaseModel):
-    """The latest first, and how many there are."""
-
-    model_config = ConfigDict(frozen=True)
-
-    dead_letters: tuple[DeadLetter, ...]
-    total: int
-
-
-class Chosen(BaseModel):
-    """Dead letters by their MessageIDs, or all."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    message_ids: Annotated[tuple[str, ...], Field(max_length=MAX_IDS)] = ()
-    everything: Annotated[bool, Field(alias="all")] = False
-
-    @model_validator(mode="after")
-    def _is_clear(self) -> Self:
-        if bool(self.message_ids) == self.everything:
-            raise ValueError("name message_ids, or all")
-        return self
-
-    @property
-    def ids(self) -> tuple[str, ...] | None:
-        return None if self.everything else self.message_ids
-
-
-class Again(BaseModel):
-    """How many messages are posted again from now on."""
-
-    model_config = ConfigDict(frozen=True)
-
-    messages: int
-
-
-class Dropped(BaseModel):
-    """How many dead letters are kept no more."""
-
-    model_config = ConfigDict(frozen=True)
-
-    messages: int
-
-
-class SubscriberEntry(BaseModel):
-    """A subscriber, and its events that are kept; those that are neither taken nor dead letters are owed. `target` is unset for one that is not configured any more."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    target: str | None
-    events: int
-    taken: int
-    dead_letters: int
-    last_taken_at: Moment | None
-
-
-class SubscriberList(BaseModel):
-    """By name."""
-
-    model_config = ConfigDict(frozen=True)
-
-    subscribers: tuple[SubscriberEntry, ...]
-
-
-class Replay(BaseModel):
-    """Which events are sent again: those that were made since a moment, and before another one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    since: AwareDatetime
-    until: AwareDatetime = LATEST
 
 
 def outgoing_routes(

@@ -2,16 +2,16 @@
 
 from datetime import tzinfo
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_hes.api import paths, query
-from ami_hes.api.moments import Moment, given
-from ami_hes.api.values import RowResult
+from ami_hes.api.moments import given
+from ami_hes.api.values.meters import RowResult
+from ami_hes.api.values.quarantine import Acceptance, Caller, CallerList
 from ami_hes.meters.quarantine import Quarantine
 from ami_hes.meters.registry import Registry
 from ami_hes.registry import ImportRow, KeptRegistry, RowOutcome
@@ -19,40 +19,6 @@ from ami_hes.store import StoredCaller
 from ami_process.api import ApiRefused, answer_of, read_body
 from ami_process.query_parameters import check_known
 from ami_registry import DIALS_IN
-
-
-class Caller(BaseModel):
-    """A caller, by what it says that it is called; nothing of it is proved."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    system_title: str | None
-    address: str
-    first_seen_at: Moment
-    last_seen_at: Moment
-    calls: int
-
-    @classmethod
-    def of(cls, one: StoredCaller) -> Self:
-        fields = {name: getattr(one, name) for name in cls.model_fields}
-        return cls.model_validate(fields)
-
-
-class CallerList(BaseModel):
-    """Callers, who was heard last first."""
-
-    model_config = ConfigDict(frozen=True)
-
-    callers: tuple[Caller, ...]
-
-
-class Acceptance(BaseModel):
-    """The columns of a row of a shipment, as for an import; what the caller is called and that it dials in need not be said."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    columns: dict[str, Any] = Field(repr=False)
 
 
 def quarantine_routes(quarantine: Quarantine, kept: KeptRegistry, zone: tzinfo) -> list[Route]:
@@ -76,15 +42,17 @@ class _Callers:
 
     async def list(self, request: Request) -> Response:
         check_known(request, ())
+        with query.looking():
+            await self._quarantine.look()
         found = self._quarantine.callers(but=lambda one: _is_registered(one, self._kept.registry))
         return given(CallerList(callers=tuple(map(Caller.of, found))), self._zone)
 
     async def show(self, request: Request) -> Response:
         check_known(request, ())
-        return given(Caller.of(self._found(request)), self._zone)
+        return given(Caller.of(await self._found(request)), self._zone)
 
     async def accept(self, request: Request) -> Response:
-        caller = self._found(request)
+        caller = await self._found(request)
         columns = _columns(caller, (await read_body(request, Acceptance)).columns)
         with query.looking():
             (row,) = await self._kept.import_rows([ImportRow("the caller", columns)])
@@ -94,11 +62,13 @@ class _Callers:
         return answer_of(RowResult.of(row))
 
     async def forget(self, request: Request) -> Response:
-        caller = self._found(request)
+        caller = await self._found(request)
         self._quarantine.forget(caller.name)
         return given(Caller.of(caller), self._zone)
 
-    def _found(self, request: Request) -> StoredCaller:
+    async def _found(self, request: Request) -> StoredCaller:
+        with query.looking():
+            await self._quarantine.look()
         name = request.path_params["name"]
         found = self._quarantine.find(name)
         if found is None:

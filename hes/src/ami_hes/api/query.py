@@ -12,6 +12,8 @@ from ami_hes.store import StoreUnavailable
 from ami_process.api import ApiRefused
 from ami_process.query_parameters import whole_number, wrong
 
+LONGEST_NAME = 300
+
 
 def number(request: Request, name: str, default: int, most: int) -> int:
     """A whole number from 1; `default` where nothing is said."""
@@ -52,3 +54,19 @@ def looking() -> Iterator[None]:
         yield
     except StoreUnavailable as problem:
         raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
+
+
+def truth(request: Request, name: str) -> bool:
+    """true or false; absent it is false. Raises ApiRefused."""
+    given = request.query_params.get(name, "false")
+    if given not in ("true", "false"):
+        raise wrong(f"{name}: true or false was expected")
+    return given == "true"
+
+
+def text(request: Request, name: str) -> str | None:
+    """Some letters, None where it is absent. Raises ApiRefused."""
+    given = request.query_params.get(name)
+    if given is not None and not 0 < len(given) <= LONGEST_NAME:
+        raise wrong(f"{name}: 1 to {LONGEST_NAME} letters were expected")
+    return given

@@ -1,10 +1,6 @@
 """ReadingTypes as an operator of the head-end names them: by the names that all commands have (`ami_cim.reading_type_names`), by the code
 itself, or by the OBIS code of any value that the mapping knows."""
 
-from typing import Annotated
-
-from pydantic import AfterValidator, Field
-
 from ami_cim.reading_type_names import UnknownType, named_type, names, spelled_obis
 from ami_dlms.errors import LocalError
 from ami_dlms.obis import Obis
@@ -38,6 +34,3 @@ def _code_of_obis(text: str) -> str:
         what = f"has {len(codes)} values as they are now" if codes else "has no value as it is now"
         raise UnknownType(f"{text[:40]} {what}: name its ReadingType, which `ami map {text[:40]}` says")
     return codes[0]
-
-
-Type = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(code_of)]

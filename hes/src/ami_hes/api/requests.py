@@ -11,8 +11,8 @@ from starlette.routing import Route
 
 from ami_hes.api import paths, query
 from ami_hes.api.moments import given
-from ami_hes.api.values import (
-    MAX_LISTED,
+from ami_hes.api.values.meters import MAX_LISTED
+from ami_hes.api.values.requests import (
     PROBLEMS,
     Cancelled,
     CommandEntry,

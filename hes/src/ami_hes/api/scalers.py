@@ -3,26 +3,17 @@
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
-from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_hes.api import paths, query
+from ami_hes.api.values.scalers import ForgottenScalers
 from ami_hes.meters.registry import Meter, Registry
 from ami_process.api import ApiRefused, answer_of
 
 Forget = Callable[[Meter], Awaitable[int]]
 """Forgets those of a meter; how many. Raises StoreUnavailable."""
-
-
-class ForgottenScalers(BaseModel):
-    """How many scaler_units of a meter are not known any more: what it gives with its next reading is known from then on."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    scaler_units: int
 
 
 def scaler_routes(registry: Registry, forget: Forget) -> list[Route]:

@@ -7,18 +7,16 @@ from enum import StrEnum
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Self
 
-from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ami_console.trace_file import trace_file
 from ami_hes.api import paths, query
-from ami_hes.api.moments import Moment, given
+from ami_hes.api.moments import given
+from ami_hes.api.values.traces import TraceLine, TraceList
 from ami_hes.store import RequestFilter
-from ami_hes.store.history import RequestLine
 from ami_hes.traces import RETRY_AFTER_S, TraceBook, TracesBusy
 from ami_process.api import JSON, ApiRefused
 from ami_process.query_parameters import check_known, wrong
@@ -30,7 +28,6 @@ from ami_trace.view import view_of
 
 MOST_LISTED = 200
 DEFAULT_LISTED = 20
-LONGEST_NAME = 300
 
 
 class Form(StrEnum):
@@ -57,53 +54,22 @@ _FILES = {Form.HTML: (".html", "text/html"), Form.PCAPNG: (".clear.pcapng", "app
 """Forms that are kept as files, with the ends of their names."""
 
 
-class TraceLine(BaseModel):
-    """A request that has a trace; `result` is None until it is answered."""
-
-    model_config = ConfigDict(frozen=True)
-
-    message_id: str
-    verb: str
-    noun: str
-    source: str | None
-    accepted_at: Moment
-    answered_at: Moment | None
-    result: str | None
-    meters: int
-    done: int
-    ok: int
-
-    @classmethod
-    def of(cls, line: RequestLine) -> Self:
-        said = line._asdict()
-        return cls(**{name: said[name] for name in cls.model_fields})
-
-
-class TraceList(BaseModel):
-    """Requests, the latest first; `next` is what to ask for `before` to have older ones, where there are."""
-
-    model_config = ConfigDict(frozen=True)
-
-    traces: tuple[TraceLine, ...]
-    next: str | None
-
-
 def trace_routes(book: TraceBook, zone: tzinfo, name_of: Callable[[str], str | None] = lambda _: None) -> list[Route]:
     """GET lists and shows. `zone`: in which times of the list are given; `name_of`: how the meter of an mRID is called."""
 
     async def listed(request: Request) -> Response:
         check_known(request, ("limit", "before", "failed", "noun", "meter", "pushes"))
-        of_meter, pushes = _text(request, "meter"), _truth(request, "pushes")
+        of_meter, pushes = query.text(request, "meter"), query.truth(request, "pushes")
         if pushes and "noun" in request.query_params:
             raise wrong("noun: pushes have none")
         if pushes and of_meter is not None:
             of_meter = name_of(of_meter) or of_meter
         wanted = RequestFilter(
             limit=query.number(request, "limit", DEFAULT_LISTED, MOST_LISTED),
-            failed=_truth(request, "failed"),
-            noun=_text(request, "noun"),
+            failed=query.truth(request, "failed"),
+            noun=query.text(request, "noun"),
             meter=of_meter,
-            before=_text(request, "before"),
+            before=query.text(request, "before"),
         )
         with query.looking():
             lines = await (book.pushes(wanted) if pushes else book.requests(wanted))
@@ -114,7 +80,7 @@ def trace_routes(book: TraceBook, zone: tzinfo, name_of: Callable[[str], str | N
         check_known(request, ("redacted", "as", "companion"))
         form = query.word(request, "as", Form) or Form.TRACE
         reader = query.word(request, "companion", CompanionFor) or CompanionFor.STOCK
-        write = partial(_written, form, strike=_truth(request, "redacted"), dissector=reader.dissector)
+        write = partial(_written, form, strike=query.truth(request, "redacted"), dissector=reader.dissector)
         message_id = request.path_params["message_id"]
         try:
             async with book.turns.turn():
@@ -150,17 +116,3 @@ def _written(form: Form, trace: Trace, *, strike: bool, dissector: Dissector) ->
             return trace_file(view_of(trace)).encode()
         case Form.PCAPNG:
             return b"".join(captured(trace, f"ami-hes {version('ami-hes')}", dissector))
-
-
-def _truth(request: Request, name: str) -> bool:
-    text = request.query_params.get(name, "false")
-    if text not in ("true", "false"):
-        raise wrong(f"{name}: true or false was expected")
-    return text == "true"
-
-
-def _text(request: Request, name: str) -> str | None:
-    text = request.query_params.get(name)
-    if text is not None and not 0 < len(text) <= LONGEST_NAME:
-        raise wrong(f"{name}: 1 to {LONGEST_NAME} letters were expected")
-    return text

@@ -1,6 +1,6 @@
 """How replies and events reach those whom they are for: over HTTP, or into a directory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
@@ -21,13 +21,13 @@ class Delivering:
 
     hosts: ReplyHosts
     drop: FileDrop
-    replies: ReplySender
+    begin_replies: Callable[[], ReplySender]
     redelivery: Redelivery
 
     @property
     def works(self) -> list[Task]:
-        """What goes on."""
-        return [self.replies.work]
+        """What goes on; anew each time."""
+        return [self.begin_replies().work]
 
     async def report_unusable(self, context: Context) -> None:
         """Once, at the start; a directory that goes away later is reported with each event that it does not take."""
@@ -52,6 +52,6 @@ async def opened(setup: Setup, context: Context) -> AsyncIterator[Delivering]:
             yield Delivering(
                 hosts=hosts,
                 drop=drop,
-                replies=ReplySender(context, outbox, drop, backoff),
+                begin_replies=partial(ReplySender, context, outbox, drop, backoff),
                 redelivery=Redelivery(context, addresses, hes.keep_message_ids),
             )

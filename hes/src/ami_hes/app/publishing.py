@@ -8,8 +8,10 @@ from ami_hes import configured
 from ami_hes.app.setup import Setup
 from ami_hes.app.southbound import South
 from ami_hes.app.storage import Stores
+from ami_hes.app.telling import SCHEDULES
 from ami_hes.app.works import Task
 from ami_hes.end_device_events import EventPublisher
+from ami_hes.engine import Hints
 from ami_hes.jobs import Context
 from ami_hes.master_data import TOLD, MakeChange, MasterDataPublisher, describing, making, no_change
 from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook
@@ -34,14 +36,21 @@ class Publishing:
 
 
 @asynccontextmanager
-async def opened(setup: Setup, stores: Stores, south: South, context: Context) -> AsyncIterator[Publishing]:
+async def opened(
+    setup: Setup, stores: Stores, south: South, context: Context, hints: Hints
+) -> AsyncIterator[Publishing]:
     """Nothing is told before its work goes on."""
     async with EventWriter.opened(context.source, setup.schemas) as writer:
         collector = _collector(setup, stores, south, context, writer)
         change, master_data = _master_data(setup, stores, south, context)
+
+        def changed() -> None:
+            collector.look()
+            hints.give(SCHEDULES)
+
         yield Publishing(
             collector=collector,
-            book=ScheduleBook(collector.store, south.registry, setup.environment, collector.look),
+            book=ScheduleBook(collector.store, south.registry, setup.environment, changed),
             change=change,
             device_events=_event_publisher(setup, south, context),
             master_data=master_data,

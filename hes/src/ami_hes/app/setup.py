@@ -5,10 +5,14 @@ from typing import Self
 
 from ami_cim.schema import Schemas
 from ami_hes import configured
-from ami_hes.api import Contacts, Metrics, Touched
+from ami_hes.api.contacts import Contacts
+from ami_hes.api.live import Touched
+from ami_hes.api.metrics import Metrics
+from ami_hes.api.news import News
 from ami_hes.configured import PartnersAndReadings
 from ami_hes.settings import Settings
 from ami_process.environment import Environment
+from ami_process.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,8 @@ class Setup:
     metrics: Metrics
     contacts: Contacts
     touched: Touched
+    news: News
+    """What other processes report, and what they are told of this one."""
     schemas: Schemas
     partners: PartnersAndReadings
 
@@ -27,6 +33,11 @@ class Setup:
     def of(cls, settings: Settings, environment: Environment) -> Self:
         """For one run. Raises SettingsError for files of partners."""
         metrics, contacts, touched = Metrics(), Contacts(environment.now), Touched(environment.now)
-        emit = touched.noting(contacts.noting(metrics.counting(environment.emit)))
+        news = News(touched.noting(contacts.noting(_nobody)))
+        emit = news.noting(touched.noting(contacts.noting(metrics.counting(environment.emit))))
         environment, partners = replace(environment, emit=emit), configured.partners(settings)
-        return cls(settings, environment, metrics, contacts, touched, Schemas(), partners)
+        return cls(settings, environment, metrics, contacts, touched, news, Schemas(), partners)
+
+
+def _nobody(_: Event) -> None:
+    """The process that reports it says it."""

@@ -4,11 +4,15 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from ami_hes import configured
 from ami_hes.app.setup import Setup
 from ami_hes.app.storage import Stores
-from ami_hes.end_device_events import EventTaker
+from ami_hes.app.telling import TellingCommissioning, TellingRegistry, Untold, saying
+from ami_hes.end_device_events import EventTaker, NamesByMeter
+from ami_hes.engine.dialled_in_port import Claims
+from ami_hes.engine.nats_link import NatsLink
 from ami_hes.meters import Meters, Registry
 from ami_hes.meters.quarantine import Quarantine
 from ami_hes.meters.shipments import transport_key_of
@@ -18,6 +22,7 @@ from ami_hes.registry import (
     KeptRegistry,
     Sealer,
     configured_meters,
+    load_registry,
     master_keys_of,
     open_registry,
 )
@@ -51,6 +56,8 @@ class South:
     commissioning: CommissioningBook
     meters: Meters
     taker: EventTaker
+    changed: Untold
+    """What is changed here of meters."""
 
     @property
     def registry(self) -> Registry:
@@ -69,32 +76,86 @@ def known(setup: Setup) -> Known:
 
 @asynccontextmanager
 async def opened(setup: Setup, stores: Stores, known: Known) -> AsyncIterator[South]:
-    """Read the registry, and listen to meters that dial in. Raises ListenFailed, RegistryError, StoreUnusable."""
+    """Read the registry, and listen to meters that dial in unless others share them (`listening`). Raises ListenFailed, RegistryError, StoreUnusable."""
     hes, database, environment = setup.settings.hes, stores.database, setup.environment
+    changed = Untold()
     kept = await open_registry(
-        SqlRegistry(database), known.sealer, known.configured, environment.emit, known.transport_key
+        TellingRegistry(SqlRegistry(database), changed.tell),
+        known.sealer,
+        known.configured,
+        environment.emit,
+        known.transport_key,
     )
-    commissioning = CommissioningBook(SqlCommissioning(database), environment.now)
+    commissioning = CommissioningBook(TellingCommissioning(SqlCommissioning(database), changed.tell), environment.now)
     await commissioning.load()
-    taker = EventTaker(SqlDeviceEvents(database), environment)
-    meters = Meters(
+    taker = EventTaker(SqlDeviceEvents(database), environment, NamesByMeter(configured.packs(setup.settings)))
+    quarantine = Quarantine(SqlQuarantine(database), environment, shared=hes.engine is not None)
+    meters = _meters(setup, stores, kept, commissioning, taker, quarantine)
+    with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
+        await meters.start(listen=hes.engine is None and hes.listen)
+    try:
+        yield South(kept, commissioning, meters, taker, changed)
+    finally:
+        await meters.stop()
+
+
+@asynccontextmanager
+async def beside_a_front_end(
+    setup: Setup, stores: Stores, sealer: Sealer, link: NatsLink, *, quarantines: bool = False
+) -> AsyncIterator[South]:
+    """The registry as the front end keeps it, which is told what is changed here, and sessions; nothing listens. Raises StoreUnusable.
+
+    `quarantines`: callers that nobody knows are kept.
+    """
+    database, environment = stores.database, setup.environment
+    kept = await load_registry(TellingRegistry(SqlRegistry(database), saying(link)), sealer, environment.emit)
+    commissioning = CommissioningBook(TellingCommissioning(SqlCommissioning(database), saying(link)), environment.now)
+    await commissioning.load()
+    taker = EventTaker(SqlDeviceEvents(database), environment, NamesByMeter(configured.packs(setup.settings)))
+    quarantine = Quarantine(SqlQuarantine(database), environment, shared=True) if quarantines else None
+    meters = _meters(setup, stores, kept, commissioning, taker, quarantine)
+    await meters.start(listen=False)
+    try:
+        yield South(kept, commissioning, meters, taker, Untold())
+    finally:
+        await meters.stop()
+
+
+async def listen(setup: Setup, south: South, claims: Claims) -> None:
+    """Take connections and pushes of meters, which other processes take as well. Raises ListenFailed."""
+    hes = setup.settings.hes
+    south.meters.share(claims, south.kept.look)
+    with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
+        await south.meters.listen()
+
+
+def has_lines(setup: Setup) -> bool:
+    """Whether a serial line of the configuration is at this machine."""
+    devices = {one.get("address") for one in setup.settings.meters if isinstance(one, dict)}
+    return any(isinstance(one, str) and one.startswith("/") and Path(one).exists() for one in devices)
+
+
+def _meters(
+    setup: Setup,
+    stores: Stores,
+    kept: KeptRegistry,
+    commissioning: CommissioningBook,
+    taker: EventTaker,
+    quarantine: Quarantine | None,
+) -> Meters:
+    database = stores.database
+    return Meters(
         kept.registry,
         SqlCounters(database, stores.mark),
         SqlReceivedCounters(database),
         configured.meters(setup.settings, setup.partners.readings),
-        environment,
-        SqlReadings(database) if hes.keep_readings_days else None,
+        setup.environment,
+        SqlReadings(database) if setup.settings.hes.keep_readings_days else None,
         SqlScalerUnits(database),
         kept.keys,
         taker,
         commissioning,
-        Quarantine(SqlQuarantine(database), environment),
+        quarantine,
         kept,
         stores.firmware,
     )
-    with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
-        await meters.start()
-    try:
-        yield South(kept, commissioning, meters, taker)
-    finally:
-        await meters.stop()

@@ -1,4 +1,4 @@
-"""The store of the HES, which no other process may open meanwhile."""
+"""The store of the HES, which no other process may open meanwhile but those that share it by an engine for several."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -31,7 +31,7 @@ class Stores:
     """The database, and what several parts keep in it."""
 
     database: Database
-    mark: KeptMark
+    mark: KeptMark | None
     results: SqlResults
     deliveries: SqlDeliveries
     outgoing: SqlOutgoing
@@ -45,20 +45,25 @@ class Stores:
 
 
 @asynccontextmanager
-async def opened(setup: Setup) -> AsyncIterator[Stores]:
-    """Hold the store, upgrade it if need be, and watch it. Raises StoreUnusable and StoreUnavailable."""
+async def opened(setup: Setup, *, marked: bool = True) -> AsyncIterator[Stores]:
+    """Hold the store, upgrade it if need be, and watch it. Raises StoreUnusable and StoreUnavailable.
+
+    `marked`: this is the process that compares the store with the mark outside of it.
+    """
     hes = setup.settings.hes
     async with AsyncExitStack() as stack:
-        store = stack.enter_context(hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA))
+        shared = hes.engine is not None
+        place = place_of(hes.store, hes.store_password, "hes.store")
+        store = stack.enter_context(hold_store(place, SCHEMA, shared=shared))
         database = await stack.enter_async_context(Database(store, setup.environment.emit))
         await stack.enter_async_context(database.watched())
-        mark = configured.store_mark(setup.settings)
-        if copy := await recognise(database, mark, setup.environment.random_bytes):
+        mark = configured.store_mark(setup.settings) if marked else None
+        if mark is not None and (copy := await recognise(database, mark, setup.environment.random_bytes)):
             setup.environment.emit(events.StoreBroughtBack(store=str(store), why=copy.why, assumed=copy.assumed))
         yield Stores(
             database=database,
-            mark=KeptMark(mark),
-            results=SqlResults(database),
+            mark=None if mark is None else KeptMark(mark),
+            results=SqlResults(database, shared=shared),
             deliveries=SqlDeliveries(database),
             outgoing=SqlOutgoing(database),
             messages=SqlKeptMessages(database),

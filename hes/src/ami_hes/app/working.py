@@ -1,40 +1,26 @@
-"""What works on requests: the engine, the workers of its lanes, campaigns, the intake, and outages that are verified by requests of our own."""
+"""What works on requests in a front end: their intake, the guard, the lanes of commands, and what goes on beside them."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 
 from ami_hes import configured, served
-from ami_hes.api.on_demand import answered
-from ami_hes.app import delivering, forgetting, publishing
+from ami_hes.app import accepting, campaigning, carrying_out, delivering, dispatching, heeding, publishing, verifying
 from ami_hes.app.delivering import Delivering
 from ami_hes.app.guarding import Guarding
+from ami_hes.app.leading import Leading
 from ami_hes.app.publishing import Publishing
 from ami_hes.app.setup import Setup
 from ami_hes.app.southbound import South
 from ami_hes.app.storage import Stores
+from ami_hes.app.telling import CAMPAIGNS, WAITING
 from ami_hes.app.works import Task, at_work
-from ami_hes.campaigns import CampaignBook, EventLogSchedule
-from ami_hes.engine import MakeEngine
-from ami_hes.jobs import (
-    Acceptance,
-    AnswerMaker,
-    CommandWorker,
-    Context,
-    Groups,
-    Intake,
-    IntakeLimits,
-    Lanes,
-    Run,
-    WorkerLimits,
-    Writing,
-)
-from ami_hes.nouns import Ask
-from ami_hes.outages import OutageBook, Verifying
-from ami_hes.store import SqlCampaigns, SqlTraces, SqlUsagePoints
-from ami_hes.traces import Refusal, TraceBook, TraceKeeper
+from ami_hes.campaigns import CampaignBook
+from ami_hes.engine import Hints, MakeEngine
+from ami_hes.jobs import CommandWorker, Context, Intake, Lanes, Run
+from ami_hes.outages import OutageBook
+from ami_hes.traces import Refusal, TraceBook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +36,8 @@ class Work:
     campaigns: CampaignBook
     intake: Intake
     outages: OutageBook
+    hints: Hints
+    """What is told to other front ends."""
     traces: TraceBook
     refused: Callable[[Refusal], None]
     """Told of messages of which nothing was kept, for their traces."""
@@ -67,64 +55,86 @@ class Work:
             raise OSError(f"no more commands are accepted in the lane {' and '.join(full)}: max_pending wait or run")
 
 
+def _news(setup: Setup, context: Context) -> list[Task]:
+    """Telling what this process reports to other front ends, and hearing the others; a single process has none."""
+    if setup.settings.hes.engine is None:
+        return []
+    origin = str(setup.environment.new_uuid())
+    setup.news.hear(context.engine.events, origin)
+    return [partial(setup.news.tell, context.engine.events, origin)]
+
+
 @asynccontextmanager
 async def opened(
     setup: Setup, stores: Stores, south: South, run: Run | None, make_engine: MakeEngine
 ) -> AsyncIterator[Work]:
-    """Take up what an earlier life left open, and work. `run` replaces the recipes."""
-    lanes, groups = configured.lanes(setup.settings), configured.groups(setup.settings, south.registry)
-    context = _context(setup, stores, groups, make_engine)
-    guarding = await Guarding.of(setup, stores, south)
-    keeper = TraceKeeper(SqlTraces(stores.database), setup.environment, configured.traces(setup.settings))
+    """Take up what an earlier life left open, where this process is in charge of it, and work. `run` replaces the recipes."""
+    context = dispatching.context_of(setup, stores, configured.groups(setup.settings, south.registry), make_engine)
+    guarding, keeper = await Guarding.of(setup, stores, south), carrying_out.trace_keeper(setup, stores)
     async with AsyncExitStack() as stack:
         delivery = await stack.enter_async_context(delivering.opened(setup, context))
-        writing = await stack.enter_async_context(Writing.opened(setup.settings.hes.max_answer_octets))
-        answers = AnswerMaker(context, writing)
-        campaigns = _campaigns(setup, stores, context, guarding)
+        answers = await stack.enter_async_context(carrying_out.answering(setup, context))
+        hints = Hints(context.engine.events, setup.environment.new_uuid, setup.environment.emit)
+        campaigns = campaigning.book(
+            setup, stores, context, guarding, lambda campaign_id: hints.give(CAMPAIGNS, campaign_id.encode())
+        )
         south.meters.note_pushes(keeper)
-        commands = CommandWorker(
+        carry_out = guarding.stop.guarded(partial(served.run, south.meters) if run is None else run)
+        commands = carrying_out.command_worker(
+            setup,
+            south,
             context,
             answers,
-            south.registry,
-            campaigns.guarded(guarding.stop.guarded(partial(served.run, south.meters) if run is None else run)),
-            WorkerLimits(lanes, groups),
+            campaigns.guarded(carry_out),
             check=guarding.stop.check,
             told=south.taker.tell,
+            look=None if setup.settings.hes.engine is None else south.kept.look,
             traces=keeper,
         )
-        told = await stack.enter_async_context(publishing.opened(setup, stores, south, context))
-        acceptance = Acceptance(
+        told = await stack.enter_async_context(publishing.opened(setup, stores, south, context, hints))
+        intake = accepting.intake(
+            setup,
+            stores,
+            south,
             context,
-            south.registry,
-            delivery.hosts,
-            IntakeLimits(lanes, setup.settings.hes.max_meters_per_request),
-            guarding.guard,
-            guarding.auditor,
-            setup.partners.partners,
+            answers,
             keeper,
+            guarding,
+            delivery,
+            told,
+            commands.cancel,
+            lambda: hints.give(WAITING),
         )
-        parts = _parts(setup, stores, south, told)
-        intake = Intake(context, answers, acceptance, parts, guarding.approvals, cancel=commands.cancel)
-        await context.engine.open(await told.collector.under_way() | await campaigns.under_way())
-        await intake.late.open()
-        outages = _outage_book(setup, south, intake)
+        outages = verifying.book(setup, south, intake)
+        leading = Leading(
+            setup=setup,
+            stores=stores,
+            south=south,
+            context=context,
+            delivery=delivery,
+            campaigns=campaigns,
+            told=told,
+            intake=intake,
+            outages=outages,
+            traces=keeper,
+        )
+        heeding.heed(hints, south, told, guarding)
+        heeding.heed_orders(hints, context.engine.charge, campaigns, intake)
+        await context.engine.open()
+        if context.engine.charge.is_mine:
+            await leading.recover()
         works: list[Task] = [
             commands.work,
-            campaigns.work,
-            _event_logs(setup, south, campaigns).work,
-            Verifying(book=outages, every_s=setup.settings.hes.outages.verify_every_s).work,
-            intake.late.work,
             keeper.work,
             *guarding.works,
-            *delivery.works,
-            *told.works,
-            *forgetting.works(setup, stores, context, south, keeper),
-            partial(delivery.report_unusable, context),
+            hints.work,
+            *_news(setup, context),
+            partial(context.engine.charge.work, leading.term),
         ]
         await stack.enter_async_context(at_work(*works))
         yield Work(
             context=context,
-            lanes=lanes,
+            lanes=configured.lanes(setup.settings),
             guarding=guarding,
             delivering=delivery,
             publishing=told,
@@ -132,78 +142,7 @@ async def opened(
             campaigns=campaigns,
             intake=intake,
             outages=outages,
+            hints=hints,
             traces=TraceBook(keeper, stores.history, stores.results),
             refused=keeper.refused,
         )
-
-
-def _context(setup: Setup, stores: Stores, groups: Groups, make_engine: MakeEngine) -> Context:
-    hes = setup.settings.hes
-    reply_age = timedelta(seconds=hes.reply_max_age_s)
-    engine = make_engine(
-        stores.results,
-        stores.deliveries,
-        setup.environment,
-        reply_age=reply_age,
-        look_every_s=hes.look_for_answers_s,
-        group_of=groups.of,
-        meterless=served.is_meterless,
-    )
-    return Context(
-        stores.results,
-        stores.deliveries,
-        engine,
-        setup.schemas,
-        hes.source,
-        setup.environment,
-        reply_age,
-        stores.outgoing,
-        stores.messages,
-    )
-
-
-def _parts(setup: Setup, stores: Stores, south: South, told: Publishing) -> Callable[[Ask], served.Parts]:
-    return lambda ask: served.Parts(
-        schedules=told.book,
-        kept=south.kept,
-        usage_points=SqlUsagePoints(stores.database),
-        change=told.change,
-        results=stores.results,
-        open_commands=stores.history.open_commands_of,
-        protected=configured.guard(setup.settings).protected,
-        device_events=south.taker.store,
-        time_zone=setup.settings.hes.time_zone,
-        ask=ask,
-    )
-
-
-def _campaigns(setup: Setup, stores: Stores, context: Context, guarding: Guarding) -> CampaignBook:
-    campaigns = CampaignBook(
-        store=SqlCampaigns(stores.database),
-        results=context.results,
-        engine=context.engine,
-        environment=context.environment,
-        guard=guarding.guard,
-        pending=setup.settings.hes.lanes.campaign.max_pending,
-    )
-    guarding.approvals.tell(campaigns.decided)
-    return campaigns
-
-
-def _event_logs(setup: Setup, south: South, campaigns: CampaignBook) -> EventLogSchedule:
-    every = timedelta(hours=setup.settings.hes.event_log_hours)
-    return EventLogSchedule(book=campaigns, registry=south.registry, environment=setup.environment, every=every)
-
-
-def _outage_book(setup: Setup, south: South, intake: Intake) -> OutageBook:
-    outages = setup.settings.hes.outages
-    return OutageBook(
-        taker=south.taker,
-        registry=south.registry,
-        environment=setup.environment,
-        ask=lambda message: answered(intake.handle, message, setup.schemas),
-        levels=outages.levels,
-        share=outages.share,
-        momentary=timedelta(seconds=outages.momentary_s),
-        look_back=timedelta(days=outages.look_back_days),
-    )

@@ -25,6 +25,8 @@ class Link(NamedTuple):
     seq: int
     text: str
     hash: str
+    misfiled: bool = False
+    """Whether the store finds it under another time or request than it says itself, which no hash goes over."""
 
 
 class Chain(NamedTuple):
@@ -84,7 +86,10 @@ class ChainReport:
 
 
 class ChainCheck:
-    """Checks a chain entry by entry, in the order of the numbers; what breaks it is told with its place."""
+    """Checks a chain entry by entry, in the order of the numbers; what breaks it is told with its place.
+
+    What is written while it goes on is left for the next time.
+    """
 
     def __init__(self, chain: Chain, anchors: Sequence[Anchor] = ()) -> None:
         self._chain = chain
@@ -92,6 +97,29 @@ class ChainCheck:
         self._seq, self._previous = chain.base_seq, chain.base_hash
         self._cut: Anchor | None = None
         self._report = ChainReport()
+
+    @property
+    def entries(self) -> int:
+        """How many it has checked."""
+        return self._report.entries
+
+    @property
+    def total(self) -> int:
+        """How many it is going to have checked."""
+        return self.entries + self._chain.seq - self._seq
+
+    @property
+    def seq(self) -> int:
+        """The number of the last entry that it has checked, or of the one before the first."""
+        return self._seq
+
+    def add_page(self, chain: Chain, links: Iterable[Link]) -> None:
+        """The next entries, and what the store said of the chain with them: those that were dropped by age since the last page are not missed."""
+        if chain.base_seq > self._seq:
+            self._chain, self._seq, self._previous = chain, chain.base_seq, chain.base_hash
+        for link in links:
+            if link.seq <= self._chain.seq:
+                self.add(link)
 
     def add(self, link: Link) -> None:
         """The next entry."""
@@ -144,6 +172,8 @@ def _problems(link: Link, before: int, previous: str) -> Iterator[str]:
         return
     if said != link.seq:
         yield f"entry {link.seq} says of itself that it is entry {said}"
+    if link.misfiled:
+        yield f"entry {link.seq} is filed under another time or request than it says: it is looked up, and dropped by age, by what was changed"
 
 
 def _between(before: int, seq: int) -> str:

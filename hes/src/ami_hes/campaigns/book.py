@@ -16,14 +16,13 @@ from ami_cim.codes import Verb
 from ami_hes import events
 from ami_hes.askers import Asker
 from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
-from ami_hes.engine import Engine
+from ami_hes.engine import LOST, Engine
+from ami_hes.enums import ApprovalOf, ApprovalState
 from ami_hes.guard import ApprovalNeeded, Guard, format_limit
 from ami_hes.meters.registry import Meter
 from ami_hes.operations import Assignment, Attempt, HeldBack
 from ami_hes.served import failed
 from ami_hes.store import (
-    ApprovalOf,
-    ApprovalState,
     CampaignLine,
     Campaigns,
     CampaignState,
@@ -39,8 +38,6 @@ from ami_process.environment import Environment, real_sleep, real_time, real_tim
 from ami_process.events import format_fault
 from ami_process.principals import ITSELF
 
-MOST_METERS = 10_000
-"""Of one campaign."""
 MOST_UNDER_WAY = 1_000
 UNAVAILABLE_S = 1.0
 FAILED_S = 10.0
@@ -74,9 +71,13 @@ class CampaignOrder:
     """None: the head-end by itself."""
 
 
+def _nobody(_: str) -> None:
+    """A single process has nobody to tell."""
+
+
 @dataclass(slots=True)
 class CampaignBook:
-    """All campaigns."""
+    """All campaigns. Any front end orders and changes them; `under_way` and `work` are for the one that is in charge (`look`: when another one has changed something)."""
 
     store: Campaigns
     results: Results
@@ -85,6 +86,8 @@ class CampaignBook:
     guard: Guard
     pending: int
     """Commands that may wait or be worked in the lane of campaigns."""
+    told: Callable[[str], None] = _nobody
+    """Called with each campaign that was ordered, decided or changed here, for the process in charge where that is another one."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _put: set[str] = field(default_factory=set)
     """Campaigns whose open commands are in the lane."""
@@ -96,6 +99,9 @@ class CampaignBook:
     _under_way: dict[str, set[str]] = field(default_factory=dict)
     """By campaign whose number of these is limited: meters that were put and have not come so far that others may."""
     _left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.engine.events.listen(LOST, lambda *_: self.put_again())
 
     async def order(self, order: CampaignOrder) -> str:
         """Begin a campaign, or have it wait for approval; its id. Raises ControlsStopped and StoreUnavailable."""
@@ -114,6 +120,7 @@ class CampaignBook:
             events.CampaignBegun(campaign=campaign_id, summary=order.summary, meters=len(order.meters))
         )
         self._changed.set()
+        self.told(campaign_id)
         return campaign_id
 
     async def _wait_for_approval(self, order: CampaignOrder, commands: Sequence[Command], why: str) -> str:
@@ -126,6 +133,7 @@ class CampaignBook:
         wanted = replace(wanted, expires_at=min(wanted.expires_at, deadline_at))
         self._held_back.add(campaign_id)
         await self._keep(order, commands, CampaignState.WAITING, Gate(since=wanted.asked_at, approval=wanted))
+        self.told(campaign_id)
         return campaign_id
 
     async def _keep(
@@ -169,6 +177,7 @@ class CampaignBook:
             if await self.store.move(campaign_id, CampaignState.RUNNING, among):
                 self._held_back.discard(campaign_id)
                 self._changed.set()
+                self.told(campaign_id)
         elif await self.store.move(campaign_id, CampaignState.CANCELLED, among):
             self._end(campaign_id, f"{approval.state}, {approval.note or 'without a reason'}")
 
@@ -179,18 +188,21 @@ class CampaignBook:
         self._cancelled.add(campaign_id)
         self._held_back.discard(campaign_id)
         self._changed.set()
+        self.told(campaign_id)
 
     async def pause(self, campaign_id: str) -> None:
         """Begin no more of its meters; what is in hand goes on to its end. Raises NotPossible, StoreUnavailable."""
         await self._move(campaign_id, CampaignState.PAUSED, CampaignState.RUNNING)
         self._held_back.add(campaign_id)
         await self._take_out(campaign_id)
+        self.told(campaign_id)
 
     async def resume(self, campaign_id: str) -> None:
         """Go on with a paused one. Raises NotPossible, StoreUnavailable."""
         await self._move(campaign_id, CampaignState.RUNNING, CampaignState.PAUSED)
         self._held_back.discard(campaign_id)
         self._changed.set()
+        self.told(campaign_id)
 
     async def cancel(self, campaign_id: str) -> None:
         """End it: a meter at which nothing was begun ends as cancelled. Raises NotPossible, StoreUnavailable."""
@@ -249,7 +261,9 @@ class CampaignBook:
             self._left.set()
 
     async def under_way(self) -> frozenset[str]:
-        """Those that an earlier life has left: `work` puts what is open of them. Raises StoreUnavailable."""
+        """Those that an earlier life has left, or another process that was in charge: `work` puts what is open of them. Raises StoreUnavailable."""
+        for of_before in (self._put, self._held_back, self._cancelled, self._not_approved, self._under_way):
+            of_before.clear()
         await self.store.forget()
         left = await self.store.lines(MOST_UNDER_WAY, under_way=True)
         for one in left:
@@ -264,6 +278,35 @@ class CampaignBook:
         if campaign.state is CampaignState.CANCELLED and approval.state is not ApprovalState.APPROVED:
             self._not_approved[campaign.campaign_id] = f"{approval.state}, {approval.note or 'without a reason'}"
         await self.decided(approval)
+
+    async def look(self, campaign_id: str) -> None:
+        """Take over what another process has ordered or changed; by who is in charge alone. Raises StoreUnavailable."""
+        line = await self.store.find(campaign_id)
+        if line is None:
+            return
+        campaign_id, state = line.campaign.campaign_id, line.campaign.state
+        if state is CampaignState.RUNNING:
+            self._held_back.discard(campaign_id)
+        elif state is CampaignState.CANCELLED:
+            await self._note_why(campaign_id)
+            self._held_back.discard(campaign_id)
+            self._cancelled.add(campaign_id)
+        else:
+            self._held_back.add(campaign_id)
+        if state is not CampaignState.RUNNING:
+            await self._take_out(campaign_id)
+        self._changed.set()
+
+    async def look_at_all(self) -> None:
+        """The same of all that are under way. Raises StoreUnavailable."""
+        for one in await self.store.lines(MOST_UNDER_WAY, under_way=True):
+            await self.look(one.campaign.campaign_id)
+
+    async def _note_why(self, campaign_id: str) -> None:
+        """Of one that is cancelled since nobody has approved it."""
+        approval = await self.guard.store.approval(campaign_id)
+        if approval is not None and approval.state in (ApprovalState.REJECTED, ApprovalState.EXPIRED):
+            self._not_approved[campaign_id] = f"{approval.state}, {approval.note or 'without a reason'}"
 
     async def work(self) -> None:
         """Until cancelled."""
@@ -292,6 +335,13 @@ class CampaignBook:
             self.environment.emit(events.CampaignFailed(campaign=campaign.campaign_id, exception=fault))
             real_timer(real_time() + FAILED_S, partial(self._put_again, campaign.campaign_id))
 
+    def put_again(self) -> None:
+        """What was put may have been lost: whatever is open of campaigns that run is put once more; what is in the lane stays there once."""
+        self._put.clear()
+        self._under_way.clear()
+        self._left.set()
+        self._changed.set()
+
     def _put_again(self, campaign_id: str) -> None:
         """What is in the lane already stays there once."""
         self._put.discard(campaign_id)
@@ -302,7 +352,7 @@ class CampaignBook:
         commands, most = self.engine.commands, max(1, self.pending - 1)
         left = [one.job for one in await _patiently(lambda: self.results.open_commands(campaign_id))]
         while left:
-            room = max(0, most - await commands.pending(Lane.CAMPAIGN))
+            room = max(0, most - await _patiently(lambda: commands.pending(Lane.CAMPAIGN)))
             if campaign_id in self._held_back:
                 return
             await commands.put(left[:room], again=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 
-from ami_hes.campaigns.book import MOST_METERS, CampaignBook, CampaignOrder
+from ami_hes.campaign_size import MOST_METERS
+from ami_hes.campaigns.book import CampaignBook, CampaignOrder
 from ami_hes.end_device_events import log_reading
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.store import StoredCampaign, StoreUnavailable

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ami_hes.api import paths
-from ami_hes.api.campaigns import Campaign, CampaignList, Chosen, FirmwareStart, KeyRoll, WhichKey
+from ami_hes.api.values.campaigns import Campaign, CampaignList, Chosen, FirmwareStart, KeyRoll, WhichKey
 from ami_hes.client.asking import (
     DEFAULT_URL,
     AsJson,

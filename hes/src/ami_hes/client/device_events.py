@@ -10,8 +10,8 @@ import typer
 from pydantic import ValidationError
 
 from ami_hes.api import paths
-from ami_hes.api.campaigns import Campaign, EventLogOrder
-from ami_hes.api.device_events import DeviceEvent, DeviceEventList
+from ami_hes.api.values.campaigns import Campaign, EventLogOrder
+from ami_hes.api.values.device_events import DeviceEvent, DeviceEventList
 from ami_hes.client.asking import (
     DEFAULT_URL,
     AsJson,

@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from ami_hes.api import paths
-from ami_hes.api.guard import (
+from ami_hes.api.values.guard import (
     Approval,
     ApprovalList,
     CheckOrder,
@@ -32,8 +32,7 @@ from ami_hes.client.asking import (
     show_json,
     table,
 )
-from ami_hes.guard import Guarded
-from ami_hes.store import ApprovalState
+from ami_hes.enums import ApprovalState, Guarded
 from ami_process.asking import RunningProcess
 from ami_process.terminal_tables import Rows
 

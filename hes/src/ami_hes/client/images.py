@@ -12,15 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from ami_hes.api import paths
-from ami_hes.api.images import (
-    ACTIVE_FIRMWARE,
-    MOST_OCTETS,
-    PART_OCTETS,
-    Image,
-    ImageList,
-    ImageOrder,
-    ImagePart,
-)
+from ami_hes.api.values.images import ACTIVE_FIRMWARE, MOST_OCTETS, PART_OCTETS, Image, ImageList, ImageOrder, ImagePart
 from ami_hes.client.asking import (
     DEFAULT_URL,
     AsJson,

@@ -8,14 +8,13 @@ from pathlib import Path
 from rich.console import Console
 
 from ami_hes.api import paths
-from ami_hes.api.values import MAX_ROWS, ImportedRow, ImportReport, MeterImport, RowResult
+from ami_hes.api.values.meters import MAX_ROWS, ImportedRow, ImportReport, MeterImport, RowResult
 from ami_hes.client.asking import show, show_json
 from ami_process.asking import NOT_OK, NOT_REACHED, OK, USAGE, RunningProcess
 from ami_process.rest_client import AnswerLost, NotReached, ProcessRefused
 from ami_process.shipment_files import ShipmentFileError, read_placed_rows
 from ami_process.text_files import UnreadableText, read_text
 from ami_process.toml_texts import parse_toml
-from ami_registry import parse_cell
 
 PART_OCTETS = 90_000
 """Of the rows of one request; the process takes a little more."""
@@ -84,6 +83,8 @@ def _so_far(report: _Report) -> str:
 
 
 def _rows(file: Path) -> Iterator[ImportedRow]:
+    from ami_registry import parse_cell  # it brings ciphers; no other command has use for them
+
     rows = _toml_rows(file) if file.suffix == ".toml" else read_placed_rows(file, parse_cell)
     for place, columns in rows:
         yield ImportedRow(place=place, columns=dict(columns))

@@ -8,10 +8,10 @@ import typer
 from pydantic import ValidationError
 
 from ami_hes.api import paths
-from ami_hes.api.campaigns import Campaign
-from ami_hes.api.commissioning import CommissionOrder
-from ami_hes.api.scalers import ForgottenScalers
-from ami_hes.api.values import GroupCounts, MeterEntry, MeterList
+from ami_hes.api.values.campaigns import Campaign
+from ami_hes.api.values.commissioning import CommissionOrder
+from ami_hes.api.values.meters import GroupCounts, MeterEntry, MeterList
+from ami_hes.api.values.scalers import ForgottenScalers
 from ami_hes.client import importing
 from ami_hes.client.asking import (
     DEFAULT_URL,
@@ -26,7 +26,7 @@ from ami_hes.client.asking import (
 )
 from ami_hes.client.campaigns import Wait, show_campaign_of
 from ami_hes.client.quarantine import quarantine
-from ami_hes.store import MeterState
+from ami_hes.enums import MeterState
 
 OF_DEFAULTS = "default: counts for an entry that says nothing of it; one that says the same is kept alike"
 _OPTIONS = {"meters": "METER", "group": "--group", "within_hours": "--within-hours", "at_once": "--at-once"}

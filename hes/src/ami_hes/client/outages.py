@@ -7,7 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from ami_hes.api import paths
-from ami_hes.api.outages import OutageList, PingAnswer, PingOrder
+from ami_hes.api.values.outages import OutageList, PingAnswer, PingOrder
 from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, format_moment, head_end, show, show_json, table
 
 MOST_NAMED = 20

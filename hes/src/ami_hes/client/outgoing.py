@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from ami_hes.api import paths
-from ami_hes.api.outgoing import Again, Chosen, DeadLetterList, Dropped, Replay, SubscriberList
+from ami_hes.api.values.outgoing import Again, Chosen, DeadLetterList, Dropped, Replay, SubscriberList
 from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, format_moment, head_end, show, show_json, table
 from ami_process.asking import RunningProcess
 

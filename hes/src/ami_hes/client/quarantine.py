@@ -8,12 +8,11 @@ from urllib.parse import quote
 import typer
 
 from ami_hes.api import paths
-from ami_hes.api.quarantine import Acceptance, Caller, CallerList
-from ami_hes.api.values import RowResult
+from ami_hes.api.values.meters import RowResult
+from ami_hes.api.values.quarantine import Acceptance, Caller, CallerList
 from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, format_moment, head_end, show, show_json, table
 from ami_process.asking import RunningProcess
 from ami_process.shipment_files import ShipmentFileError, read_rows
-from ami_registry import parse_cell
 
 quarantine = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Who has called and is in no entry."
@@ -87,6 +86,8 @@ def forget(name: Name, as_json: AsJson = False, url: Url = DEFAULT_URL, token_fi
 
 def _row_of(hes: RunningProcess, file: Path, caller: Caller) -> Mapping[str, object]:
     """The row of the shipment with the caller's logical device name or system title."""
+    from ami_registry import parse_cell  # it brings ciphers; no other command has use for them
+
     try:
         for row in read_rows(file, parse_cell):
             title = str(row.get("system_title", "")).lower()

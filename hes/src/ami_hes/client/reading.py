@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ami_cim.reading_type_names import help_of_types, in_unit_of_name, name_of
 from ami_hes.api import paths
-from ami_hes.api.on_demand import ReadAnswer, ReadOrder, ReadProblem, ReadValueEntry
+from ami_hes.api.values.on_demand import Problem, ReadAnswer, ReadOrder, ReadValueEntry
 from ami_hes.client.asking import (
     DEFAULT_URL,
     AsJson,
@@ -133,7 +133,7 @@ def _show(answer: ReadAnswer, order: ReadOrder) -> None:
         show(_table(answer.readings))
 
 
-def _reason(error: ReadProblem, order: ReadOrder) -> str | None:
+def _reason(error: Problem, order: ReadOrder) -> str | None:
     """That of the reply, unless it wants what an option says."""
     if error.code != MANDATORY_FIELD_MISSING or order.start is not None:
         return error.reason

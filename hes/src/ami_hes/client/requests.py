@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 import typer
 
 from ami_hes.api import paths
-from ami_hes.api.values import Cancelled, CommandEntry, JobCounts, RequestDetails, RequestEntry, RequestList
+from ami_hes.api.values.requests import Cancelled, CommandEntry, JobCounts, RequestDetails, RequestEntry, RequestList
 from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, format_moment, head_end, show, show_json, table
 
 CAMPAIGN = ("created", "EndDeviceControls")
@@ -77,6 +77,10 @@ def show_request(
     show(*head, lines)
 
 
+jobs = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@jobs.command("jobs")
 def show_jobs(
     cancel: Annotated[
         str | None,

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ami_cim.reading_type_names import help_of_types, name_of
 from ami_hes.api import paths
-from ami_hes.api.schedules import Removed, Run, ScheduleEntry, ScheduleList, ScheduleOrder
+from ami_hes.api.values.schedules import Removed, Run, ScheduleEntry, ScheduleList, ScheduleOrder
 from ami_hes.client.asking import (
     DEFAULT_URL,
     AsJson,
@@ -21,7 +21,7 @@ from ami_hes.client.asking import (
     show_json,
     table,
 )
-from ami_hes.schedules import Every
+from ami_hes.enums import Every
 
 schedules = typer.Typer(
     no_args_is_help=True,

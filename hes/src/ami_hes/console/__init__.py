@@ -19,6 +19,7 @@ PAGES = (
     Page(path="/meters", title="Meters", nav="Meters", script=f"{_ROOM}/meters.js"),
     Page(path="/meters/{name:path}", title="Meter", under="/meters", script=f"{_ROOM}/meter.js"),
     Page(path="/events", title="Events", nav="Events", script=f"{_ROOM}/events.js"),
+    Page(path="/pushes", title="Pushes", nav="Pushes", script=f"{_ROOM}/pushes.js"),
     Page(path="/outages", title="Outages", nav="Outages", script=f"{_ROOM}/outages.js"),
     Page(path="/schedules", title="Schedules", nav="Schedules", script=f"{_ROOM}/schedules.js"),
     Page(

@@ -16,6 +16,7 @@ from ami_dlms.enums import DataTag
 from ami_dlms.errors import DlmsError
 from ami_dlms.obis import Obis
 from ami_hes.end_device_events.made import Told, log_event, time_of
+from ami_hes.end_device_events.native_names import NativeNames, general_names
 from ami_hes.meters import Meter
 from ami_hes.store import StoredDeviceEvent
 from ami_mapping.alarms import log_of_code
@@ -42,7 +43,12 @@ def number_column(columns: Sequence[CaptureObject]) -> int | None:
 
 
 def entries_of(
-    buffer: Data, columns: Sequence[CaptureObject], log: Obis, meter: Meter, received_at: datetime
+    buffer: Data,
+    columns: Sequence[CaptureObject],
+    log: Obis,
+    meter: Meter,
+    received_at: datetime,
+    names: NativeNames | None = None,
 ) -> LogEntries:
     """The rows of a buffer with these columns; raises DecodeError for what is no buffer, ValueError for columns that are none of a log and for too many rows."""
     clock = next((place for place, one in enumerate(columns) if one.is_clock), None)
@@ -53,11 +59,10 @@ def entries_of(
     if rows > MOST_ENTRIES:
         raise ValueError(f"{rows} entries came, and {MOST_ENTRIES} are taken at most")
     found: list[StoredDeviceEvent] = []
-    odd = 0
+    names, odd = names or general_names(), 0
     for row in decode_each_row(buffer, columns):
-        event = (
-            None if isinstance(row, OddRow) else _event(row.values[clock], row.values[number], log, meter, received_at)
-        )
+        told = None if isinstance(row, OddRow) else _told(row.values[clock], meter, received_at, names)
+        event = None if told is None or isinstance(row, OddRow) else _event(row.values[number], log, told)
         if event is None:
             odd += 1
         else:
@@ -93,12 +98,18 @@ def _takes_push(entry: StoredDeviceEvent, pushed: deque[StoredDeviceEvent]) -> b
     return True
 
 
-def _event(said: Data, number: Data, log: Obis, meter: Meter, received_at: datetime) -> StoredDeviceEvent | None:
-    native, at = number.value, _moment(said)
-    if not isinstance(native, int) or isinstance(native, bool) or not 0 <= native <= MOST_NUMBER or at is None:
+def _told(said: Data, meter: Meter, received_at: datetime, names: NativeNames) -> Told | None:
+    """None for what is no moment of the meter's."""
+    at = _moment(said)
+    time = None if at is None else time_of(at, received_at)
+    return Told(meter, time, received_at, names) if time is not None and time.by_meter else None
+
+
+def _event(number: Data, log: Obis, told: Told) -> StoredDeviceEvent | None:
+    native = number.value
+    if not isinstance(native, int) or isinstance(native, bool) or not 0 <= native <= MOST_NUMBER:
         return None
-    time = time_of(at, received_at)
-    return log_event(Told(meter, time, received_at), log, native) if time.by_meter else None
+    return log_event(told, log, native)
 
 
 def _moment(value: Data) -> CosemDateTime | None:

@@ -121,8 +121,9 @@ class _Work:
         start = FIRST if since is None else max(FIRST, since - OVERLAP)
         buffer = await self._buffer(session, profile, start)
         now, meter = self.meters.environment.now(), self.assignment.meter
+        names = self.taker.names.of(meter)
         try:
-            found = await asyncio.to_thread(entries_of, buffer, profile.columns, log, meter, now)
+            found = await asyncio.to_thread(entries_of, buffer, profile.columns, log, meter, now, names)
         except (DecodeError, ValueError) as problem:
             self._note(log, str(problem), _unexpected(log, str(problem)))
             return

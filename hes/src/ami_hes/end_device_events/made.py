@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
@@ -10,10 +10,11 @@ from ami_cim.identity import mrid_key
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.errors import LocalError
 from ami_dlms.obis import Obis
+from ami_hes.end_device_events.native_names import NativeNames, general_names
 from ami_hes.meters import Meter
 from ami_hes.store import StoredDeviceEvent
-from ami_mapping.alarms import NO_CODE, alarm_rows
-from ami_mapping.events import VERIFIED, event_rows
+from ami_mapping.alarms import NO_CODE
+from ami_mapping.events import VERIFIED
 
 NAMESPACE = UUID("6a0f1c5e-6b1d-5c0a-9d3e-0e0f5c1a7b21")
 """Of the ids of events; never to be changed, since ids of kept events follow from it."""
@@ -39,6 +40,7 @@ class Told:
     meter: Meter
     time: EventTime
     received_at: datetime
+    names: NativeNames = field(default_factory=general_names)
 
 
 def time_of(said: CosemDateTime | None, received_at: datetime) -> EventTime:
@@ -56,9 +58,7 @@ def time_of(said: CosemDateTime | None, received_at: datetime) -> EventTime:
 
 def alarm_event(told: Told, register: Obis, bit: int) -> StoredDeviceEvent:
     """A bit of an alarm register that is set."""
-    row = alarm_rows().get((register, bit))
-    code, meaning = (None, "") if row is None else (row.code, row.meaning)
-    numbers = () if row is None else row.numbers
+    code, meaning, numbers = told.names.alarm(register, bit)
     details = [("register", str(register)), ("bit", str(bit))]
     details += [("number", str(one)) for one in numbers] if len(numbers) == 1 else []
     name = alarm_name(register, bit)
@@ -72,8 +72,7 @@ def alarm_name(register: Obis, bit: int) -> str:
 
 def log_event(told: Told, log: Obis, native: int) -> StoredDeviceEvent:
     """An entry of an event log."""
-    row = event_rows().get((log, native))
-    code, meaning = (None, "") if row is None else (row.code, row.meaning)
+    code, meaning, _ = told.names.event(log, native)
     details = [("log", str(log)), ("number", str(native))]
     return made(told, "log", f"{log}/{native}", code, meaning or f"entry {native} of the log {log}", details)
 

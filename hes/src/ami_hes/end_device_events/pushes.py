@@ -16,34 +16,31 @@ from ami_dlms.enums import DataTag
 from ami_dlms.errors import DlmsError
 from ami_dlms.obis import Obis
 from ami_hes.end_device_events.made import Told, alarm_event, alarm_name, log_event, made, time_of
+from ami_hes.end_device_events.native_names import NativeNames, SetupMeaning, general_names
 from ami_hes.meters import Meter
 from ami_hes.store import Happened, StoredDeviceEvent
-from ami_mapping.alarms import (
-    BITS,
-    PushSetupRow,
-    alarm_register,
-    log_of_code,
-    nth_alarm_register,
-    push_setup_rows,
-    set_bits,
-)
+from ami_mapping.alarms import BITS, log_of_code
 
-MOST_REGISTERS = 10
-"""Alarm descriptors of one push that are looked at."""
 OBIS_OCTETS, DATE_TIME_OCTETS = 6, 12
 DATA_CLASS, VALUE = 1, 2
 HIGHEST = 2**BITS - 1
 MOST_NUMBER = 0xFFFF
+MOST_BITS = 128
+"""Of a status word; a longer bit-string is none."""
+Bits = tuple[bool, ...]
 
 
-def happened_in(notification: Unsolicited, meter: Meter, received_at: datetime) -> Happened | None:
-    """What of it is to be kept; None for one that says nothing of events."""
+def happened_in(
+    notification: Unsolicited, meter: Meter, received_at: datetime, names: NativeNames | None = None
+) -> Happened | None:
+    """What of it is to be kept; None for one that says nothing of events. `names` are the general ones if there are none."""
+    names = names or general_names()
     match notification:
         case DataNotification(date_time=sent_at, body=body):
-            told = Told(meter, time_of(sent_at, received_at), received_at)
+            told = Told(meter, time_of(sent_at, received_at), received_at, names)
             return _pushed(told, body)
         case EventNotificationRequest(time=sent_at, descriptor=descriptor, value=value):
-            told = Told(meter, time_of(sent_at, received_at), received_at)
+            told = Told(meter, time_of(sent_at, received_at), received_at, names)
             if (descriptor.class_id, descriptor.attribute_id) != (DATA_CLASS, VALUE):
                 return None
             return _attribute(told, descriptor.instance_id, value)
@@ -51,9 +48,10 @@ def happened_in(notification: Unsolicited, meter: Meter, received_at: datetime) 
 
 
 def _attribute(told: Told, name: Obis, value: Data) -> Happened | None:
-    register, log, number = alarm_register(name), log_of_code(name), _unsigned(value)
-    if register is not None and number is not None:
-        return _alarms(told, {register: number})
+    register, log, number = told.names.register(name), log_of_code(name), _unsigned(value)
+    bits = _bits(value)
+    if register is not None and bits is not None:
+        return _alarms(told, {register: bits})
     if log is not None and number is not None and number <= MOST_NUMBER:
         return _kept(told, [log_event(told, log, number)])
     return None
@@ -61,46 +59,55 @@ def _attribute(told: Told, name: Obis, value: Data) -> Happened | None:
 
 def _pushed(told: Told, body: Data) -> Happened | None:
     values = body.value if body.tag == DataTag.STRUCTURE and isinstance(body.value, tuple) else ()
-    row = next((found for one in values if (found := _setup_of(one)) is not None), None)
+    row = next((found for one in values if (found := _setup_of(one, told.names)) is not None), None)
     if row is None:
         return None
     if row.kind == "alarms":
-        numbers = [one for one in map(_long, values) if one is not None][:MOST_REGISTERS]
-        return _alarms(told, {nth_alarm_register(place): one for place, one in enumerate(numbers)})
+        bits = [one for one in map(_descriptor, values) if one is not None]
+        return _alarms(told, dict(zip(row.registers, bits, strict=False)))
     moment = next((at for one in values if (at := _moment(one)) is not None), None)
     if moment is not None:
         told = replace(told, time=time_of(moment, told.received_at))
     details = [("pushSetup", str(row.setup))]
-    return _kept(told, [made(told, "push", str(row.setup), row.code, row.meaning, details)])
+    return _kept(told, [made(told, "push", str(row.setup), row.code, row.text, details)])
 
 
-def _alarms(told: Told, registers: dict[Obis, int]) -> Happened | None:
+def _alarms(told: Told, registers: dict[Obis, Bits]) -> Happened | None:
     """Those that are set, and all others of these registers, which are not."""
-    names = [alarm_name(one, bit) for one, value in registers.items() for bit in range(BITS) if not value >> bit & 1]
+    names = [alarm_name(one, bit) for one, bits in registers.items() for bit, is_set in enumerate(bits) if not is_set]
     events = list(_set(told, registers))
     return _kept(told, events, names) if registers else None
 
 
-def _set(told: Told, registers: dict[Obis, int]) -> Iterator[StoredDeviceEvent]:
-    for register, value in registers.items():
-        for bit in set_bits(value):
-            yield alarm_event(told, register, bit)
+def _set(told: Told, registers: dict[Obis, Bits]) -> Iterator[StoredDeviceEvent]:
+    for register, bits in registers.items():
+        for bit, is_set in enumerate(bits):
+            if is_set:
+                yield alarm_event(told, register, bit)
 
 
 def _kept(told: Told, events: Sequence[StoredDeviceEvent], cleared: Sequence[str] = ()) -> Happened:
     return Happened(mrid=told.meter.mrid, at=told.time.at, events=tuple(events), cleared=tuple(cleared))
 
 
-def _setup_of(value: Data) -> PushSetupRow | None:
+def _setup_of(value: Data, names: NativeNames) -> SetupMeaning | None:
     octets = value.value
     if value.tag != DataTag.OCTET_STRING or not isinstance(octets, bytes) or len(octets) != OBIS_OCTETS:
         return None
-    return push_setup_rows().get(Obis(octets))
+    return names.setups.get(Obis(octets))
 
 
-def _long(value: Data) -> int | None:
-    """A double-long-unsigned, as a descriptor is."""
-    return _unsigned(value) if value.tag == DataTag.DOUBLE_LONG_UNSIGNED else None
+def _descriptor(value: Data) -> Bits | None:
+    """A double-long-unsigned, as a descriptor is, or a bit-string, as a status word."""
+    return _bits(value) if value.tag in (DataTag.DOUBLE_LONG_UNSIGNED, DataTag.BIT_STRING) else None
+
+
+def _bits(value: Data) -> Bits | None:
+    """Of a number the lowest first; of a bit-string as they come."""
+    if value.tag == DataTag.BIT_STRING:
+        return value.value if len(value.value) <= MOST_BITS else None
+    number = _unsigned(value)
+    return None if number is None else tuple(bool(number >> bit & 1) for bit in range(BITS))
 
 
 def _unsigned(value: Data) -> int | None:

@@ -1,12 +1,13 @@
 """The one place that every event of a meter passes, whichever way it comes: into the store, where it is kept once."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ami_dlms.association import Unsolicited
 from ami_hes.commands import ControlEnd
 from ami_hes.end_device_events.control_ends import end_event
+from ami_hes.end_device_events.native_names import NamesByMeter
 from ami_hes.end_device_events.pushes import happened_in
 from ami_hes.end_device_events.suspicions import suspicion_event
 from ami_hes.meters import Meter
@@ -20,16 +21,22 @@ class EventTaker:
 
     store: DeviceEvents
     environment: Environment
+    names: NamesByMeter = field(default_factory=NamesByMeter)
+    """What numbers and bits mean."""
     kept: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when something was kept."""
     followers: set[asyncio.Event] = field(default_factory=set)
     """Each is set likewise, and when the process stops."""
+    told: list[Callable[[], None]] = field(default_factory=list)
+    """Called when this process has kept something, for the others."""
     _closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def take(self, happened: Happened) -> None:
         """Committed when it returns; raises StoreUnavailable."""
         await self.store.keep(happened)
         self.tell()
+        for tell in self.told:
+            tell()
 
     def tell(self) -> None:
         """Something is in the store that was not there before."""
@@ -54,7 +61,7 @@ class EventTaker:
 
     async def take_push(self, notification: Unsolicited, meter: Meter) -> Sequence[StoredDeviceEvent]:
         """What a protected push says, which is handed back; raises StoreUnavailable."""
-        happened = happened_in(notification, meter, self.environment.now())
+        happened = happened_in(notification, meter, self.environment.now(), self.names.of(meter))
         if happened is None:
             return ()
         await self.take(happened)

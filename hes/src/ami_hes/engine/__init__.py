@@ -1,8 +1,11 @@
 """What dispatches the work: narrow ports, and the engine of a single process behind them."""
 
+from ami_hes.engine.charge import Charge, Term
 from ami_hes.engine.embedded import EmbeddedEngine
+from ami_hes.engine.hints import Hints
 from ami_hes.engine.ports import (
     ANSWERED,
+    LOST,
     Answers,
     CommandDelivery,
     Commands,
@@ -11,6 +14,7 @@ from ami_hes.engine.ports import (
     Events,
     GroupOf,
     Jobs,
+    LaneCounts,
     MakeEngine,
     Meterless,
     ReplyJob,
@@ -19,7 +23,9 @@ from ami_hes.engine.ports import (
 
 __all__ = [
     "ANSWERED",
+    "LOST",
     "Answers",
+    "Charge",
     "CommandDelivery",
     "Commands",
     "Delivery",
@@ -27,9 +33,12 @@ __all__ = [
     "Engine",
     "Events",
     "GroupOf",
+    "Hints",
     "Jobs",
+    "LaneCounts",
     "MakeEngine",
     "Meterless",
     "ReplyJob",
     "Stopping",
+    "Term",
 ]

@@ -7,12 +7,13 @@ overtakes the reads that wait for its meter, and waits for nothing but what is i
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from ami_hes.commands import CommandJob, Lane
-from ami_hes.engine.ports import GroupOf, Meterless
+from ami_hes.engine.ports import GroupOf, LaneCounts, Meterless
+from ami_process.environment import real_time
 
 
 @dataclass(eq=False, slots=True)
@@ -28,6 +29,14 @@ class MemoryCommand:
     displaced: bool = False
     """Offered before, so that it goes in front when it is offered again."""
     over: bool = False
+    put_at: float = field(default_factory=real_time)
+    waited_s: float = 0.0
+
+    def taken(self) -> None:
+        """Into a hand."""
+        self.attempts += 1
+        if self.attempts == 1:
+            self.waited_s = real_time() - self.put_at
 
     async def done(self) -> None:
         if not self.over:
@@ -136,8 +145,45 @@ class MemoryCommands:
         theirs = [one for (request, _), one in self._known.items() if request == request_id]
         return [one for one in theirs if self._withdraw(one)]
 
+    def give_up(self, key: tuple[str, str]) -> bool:
+        """Forget the command of this request and this meter, which somebody else ends; False where it is in a hand, or not here."""
+        delivery = self._known.get(key)
+        if delivery is None or not self._withdraw(delivery):
+            return False
+        self.finish(delivery)
+        return True
+
     async def pending(self, lane: Lane) -> int:
         return self._pending[lane]
+
+    def here(self) -> Mapping[Lane, LaneCounts]:
+        waiting = {lane: len(of_none) for lane, of_none in self._meterless.items()}
+        for line in self._lines.values():
+            for lane, theirs in line.waiting.items():
+                waiting[lane] += len(theirs)
+        return {lane: LaneCounts(waiting[lane], self._pending[lane] - waiting[lane]) for lane in Lane}
+
+    def jobs(self) -> Iterator[CommandJob]:
+        """Those that are not done yet."""
+        return (one.job for one in self._known.values())
+
+    def knows(self, key: tuple[str, str]) -> bool:
+        """Whether this command, by request and subject, is not done yet."""
+        return key in self._known
+
+    def drop(self, of: Callable[[CommandJob], bool]) -> list[CommandJob]:
+        """Forget those of these commands that are in no hand, which somebody else works; what they were."""
+        return self._dropped([one for one in self._known.values() if of(one.job)])
+
+    def drop_these(self, keys: Iterable[tuple[str, str]]) -> list[CommandJob]:
+        """The same for commands by request and subject."""
+        return self._dropped([self._known[key] for key in keys if key in self._known])
+
+    def _dropped(self, chosen: Iterable[MemoryCommand]) -> list[CommandJob]:
+        theirs = [one for one in chosen if self._withdraw(one)]
+        for one in theirs:
+            self.finish(one)
+        return [one.job for one in theirs]
 
     def finish(self, delivery: MemoryCommand) -> None:
         """Forget a command that was in hand, and let the next of its meter come forward."""
@@ -205,7 +251,7 @@ class MemoryCommands:
                 line = self._lines[delivery.job.subject]
                 line.waiting[lane].popleft()
                 line.in_hand, line.offered = delivery, None
-                delivery.attempts += 1
+                delivery.taken()
                 taken.append(delivery)
                 if len(taken) == limit:
                     return taken
@@ -216,7 +262,7 @@ class MemoryCommands:
         taken = list(islice(waiting, limit))
         for delivery in taken:
             self._meterless[delivery.job.lane].popleft()
-            delivery.attempts += 1
+            delivery.taken()
         return taken
 
     def _withdraw(self, delivery: MemoryCommand) -> bool:

@@ -1,12 +1,11 @@
 """Events inside one process: those who listen are called at once, in the order in which they began to listen."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+
+from ami_hes.engine.ports import Listener
 
 KEPT = 10_000
 """Ids that are remembered, so that the same one twice counts once."""
-
-Listener = Callable[[str, bytes], None]
 
 
 class MemoryEvents:
@@ -27,5 +26,9 @@ class MemoryEvents:
         self._published[key] = None
         if len(self._published) > KEPT:
             self._published.popitem(last=False)
+        self.call(subject, event_id, body)
+
+    def call(self, subject: str, event_id: str, body: bytes) -> None:
+        """Those who listen, also where it has been published before."""
         for listener in self._listeners.get(subject, ()):
             listener(event_id, body)

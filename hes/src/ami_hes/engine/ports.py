@@ -6,12 +6,14 @@ not here. Delivery is at least once, so the order of the work is: save the resul
 an event), mark it replied, and only then `done`; wherever that is interrupted, the job comes again.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, Self, TypeVar
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 from ami_hes.commands import CommandJob, Lane
+from ami_hes.engine.charge import Charge
+from ami_hes.engine.dialled_in_port import Claims
 from ami_hes.store import Deliveries, Results, StoredRequest
 from ami_process.environment import Environment
 
@@ -82,6 +84,10 @@ class CommandDelivery(Delivery[CommandJob], Protocol):
     """A command in hand."""
 
     @property
+    def waited_s(self) -> float:
+        """How long it was in this process before it was taken for the first time."""
+
+    @property
     def meterless(self) -> bool:
         """Whether it was taken without its meter, which another command may have in hand."""
 
@@ -105,6 +111,13 @@ class Jobs(Protocol[J]):
 
     async def pending(self) -> int:
         """How many jobs are not done yet."""
+
+
+class LaneCounts(NamedTuple):
+    """The commands of a lane that this process has."""
+
+    waiting: int
+    in_hand: int
 
 
 GroupOf = Callable[[CommandJob], str]
@@ -149,7 +162,10 @@ class Commands(Protocol):
         """The commands of a request that are in no hand, so that none is begun any more; who cancels them ends them."""
 
     async def pending(self, lane: Lane) -> int:
-        """How many of its commands are not done yet."""
+        """How many of its commands are not done yet, in whatever process they are."""
+
+    def here(self) -> Mapping[Lane, LaneCounts]:
+        """Of each lane what this process has."""
 
 
 class Stopping(Exception):
@@ -170,22 +186,40 @@ class Answers(Protocol):
         """Waiting requests end, with Stopping."""
 
 
+MISSED = "missed"
+"""The subject of an event of this process alone: events of others may have been lost before."""
+
+LOST = "lost"
+"""Likewise: commands that were put may be in no lane any more, though nobody has had them. Those of paced requests are put again by who paces them."""
+
+Listener = Callable[[str, bytes], None]
+
+
 class Events(Protocol):
     """What others may want to know of."""
 
     async def publish(self, subject: str, event_id: str, body: bytes) -> None:
         """The same id of a subject twice counts once."""
 
+    def listen(self, subject: str, listener: Listener) -> None:
+        """Have it called with id and body of each event of a subject from now on, of whichever process."""
+
 
 class Engine(Protocol):
     """All of them."""
 
-    async def open(self, paced: Collection[str] = ()) -> None:
-        """Before any request is taken: what an earlier life left open is dispatched again.
+    async def open(self) -> None:
+        """Before any request is taken: have a part in the dispatch. Raises StoreUnavailable."""
+
+    async def recover(self, paced: Collection[str] = ()) -> None:
+        """By who is in charge, before any request is taken by a single process: what an earlier life left open is dispatched again.
 
         Commands without a result of `paced` requests are not: who made these puts their commands, as their lane has room.
-        Raises StoreUnavailable. An engine that keeps its jobs elsewhere has nothing to do here.
+        Raises StoreUnavailable.
         """
+
+    @property
+    def charge(self) -> Charge: ...
 
     @property
     def commands(self) -> Commands: ...
@@ -198,6 +232,10 @@ class Engine(Protocol):
 
     @property
     def events(self) -> Events: ...
+
+    @property
+    def claims(self) -> Claims:
+        """How a meter that dials in becomes this process's."""
 
 
 class MakeEngine(Protocol):

@@ -211,6 +211,16 @@ class HungUp(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MovedAway(Event):
+    """A meter that had dialled in here has dialled in at another process, which works it from now on."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    meter: str
+    """Its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScalerDiffers(Event):
     """A meter gives another scaler_unit than it gave first, twice; its values are reported as suspect."""
 

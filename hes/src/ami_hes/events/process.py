@@ -54,6 +54,88 @@ class StoreOutageEnded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOutage(Event):
+    """NATS can't be reached: nothing new is dispatched, and what needs room in a lane is refused."""
+
+    severity: ClassVar[Severity | None] = "error"
+
+    servers: str
+    """Where they are."""
+    reason: str
+    """What has happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOutageEnded(Event):
+    """NATS is there again, and what was accepted meanwhile is dispatched."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    servers: str
+    """Where they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeTaken(Event):
+    """This front end is the one from now on that runs schedules and campaigns, posts replies and events, and carries out what waits for its time."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeLost(Event):
+    """It is not any more, since its connection to the store was lost; another front end takes that over."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HintFailed(Event):
+    """What another process has changed was not taken over, by a fault of ours: it is with the next start of this one."""
+
+    severity: ClassVar[Severity | None] = "error"
+
+    subject: str
+    """What it was about."""
+    exception: str
+    """A fault of ours: its traceback."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionsTaken(Event):
+    """The process works further partitions of the meters from now on."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    partitions: int
+    """How many it has taken."""
+    owned: int
+    """How many it has now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionsGiven(Event):
+    """The process has given partitions of the meters to others, since there are more workers."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    partitions: int
+    """How many it has given."""
+    owned: int
+    """How many it has now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionsLost(Event):
+    """The process has lost its connection to the store, and with it its partitions: others take them."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    partitions: int
+    """How many it had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreBroughtBack(Event):
     """At the start: the store is an older copy, or a copy of another place, and the worst was assumed of it."""
 

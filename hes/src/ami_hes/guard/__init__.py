@@ -6,7 +6,7 @@ second person (docs/adr/0037, docs/howto/approve-mass-switching.md).
 
 from ami_hes.guard.approvals import Approvals, NotDecided
 from ami_hes.guard.book import ApprovalNeeded, Guard, GuardRules, NotWhatWasApproved, Outlook, format_limit
-from ami_hes.guard.classes import OPERATIONS, RECIPES, Guarded, guarded_by, kind_of_control
+from ami_hes.guard.classes import OPERATIONS, RECIPES, guarded_by, kind_of_control
 from ami_hes.guard.limits import HOUR, GroupLimit, Limit, Scope
 from ami_hes.guard.stop import ControlStop, fault_of
 
@@ -20,7 +20,6 @@ __all__ = [
     "GroupLimit",
     "Guard",
     "GuardRules",
-    "Guarded",
     "Limit",
     "NotDecided",
     "NotWhatWasApproved",

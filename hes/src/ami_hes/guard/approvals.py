@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ami_hes.askers import Asker, has_name
-from ami_hes.store import ApprovalState, GuardStore, StoredApproval, StoreUnavailable
+from ami_hes.enums import ApprovalState
+from ami_hes.store import GuardStore, StoredApproval, StoreUnavailable
 from ami_process.environment import Environment, real_sleep
 from ami_process.principals import ITSELF
 
@@ -66,6 +67,10 @@ class Approvals:
         hes = Asker(ITSELF, "")
         now = self.environment.now()
         await self.store.decide(request_id, ApprovalState.WITHDRAWN, hes.name, now, "the request was cancelled")
+
+    def look(self) -> None:
+        """Another process may have decided something: who waits for a decision looks."""
+        self._decided.set()
 
     async def decision(self, request_id: str) -> StoredApproval:
         """Once it is decided, or its time is over. Raises StoreUnavailable, and LookupError where it is not kept."""

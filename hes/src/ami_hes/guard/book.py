@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from ami_hes.audit import MetersOf
 from ami_hes.commands import Command, MeterId
-from ami_hes.guard.classes import Guarded
+from ami_hes.enums import ApprovalOf, ApprovalState, Guarded
 from ami_hes.guard.limits import HOUR, Limit, Scope, by_kind, listed, protected_among, uses_of
 from ami_hes.guard.stop import ControlStop
 from ami_hes.meters.registry import Registry
 from ami_hes.served import OPERATIONS
-from ami_hes.store import ApprovalOf, ApprovalState, Gate, GuardStore, LimitReached, Stop, StoredApproval, Use
+from ami_hes.store import Gate, GuardStore, LimitReached, Stop, StoredApproval, Use
 from ami_process.environment import Environment
 
 

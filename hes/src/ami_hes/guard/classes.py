@@ -5,10 +5,10 @@ has to say what it is. One that is not in the table is the most dangerous kind. 
 """
 
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 
 from ami_hes.commands import Command
 from ami_hes.end_device_events import log_reading
+from ami_hes.enums import Guarded
 from ami_hes.operations import (
     change_key,
     change_master_key,
@@ -20,22 +20,6 @@ from ami_hes.operations import (
     transfer_firmware,
 )
 from ami_mapping.controls import CONTROLS, SWITCH, Control, StateWord
-
-
-class Guarded(StrEnum):
-    """What has limits. The store keeps the word."""
-
-    DISCONNECTS = "disconnects"
-    LOAD_LIMITS = "load_limits"
-    """A low one switches off like a disconnect."""
-    KEYS = "keys"
-    FIRMWARE = "firmware"
-
-    @property
-    def words(self) -> str:
-        """For a person."""
-        return {"load_limits": "load limits", "keys": "changes of keys"}.get(self.value, self.value)
-
 
 Kind = Callable[[Command], Guarded | None]
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ami_hes.commands import Command, MeterId
-from ami_hes.guard.classes import Guarded, guarded_by
+from ami_hes.enums import Guarded
+from ami_hes.guard.classes import guarded_by
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.store import Use
 

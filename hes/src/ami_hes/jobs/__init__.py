@@ -15,7 +15,8 @@ from ami_hes.jobs.intake import Intake
 from ami_hes.jobs.lanes import Group, Groups, LaneLimits, Lanes
 from ami_hes.jobs.redelivery import Redelivery
 from ami_hes.jobs.reply_sender import ReplySender
-from ami_hes.jobs.worker import CommandWorker, Run, WorkerLimits
+from ami_hes.jobs.tally import Tally
+from ami_hes.jobs.worker import CommandWorker, Look, Run, WorkerLimits
 
 __all__ = [
     "Acceptance",
@@ -30,9 +31,11 @@ __all__ = [
     "KeptAnswer",
     "LaneLimits",
     "Lanes",
+    "Look",
     "Redelivery",
     "ReplySender",
     "Run",
+    "Tally",
     "WorkerLimits",
     "Writing",
 ]

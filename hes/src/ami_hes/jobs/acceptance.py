@@ -12,6 +12,7 @@ from ami_hes.askers import Asker, asker_for
 from ami_hes.audit import AuditEntry, What
 from ami_hes.auditing import Auditor
 from ami_hes.commands import Command, CommandJob
+from ami_hes.enums import ApprovalOf
 from ami_hes.guard import ApprovalNeeded, Guard, NotWhatWasApproved, format_limit
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Lanes
@@ -22,17 +23,7 @@ from ami_hes.nouns.kept_partners import format_partner
 from ami_hes.outbox import format_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
 from ami_hes.served import OPERATIONS, noun_of, timed_of
-from ami_hes.store import (
-    ApprovalOf,
-    ControlsStopped,
-    Gate,
-    LimitReached,
-    NonceUsed,
-    SpentId,
-    Stop,
-    StoredApproval,
-    StoredRequest,
-)
+from ami_hes.store import ControlsStopped, Gate, LimitReached, NonceUsed, SpentId, Stop, StoredApproval, StoredRequest
 from ami_hes.traces import Refusal, TraceKeeper, arrival_of, note_arrival
 
 _SPENT = (
@@ -171,6 +162,7 @@ class Acceptance:
         """Raises Refused where a lane has none."""
         for lane, new in Counter(job.lane for job in jobs).items():
             if await self._context.engine.commands.pending(lane) + new > self.limits.lanes[lane].pending:
+                self._context.tally.had_no_room(jobs)
                 reason = f"Too many commands are waiting in the lane {lane}; nothing was accepted. Try again later."
                 raise Refused(error("3.2", reason))
 
@@ -208,7 +200,12 @@ class Acceptance:
 
     def _acknowledgement(self, header: Header, partner: Partner, waits: str) -> bytes:
         """Kept in the form that the late reply will have."""
-        reason = f"Accepted{waits and f', and {waits}'}; the reply goes to the ReplyAddress."
+        where = (
+            "the reply goes to the ReplyAddress"
+            if header.reply_address
+            else "what comes of it is kept under its MessageID"
+        )
+        reason = f"Accepted{waits and f', and {waits}'}; {where}."
         accepted = ReplyError(code="0.3", level=Level.INFORM, reason=reason)
         message = self._context.message(header, Reply(result="OK", errors=(accepted,)))
         return format_answer(message, self._context.schemas, typed=partner.typed_reply)
@@ -234,14 +231,14 @@ class Acceptance:
             )
         )
 
-    def refuse(self, header: Header, errors: Sequence[ReplyError] | str) -> None:
-        """Report why nothing is done for a request."""
+    def refuse(self, header: Header, errors: Sequence[ReplyError] | str, *, denied: bool = False) -> None:
+        """Report why nothing is done for a request; of one whose sender may not ask a look is written down too."""
         said: list[events.ReportedError | str] = [errors] if isinstance(errors, str) else []
         said += [_described(one) for one in errors[:MOST_SHOWN] if isinstance(one, ReplyError)]
         self._context.emit(events.RequestRefused(message_id=header.message_id, errors=said))
         self._trace_refused(header, errors)
         first = errors[0] if errors and isinstance(errors[0], ReplyError) else None
-        if header.verb != Verb.GET:
+        if denied or header.verb != Verb.GET:
             self._audit_refused(header, "" if first is None else first.code, (first and first.reason) or str(said[:1]))
 
     def _trace_refused(self, header: Header, errors: Sequence[ReplyError] | str) -> None:

@@ -185,12 +185,12 @@ def write(head: bytes, body: bytes) -> bytes:
 
 
 def parse_written(octets: bytes) -> list[WrittenAnswer]:
-    """What `write` has returned."""
-    head, _, rest = octets.partition(b"\n")
+    """What `write` has returned; each message is copied once."""
+    at = octets.index(b"\n") + 1
     messages: list[WrittenAnswer] = []
-    for result, length in json.loads(head):
-        messages.append(WrittenAnswer(result, rest[:length]))
-        rest = rest[length:]
+    for result, length in json.loads(octets[:at]):
+        messages.append(WrittenAnswer(result, octets[at : at + length]))
+        at += length
     return messages
 
 

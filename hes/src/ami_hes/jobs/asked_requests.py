@@ -257,8 +257,19 @@ def transaction(request: StoredRequest) -> Identifier:
 
 
 def begun_id(request_id: str) -> str:
-    """The MessageID of the request that a request for later becomes at its time."""
+    """The MessageID of the request that a request for later becomes at its time.
+
+    Who knows the one can compute the other, so no message of others may have it (`may_be_begun`, `Intake`).
+    """
     return str(uuid5(_NAMESPACE, request_id))
+
+
+def may_be_begun(message_id: str) -> bool:
+    """Whether a MessageID looks like one of these, which few of others do: theirs are random, or no UUIDs."""
+    try:
+        return UUID(message_id).version == uuid5(_NAMESPACE, "").version
+    except ValueError:
+        return False
 
 
 def how_far(command: StoredCommand) -> str:

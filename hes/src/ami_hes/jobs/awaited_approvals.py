@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from ami_cim.errors import CimError
 from ami_cim.message import ReplyError, RequestMessage
+from ami_hes.enums import ApprovalState
 from ami_hes.guard import Approvals
 from ami_hes.jobs.acceptance import Acceptance
 from ami_hes.jobs.context import Context
 from ami_hes.nouns import Refused, error
 from ami_hes.served import timed_of
-from ami_hes.store import ApprovalState, StoredApproval, StoredRequest
+from ami_hes.store import StoredApproval, StoredRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What everything that works on requests needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ami_cim.codes import Verb
@@ -9,6 +9,7 @@ from ami_cim.message import Header, Reply, ResponseMessage
 from ami_cim.payloads import Payload
 from ami_cim.schema import Schemas
 from ami_hes.engine import Engine, ReplyJob
+from ami_hes.jobs.tally import Tally
 from ami_hes.store import Deliveries, KeptMessages, Outgoing, Results, StoredRequest
 from ami_process.environment import Environment
 from ami_process.events import Event
@@ -28,6 +29,7 @@ class Context:
     """How long after its request a reply is still posted."""
     outgoing: Outgoing
     messages: KeptMessages
+    tally: Tally = field(default_factory=Tally)
 
     def now(self) -> datetime:
         """By the clock of the process."""

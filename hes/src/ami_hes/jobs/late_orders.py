@@ -1,29 +1,30 @@
 """Orders that take as long as meters do and were acknowledged: carried out from their kept messages, in this life of the process or the next.
 
 Those of one sender (Header.Source) are carried out one after the other, in the order in which they were accepted; different senders don't
-wait for each other, and none may have so many waiting that no other gets in. One that can't go on now, because the store does not take it,
+wait for each other, and none (a principal, where that is proved) may have so many waiting that no other gets in. One that can't go on now, because the store does not take it,
 is tried again until it is answered. What it had done by then is known by the requests that it has made, so none of that is done twice. One
 that fails by a fault of ours is set aside, so that the next go on, and is tried a few times. One whose message is not there as it was
 kept is answered at once, and so is at its end every one that can't be carried out: its sender gets a reply in any case.
 """
 
 import asyncio
+import json
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from ami_cim.errors import CimError
 from ami_cim.message import ReplyError, RequestMessage
 from ami_hes import events
-from ami_hes.askers import Asker, asking_as
+from ami_hes.askers import PROVED, Asker, asking_as
 from ami_hes.guard import ApprovalNeeded
 from ami_hes.jobs.awaited_approvals import AwaitedApprovals
 from ami_hes.jobs.backoff import Backoff
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.order_messages import Altered, parse_message
 from ami_hes.nouns import Refused, error
-from ami_hes.store import StoredRequest, StoreUnavailable
+from ami_hes.store import StoredRequest, StoreUnavailable, WaitingMessage
 from ami_process.environment import real_sleep
 from ami_process.events import format_fault
 
@@ -56,6 +57,7 @@ Raises CimError and StoreUnavailable where it has to be carried out again."""
 LONGEST_REST_S = 300.0
 """After which the clock is looked at again, since it may have been set."""
 _FOR_LATER = "later "
+_CANCEL, _YES, _NO = "late.cancel", b"yes", b"no"
 _TAKEN_BACK = "Cancelled before it was begun: nothing was sent to any meter."
 
 
@@ -77,6 +79,8 @@ class _Later:
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     why: str = _TAKEN_BACK
     waits: bool = True
+    is_left: bool = False
+    """To another process, which is in charge by now."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -85,13 +89,47 @@ class _Waiting:
     source: str
     octets: int
     """Of its message."""
+    sender: str
+    """Whose places it takes."""
+
+
+def sender_of(source: str | None, principal: str | None, by: str | None) -> str:
+    """Whose places a message takes: of who has proved who it is, whatever Header.Source its messages say, and else of that."""
+    return f"principal {principal}" if by in PROVED else f"source {source or ''}"
+
+
+def _waiting(one: WaitingMessage) -> _Waiting:
+    return _Waiting(one.source or "", one.octets, sender_of(one.source, one.principal, one.principal_by))
+
+
+def check_places(kept: Sequence[_Waiting], sender: str, octets: bytes) -> None:
+    """Raises Refused where one more beside these would be too many: a sender may have as many as there are still places, so that one is left for others."""
+    theirs = [one.octets for one in kept if one.sender == sender]
+    places = MOST - len(kept)
+    room = MOST_OCTETS - sum(one.octets for one in kept)
+    if places <= 0 or len(octets) > room:
+        who = f"{len(kept)} acknowledged messages are"
+    elif len(theirs) >= places or sum(theirs) + len(octets) > room:
+        who = f"{len(theirs)} acknowledged messages of this sender, as many as it may have beside others, are"
+    else:
+        return
+    raise Refused(error("3.2", f"{who} still carried out; nothing was accepted. Try again later."))
+
+
+def _nobody() -> None:
+    """A single process has nobody to tell."""
 
 
 class LateOrders:
     """Works them."""
 
-    def __init__(self, context: Context, carry_out: CarryOut, approvals: AwaitedApprovals) -> None:
+    def __init__(
+        self, context: Context, carry_out: CarryOut, approvals: AwaitedApprovals, waits: Callable[[], None] = _nobody
+    ) -> None:
+        """`waits` is called when one waits for the process in charge, where that is another one."""
         self._context = context
+        self._waits = waits
+        context.engine.charge.answer(_CANCEL, self._cancel_for)
         self._carry_out = carry_out
         self._approvals = approvals
         self._lines: dict[str, deque[str]] = {}
@@ -106,11 +144,24 @@ class LateOrders:
         """For who looks whether there is room and then puts one in."""
 
     async def open(self) -> None:
-        """What an earlier life has left; before any request is taken."""
+        """What an earlier life has left, or another process that was in charge."""
+        self._lines, self._orders, self._group = {}, {}, None
+        self._faults.clear()
+        for later in self._later.values():
+            later.is_left = True
+            later.ended.set()
+        self._later = {}
+        await self.look()
+
+    async def look(self) -> None:
+        """Take in what other processes have acknowledged; only by who is in charge. Raises StoreUnavailable."""
         for one in await self._context.messages.waiting():
+            if one.request_id in self._orders:
+                continue
             request = await self._context.results.find(one.request_id)
             begins_at = None if request is None else parse_later(request.query)
-            self._add(one.request_id, one.source or "", one.octets, begins_at)
+            if one.request_id not in self._orders:
+                self._add(one.request_id, _waiting(one), begins_at)
 
     async def work(self) -> None:
         """Until cancelled."""
@@ -120,41 +171,52 @@ class LateOrders:
                 group.create_task(self._work_off(source))
             await asyncio.Event().wait()
 
-    def check_room(self, source: str | None, octets: bytes) -> None:
-        """Raises Refused where one more would be too many: a sender may have as many as there are still places, so that one is left for others."""
-        theirs = [one.octets for one in self._orders.values() if one.source == (source or "")]
-        places = MOST - len(self._orders)
-        room = MOST_OCTETS - sum(one.octets for one in self._orders.values())
-        if places <= 0 or len(octets) > room:
-            who = f"{len(self._orders)} acknowledged messages are"
-        elif len(theirs) >= places or sum(theirs) + len(octets) > room:
-            who = f"{len(theirs)} acknowledged messages of this sender, as many as it may have beside others, are"
-        else:
-            return
-        raise Refused(error("3.2", f"{who} still carried out; nothing was accepted. Try again later."))
+    async def check_room(self, sender: str, octets: bytes) -> None:
+        """Raises Refused where one more would be too many, and StoreUnavailable."""
+        check_places(list(map(_waiting, await self._context.messages.waiting())), sender, octets)
 
     async def put(self, request: StoredRequest, octets: bytes) -> None:
         """Keep the message of an accepted request, and have it carried out; the same one again changes nothing."""
         await self._context.messages.keep(request.request_id, octets)
-        if request.request_id not in self._orders:
-            self._add(request.request_id, request.source or "", len(octets), parse_later(request.query))
+        if not self._context.engine.charge.is_mine:
+            self._waits()
+        elif request.request_id not in self._orders:
+            sender = sender_of(request.source, request.principal, request.principal_by)
+            self._add(
+                request.request_id, _Waiting(request.source or "", len(octets), sender), parse_later(request.query)
+            )
 
     async def cancel(self, request_id: str, why: str = _TAKEN_BACK) -> bool:
-        """Take back a request that is not begun; False for one that may be. When it returns its answer says why."""
+        """Take back a request that is not begun; False for one that may be. When it returns its answer says why.
+
+        Raises StoreUnavailable where the process in charge can't be asked now.
+        """
+        asked = json.dumps({"request": request_id, "why": why})
+        return await self._context.engine.charge.ask(_CANCEL, asked.encode()) == _YES
+
+    async def _cancel_for(self, asked: bytes) -> bytes:
+        said = json.loads(asked)
+        return _YES if await self._cancel(str(said["request"]), str(said["why"])) else _NO
+
+    async def _cancel(self, request_id: str, why: str) -> bool:
+        if request_id not in self._orders:
+            await self.look()  # another process may have acknowledged it just now
         later = self._later.get(request_id)
         if later is None or not later.waits:
             return False
         later.why = why if not later.cancelled.is_set() else later.why
         later.cancelled.set()
         await later.ended.wait()
+        if later.is_left:
+            raise StoreUnavailable("another process is in charge by now")
         return True
 
-    def _add(self, request_id: str, source: str, octets: int, begins_at: datetime | None) -> None:
+    def _add(self, request_id: str, waiting: _Waiting, begins_at: datetime | None) -> None:
         """One that is for later waits in a line of its own, and keeps no other of its sender back."""
-        self._orders[request_id] = _Waiting(source, octets)
+        self._orders[request_id] = waiting
         if begins_at is not None:
             self._later[request_id] = _Later(begins_at)
-        self._line_up(request_id, source if begins_at is None else f"{_FOR_LATER}{request_id}")
+        self._line_up(request_id, waiting.source if begins_at is None else f"{_FOR_LATER}{request_id}")
 
     def _line_up(self, request_id: str, source: str) -> None:
         line = self._lines.get(source)

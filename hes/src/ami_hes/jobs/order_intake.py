@@ -11,13 +11,13 @@ from ami_cim.message import Header, Reply, ReplyError, RequestMessage
 from ami_hes import events
 from ami_hes.askers import Asker, asking_as
 from ami_hes.guard import ApprovalNeeded, Approvals
-from ami_hes.jobs.acceptance import Acceptance
+from ami_hes.jobs.acceptance import Acceptance, asker_of
 from ami_hes.jobs.answers import AnswerMaker, KeptAnswer
 from ami_hes.jobs.asked_requests import AskedRequests
 from ami_hes.jobs.awaited_approvals import AwaitedApprovals
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.kept_requests import KeptRequests
-from ami_hes.jobs.late_orders import LateOrders, format_later
+from ami_hes.jobs.late_orders import LateOrders, format_later, sender_of
 from ami_hes.jobs.order_answers import write_parts
 from ami_hes.jobs.order_messages import format_message
 from ami_hes.jobs.rows import context_of
@@ -47,13 +47,15 @@ class OrderIntake:
         begin: Begin,
         cancel: Cancel,
         approvals: Approvals,
+        waits: Callable[[], None],
     ) -> None:
+        """`waits` is called when a message waits for the process in charge, where that is another one."""
         self._context = context
         self._acceptance = acceptance
         self._answers = answers
         self._kept = kept
         self._orders = orders
-        self.late = LateOrders(context, self._order, AwaitedApprovals(context, acceptance, approvals))
+        self.late = LateOrders(context, self._order, AwaitedApprovals(context, acceptance, approvals), waits)
         self._asked = AskedRequests(context, acceptance)
         self._controls = TimedRequests(context, self._asked, self.late, begin, cancel)
 
@@ -80,7 +82,7 @@ class OrderIntake:
         async with self.late.entrance:
             if kept is None:
                 check(message)
-                self.late.check_room(message.header.source, octets)
+                await self.late.check_room(_sender(message.header), octets)
                 kept = await self._keep_order(message, asked)
             if kept.digest != asked or kept.answer is not None:
                 return await self._kept.same_again(kept, asked)
@@ -112,7 +114,7 @@ class OrderIntake:
         header = message.header
         octets = await asyncio.to_thread(format_message, message, header.message_id or "")
         async with self.late.entrance:
-            self.late.check_room(header.source, octets)
+            await self.late.check_room(_sender(header), octets)
             self._acceptance.check_going_on()
             gate = None if why is None else self._waiting(message, begins_at, why)
             new = self._later(header, asked, begins_at, gate)
@@ -204,3 +206,9 @@ class OrderIntake:
         except Refused as refused:
             self._acceptance.refuse(message.header, refused.errors)
             return Reply(result="FAILED", errors=refused.errors), None
+
+
+def _sender(header: Header) -> str:
+    """Whose places a message takes while it waits."""
+    asker = asker_of(header)
+    return sender_of(header.source, asker.name, asker.by)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ami_hes import events
 from ami_hes.commands import Command, CommandJob, Lane, Outcome
@@ -22,11 +22,11 @@ from ami_hes.jobs.lanes import Groups, Lanes
 from ami_hes.jobs.places import FreePlaces, LanePlaces, Place
 from ami_hes.jobs.rows import stored_result
 from ami_hes.meters.recording import Recording
-from ami_hes.meters.registry import Registry
+from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.trace import tracing
 from ami_hes.operations import Assignment, Attempt, HeldBack, MeterNeeded
 from ami_hes.served import describe, end_of, event_type_of, failed
-from ami_hes.store import Completed, ControlsStopped, StoredCommand, StoredDeviceEvent, StoredResult
+from ami_hes.store import Completed, ControlsStopped, NotOwned, StoredCommand, StoredDeviceEvent, StoredResult
 from ami_hes.traces import TraceKeeper
 from ami_process.environment import real_time
 from ami_process.events import Event, format_fault
@@ -48,6 +48,30 @@ T = TypeVar("T")
 
 Run = Callable[[Assignment], Awaitable[Outcome]]
 """What carries a command out (`ami_hes.served.run`)."""
+
+
+Look = Callable[[str], Awaitable[None]]
+"""By mRID."""
+
+
+class Presence(Protocol):
+    """Which meters that dial in have done so."""
+
+    def is_connected(self, meter: Meter) -> bool:
+        """Whether it is called, or a connection of it is here."""
+
+    def has_moved(self, meter: Meter) -> bool:
+        """Whether it has dialled in at another process since it was here: what failed at it is worked there."""
+
+
+class AllThere:
+    """Where no meter dials in."""
+
+    def is_connected(self, _: Meter) -> bool:
+        return True
+
+    def has_moved(self, _: Meter) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +103,11 @@ class CommandWorker:
         *,
         check: Callable[[], None] = lambda: None,
         told: Callable[[], None] = lambda: None,
+        look: Look | None = None,
+        presence: Presence | None = None,
         traces: TraceKeeper | None = None,
     ) -> None:
-        """`check` raises MeterFault while nothing may leave that changes a meter; `told` is called when events of meters were kept with results; without `traces` nothing is noted of what is done at meters."""
+        """`check` raises MeterFault while nothing may leave that changes a meter; `told` is called when events of meters were kept with results; `look` has the registry take over what another process has changed of a meter, where there is any; `presence` knows which meters that dial in have done so; without it all have; without `traces` nothing is noted of what is done at meters."""
         self._traces = traces
         self._context = context
         self._answers = answers
@@ -89,6 +115,8 @@ class CommandWorker:
         self._run = run
         self._told = told
         self._check = check
+        self._look = look
+        self._presence = presence or AllThere()
         self._lanes = limits.lanes
         self._groups = limits.groups
         self._places = LanePlaces({lane: one.sessions for lane, one in limits.lanes.items()}, limits.groups)
@@ -109,7 +137,7 @@ class CommandWorker:
                     of_group = self._groups.of(delivery.job)
                     begins = self._left_s(delivery.job) > 0
                     place = self._places.enter(delivery.job.lane, of_group, begins=begins)
-                    group.create_task(self._work_off(delivery, place))
+                    group.create_task(self._work_off(delivery, place, of_group))
 
     async def _work_meterless(self, group: asyncio.TaskGroup) -> None:
         """They hold no place of a session, and are in no meter's way."""
@@ -117,16 +145,35 @@ class CommandWorker:
         while True:
             await places.acquire()
             (delivery,) = await self._context.engine.commands.take_meterless(1)
-            group.create_task(self._work_off(delivery, Place(places.release, set())))
+            of_group = self._groups.of(delivery.job)
+            group.create_task(self._work_off(delivery, Place(places.release, set()), of_group))
 
     async def cancel(self, request_id: str) -> int:
         """End the commands of a request that are not begun; how many. What is in hand goes on to its own end."""
         cancelled = await self._context.engine.commands.cancel(request_id)
+        if self._context.results.is_shared:
+            return await self._take_back(cancelled)
         for delivery in cancelled:
             finished = await self._alone(delivery, self._cancelled(delivery))
             if finished is not None:
                 await self._put(finished)
         return len(cancelled)
+
+    async def _take_back(self, deliveries: Sequence[CommandDelivery]) -> int:
+        """The same where another process may believe that it has one: what was attempted by then, or has ended, goes its own way."""
+        ending = [self._ended_unbegun(one) for one in deliveries]
+        ended = await self._context.results.take_back([one.result for one in ending])
+        for one in ending:
+            if (one.result.request_id, one.result.meter_name) in ended:
+                await self._put(one)
+            else:
+                await one.delivery.again(0.0)
+        return len(ended)
+
+    def _ended_unbegun(self, delivery: CommandDelivery) -> _Finished:
+        command = delivery.job.command
+        attempt = self._attempt(command, StoredCommand(delivery.job))
+        return self._ended(delivery, failed(command, attempt, "deadline", "cancelled"), real_time())
 
     async def _taken(self, opening: FreePlaces) -> Sequence[CommandDelivery]:
         """What may be worked now; nothing, if more may be taken than it seemed before there was anything."""
@@ -143,8 +190,10 @@ class CommandWorker:
         finally:
             widened.cancel()
 
-    async def _work_off(self, delivery: CommandDelivery, place: Place) -> None:
+    async def _work_off(self, delivery: CommandDelivery, place: Place, of_group: str) -> None:
         self._in_hand += 1
+        tally = self._context.tally
+        tally.began(delivery.job, of_group, delivery.waited_s if delivery.attempts == 1 else None)
         try:
             try:
                 finished = await self._alone(delivery, self._finish(delivery, place))
@@ -153,6 +202,7 @@ class CommandWorker:
             if finished is not None:
                 await self._put(finished)
         finally:
+            tally.left(of_group)
             place.end()
 
     async def _put(self, finished: _Finished) -> None:
@@ -180,6 +230,12 @@ class CommandWorker:
         except HeldBack:
             await delivery.done()
             return None
+        except NotOwned:  # nothing has left; whoever has the meter works it, and knows what was attempted before
+            await delivery.again(AGAIN_S)
+            return None
+        if not outcome.ok and self._has_moved(delivery.job):  # whoever has it now reads what came of this
+            await delivery.again(AGAIN_S)
+            return None
         if outcome.goes_on_s is not None:
             await delivery.afresh(outcome.goes_on_s)
             return None
@@ -188,6 +244,10 @@ class CommandWorker:
             await delivery.again(after_s)
             return None
         return self._ended(delivery, outcome, started)
+
+    def _has_moved(self, job: CommandJob) -> bool:
+        meter = self._registry.spoken_with(job.command.meter.mrid)
+        return meter is not None and self._presence.has_moved(meter)
 
     async def _cancelled(self, delivery: CommandDelivery) -> _Finished:
         known = await self._known(delivery)
@@ -237,12 +297,17 @@ class CommandWorker:
         started = real_time()
         job, command = delivery.job, delivery.job.command
         attempt = self._attempt(command, known)
+        if self._look is not None:
+            await self._look(command.meter.mrid)
         meter = self._registry.find_by_mrid(command.meter.mrid)
         left_s = self._left_s(job)
         if meter is None:
             detail = f"{command.meter.mrid}, then named {command.meter.name}"
             return failed(command, attempt, "identity", "removed", detail=detail)
         if left_s <= 0:
+            reached = self._registry.spoken_with(command.meter.mrid) or meter
+            if not attempt.begun and not self._presence.is_connected(reached):
+                return failed(command, attempt, "transport", "not-dialled-in")
             return failed(command, attempt, "deadline", _row_of_late(attempt, redelivered=delivery.redelivered))
         assignment = Assignment(meter, command, attempt, started + left_s, delivery.meterless, place.session_over)
         if self._traces is None:
@@ -263,7 +328,7 @@ class CommandWorker:
             with tracing(assignment.command.request_id, recording):
                 async with limit:
                     return await self._run(assignment)
-        except (MeterNeeded, HeldBack):
+        except (MeterNeeded, HeldBack, NotOwned):
             raise
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
             if limit.expired() and isinstance(problem, TimeoutError):
@@ -275,12 +340,14 @@ class CommandWorker:
             return self._overdue(assignment)
 
     def _attempt(self, command: Command, known: StoredCommand) -> Attempt:
-        return Attempt(partial(self._begin, command), begun=known.attempted, check=self._check)
+        begin, shared = partial(self._begin, command), self._context.results.is_shared
+        return Attempt(begin, begun=known.attempted, check=self._check, each_time=shared)
 
     async def _begin(self, command: Command) -> None:
-        """Raises MeterFault where controls are stopped, on whatever worker that was said."""
+        """Raises MeterFault where controls are stopped, on whatever worker that was said, NotOwned where its meter is another worker's by now."""
         try:
-            await self._context.results.attempt(command.request_id, command.meter.name, self._context.now())
+            dialled_in = self._registry.dials_in(command.meter.mrid)
+            await self._context.results.attempt(command.request_id, command.meter.name, self._context.now(), dialled_in)
         except ControlsStopped as stopped:
             raise fault_of(stopped.stop) from None
 
@@ -307,7 +374,9 @@ class CommandWorker:
             self._told()
         for one in batch:
             if not one.kept:
-                self._report(one.delivery.job.command, one.result)
+                job = one.delivery.job
+                self._context.tally.ended(job, self._groups.of(job), ok=one.result.outcome.ok)
+                self._report(job.command, one.result)
         completing = {one.request.request_id for one in completed}
         for one in batch:
             if one.result.request_id not in completing:

@@ -58,6 +58,7 @@ from ami_hes.meters.faults import FOREIGN, MeterFault, fault_of, peer_fault, ref
 from ami_hes.meters.lines import Routed, line_of
 from ami_hes.meters.link import Link
 from ami_hes.meters.push import Notifications
+from ami_hes.meters.pushed import NotedPush
 from ami_hes.meters.recording import Recording
 from ami_hes.meters.registry import Meter
 from ami_hes.meters.trace import recording
@@ -115,6 +116,7 @@ class Association:
         self._until: float | None = None
         self._heard = 0
         self._most_in_a_list = 0
+        self._pushed: NotedPush | None = None
         self._notifications = notifications
         self.timeouts = timeouts
         self._source = source
@@ -125,7 +127,7 @@ class Association:
             send_counter=SendCounter(0, 0) if source is None else source.counter,
             receive_counter=self._received,
             framing=self._routed,
-            clear=self._note_clear,
+            clear=link.deciphered,  # and nothing of this object, which the connection would keep alive
         )
 
     async def open(self, where: str) -> Opened:
@@ -156,47 +158,54 @@ class Association:
                 self._most_in_a_list = 0
         return [await self.get(one, None, f"reading {one}") for one in descriptors]
 
-    async def get_each(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data | GetRefused]:
-        """As `get_many`, but what the meter refuses is in the place of its value, and lists that are too long are divided."""
-        if len(descriptors) > 1 < self._most_in_a_list:
+    async def get_each(
+        self, descriptors: Sequence[AttributeDescriptor], last: Get | None = None
+    ) -> list[Data | GetRefused]:
+        """As `get_many`, but what the meter refuses is in the place of its value, and lists that are too long are divided.
+
+        `last` comes behind them, as it may with a selection.
+        """
+        asked = [*map(Get, descriptors), *(() if last is None else (last,))]
+        if len(asked) > 1 < self._most_in_a_list:
             try:
-                return [one for part in self._parts(descriptors) for one in await self._list_results(part)]
+                return [one for part in self._parts(asked) for one in await self._list_results(part)]
             except MeterFault as fault:
                 if fault.kind != "exception":
                     raise
                 self._most_in_a_list = 0
-        return [await self._get_or_refusal(one) for one in descriptors]
+        return [await self._get_or_refusal(one) for one in asked]
 
-    def _parts(self, descriptors: Sequence[AttributeDescriptor]) -> Iterator[Sequence[AttributeDescriptor]]:
-        for start in range(0, len(descriptors), self._most_in_a_list):
-            yield descriptors[start : start + self._most_in_a_list]
+    def _parts(self, asked: Sequence[Get]) -> Iterator[Sequence[Get]]:
+        for start in range(0, len(asked), self._most_in_a_list):
+            yield asked[start : start + self._most_in_a_list]
 
     @property
     def most_in_a_list(self) -> int:
         """How many attributes one request may name; 0 where the meter takes no lists."""
         return self._most_in_a_list
 
-    async def _get_or_refusal(self, descriptor: AttributeDescriptor) -> Data | GetRefused:
+    async def _get_or_refusal(self, asked: Get) -> Data | GetRefused:
+        where = f"reading {asked.descriptor}"
         try:
-            return await self.get(descriptor, None, f"reading {descriptor}")
+            return await self.get(asked.descriptor, asked.selection, where, encoded=asked.encoded)
         except GetRefused as refusal:
             return refusal
 
     async def _get_list(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data]:
         values = []
-        for one in await self._list_results(descriptors):
+        for one in await self._list_results(list(map(Get, descriptors))):
             if isinstance(one, GetRefused):
                 raise one
             values.append(one)
         return values
 
-    async def _list_results(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data | GetRefused]:
-        where = f"reading {descriptors[0]} and {len(descriptors) - 1} more"
-        asked = GetList(tuple(Get(one) for one in descriptors))
-        results = self._expected(GetListResult, await self._exchange(asked, where), where).results
+    async def _list_results(self, asked: Sequence[Get]) -> list[Data | GetRefused]:
+        where = f"reading {asked[0].descriptor} and {len(asked) - 1} more"
+        event = await self._exchange(GetList(tuple(asked)), where)
+        results = self._expected(GetListResult, event, where).results
         return [
-            GetRefused(result.result, f"reading {one}") if result.value is None else result.value
-            for one, result in zip(descriptors, results, strict=True)
+            GetRefused(result.result, f"reading {one.descriptor}") if result.value is None else result.value
+            for one, result in zip(asked, results, strict=True)
         ]
 
     async def set(self, descriptor: AttributeDescriptor, value: Data, where: str) -> DataAccessResult:
@@ -216,8 +225,25 @@ class Association:
     async def listen(self, where: str) -> None:
         """Take what comes unasked while nothing is pending; ends with MeterFault only."""
         self._until = None
-        event = await self._carry_out(answer(self._connection, self._line), where)
+        self._link.begins = self._push_begins
+        try:
+            event = await self._carry_out(answer(self._connection, self._line), where)
+        finally:
+            self._link.begins = None
+            self._push_ends()
         raise MeterFault("protocol", "other", where=where, detail=f"{type(event).__name__} came unasked")
+
+    def _push_begins(self) -> Recording | None:
+        """Something comes while nothing is pending: it is noted as a push is."""
+        self._pushed = self._notifications.noted_from(self._link.peer, self._link.transport)
+        return None if self._pushed is None else self._pushed.recording
+
+    def _push_ends(self) -> NotedPush | None:
+        """What was noted so, if anything; what comes next is another one."""
+        pushed, self._pushed = self._pushed, None
+        if pushed is not None:
+            self._link.noted = None
+        return pushed
 
     async def release(self, where: str) -> None:
         self._expected(Released, await self._exchange(Release(), where), where)
@@ -263,12 +289,6 @@ class Association:
         noted.end(entry, *_outcome_of(event))
         return event
 
-    def _note_clear(self, octets: bytes, sent: bool) -> None:
-        """What an APDU holds, as `ClientConnection` says it."""
-        noted = self._link.noted
-        if noted is not None:
-            noted.deciphered(octets, sent)
-
     async def _carry_out(self, steps: Steps[ExchangeStep, R], where: str) -> R:
         try:
             return await run_async(steps, self._perform)
@@ -304,6 +324,7 @@ class Association:
     async def _read(self) -> bytes | None:
         """What comes; empty when something was dealt with that is no answer, None when the line was silent."""
         if self._routed.aside:
+            self._push_ends()  # it is noted where it is taken
             pdu = self._routed.aside.popleft()
             await self._notifications.take_in_turn(pdu.apdu, self._way_back(pdu))
             if self._until is not None and real_time() > self._until:  # frames that have come need no waiting
@@ -321,7 +342,7 @@ class Association:
         except TimeoutError:
             return None
         self._heard += len(octets)
-        if self._framed and (noted := self._link.noted) is not None:
+        if self._framed and (noted := self._link.noting()) is not None:
             noted.framed(octets, False)
         return octets
 
@@ -339,11 +360,22 @@ class Association:
         sender = None if self._source is None or not event.protected else self._source.meter
         notification = event.report if isinstance(event, InformationReported) else event.notification
         counter = self._received.lowest_acceptable - 1
-        reported = self._notifications.report_associated(notification, self._link, sender=sender, counter=counter)
+        pushed = self._pushed
+        reported = self._notifications.report_associated(
+            notification, self._link, sender=sender, counter=counter, noted=pushed
+        )
         if not isinstance(notification, DataNotification) or not asks_to_be_confirmed(notification):
+            self._push_ends()
             return
-        if reported if isinstance(reported, bool) else await asyncio.shield(reported):  # it is, even if we are ended
-            await self._confirm(notification, sender)
+        taken = True
+        try:
+            taken = reported if isinstance(reported, bool) else await asyncio.shield(reported)
+            if taken:  # it is confirmed, even if we are ended
+                await self._confirm(notification, sender)
+        finally:
+            if taken:  # else it was handed over with the reason
+                self._notifications.hand_over(pushed)
+            self._push_ends()
 
     async def _confirm(self, notification: DataNotification, sender: Meter | None) -> None:
         """Inside the association, protected as its requests are."""

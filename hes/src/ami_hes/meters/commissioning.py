@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from ami_hes.enums import MeterState
 from ami_hes.meters.registry import Meter
-from ami_hes.store.commissioning_port import CommissioningStep, MeterState, StoredCommissioning
+from ami_hes.store.commissioning_port import CommissioningStep, StoredCommissioning
 
 
 class Commissioning(Protocol):

@@ -58,6 +58,14 @@ class InvocationCounters:
         self._counters: dict[str, SendCounter] = {}
         self._confirmed: set[tuple[str, str]] = set()
 
+    def forget(self) -> None:
+        """Reserve anew for whatever opens next: another process may have used higher values meanwhile."""
+        self._counters.clear()
+
+    def forget_key(self, meter: Meter) -> None:
+        """The same for the key of one meter."""
+        self._counters.pop(meter.key_id, None)
+
     async def source(self, meter: Meter, at_least: int) -> CounterSource:
         """Values for a meter that claims to take none below `at_least`."""
         counter = self._counters.get(meter.key_id)

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
+from ami_cim.identity import mrid_key
 from ami_dlms.errors import DlmsError
-from ami_hes.events import HungUp, Replaced
+from ami_hes.engine.dialled_in_port import AloneHere, Claims
+from ami_hes.events import HungUp, MovedAway, Replaced
 from ami_hes.meters.allowance import Allowance
 from ami_hes.meters.confirming import WayBack
 from ami_hes.meters.link import Link
 from ami_hes.meters.push import Notifications
 from ami_hes.meters.registry import Meter
+from ami_hes.store import NotOwned
 from ami_process.environment import real_time
 from ami_process.events import Emit
 from ami_process.sockets import counted_address
@@ -59,6 +62,11 @@ class DialledInConnections:
         self._notifications = notifications
         self._waiting: dict[str, list[_Connection]] = defaultdict(list)
         self._in_use: dict[str, Link] = {}
+        self._lent: dict[str, Link] = {}
+        """What a session has taken, whatever was proved over it."""
+        self._moved: set[str] = set()
+        """Those that have dialled in at another process since."""
+        self.claims: Claims = AloneHere()
         self._unproved: dict[str, dict[_Connection, Meter]] = {}
         """By address, the oldest first."""
         self._told = Allowance(CLAIMS_PER_HOST, CLAIMS_IN_ALL, CLAIMS_WINDOW_S)
@@ -71,9 +79,11 @@ class DialledInConnections:
         A newer proof replaces an older one: a meter that calls again has lost its old connection. A newer claim replaces
         the oldest claim when there are too many.
         """
-        if self._closed:
-            link.close()
+        if self._closed or link.closed:
+            self.lost(meter, link)
             return
+        if self._lent.get(meter.name) is link:
+            del self._lent[meter.name]
         if self._in_use.get(meter.name) is link:  # it was established before, and what it was lent for changes nothing
             standing = Standing.PROVED
             del self._in_use[meter.name]
@@ -88,6 +98,55 @@ class DialledInConnections:
         for connection in proved[:-1] + claims[:-MAX_CLAIMS]:
             self._replace(meter, connection)
         self._arrived[meter.name].set()
+
+    def arrived(self, meter: Meter, link: Link, standing: Standing) -> None:
+        """As `add`, for a new connection: commands may be waiting for it."""
+        self._moved.discard(meter.name)
+        self.add(meter, link, standing)
+        if self.has(meter):
+            self.claims.arrived(mrid_key(meter.mrid))
+
+    def lost(self, meter: Meter, link: Link) -> None:
+        """A connection that a session had is of no use any more."""
+        link.close()
+        self._look(meter)
+
+    def has(self, meter: Meter) -> bool:
+        """Whether there is a connection of it, waiting or with a session."""
+        lent = self._lent.get(meter.name)
+        return bool(self._waiting.get(meter.name)) or (lent is not None and not lent.closed)
+
+    def let_go(self, meter: Meter) -> None:
+        """It has dialled in at another process: close what is here; who waits for it, or asks for it before it is here again, gets NotOwned."""
+        had = self.has(meter)
+        self._moved.add(meter.name)
+        for connection in list(self._waiting.get(meter.name, ())):
+            self._leaves(meter, connection)
+            connection.watcher.cancel()
+            connection.link.close()
+        for lent in (self._lent.pop(meter.name, None), self._in_use.pop(meter.name, None)):
+            if lent is not None:
+                lent.close()
+        self._arrived[meter.name].set()
+        if had:
+            self._emit(MovedAway(meter=meter.name))
+
+    def has_moved(self, meter: Meter) -> bool:
+        """Whether it has dialled in at another process, and not here since."""
+        return meter.name in self._moved
+
+    def close_all(self) -> None:
+        """All that are here: meters have to dial in again."""
+        for waiting in self._waiting.values():
+            for connection in list(waiting):
+                connection.link.close()
+        for lent in (*self._lent.values(), *self._in_use.values()):
+            lent.close()
+
+    def _look(self, meter: Meter) -> None:
+        if not self.has(meter):
+            self._lent.pop(meter.name, None)
+            self.claims.left(mrid_key(meter.mrid))
 
     def is_waiting(self, meter: Meter) -> bool:
         """Whether there is a connection that a session could take, or try."""
@@ -108,13 +167,16 @@ class DialledInConnections:
         """The meter's connection, none of those in `but`, as soon as there is one; TimeoutError when it does not call in time.
 
         The one over which it has proved itself is taken first, then the newest claim, then one that was refuted before the
-        work on the meter `began`: who is refuted from then on has just been tried.
+        work on the meter `began`: who is refuted from then on has just been tried. NotOwned where it has gone to another process.
         """
         async with asyncio.timeout_at(until):
             while (connection := self._best(meter, but, began)) is None:
+                if meter.name in self._moved:
+                    raise NotOwned
                 self._arrived[meter.name].clear()
                 await self._arrived[meter.name].wait()
         self._leaves(meter, connection)
+        self._lent[meter.name] = connection.link
         if connection.standing is Standing.PROVED:
             self._in_use[meter.name] = connection.link
         connection.watcher.cancel()
@@ -163,6 +225,7 @@ class DialledInConnections:
         self._leaves(meter, connection)
         connection.watcher.cancel()
         connection.link.close()
+        self._look(meter)
         if connection.standing is Standing.PROVED or self._told.takes(counted_address(connection.link.host)):
             self._emit(Replaced(meter=meter.name, peer=connection.link.peer, standing=connection.standing.name.lower()))
 
@@ -178,5 +241,6 @@ class DialledInConnections:
                 self._leaves(meter, connection)
             proved = any(one.standing is Standing.PROVED for one in gone)
             link.close()
+            self._look(meter)
             if proved or self._told.takes(counted_address(link.host)):
                 self._emit(HungUp(meter=meter.name, peer=link.peer, reason=str(error)))

@@ -58,8 +58,12 @@ class KeptSessions:
         return kept.session if kept.watch.cancelled() and kept.session.healthy else None
 
     async def close(self) -> None:
-        """Release all of them, at once."""
+        """Release all of them, at once, and keep no other."""
         self._closed = True
+        await self.give_up()
+
+    async def give_up(self) -> None:
+        """Release all of them, at once."""
         sessions = [one for one in [await self.take(kept.session.meter) for kept in list(self._kept.values())] if one]
         await asyncio.gather(*(self._release(session) for session in sessions))
 

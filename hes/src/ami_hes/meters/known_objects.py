@@ -26,6 +26,7 @@ CAPTURE_OBJECTS, CAPTURE_PERIOD = 3, 4
 EVENT_LOGS = bytes((99, 98))
 """Groups C and D of profiles that are logs."""
 MOST_METERS = 100_000
+MOST_REMEMBERED = 64
 MOST_OBJECTS, MOST_COLUMNS = 10_000, 256
 """Of one meter, and of one profile; more is nonsense."""
 Objects = tuple[tuple[int, Obis], ...]
@@ -35,6 +36,8 @@ Objects = tuple[tuple[int, Obis], ...]
 class _Known:
     objects: Objects
     profiles: tuple[Profile, ...] | None = None
+    rows_apart: bool = False
+    """Whether the meter gives the rows of a profile in an answer of their own alone."""
 
 
 class KnownObjects:
@@ -44,6 +47,7 @@ class KnownObjects:
         self._most = most
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._shared: dict[_Known, _Known] = {}
+        self.answers = ProfileAnswers()
 
     async def of(self, session: Session) -> Objects:
         """What the meter of a session has, by class and logical name. Raises MeterFault."""
@@ -66,6 +70,17 @@ class KnownObjects:
         """Whether `profiles` asks the meter for nothing."""
         known = self._known.get(session.meter.logical_device_name)
         return known is not None and known.profiles is not None
+
+    def gives_rows_apart(self, session: Session) -> bool:
+        """Whether it has refused to give the rows of a profile in one answer with other attributes."""
+        known = self._known.get(session.meter.logical_device_name)
+        return known is not None and known.rows_apart
+
+    def note_rows_apart(self, session: Session) -> None:
+        """It has refused that, and is asked for them apart until its objects are looked up anew."""
+        name = session.meter.logical_device_name
+        if (known := self._known.get(name)) is not None:
+            self._keep(name, replace(known, rows_apart=True))
 
     def forget(self, session: Session) -> None:
         """What is kept of this meter has proved wrong."""
@@ -106,6 +121,22 @@ def attributes_of_profile(name: Obis) -> tuple[AttributeDescriptor, AttributeDes
     return AttributeDescriptor(PROFILE_GENERIC, name, CAPTURE_OBJECTS), AttributeDescriptor(
         PROFILE_GENERIC, name, CAPTURE_PERIOD
     )
+
+
+class ProfileAnswers:
+    """The last answers of a meter about each profile, and what they came to: nearly all meters of a fleet give the same ones."""
+
+    def __init__(self) -> None:
+        self._last: dict[Obis, tuple[Data | GetRefused, Data | GetRefused, Profile | None]] = {}
+
+    def profile_of(self, name: Obis, columns: Data | GetRefused, period: Data | GetRefused) -> Profile | None:
+        """As the function of this name."""
+        last = self._last.get(name)
+        if last is None or last[0] != columns or last[1] != period:
+            if len(self._last) >= MOST_REMEMBERED:
+                self._last.clear()
+            last = self._last[name] = columns, period, profile_of(name, columns, period)
+        return last[2]
 
 
 def profile_of(name: Obis, columns: Data | GetRefused, period: Data | GetRefused) -> Profile | None:

@@ -5,7 +5,7 @@ What meters send over a connection of their own is taken from `wrapper`, whether
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ class Traffic:
 class Link:
     """A connection; `peer` is host:port or a device for a person, `transport` its name in events.
 
-    `noted`: where APDUs are noted as long as an exchange lasts that is recorded. `first` is what the peer sent first, `frames` how many APDUs have come; `traffic` counts them among others.
+    `noted`: where APDUs are noted as long as an exchange lasts that is recorded; `begins` gives such a place when something comes without one. `first` is what the peer sent first, `frames` how many APDUs have come; `traffic` counts them among others.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Link:
         self.transport = transport
         self.trace = trace
         self.noted: Recording | None = None
+        self.begins: Callable[[], Recording | None] | None = None
         self.first = b""
         self.frames = 0
         self.traffic = Traffic()
@@ -92,8 +93,19 @@ class Link:
         self.traffic.received += 1
         if self.trace is not None:
             self.trace.response(pdu)
+        if (noted := self.noting()) is not None:
+            noted.passed(pdu, False)
+
+    def noting(self) -> Recording | None:
+        """Where what comes now is noted: by the exchange that is going on, else where `begins` wants to have it."""
+        if self.noted is None and self.begins is not None:
+            self.noted = self.begins()
+        return self.noted
+
+    def deciphered(self, octets: bytes, sent: bool) -> None:
+        """What an APDU holds, as the protocol core's ClientConnection says it."""
         if self.noted is not None:
-            self.noted.passed(pdu, False)
+            self.noted.deciphered(octets, sent)
 
     def keep_alive(self) -> None:
         """This connection is to last: notice when its peer is dead."""

@@ -27,6 +27,7 @@ from ami_hes.meters.link import Link, Traffic
 from ami_hes.meters.public_client import public_association, read_device_name
 from ami_hes.meters.push import Notifications
 from ami_hes.meters.registry import Meter, Registry
+from ami_hes.meters.shared_meters import SharedMeters
 from ami_hes.meters.trace import ApduTrace
 from ami_hes.store import StoreUnavailable
 from ami_process.environment import real_time
@@ -49,7 +50,7 @@ Prove = Callable[[Meter, Link, float], Awaitable[None]]
 class Listener:
     """One TCP and one UDP port. `prove` has a meter prove its keys over a connection until a time of the loop's clock.
 
-    `strangers` is told of callers that no entry names, `moved` of those that claim to be a meter with an address.
+    `strangers` is told of callers that no entry names, `moved` of those that claim to be a meter with an address; `sharing` says which meters are this process's.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Listener:
         emit: Emit,
         strangers: NoteStranger,
         moved: LookAfterMoved,
+        sharing: SharedMeters,
     ) -> None:
         self._registry = registry
         self._dialled_in = dialled_in
@@ -78,6 +80,7 @@ class Listener:
         self._emit = emit
         self._note_stranger = strangers
         self._look_after_moved = moved
+        self._sharing = sharing
         self._unknown: dict[Caller, asyncio.Task[None]] = {}
         self._told = Allowance(CLAIMS_PER_HOST, CLAIMS_IN_ALL, CLAIMS_WINDOW_S)
         self._server: asyncio.Server | None = None
@@ -176,6 +179,7 @@ class Listener:
                 return
             meter = await self._recognise(link, until)
             standing = await self._standing(meter, link, until)
+            await self._sharing.claim(meter, standing)
         except (MeterFault, OSError, DlmsError, StoreUnavailable) as error:
             if not (pushed and _hung_up(error)):
                 self._notifications.drop(link.peer, "tcp", str(error), link.first)
@@ -186,7 +190,7 @@ class Listener:
         else:
             if standing is Standing.PROVED or self._told.takes(counted_address(link.host)):
                 self._emit(DialledIn(meter=meter.name, peer=link.peer, standing=standing.name.lower()))
-            self._dialled_in.add(meter, link, standing)
+            self._dialled_in.arrived(meter, link, standing)
 
     async def _greeting(self, link: Link, until: float) -> bool | None:
         """Give a caller that pushes the first word; True when it did, None when what it said was dropped."""
@@ -207,6 +211,7 @@ class Listener:
         """
         if not meter.proves_itself or self._dialled_in.is_established(meter):
             return Standing.CLAIMED
+        await self._sharing.prepare(meter)
         try:
             await self._prove(meter, link, until)
         except MeterFault as fault:
@@ -219,7 +224,7 @@ class Listener:
 
     async def _recognise(self, link: Link, until: float) -> Meter:
         name = await self._ask_name(link, Timeouts(RECOGNITION_S, until))
-        meter = self._registry.find_by_logical_device_name(name)
+        meter = await self._sharing.look(self._registry.find_by_logical_device_name(name))
         if meter is None:
             self._note_stranger(name, None, link.peer)
             raise MeterFault("identity", "not-registered", detail=name)

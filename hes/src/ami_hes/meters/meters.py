@@ -7,9 +7,9 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 
+from ami_hes.engine.dialled_in_port import Claims
 from ami_hes.meters.association import Timeouts
 from ami_hes.meters.callers import CallerPlaces
 from ami_hes.meters.commissioning import Commissioning, NothingCommissioned
@@ -34,12 +34,14 @@ from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.serial_port import connect_serial
 from ami_hes.meters.session import Afterwards, Session, SessionContext
 from ami_hes.meters.session_slots import SessionSlots
+from ami_hes.meters.shared_meters import Look, SharedMeters
 from ami_hes.meters.trace import ApduTrace, recording
 from ami_hes.store.firmware_port import FirmwareStore
 from ami_hes.store.ports import Counters, ReceivedCounters, ScalerUnits
 from ami_hes.store.readings_port import Readings
 from ami_mapping.lookup import ReadingTable
 from ami_mapping.lookup import readings as general_readings
+from ami_packs.pack_folders import Packs, shipped_packs
 from ami_process.environment import Environment, real_time
 from ami_process.store.errors import StoreUnavailable
 from ami_registry import Transport
@@ -71,6 +73,8 @@ class MetersSettings:
     fast_path: bool = True
     mapping: ReadingTable | None = None
     """With the rows of partners; None: the general one."""
+    packs: Packs = field(default_factory=shipped_packs)
+    """What is known of the standards of meters."""
 
 
 class Meters:
@@ -110,7 +114,7 @@ class Meters:
         self.quarantine = quarantine or Quarantine(None, environment)
         self._received = ReceiveCounters(received)
         self._slots = SessionSlots(settings.max_sessions)
-        own = InvocationCounters(counters, settings.max_counter_jump)
+        self._own = own = InvocationCounters(counters, settings.max_counter_jump)
         confirmations = Confirmations(
             settings.system_title, own, self._slots, settings.apdu_timeout_s, environment.emit
         )
@@ -121,6 +125,7 @@ class Meters:
         self._dialled_in = DialledInConnections(self._notifications, environment.emit)
         self._kept = KeptSessions(settings.keep_open_s, settings.max_kept_open, self._release)
         self._moved = MovedMeters(addresses, self._slots, self._prove, self._connect, environment.emit)
+        self._shared = SharedMeters(registry, self._dialled_in, own)
         self._listener = self._new_listener()
         self._context = self._new_context(own)
 
@@ -139,6 +144,7 @@ class Meters:
             emit=self.environment.emit,
             strangers=self.quarantine.note,
             moved=self._moved.look,
+            sharing=self._shared,
         )
 
     def _new_context(self, own: InvocationCounters) -> SessionContext:
@@ -181,12 +187,59 @@ class Meters:
         """Whether a session can be tried now: a meter that dials in has to have done so."""
         return meter.address is not None or self._dialled_in.is_waiting(meter)
 
-    async def start(self) -> None:
-        """Begin to listen; OSError when the port is taken."""
+    async def start(self, *, listen: bool = True) -> None:
+        """Begin to listen, unless another process does so; OSError when the port is taken."""
         await self._received.load()
         await self.scalers.load()
         await self.quarantine.start()
+        if listen:
+            await self.listen()
+
+    async def listen(self) -> None:
+        """Take connections and pushes from now on; OSError when the port is taken."""
         self.listening = await self._listener.start(self.settings.host, self.settings.port)
+
+    def share(self, claims: Claims, look: Look) -> None:
+        """Other processes listen as well: to be said before this one does."""
+        self._shared.share(claims, look)
+
+    def has(self, mrid: str) -> bool:
+        """The Connections port."""
+        meter = self.registry.find_by_mrid(mrid)
+        return meter is not None and self._dialled_in.has(meter)
+
+    def let_go(self, mrid: str) -> None:
+        """The Connections port."""
+        meter = self.registry.find_by_mrid(mrid)
+        if meter is not None:
+            self._dialled_in.let_go(meter)
+
+    def forget_counters(self, mrid: str) -> None:
+        """The Connections port."""
+        meter = self.registry.find_by_mrid(mrid)
+        if meter is not None:
+            self._own.forget_key(meter)
+
+    def close_all(self) -> None:
+        """The Connections port."""
+        self._dialled_in.close_all()
+
+    def is_connected(self, meter: Meter) -> bool:
+        """The Presence port of commands."""
+        return meter.address is not None or self._dialled_in.has(meter)
+
+    def has_moved(self, meter: Meter) -> bool:
+        """The Presence port of commands."""
+        return self._dialled_in.has_moved(meter)
+
+    async def taken_over(self) -> None:
+        """Another process may have worked meters that are this one's from now on: what was known of their counters is old. Raises StoreUnavailable."""
+        await self._received.load()
+        self._own.forget()
+
+    async def leave(self) -> None:
+        """Keep no association open: another process may have its meter next."""
+        await self._kept.give_up()
 
     async def stop(self) -> None:
         """Close the listener and every connection that is kept or waits."""
@@ -213,7 +266,7 @@ class Meters:
             timeouts = Timeouts(self.settings.apdu_timeout_s, until)
             candidates = self.keys.candidates(meter)
             session = await self._resumed(candidates, timeouts) or await self._opened_by(candidates, timeouts)
-            session.suspect = partial(self._suspect, session)
+            session.suspect = self._suspect
             try:
                 yield session
             except BaseException as error:
@@ -388,6 +441,8 @@ class Meters:
         if session.healthy and session.meter.address is None:
             standing = Standing.PROVED if session.opened else Standing.CLAIMED
             self._dialled_in.add(session.meter, session.link, standing)
+        elif session.meter.address is None:
+            self._dialled_in.lost(session.meter, session.link)
         else:
             session.link.close()
 

@@ -86,6 +86,8 @@ class _Came:
     title: bytes | None
     secured: bool
     noted: NotedPush | None = None
+    answered_there: bool = False
+    """Its sender waits for a confirmation inside the association that it came in."""
 
 
 class Notifications:
@@ -168,7 +170,7 @@ class Notifications:
         except DlmsError as error:
             self._suspect(claimed, error, way)
             self.drop(way.peer, way.transport, str(error), apdu, framed=True)
-            self._hand_over(noted, reason=str(error))
+            self.hand_over(noted, reason=str(error))
             return False
         sender = None if title is None else self._registry.find_by_system_title(title)
         came = _Came(notification, way, title, secured=title is not None, noted=noted)
@@ -180,42 +182,63 @@ class Notifications:
         self._report(came)
         if isinstance(notification, DataNotification) and asks_to_be_confirmed(notification):
             self.confirmations.confirm_plain(notification, way)
-        self._hand_over(noted)
+        self.hand_over(noted)
         return True
 
     def _begun(self, apdu: bytes, way: WayBack) -> tuple[NotedPush | None, PushedBlocks]:
         """Where this APDU is noted, and the blocks before it."""
         blocks, noted = self._blocks.pop((way.transport, way.peer), (None, None))
-        if noted is None and self.notes is not None and (recording := self.notes.recording()) is not None:
-            recording.end(recording.begin("connection", f"from {way.peer}", way.peer, way.transport))
-            noted = NotedPush(recording)
+        if noted is None:
+            noted = self.noted_from(way.peer, way.transport)
         if noted is not None:
             noted.came(apdu, way)
         return noted, blocks or PushedBlocks(MAX_PUSH_OCTETS)
 
-    def _hand_over(self, noted: NotedPush | None, *, reason: str = "") -> None:
+    def noted_from(self, peer: str, transport: str) -> NotedPush | None:
+        """Where a push that begins now is noted; None where none is."""
+        if self.notes is None or (recording := self.notes.recording()) is None:
+            return None
+        recording.end(recording.begin("connection", f"from {peer}", peer, transport))
+        return NotedPush(recording)
+
+    def hand_over(self, noted: NotedPush | None, *, reason: str = "") -> None:
         """A push has its end."""
         if noted is not None and self.notes is not None:
             noted.reason = reason
             self.notes.pushed(noted)
 
     def report_associated(
-        self, notification: Unsolicited, link: Sender, *, sender: Meter | None, counter: int
+        self,
+        notification: Unsolicited,
+        link: Sender,
+        *,
+        sender: Meter | None,
+        counter: int,
+        noted: NotedPush | None = None,
     ) -> "bool | asyncio.Task[bool]":
         """What came inside an association over `link`; `sender` and `counter` when its keys vouch for it.
 
-        Whether it is reported, or a task that says so; who asks inside an association to be confirmed is answered there.
+        Whether it is reported, or a task that says so; who asks inside an association to be confirmed is answered there, and its
+        trace is handed over after that.
         """
         way = WayBack(link.peer, link.transport, None)
-        came = _Came(notification, way, None if sender is None else sender.system_title, secured=sender is not None)
+        title = None if sender is None else sender.system_title
+        answered = asks_to_be_confirmed(notification)
+        came = _Came(notification, way, title, secured=sender is not None, noted=noted, answered_there=answered)
+        if noted is not None:
+            noted.service = _SERVICES[type(notification)]
+            noted.meter = "" if sender is None else sender.name
         if sender is None:
             self._report(came)
+            if not answered:
+                self.hand_over(noted)
             return True
         if self._received.of(sender, FrameOrigin.PUSH).accepts(counter):
             return self._publish(sender, came) or False
         reason = f"a notification with invocation counter {counter}, which was used before"
         self._refusals.suspect(sender, MeterFault("security", "replayed", detail=reason), link.peer, link.transport)
         self.drop(link.peer, link.transport, reason)
+        self.hand_over(noted, reason=reason)
         return False
 
     async def close(self) -> None:
@@ -229,9 +252,10 @@ class Notifications:
         if len(self._waiting) >= MAX_WAITING:
             reason = f"{MAX_WAITING} notifications wait for the store already"
             self.drop(came.way.peer, came.way.transport, reason)
-            self._hand_over(came.noted, reason=reason)
+            self.hand_over(came.noted, reason=reason)
             return None
-        work = self._keep_and_report(sender, came, confirming=confirming)
+        lowest = self._received.of(sender, FrameOrigin.PUSH).lowest_acceptable
+        work = self._keep_and_report(sender, came, lowest, confirming=confirming)
         task = asyncio.get_running_loop().create_task(work)
         self._waiting.add(task)
         task.add_done_callback(self._published)
@@ -241,16 +265,19 @@ class Notifications:
         self._waiting.discard(task)
         self._left.set()
 
-    async def _keep_and_report(self, sender: Meter, came: "_Came", *, confirming: bool) -> bool:
+    async def _keep_and_report(self, sender: Meter, came: "_Came", lowest: int, *, confirming: bool) -> bool:
+        """`lowest`: where the counter of its sender stood behind it."""
         try:
-            await self._received.keep(sender, FrameOrigin.PUSH)
+            await self._received.keep(sender, FrameOrigin.PUSH, lowest)
             if self._taker is not None:
                 events = await self._taker.take_push(came.notification, sender)
                 if came.noted is not None:
                     came.noted.events = events
         except (MeterFault, StoreUnavailable) as fault:
+            if isinstance(fault, MeterFault) and fault.kind == "security":
+                self._refusals.suspect(sender, fault, came.way.peer, came.way.transport)
             self.drop(came.way.peer, came.way.transport, str(fault))
-            self._hand_over(came.noted, reason=str(fault))
+            self.hand_over(came.noted, reason=str(fault))
             return False
         self._report(came)
         confirmed: asyncio.Task[None] | None = None
@@ -260,9 +287,10 @@ class Notifications:
             else:
                 confirmed = self.confirmations.begin(came.notification, sender, came.way)
         if confirmed is None:
-            self._hand_over(came.noted)
+            if not came.answered_there:
+                self.hand_over(came.noted)
         else:  # with the confirmation
-            confirmed.add_done_callback(lambda _: self._hand_over(came.noted))
+            confirmed.add_done_callback(lambda _: self.hand_over(came.noted))
         return True
 
     def _report(self, came: "_Came") -> None:

@@ -27,9 +27,10 @@ TOLD_PER_HOST, TOLD_IN_ALL, TOLD_WINDOW_S = 100, 1_000, 60.0
 class Quarantine:
     """The callers by name. `start` before the first use, `stop` at the end."""
 
-    def __init__(self, store: QuarantineStore | None, environment: Environment) -> None:
-        """Without a store they are known in this life of the process alone."""
+    def __init__(self, store: QuarantineStore | None, environment: Environment, *, shared: bool = False) -> None:
+        """Without a store they are known in this life of the process alone; `shared`: others write into it as well."""
         self._store = store
+        self._shared = shared
         self._environment = environment
         self._callers: OrderedDict[str, StoredCaller] = OrderedDict()
         self._of_host: dict[str, OrderedDict[str, None]] = {}
@@ -50,6 +51,21 @@ class Quarantine:
                 self._put(one)
             self._written = set(self._callers)
             self._writing = asyncio.create_task(self._write())
+
+    async def look(self) -> None:
+        """Take over what other processes have written of callers, and forget whom they have forgotten. Raises StoreUnavailable."""
+        if self._store is None or not self._shared:
+            return
+        there = {one.name: one for one in await self._store.load()}
+        for name in [name for name in self._written if name not in there and name not in self._unwritten]:
+            self._take(name)
+            self._written.discard(name)
+        for one in there.values():
+            known = self._callers.get(one.name)
+            if one.name not in self._unwritten and (known is None or known.last_seen_at < one.last_seen_at):
+                self._take(one.name)
+                self._put(one)
+                self._written.add(one.name)
 
     async def stop(self) -> None:
         """Write what is not written, if the store takes it."""

@@ -31,8 +31,12 @@ class ReceiveCounters:
         self._kept: dict[ReceivedKey, int] = {}
 
     async def load(self) -> None:
-        self._kept = await self._store.load()
-        self._counters = {key: ReceiveCounter(lowest) for key, lowest in self._kept.items()}
+        """What any process has accepted so far counts from now on."""
+        for key, lowest in (await self._store.load()).items():
+            self._kept[key] = max(lowest, self._kept.get(key, 0))
+            counter = self._counters.setdefault(key, ReceiveCounter(lowest))
+            if counter.lowest_acceptable < lowest:
+                counter.accept(lowest - 1)
 
     def of(self, meter: Meter, origin: FrameOrigin) -> ReceiveCounter:
         """What the meter has used, over all its connections."""
@@ -44,17 +48,24 @@ class ReceiveCounters:
             return ReceiveCounter()
         return self.of(meter, FrameOrigin.ASSOCIATION)
 
-    async def keep(self, meter: Meter, origin: FrameOrigin) -> None:
-        """What was accepted so far is accepted by no later life either; raises MeterFault when it can't be kept."""
+    async def keep(self, meter: Meter, origin: FrameOrigin, lowest: int | None = None) -> None:
+        """What was accepted so far is accepted by no later life and no other process; `lowest`: what the counter stood at behind one frame among others.
+
+        Raises MeterFault when it can't be kept, and when another process has accepted it before.
+        """
         key = _key(meter, origin)
-        counter = self._counters.get(key)
-        if counter is None or counter.lowest_acceptable == self._kept.get(key, 0):
-            return
-        lowest = counter.lowest_acceptable
+        if lowest is None:
+            counter = self._counters.get(key)
+            if counter is None or counter.lowest_acceptable == self._kept.get(key, 0):
+                return
+            lowest = counter.lowest_acceptable
         try:
-            await self._store.keep(key, lowest)
+            is_new = await self._store.keep(key, lowest)
         except StoreUnavailable as problem:
             raise MeterFault("internal", "store", detail=str(problem)) from None
+        if not is_new:
+            detail = f"invocation counter {lowest - 1}, or a higher one, was accepted by another process"
+            raise MeterFault("security", "replayed", detail=detail)
         self._kept[key] = max(lowest, self._kept.get(key, 0))
 
 

@@ -76,6 +76,16 @@ class Registry:
         meter = self.find_by_mrid(mrid)
         return None if meter is None else meter.name
 
+    def spoken_with(self, mrid: str) -> Meter | None:
+        """The meter that is reached for this one: itself, or the one that it is behind."""
+        meter = self.find_by_mrid(mrid)
+        return self.find_by_name(meter.behind) if meter is not None and meter.behind else meter
+
+    def dials_in(self, mrid: str) -> str:
+        """The meter (`mrid_key`) that has to dial in before this one can be spoken with; empty where none has to."""
+        meter = self.spoken_with(mrid)
+        return mrid_key(meter.mrid) if meter is not None and meter.address is None and not meter.behind else ""
+
     def find_by_name(self, name: str) -> Meter | None:
         return self._find("name", name)
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ami_dlms.association import ActionOutcome
+from ami_dlms.association import ActionOutcome, Get
 from ami_dlms.association.client.session import (
     LOGICAL_DEVICE_NAME,
     CountFrom,
@@ -67,7 +67,7 @@ class Session:
         self.link = link
         self.healthy = True
         self.afterwards: Afterwards | None = None
-        self.suspect: Callable[[MeterFault], None] | None = None
+        self.suspect: Callable[[Session, MeterFault], None] | None = None
         """Told of what goes wrong once the session is open: it may be somebody else's doing."""
         self._timeouts = timeouts
         self._context = context
@@ -110,9 +110,9 @@ class Session:
         """Several attributes' values, in as few requests as the meter takes; refusals as for `get`."""
         return await self._read(lambda: self._open.get_many(descriptors))
 
-    async def get_each(self, *descriptors: AttributeDescriptor) -> list[Data | GetRefused]:
-        """The same, with a refusal of the meter in the place of the value that it refuses."""
-        return await self._read(lambda: self._open.get_each(descriptors))
+    async def get_each(self, *descriptors: AttributeDescriptor, last: Get | None = None) -> list[Data | GetRefused]:
+        """The same, with a refusal of the meter in the place of the value that it refuses; `last` comes behind the others."""
+        return await self._read(lambda: self._open.get_each(descriptors, last))
 
     @property
     def most_in_a_list(self) -> int:
@@ -200,7 +200,7 @@ class Session:
         except BaseException as error:
             self.healthy = False
             if self.suspect is not None and isinstance(error, MeterFault):
-                self.suspect(error)
+                self.suspect(self, error)
             raise
 
     def _sense(self, error: Exception) -> Trouble | int:

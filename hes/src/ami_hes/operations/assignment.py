@@ -16,14 +16,21 @@ class Attempt:
 
     The only place that knows: every reason that is given asks here (docs/mapping.md, M-021). `keep` commits to the store
     that it is about to leave. `check` is asked before each further step of what has begun: it raises where no more may leave.
+    `each_time`: so does `keep`, where the meter may be another process's by now.
     """
 
     def __init__(
-        self, keep: Callable[[], Awaitable[None]], *, begun: bool, check: Callable[[], None] = _nothing_against
+        self,
+        keep: Callable[[], Awaitable[None]],
+        *,
+        begun: bool,
+        check: Callable[[], None] = _nothing_against,
+        each_time: bool = False,
     ) -> None:
         self._keep = keep
         self._begun = begun
         self._check = check
+        self._each_time = each_time
 
     @property
     def begun(self) -> bool:
@@ -32,7 +39,7 @@ class Attempt:
     async def begin(self) -> None:
         """To be done right before each first octet of an ACTION or SET leaves; what it raises means that it must not leave."""
         self._check()
-        if not self._begun:
+        if not self._begun or self._each_time:
             await self._keep()
             self._begun = True
 

@@ -4,6 +4,7 @@ All steps but the keys are taken over one association, and each may be taken aga
 is interrupted begins with the first step again and changes nothing twice; how keys survive that says `change_key` (docs/adr/0029).
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from pydantic import TypeAdapter
 from ami_dlms.association.client.session import LOGICAL_DEVICE_NAME
 from ami_dlms.association.settings import WITH_SECRET
 from ami_hes.commands import Command, Lane, Outcome
+from ami_hes.enums import MeterState, StepResult
 from ami_hes.meters import Meter, MeterFault, Meters, Session
+from ami_hes.meters.known_objects import Objects
 from ami_hes.meters.public_client import as_text
 from ami_hes.operations.assignment import Assignment
 from ami_hes.operations.change_key import FIELDS, LONGEST_S, make_change, what_counts
@@ -24,8 +27,11 @@ from ami_hes.operations.identity import read_identified
 from ami_hes.operations.operation import Operation
 from ami_hes.operations.recipe_steps import StepTaker
 from ami_hes.operations.retries import PASSING
-from ami_hes.store import CommissioningStep, MeterState, StepResult, StoreUnavailable
+from ami_hes.store import CommissioningStep, StoreUnavailable
 from ami_mapping.recipes import PushTarget, Recipe, Stopped, clock_within, push_target
+from ami_packs.comparison import nearest
+from ami_packs.document import ModelError
+from ami_packs.pack_folders import Packs
 from ami_process.environment import real_time
 
 NAME = "commission"
@@ -34,6 +40,8 @@ IDENTITY, OBJECTS, CLOCK, PUSH, KEYS = "identity", "objects", "clock", "push", "
 MASTER_KEY = "master_key"
 NOT_THERE_YET = frozenset({("transport", "not-dialled-in")})
 """Rows of the fault table: a new meter that dials in may do so later."""
+MOST_NAMED, LONGEST_PROBLEM = 5, 200
+"""Objects of its pack that a meter lacks, and characters of what is wrong with a pack, that are told."""
 DIGEST = 12
 """Characters of the digest by which lists of objects are told apart."""
 
@@ -135,7 +143,9 @@ class _Work:
             self._at = OBJECTS
             objects = await self._meters.objects.of(session)
             listed = ",".join(f"{class_id}/{name}" for class_id, name in sorted(objects))
-            self._note(StepResult.DONE, f"{len(objects)} objects, list {sha256(listed.encode()).hexdigest()[:DIGEST]}")
+            digest = sha256(listed.encode()).hexdigest()[:DIGEST]
+            beside = await asyncio.to_thread(_beside_pack, self._meters.settings.packs, self._meter.pack, objects)
+            self._note(StepResult.DONE, f"{len(objects)} objects, list {digest}{beside}")
             self._at = CLOCK
             await self._by(session, clock_within(self._meters.environment.now, self._bound))
             self._at = PUSH
@@ -207,6 +217,27 @@ class _Work:
     async def _keep(self, state: MeterState) -> None:
         request_id = self._assignment.command.request_id
         await self._meters.commissioning.note(self._meter, state, request_id, self._steps)
+
+
+def _beside_pack(packs: Packs, name: str, objects: Objects) -> str:
+    """What is to be said of an object list beside the pack that the entry names; nothing without one."""
+    if not name:
+        return ""
+    try:
+        found = nearest(packs.object_keys(name), objects)
+    except ModelError as problem:
+        return f"; pack {name}: {str(problem).splitlines()[0][:LONGEST_PROBLEM]}"
+    if not found.model:
+        return f"; pack {name} has no models to compare them with"
+    lacks = ", ".join(f"{class_id}/{obis}" for class_id, obis in found.missing[:MOST_NAMED])
+    lacks += f" and {len(found.missing) - MOST_NAMED} more" if len(found.missing) > MOST_NAMED else ""
+    without = (
+        f"without {len(found.missing)} of its {found.number} objects ({lacks})"
+        if found.missing
+        else "with all of its objects"
+    )
+    more = f", and {len(found.more)} that it has not" if found.more else ""
+    return f"; as {name}/{found.model} {without}{more}"
 
 
 def _secrets_of(meter: Meter, *, with_master: bool) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from ami_dlms.association import Get
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
 from ami_dlms.obis import Obis
@@ -26,9 +27,11 @@ async def read_identified(session: Session, *attributes: AttributeDescriptor) ->
     return values
 
 
-async def read_each_identified(session: Session, *attributes: AttributeDescriptor) -> list[Data | GetRefused]:
-    """As `read_identified`, but what the meter refuses of these is in the place of its value."""
-    device_id, *values = await session.get_each(_device_id(session), *attributes)
+async def read_each_identified(
+    session: Session, *attributes: AttributeDescriptor, last: Get | None = None
+) -> list[Data | GetRefused]:
+    """As `read_identified`, but what the meter refuses of these is in the place of its value; `last` comes behind them."""
+    device_id, *values = await session.get_each(_device_id(session), *attributes, last=last)
     if isinstance(device_id, GetRefused):
         raise device_id
     _compare(session, device_id)

@@ -142,9 +142,10 @@ def _plain_texts(values: Sequence[str | None], multiplier: int) -> Sequence[str 
     if multiplier > 0 and values and None not in values:
         texts = "\n".join(cast("Sequence[str]", values))
         if _digits_behind(multiplier).fullmatch(texts):
-            digits = texts.replace(".", "").split("\n")
+            texts = "\n" + texts.replace(".", "")
+            _, *digits = texts.split("\n")
             if len(digits) == len(values):
-                return list(map(str, map(int, digits))) if "0" in [text[0] for text in digits] else digits
+                return list(map(str, map(int, digits))) if "\n0" in texts else digits
     return [None if value is None else _plain_text(value, multiplier) for value in values]
 
 

@@ -1,29 +1,31 @@
 """Reads values that are columns of profiles: intervals, days, billing periods, by selective access over a time (docs/mapping.md, M-104 to M-132).
 
 What a profile captures is read again with the scalers of its columns, right before its buffer: a column is never taken for what it
-was the last time. Then comes the buffer, with the columns that are wanted and no others.
+was the last time. Then comes the buffer, with the columns that are wanted and no others; in the same request where the meter takes
+lists, and what it gave is of no use where the profile is no longer what was known of it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
+from ami_dlms.association import Get
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
-from ami_dlms.datetimes import CosemDateTime
 from ami_hes.meters import GetRefused, MeterFault, Session
-from ami_hes.meters.known_objects import KnownObjects, attributes_of_profile, profile_of
+from ami_hes.meters.known_objects import KnownObjects
 from ami_hes.meters.known_scalers import KnownScalers
 from ami_hes.operations.asked_types import Asked
 from ami_hes.operations.identity import check_identity, read_each_identified
-from ami_hes.operations.profile_rows import Buffer, columns_of, doubted, series_of
+from ami_hes.operations.profile_columns import Column, WantedProfile, find_columns, rows_between
+from ami_hes.operations.profile_rows import Buffer, doubted, series_of
 from ami_hes.operations.read_results import NotRead, ReadSeries, number_of
-from ami_hes.operations.sub_meter_rows import capture_place, doubt_stale
-from ami_mapping.attributes import UnreadableValue, scaler_unit_of
+from ami_hes.operations.sub_meter_rows import doubt_stale
+from ami_mapping.attributes import UnreadableValue
 from ami_mapping.faults import Fault, explain, explain_refused_reading
 from ami_mapping.intervals import Span
-from ami_mapping.lookup import Match, ReadingTable
+from ami_mapping.lookup import ReadingTable
 from ami_mapping.profiles import PROFILE_GENERIC, Profile
 
 MOST_ROWS = 4_000
@@ -37,23 +39,26 @@ NO_COLUMNS = ("SCOPE_OF_ACCESS_VIOLATED", "TYPE_UNMATCHED", "OTHER_REASON")
 """Data-access-results by which meters refuse to give single columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    asked: Asked
-    match: Match
-    place: int
-    scaler_unit: AttributeDescriptor | None
-    captured: int | None = None
-    """The column with when the sub-meter gave the value."""
+ITEMS_OF_A_COLUMN, ITEMS_BESIDE_COLUMNS = 2, 8
+"""As how many attributes a selection counts in a list: each of its columns, and its times with the clock."""
 
 
 @dataclass(slots=True)
 class _Read:
-    """A profile, what is wanted of it, and what it gave."""
+    """A profile with what is wanted of it, and what it gave."""
 
-    profile: Profile
-    columns: list[_Column] = field(default_factory=list)
+    wanted: WantedProfile
     scalers: dict[AttributeDescriptor, Data | GetRefused] = field(default_factory=dict)
+    rows: Data | None = None
+    """Those of the whole time, where they came along with what the profile captures."""
+
+    @property
+    def profile(self) -> Profile:
+        return self.wanted.profile
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self.wanted.columns
 
 
 class ProfileReader:
@@ -81,10 +86,12 @@ class ProfileReader:
 
     async def read(self, asked: Sequence[Asked], span: Span) -> None:
         """The intervals of each that end in the span. Raises MeterFault for what is the same for all of them."""
-        wanted = await self._described(asked)
+        now = int(self._now().timestamp())
+        until_now = Span(min(span.start, span.end), min(span.end, now))
+        wanted = await self._described(tuple(asked), until_now)
         for number, one in enumerate(wanted):
             try:
-                await self._read(one, span)
+                await self._read(one, until_now)
             except MeterFault as fault:
                 left = wanted[number:] if not isinstance(fault, GetRefused) else [one]
                 for column in (column for profile in left for column in profile.columns):
@@ -97,15 +104,17 @@ class ProfileReader:
         for one in asked:
             self._fail(one, fault)
 
-    async def _described(self, asked: Sequence[Asked]) -> list[_Read]:
+    async def _described(self, asked: tuple[Asked, ...], span: Span) -> list[_Read]:
         """Where the columns are, by what the meter says now; which meter it is, it says before anything of it is believed."""
         if not self._known.has_profiles(self._session):
             await self._identify()
         for is_last in (False, True):
-            wanted, absent = self._found(asked, await self._known.profiles(self._session))
-            if not wanted:
+            profiles = await self._known.profiles(self._session)
+            found, absent = find_columns(asked, profiles, self._table, self._channel)
+            if not found:
                 await self._identify()
-            so = await self._is_so(wanted)
+            wanted = list(map(_Read, found))
+            so = await self._is_so(wanted, span if is_last or not absent else None)
             if so and (is_last or not absent):
                 break
             self._known.forget(self._session)
@@ -116,11 +125,13 @@ class ProfileReader:
             self._fail(one, explain("reading-type", "not-in-meter", attempted=None, detail=one.reading_type))
         return wanted
 
-    async def _each(self, *attributes: AttributeDescriptor) -> list[Data | GetRefused]:
+    async def _each(
+        self, attributes: Sequence[AttributeDescriptor], last: Get | None = None
+    ) -> list[Data | GetRefused]:
         """The first time with the device id, in the same request."""
         if self._identified:
-            return await self._session.get_each(*attributes)
-        values = await read_each_identified(self._session, *attributes)
+            return await self._session.get_each(*attributes, last=last)
+        values = await read_each_identified(self._session, *attributes, last=last)
         self._identified = True
         return values
 
@@ -129,37 +140,51 @@ class ProfileReader:
             await check_identity(self._session)
             self._identified = True
 
-    def _found(self, asked: Sequence[Asked], profiles: Sequence[Profile]) -> tuple[list[_Read], list[Asked]]:
-        wanted: dict[Profile, _Read] = {}
-        absent: list[Asked] = []
-        for one in asked:
-            found = next((place for place in self._places(one, profiles)), None)
-            if found is None:
-                absent.append(one)
-                continue
-            match, profile, place = found
-            captured = profile.columns[place]
-            value = AttributeDescriptor(captured.class_id, captured.logical_name, captured.attribute_index)
-            given_at = None if self._channel is None else capture_place(profile, value)
-            column = _Column(one, match, place, scaler_unit_of(match.row, value), given_at)
-            wanted.setdefault(profile, _Read(profile)).columns.append(column)
-        return list(wanted.values()), absent
+    async def _is_so(self, wanted: Sequence[_Read], span: Span | None) -> bool:
+        """Read what the profiles capture, and the scalers of the columns; whether it is still what is known of them.
 
-    def _places(self, one: Asked, profiles: Sequence[Profile]) -> Iterator[tuple[Match, Profile, int]]:
-        for match in one.matches:
-            if (found := self._table.find_column(match, profiles, channel=self._channel)) is not None:
-                yield match, *found
-
-    async def _is_so(self, wanted: Sequence[_Read]) -> bool:
-        """Read what the profiles capture, and the scalers of the columns; whether it is still what is known of them."""
-        for one in wanted:
-            described = attributes_of_profile(one.profile.obis)
-            scalers = list(dict.fromkeys(column.scaler_unit for column in one.columns if column.scaler_unit))
-            objects, period, *values = await self._each(*described, *scalers)
-            if profile_of(one.profile.obis, objects, period) != one.profile:
+        With a span the rows of the first one come along, where they can.
+        """
+        for number, one in enumerate(wanted):
+            described, scalers = one.wanted.described, one.wanted.scalers
+            rows = None if number or span is None else self._rows_in_a_list(one, span)
+            objects, period, *values = await self._each_with(one, (*described, *scalers), rows)
+            if self._known.answers.profile_of(one.profile.obis, objects, period) != one.profile:
                 return False
             one.scalers = dict(zip(scalers, values, strict=True))
         return True
+
+    def _rows_in_a_list(self, one: _Read, span: Span) -> Get | None:
+        """The request for all rows, where it fits into a list of this meter, and the meter has not refused that before."""
+        profile, places = one.profile, one.wanted.places
+        attributes = 1 + len(one.wanted.described) + len(one.wanted.scalers)
+        size = attributes + ITEMS_BESIDE_COLUMNS + ITEMS_OF_A_COLUMN * len(places)
+        if size > self._session.most_in_a_list or self._known.gives_rows_apart(self._session):
+            return None
+        parts = list(_parts(span, profile.capture_period_s))
+        if len(parts) != 1 or profile.clock is None:
+            return None
+        return Get(profile.buffer, rows_between(profile, *parts[0], places), encoded=True)
+
+    async def _each_with(
+        self, one: _Read, attributes: Sequence[AttributeDescriptor], rows: Get | None
+    ) -> list[Data | GetRefused]:
+        """These attributes; the rows come along, or from now on they are asked for apart: so is a meter that falls silent over it."""
+        if rows is None:
+            return await self._each(attributes)
+        try:
+            *values, given = await self._each(attributes, rows)
+        except GetRefused:  # as the device id is where a meter refuses the list
+            given = None
+        except MeterFault:
+            self._known.note_rows_apart(self._session)
+            raise
+        if not isinstance(given, Data) or not self._session.most_in_a_list:
+            self._known.note_rows_apart(self._session)
+        if not isinstance(given, Data):
+            return await self._each(attributes)
+        one.rows = given
+        return values
 
     async def _read(self, one: _Read, span: Span) -> None:
         try:
@@ -214,28 +239,27 @@ class ProfileReader:
 
     async def _buffer(self, one: _Read, span: Span) -> Buffer:
         """The rows that end in the span, and the one before it."""
-        profile = one.profile
-        wanted = Span(min(span.start, span.end), min(span.end, int(self._now().timestamp())))
-        captured = [column.captured for column in one.columns if column.captured is not None]
-        places = columns_of(profile, [*(column.place for column in one.columns), *captured])
-        buffer = Buffer(profile, places, wanted)
-        for part in _parts(wanted, profile.capture_period_s):
-            first, last = (CosemDateTime.from_datetime(datetime.fromtimestamp(at, UTC)) for at in part)
+        profile, places = one.profile, one.wanted.places
+        buffer = Buffer(profile, places, span)
+        for part in _parts(span, profile.capture_period_s):
             try:
-                value = await self._session.get(profile.buffer, profile.between(first, last, places), encoded=True)
+                value = one.rows or await self._rows(profile, part, places)
             except GetRefused as refusal:
                 if refusal.name not in NO_COLUMNS:
                     raise
                 everything = tuple(range(len(profile.columns)))
-                found = await self._all_columns(profile, profile.between(first, last))
+                found = await self._all_columns(profile, rows_between(profile, *part))
                 if found is None:
-                    buffer = Buffer(profile, everything, wanted)
+                    buffer = Buffer(profile, everything, span)
                     buffer.columns = everything
                     buffer.take(await self._whole(profile), MOST_WHOLE)
                     return buffer
                 buffer.columns, value = everything, found
             buffer.take(value, _most_rows(part, profile.capture_period_s))
         return buffer
+
+    async def _rows(self, profile: Profile, part: tuple[int, int], places: tuple[int, ...]) -> Data:
+        return await self._session.get(profile.buffer, rows_between(profile, *part, places), encoded=True)
 
     async def _all_columns(self, profile: Profile, access: SelectiveAccess) -> Data | None:
         """None where the meter gives no part of the profile at all."""

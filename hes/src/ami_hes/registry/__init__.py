@@ -13,7 +13,7 @@ from ami_hes.registry.kept import (
 )
 from ami_hes.registry.master_keys import MasterKey, MasterKeys, master_keys_of
 from ami_hes.registry.noting import Noting
-from ami_hes.registry.opening import ConfiguredMeters, configured_meters, open_registry
+from ami_hes.registry.opening import ConfiguredMeters, configured_meters, load_registry, open_registry
 from ami_hes.registry.rotation import rotate
 from ami_hes.registry.sealing import CannotOpen, Sealer
 
@@ -34,6 +34,7 @@ __all__ = [
     "RowReport",
     "Sealer",
     "configured_meters",
+    "load_registry",
     "master_keys_of",
     "open_registry",
     "rotate",

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from ami_cim.identity import mrid_key
+from ami_hes.enums import MeterState
 from ami_hes.meters.registry import Meter
-from ami_hes.store import CommissioningStep, CommissioningStore, MeterState, StoredCommissioning
+from ami_hes.store import CommissioningStep, CommissioningStore, StoredCommissioning
 
 
 class CommissioningBook:
@@ -19,6 +20,12 @@ class CommissioningBook:
     async def load(self) -> None:
         """What earlier lives have kept."""
         self._states = dict(await self._store.states())
+
+    async def look(self, mrid: str) -> None:
+        """Take over what another process has noted of one meter. Raises StoreUnavailable."""
+        found = await self._store.find(mrid_key(mrid))
+        if found is not None:
+            self._states[found.mrid] = found.state
 
     def state_of(self, mrid: str) -> MeterState:
         return self._states.get(mrid_key(mrid), MeterState.NEW)

@@ -128,6 +128,34 @@ class KeptRegistry:
         self._transport_key = transport_key
         self._one_at_a_time = asyncio.Lock()
 
+    async def look(self, mrid: str) -> None:
+        """Take over what another process has changed of one meter. Raises StoreUnavailable, and CannotOpen for keys that are not what was sealed."""
+        mrid = mrid_key(mrid)
+        kept, changed = await self._store.find(mrid)
+        known = self._meters.stored(mrid)
+        if kept != known:
+            if known is not None:
+                self.registry.remove(table_of(known))
+                self._meters.remove(mrid)
+            if kept is not None:
+                self._meters.add(kept)
+                self.registry.add(table_of(kept))
+        if changed != tuple(self._meters.changed_keys(mrid)):
+            self._meters.change_keys(mrid, changed)
+            self.registry.touch()
+
+    async def look_at_all(self) -> None:
+        """The same for all meters, after a time in which others could not be heard. Raises as `look`."""
+        stored = await self._store.load()
+        kept = {meter.mrid: meter for meter in stored.meters}
+        differing = {mrid for mrid, meter in kept.items() if self._meters.stored(mrid) != meter}
+        differing.update(mrid for mrid in self._meters if mrid not in kept)
+        differing.update(
+            mrid for mrid, rows in stored.changed_keys.items() if tuple(self._meters.changed_keys(mrid)) != rows
+        )
+        for mrid in differing:
+            await self.look(mrid)
+
     async def import_rows(self, rows: Sequence[ImportRow], *, check: bool = False) -> list[RowReport]:
         """Keep what can be kept of these rows of a shipment; `check`: only say what would become of them.
 

@@ -22,6 +22,8 @@ class Noting:
 
     describe: Describe = nothing
     kept: asyncio.Event = field(default_factory=asyncio.Event)
+    told: list[Callable[[], None]] = field(default_factory=list)
+    """Called when this process has kept some, for the others."""
 
     def noted(self, changes: Iterable[tuple[Table | None, Table | None]]) -> list[NotedChange]:
         """Of several entries, in their order."""
@@ -33,3 +35,5 @@ class Noting:
         """They are in the store."""
         if noted:
             self.kept.set()
+            for tell in self.told:
+                tell()

@@ -8,7 +8,6 @@ from ami_hes.schedules.event_requests import EventHead, request_of, write_messag
 from ami_hes.schedules.event_writer import EventWriter
 from ami_hes.schedules.orders import ScheduleOrders
 from ami_hes.schedules.orders import question_of as question_of_schedules
-from ami_hes.schedules.periods import Every
 from ami_hes.schedules.publisher import Publisher
 from ami_hes.schedules.subscribers import Subscriber
 
@@ -17,7 +16,6 @@ __all__ = [
     "Definition",
     "EventHead",
     "EventWriter",
-    "Every",
     "ListedSchedule",
     "NotASchedule",
     "Publisher",

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from ami_hes import events
 from ami_hes.commands import Lane
-from ami_hes.engine import Engine, Stopping
+from ami_hes.engine import LOST, Engine, Stopping
 from ami_hes.meters.registry import Registry
 from ami_hes.schedules.definition import Schedule
 from ami_hes.schedules.publisher import Publisher
@@ -54,23 +54,39 @@ class Collector:
     _dispatching: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One part after the other is put into the lane."""
 
+    _in_lane: set[str] = field(default_factory=set)
+    """Requests whose commands are put or were, and which have no answer yet."""
+    _group: asyncio.TaskGroup | None = None
+    """As long as `work` goes on."""
+
+    def __post_init__(self) -> None:
+        self.engine.events.listen(LOST, lambda *_: self.put_again())
+
     def look(self) -> None:
         """A schedule has changed: it may be due earlier than was known."""
         self._changed.set()
 
     async def under_way(self) -> frozenset[str]:
-        """The requests of runs that an earlier life has left: `work` puts what is open of them, as the lane has room. Raises StoreUnavailable."""
+        """The requests of runs that an earlier life has left, or another process that was in charge: `work` puts what is open of them, as the lane has room. Raises StoreUnavailable."""
+        self._running.clear()
         runs = await self.store.open_runs()
         return frozenset(part for run in runs for part in part_ids(run))
 
     async def work(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for run in await _patiently(self.store.open_runs):
-                self._follow(group, run)
-            while True:
-                self._changed.clear()
-                await self._rest(await self._begin_due(group))
+        self._in_lane.clear()
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                await self._work(self._group)
+        finally:
+            self._group = None
+
+    async def _work(self, group: asyncio.TaskGroup) -> None:
+        for run in await _patiently(self.store.open_runs):
+            self._follow(group, run)
+        while True:
+            self._changed.clear()
+            await self._rest(await self._begin_due(group))
 
     async def _begin_due(self, group: asyncio.TaskGroup) -> datetime | None:
         """Begin what is due; when the next schedule is."""
@@ -111,9 +127,10 @@ class Collector:
         """First the commands and then the run, since what is begun twice has the same ids."""
         schedule = plan.schedule
         deadline_at = self.environment.after_real(schedule.definition.deadline_s)
-        complete = await self.store.complete_until(schedule.schedule_id)
         parts = meters = 0
-        for part in plan.parts(self.registry, complete, now, deadline_at):
+        for some in plan.meters(self.registry):
+            complete = await self.store.complete_until(schedule.schedule_id, [one.mrid for one in some])
+            part = plan.part(parts + 1, some, complete, now, deadline_at)
             new = {job.command.meter.mrid: plan.start for job in part.jobs if job.command.meter.mrid not in complete}
             await self.store.completed(schedule.schedule_id, new)
             await self.results.accept(part.request, part.jobs)
@@ -140,15 +157,33 @@ class Collector:
         )
         return run
 
+    def put_again(self) -> None:
+        """What was put may have been lost: whatever is open of it is put once more; what is in the lane stays there once."""
+        if self._group is not None:
+            for request_id in self._in_lane:
+                self._group.create_task(self._reported(request_id, self._dispatch(request_id, again=True)))
+
+    async def _reported(self, about: str, work: Awaitable[None]) -> bool:
+        """Whether it was done; a fault of ours keeps nothing else back."""
+        try:
+            await work
+        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+            self._failed(about, problem)
+            return False
+        return True
+
     def _follow(self, group: asyncio.TaskGroup, run: StoredRun) -> None:
         self._running.add(run.schedule_id)
         group.create_task(self._collect(run))
 
     async def _collect(self, run: StoredRun) -> None:
         """All parts of a run, and its end; then its schedule may be due again."""
+        counts: list[int | None] = []
         async with asyncio.TaskGroup() as group:
-            parts = [group.create_task(self._finish(run, one)) for one in part_ids(run)]
-        counts = [one.result() for one in parts]
+            for part in part_ids(run):  # one that is not put yet costs nothing, however many there are
+                self._in_lane.add(part)
+                if await self._reported(run.schedule_id, self._dispatch(part)):
+                    group.create_task(self._finish(run, part, counts))
         if None in counts:  # the next life goes on
             return
         delivered = sum(count for count in counts if count is not None)
@@ -175,27 +210,27 @@ class Collector:
             await real_sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_REST_S)
 
-    async def _finish(self, run: StoredRun, request_id: str) -> int | None:
-        """Publish a part once it has its answer; of how many meters everything came by the deadline. None if the process stops."""
+    async def _finish(self, run: StoredRun, request_id: str, counts: list[int | None]) -> None:
+        """Publish a part once it has its answer, and note of how many meters everything came by the deadline; None if the process stops."""
         try:
-            await self._dispatch(request_id)
             await self._answered(request_id)
             async with self._publishing:
-                return await _patiently(lambda: self._publish(run, request_id))
+                counts.append(await _patiently(lambda: self._publish(run, request_id)))
         except Stopping:
-            return None
+            counts.append(None)
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
             self._failed(run.schedule_id, problem)
-            return 0
+        finally:
+            self._in_lane.discard(request_id)
 
-    async def _dispatch(self, request_id: str) -> None:
+    async def _dispatch(self, request_id: str, *, again: bool = False) -> None:
         """Put the commands of a part as the lane has room; one place is left, so that it is not full for others."""
         commands, most = self.engine.commands, max(1, self.pending - 1)
         async with self._dispatching:
             left = [one.job for one in await _patiently(lambda: self.results.open_commands(request_id))]
             while left:
-                room = max(0, most - await commands.pending(Lane.CAMPAIGN))
-                await commands.put(left[:room])
+                room = max(0, most - await _patiently(lambda: commands.pending(Lane.CAMPAIGN)))
+                await commands.put(left[:room], again=again)
                 left = left[room:]
                 if left:
                     await real_sleep(ROOM_S)

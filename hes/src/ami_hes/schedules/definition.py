@@ -7,10 +7,11 @@ from datetime import datetime, time, timedelta
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
+from ami_hes.enums import Every
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.operations.asked_types import is_over_time
 from ami_hes.operations.read_results import STORE_FIRST, WantedReadings, number_of
-from ami_hes.schedules.periods import Every, Recurrence
+from ami_hes.schedules.periods import Recurrence
 from ami_hes.store import StoredSchedule
 from ami_mapping.lookup import readings
 

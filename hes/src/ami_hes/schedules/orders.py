@@ -16,6 +16,7 @@ from ami_cim.message import Reply, ReplyError, RequestMessage
 from ami_cim.paging import page_of
 from ami_cim.payloads.meter_read_schedule import GetMeterReadSchedule, MeterReadSchedule, TimeSchedule
 from ami_cim.periods import Period
+from ami_hes.enums import Every
 from ami_hes.meters.registry import Meter
 from ami_hes.nouns import Refused, Report, RequestContext, error
 from ami_hes.nouns.devices import (
@@ -28,7 +29,7 @@ from ami_hes.nouns.devices import (
 from ami_hes.nouns.questions import question
 from ami_hes.schedules.book import ScheduleBook
 from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
-from ami_hes.schedules.periods import DAY, HOUR, Every
+from ami_hes.schedules.periods import DAY, HOUR
 from ami_hes.store import NameTaken
 from ami_mapping.reading_types import RefusedReadingType
 

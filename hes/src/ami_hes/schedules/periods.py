@@ -6,18 +6,12 @@ long after the one before it as it would have been; of one that comes twice the 
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from enum import StrEnum
 from zoneinfo import ZoneInfo
+
+from ami_hes.enums import Every
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-
-
-class Every(StrEnum):
-    """How often a schedule is due."""
-
-    DAY = "day"
-    HOUR = "hour"
 
 
 @dataclass(frozen=True, slots=True)

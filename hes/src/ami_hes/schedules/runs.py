@@ -39,27 +39,34 @@ class Planned:
     end: datetime
     next_due_at: datetime
 
-    def parts(
-        self, registry: Registry, complete: Mapping[str, datetime], now: datetime, deadline_at: datetime
-    ) -> Iterator[RunPart]:
-        """One after the other: meters of a large registry are looked up for a while."""
+    def meters(self, registry: Registry) -> Iterator[list[Meter]]:
+        """Those of each part, one after the other: meters of a large registry are looked up for a while."""
         meters = self.schedule.definition.meters(registry)
-        parts = iter(lambda: list(islice(meters, METERS_PER_PART)), [])
-        for number, some in enumerate(parts, 1):
-            request = StoredRequest(
-                request_id=part_id(self.run_id, number),
-                digest="",
-                verb=Verb.CREATED,
-                noun=NOUN,
-                source=self.schedule.name,
-                correlation_id=self.run_id,
-                reply_address=None,
-                accepted_at=now,
-                deadline_at=deadline_at,
-                errors="[]",
-            )
-            commands = [self._command(request.request_id, meter, complete.get(meter.mrid)) for meter in some]
-            yield RunPart(request, [CommandJob(one, Lane.CAMPAIGN, deadline_at) for one in commands])
+        return iter(lambda: list(islice(meters, METERS_PER_PART)), [])
+
+    def part(
+        self,
+        number: int,
+        meters: Sequence[Meter],
+        complete: Mapping[str, datetime],
+        now: datetime,
+        deadline_at: datetime,
+    ) -> RunPart:
+        """`complete`: by mRID, up to when everything was collected before."""
+        request = StoredRequest(
+            request_id=part_id(self.run_id, number),
+            digest="",
+            verb=Verb.CREATED,
+            noun=NOUN,
+            source=self.schedule.name,
+            correlation_id=self.run_id,
+            reply_address=None,
+            accepted_at=now,
+            deadline_at=deadline_at,
+            errors="[]",
+        )
+        commands = [self._command(request.request_id, meter, complete.get(meter.mrid)) for meter in meters]
+        return RunPart(request, [CommandJob(one, Lane.CAMPAIGN, deadline_at) for one in commands])
 
     def _command(self, request_id: str, meter: Meter, complete_until: datetime | None) -> Command:
         body = self.schedule.definition.wanted(complete_until, self.start, self.end).format()

@@ -6,18 +6,15 @@ from ami_hes.store.brought_back import KeptMark, go_on, recognise
 from ami_hes.store.campaigns import SqlCampaigns
 from ami_hes.store.campaigns_port import CampaignLine, Campaigns, CampaignState, StoredCampaign
 from ami_hes.store.commissioning import SqlCommissioning
-from ami_hes.store.commissioning_port import (
-    CommissioningStep,
-    CommissioningStore,
-    MeterState,
-    StepResult,
-    StoredCommissioning,
-)
+from ami_hes.store.commissioning_port import CommissioningStep, CommissioningStore, StoredCommissioning
+from ami_hes.store.console_sessions import SqlConsoleSessions, StoredSession
 from ami_hes.store.counters import SqlCounters, SqlReceivedCounters
-from ami_hes.store.database import Database
+from ami_hes.store.database import Database, Latency
 from ami_hes.store.deliveries import SqlDeliveries
 from ami_hes.store.device_events import SqlDeviceEvents
 from ami_hes.store.device_events_port import DeviceEvents, EventChange, EventQuery, Happened, StoredDeviceEvent
+from ami_hes.store.dialled_in import SqlDialledIn
+from ami_hes.store.dialled_in_port import DialledIn
 from ami_hes.store.firmware import SqlFirmware
 from ami_hes.store.firmware_port import (
     FirmwareStore,
@@ -30,8 +27,6 @@ from ami_hes.store.firmware_port import (
 )
 from ami_hes.store.guard import SqlGuard
 from ami_hes.store.guard_port import (
-    ApprovalOf,
-    ApprovalState,
     ControlsStopped,
     Gate,
     GuardMarks,
@@ -55,6 +50,8 @@ from ami_hes.store.master_data_port import (
 )
 from ami_hes.store.outgoing import SqlOutgoing
 from ami_hes.store.outgoing_port import Outgoing, Owed
+from ami_hes.store.ownership import SqlOwnership
+from ami_hes.store.ownership_port import NotOwned, Ownership
 from ami_hes.store.ports import (
     AnswerPart,
     ClaimTooHigh,
@@ -95,6 +92,7 @@ from ami_hes.store.results import SqlResults
 from ami_hes.store.scalers import SqlScalerUnits
 from ami_hes.store.schedules import SqlSchedules
 from ami_hes.store.schedules_port import Collected, NameTaken, Schedules, StoredRun, StoredSchedule
+from ami_hes.store.seen_messages import SqlSeenMessages
 from ami_hes.store.tables import SCHEMA
 from ami_hes.store.traces import SqlTraces
 from ami_hes.store.traces_port import (
@@ -117,8 +115,6 @@ __all__ = [
     "REFUSAL",
     "SCHEMA",
     "AnswerPart",
-    "ApprovalOf",
-    "ApprovalState",
     "AuditFound",
     "AuditLog",
     "AuditPage",
@@ -138,6 +134,7 @@ __all__ = [
     "Database",
     "Deliveries",
     "DeviceEvents",
+    "DialledIn",
     "EventChange",
     "EventQuery",
     "Extract",
@@ -155,14 +152,16 @@ __all__ = [
     "KeptMessage",
     "KeptMessages",
     "KeyTaken",
+    "Latency",
     "LimitReached",
     "MasterDataChanges",
-    "MeterState",
     "NameTaken",
     "NonceUsed",
+    "NotOwned",
     "NotedChange",
     "Outgoing",
     "Owed",
+    "Ownership",
     "QuarantineStore",
     "Readings",
     "ReceivedCounters",
@@ -178,15 +177,18 @@ __all__ = [
     "SqlAudit",
     "SqlCampaigns",
     "SqlCommissioning",
+    "SqlConsoleSessions",
     "SqlCounters",
     "SqlDeliveries",
     "SqlDeviceEvents",
+    "SqlDialledIn",
     "SqlFirmware",
     "SqlGuard",
     "SqlHistory",
     "SqlKeptMessages",
     "SqlMasterDataChanges",
     "SqlOutgoing",
+    "SqlOwnership",
     "SqlQuarantine",
     "SqlReadings",
     "SqlReceivedCounters",
@@ -194,9 +196,9 @@ __all__ = [
     "SqlResults",
     "SqlScalerUnits",
     "SqlSchedules",
+    "SqlSeenMessages",
     "SqlTraces",
     "SqlUsagePoints",
-    "StepResult",
     "Stop",
     "StoreUnavailable",
     "StoreUnusable",
@@ -216,6 +218,7 @@ __all__ = [
     "StoredRun",
     "StoredSchedule",
     "StoredSeries",
+    "StoredSession",
     "StoredSource",
     "StoredTransfer",
     "StoredUsagePoint",

@@ -1,7 +1,8 @@
 """From the results of a request to its answer: what is complete, its commands some at a time, and the parts of the answer.
 
 Payloads of a large request are never in memory all at once, and neither are the parts of its answer: each is kept as soon as it is written, and all of
-them count with the answer.
+them count with the answer. Octets go to the database beside a statement and not in it: SQLAlchemy remembers compiled statements, each with
+the values that it was first built with.
 """
 
 from collections.abc import Mapping, Sequence
@@ -83,14 +84,14 @@ def answer(connection: Connection, answers: Mapping[str, StoredAnswer], answered
     for request_id, one in answers.items():
         unanswered = update(requests).where(requests.c.request_id == request_id, requests.c.answered_at.is_(None))
         values = {"answer": one.octets, "result": one.result, "answered_at": answered_at}
-        request = connection.execute(unanswered.values(values).returning(*_AUDITED)).first()
+        request = connection.execute(unanswered.returning(*_AUDITED), values).first()
         if request is None:
             continue
         connection.execute(_OWE, {"of_request": request_id})
         left = (further_parts.c.request_id == request_id, further_parts.c.number > 1 + one.kept)
         connection.execute(delete(further_parts).where(*left))
         for number, octets in enumerate(one.further, 2 + one.kept):
-            connection.execute(insert(further_parts).values(request_id=request_id, number=number, octets=octets))
+            connection.execute(insert(further_parts), {"request_id": request_id, "number": number, "octets": octets})
         if request.principal is not None and request.verb not in NOT_AUDITED:
             entries.append(ended(connection, request_id, request, answered_at))
     write(connection, entries)

@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, or_, select, text, update
 
 from ami_hes.audit import BEGINNING, AuditEntry, Chain, Link, MetersOf, What, canonical, hash_of, parse_entry
+from ami_hes.audit.entries import MOST_TEXT
 from ami_hes.commands import CommandJob
 from ami_hes.store.audit_port import AuditFound, AuditPage, AuditSearch
 from ami_hes.store.database import Database
@@ -175,8 +176,10 @@ def _forget(connection: Connection, before: datetime, now: datetime) -> int:
     first_kept = (
         connection.execute(newer).scalar() or chain.seq
     )  # the last one stays, so that there is one to go on from
-    last = connection.execute(select(audit.c.seq, audit.c.hash).where(audit.c.seq == first_kept - 1)).first()
-    if last is None:
+    row = connection.execute(select(audit).where(audit.c.seq == first_kept - 1)).first()
+    if (
+        row is None or (last := _link(row)).misfiled
+    ):  # what was made to look old stays, and whoever checks the chain is told
         return 0
     dropped = connection.execute(delete(audit).where(audit.c.seq < first_kept)).rowcount
     connection.execute(update(audit_chain).values(base_seq=last.seq, base_hash=last.hash))
@@ -190,7 +193,17 @@ def _forget(connection: Connection, before: datetime, now: datetime) -> int:
 
 def _link(row: Row[*tuple[object, ...]]) -> Link:
     found = row._mapping
-    return Link(int(found["seq"]), str(found["entry"]), str(found["hash"]))
+    said = str(found["entry"])
+    return Link(int(found["seq"]), said, str(found["hash"]), _is_misfiled(said, found["at"], found["request_id"]))
+
+
+def _is_misfiled(said: str, at: datetime, request_id: str | None) -> bool:
+    """Whether the columns by which an entry is found and dropped are not its own."""
+    try:
+        entry = parse_entry(said)
+        return datetime.fromisoformat(entry["at"]) != at or entry.get("request", "") != (request_id or "")[:MOST_TEXT]
+    except ValueError:
+        return True
 
 
 def _chain(row: Row[*tuple[object, ...]]) -> Chain:

@@ -6,6 +6,7 @@ was used, whatever is missing in the store.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from ami_process.store.places import Place, engine_of
 
 FOLLOWED = 2**31
 """A key that has gone beyond is not followed by others, whose values would be halved."""
+AHEAD = 2**16
+"""How far ahead a process without a mark says that keys may have come: so many values are skipped at most when a store is brought back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class KeptMark:
     def __init__(self, file: MarkFile) -> None:
         self._file = file
         self._lock = asyncio.Lock()
+        self._writing = threading.Lock()
         self._written = -1
         self._latest: Mark | None = None
 
@@ -46,9 +50,14 @@ class KeptMark:
         async with self._lock:
             if self._written >= mark.steps:
                 return
-            latest = self._latest
-            await asyncio.to_thread(self._file.note, latest)
-            self._written = latest.steps
+            await asyncio.to_thread(self._write, self._latest)
+
+    def _write(self, mark: Mark) -> None:
+        """In a thread, which goes on when who waits for it is cancelled: a later mark must not be overtaken by it."""
+        with self._writing:
+            if self._written < mark.steps:
+                self._file.note(mark)
+                self._written = mark.steps
 
 
 def step(connection: Connection, reached: int) -> Mark | None:
@@ -61,6 +70,18 @@ def step(connection: Connection, reached: int) -> Mark | None:
         .returning(counter_mark.c.store_id, counter_mark.c.steps, highest)
     ).one_or_none()
     return None if row is None else Mark(*row)
+
+
+def raise_highest(connection: Connection, reached: int) -> None:
+    """A reservation, up to `reached`, of a process that has no mark: it is no step, and the row is changed once in many.
+
+    What processes change for each of their reservations they wait for each other at; so it is raised ahead, to the next multiple of `AHEAD`.
+    """
+    highest = connection.execute(select(counter_mark.c.highest)).scalar()
+    if highest is not None and highest < reached:
+        ahead = -(-reached // AHEAD) * AHEAD
+        below = counter_mark.c.highest < ahead
+        connection.execute(update(counter_mark).values(highest=ahead).where(below)).close()
 
 
 def first_value(connection: Connection) -> int:

@@ -41,6 +41,11 @@ class SqlCampaigns:
         )
         return await self._database.transaction(lambda c: c.execute(this.values(state=str(state))).rowcount > 0)
 
+    async def state_of(self, campaign_id: str) -> CampaignState | None:
+        query = select(campaigns.c.state).where(campaigns.c.campaign_id == campaign_id)
+        found = await self._database.transaction(lambda c: c.execute(query).scalar())
+        return None if found is None else CampaignState(found)
+
     async def find(self, campaign_id: str) -> CampaignLine | None:
         query = _LINES.where(campaigns.c.campaign_id == campaign_id)
         found = await self._database.transaction(lambda c: _read(c, query))

@@ -54,6 +54,9 @@ class Campaigns(Protocol):
     async def move(self, campaign_id: str, state: CampaignState, among: Sequence[CampaignState]) -> bool:
         """It has another state, if it has one of these now and any meter of it has no end; False if not."""
 
+    async def state_of(self, campaign_id: str) -> CampaignState | None:
+        """Of one campaign, without a look at its meters."""
+
     async def find(self, campaign_id: str) -> CampaignLine | None: ...
 
     async def lines(self, limit: int, *, under_way: bool = False) -> list[CampaignLine]:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from ami_hes.store.commissioning_port import CommissioningStep, MeterState, StepResult, StoredCommissioning
+from ami_hes.enums import MeterState, StepResult
+from ami_hes.store.commissioning_port import CommissioningStep, StoredCommissioning
 from ami_hes.store.database import Database
 from ami_hes.store.tables import commissioning
 from ami_process.store.group_commit import GroupCommit

@@ -3,30 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-
-class MeterState(StrEnum):
-    """How far a meter is. The store keeps the word; of one that is NEW it keeps nothing."""
-
-    NEW = "new"
-    """Nothing was ever begun."""
-    COMMISSIONING = "commissioning"
-    """Begun, and not at its end."""
-    FAILED = "failed"
-    """The last attempt ended with a step that failed."""
-    COMMISSIONED = "commissioned"
-    """Every step was seen done."""
-
-
-class StepResult(StrEnum):
-    """How a step ended."""
-
-    DONE = "done"
-    LEFT = "left"
-    """There was nothing to do."""
-    FAILED = "failed"
+from ami_hes.enums import MeterState, StepResult
 
 
 class CommissioningStep(NamedTuple):

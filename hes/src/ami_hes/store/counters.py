@@ -1,15 +1,13 @@
 """Invocation counters in the database: ours reserved ahead in ranges, one row per key; the meters' as the lowest that is new."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from ami_hes.store.brought_back import KeptMark, first_value, step
+from ami_hes.store.brought_back import KeptMark, first_value, raise_highest, step
 from ami_hes.store.database import Database
 from ami_hes.store.ports import ClaimTooHigh, CounterRange, CountersExhausted, ReceivedKey
 from ami_hes.store.tables import key_counters, received_counters
-from ami_process.store.group_commit import GroupCommit
 from ami_process.store.mark import Mark
 from ami_process.store.shared_transaction import SharedTransaction
 
@@ -36,7 +34,7 @@ class SqlCounters:
 
     async def reserve_counters(self, key_id: str, at_least: int, count: int) -> CounterRange:
         _check(at_least, count)
-        reserved, reached = await self._shared.run(lambda c: _marked(c, _reserve(c, key_id, at_least, count)))
+        reserved, reached = await self._shared.run(lambda c: self._marked(c, _reserve(c, key_id, at_least, count)))
         await self._noted(reached)
         return reserved
 
@@ -45,13 +43,19 @@ class SqlCounters:
 
         def tried(connection: Connection) -> tuple[CounterRange, Mark | None] | None:
             found = _try(connection, key_id, at_least, count, max_jump)
-            return None if found is None else _marked(connection, found)
+            return None if found is None else self._marked(connection, found)
 
         done = await self._shared.run(tried)
         if done is None:
             return None
         await self._noted(done[1])
         return done[0]
+
+    def _marked(self, connection: Connection, reserved: CounterRange) -> tuple[CounterRange, Mark | None]:
+        if self._mark is None:
+            raise_highest(connection, reserved.limit)
+            return reserved, None
+        return reserved, step(connection, reserved.limit)
 
     async def _noted(self, reached: Mark | None) -> None:
         if self._mark is not None and reached is not None:
@@ -63,13 +67,13 @@ class SqlReceivedCounters:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._moves: GroupCommit[tuple[ReceivedKey, int]] = GroupCommit(database, _keep)
+        self._shared = SharedTransaction(database, ())
 
     async def load(self) -> dict[ReceivedKey, int]:
         return await self._database.transaction(_load)
 
-    async def keep(self, key: ReceivedKey, lowest_acceptable: int) -> None:
-        await self._moves.add((key, lowest_acceptable))
+    async def keep(self, key: ReceivedKey, lowest_acceptable: int) -> bool:
+        return await self._shared.run(lambda connection: _keep(connection, key, lowest_acceptable))
 
 
 def _check(at_least: int, count: int) -> None:
@@ -83,10 +87,6 @@ class _Spent(NamedTuple):
     next_value: int = 0
     tried_from: int = 0
     tried_to: int = 0
-
-
-def _marked(connection: Connection, reserved: CounterRange) -> tuple[CounterRange, Mark | None]:
-    return reserved, step(connection, reserved.limit)
 
 
 def _row(connection: Connection, key_id: str) -> _Spent:
@@ -134,15 +134,15 @@ def _load(connection: Connection) -> dict[ReceivedKey, int]:
     return {ReceivedKey(*row[:3]): row[3] for row in connection.execute(select(received_counters))}
 
 
-def _keep(connection: Connection, moves: Sequence[tuple[ReceivedKey, int]]) -> None:
-    for key, lowest in moves:
-        row = (
-            (received_counters.c.device == key.device)
-            & (received_counters.c.key_id == key.key_id)
-            & (received_counters.c.channel == key.channel)
-        )
-        kept = connection.execute(select(received_counters.c.lowest_acceptable).where(row)).scalar()
-        if kept is None:
-            connection.execute(insert(received_counters).values(**key._asdict(), lowest_acceptable=lowest))
-        elif kept < lowest:
-            connection.execute(update(received_counters).where(row).values(lowest_acceptable=lowest))
+def _keep(connection: Connection, key: ReceivedKey, lowest: int) -> bool:
+    row = (
+        (received_counters.c.device == key.device)
+        & (received_counters.c.key_id == key.key_id)
+        & (received_counters.c.channel == key.channel)
+    )
+    kept = connection.execute(select(received_counters.c.lowest_acceptable).where(row)).scalar()
+    if kept is None:
+        connection.execute(insert(received_counters).values(**key._asdict(), lowest_acceptable=lowest))
+    elif kept < lowest:
+        connection.execute(update(received_counters).where(row).values(lowest_acceptable=lowest))
+    return kept is None or kept < lowest

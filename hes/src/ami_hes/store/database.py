@@ -1,7 +1,7 @@
 """The store of the HES as a database that reports when it goes and when it is back."""
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Self, TypeVar
 
@@ -15,21 +15,21 @@ from ami_process.store import database
 from ami_process.store.places import Place
 
 T = TypeVar("T")
+OF_TRANSACTIONS_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
 class Latency:
-    """How long transactions have taken, waiting for their turn included: their number up to each bound, and the sum."""
+    """How long something has taken, waiting for its turn included: the number up to each bound, and the sum."""
 
-    BOUNDS_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-
-    def __init__(self) -> None:
+    def __init__(self, bounds_s: Sequence[float] = OF_TRANSACTIONS_S) -> None:
+        self.bounds_s = bounds_s
         self.sum_s = 0.0
-        self._each = [0] * (len(self.BOUNDS_S) + 1)
+        self._each = [0] * (len(bounds_s) + 1)
 
     def note(self, seconds: float) -> None:
         """One more."""
         self.sum_s += seconds
-        self._each[bisect_left(self.BOUNDS_S, seconds)] += 1
+        self._each[bisect_left(self.bounds_s, seconds)] += 1
 
     def cumulative(self) -> list[int]:
         """By bound, and at last all of them."""

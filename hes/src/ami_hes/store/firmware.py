@@ -138,7 +138,7 @@ def _add_part(connection: Connection, identifier: str, offset: int, octets: byte
     if offset != found.octets or offset + len(octets) > found.image.size:
         raise WrongPart(f"octet {found.octets} of {found.image.size} was expected, not {len(octets)} from {offset} on")
     part = {"identifier": identifier, "first_octet": offset, "octets": octets}
-    connection.execute(insert(image_parts).values(part))
+    connection.execute(insert(image_parts), part)
     if offset + len(octets) == found.image.size:
         this = {"of_image": identifier}
         if sha256(_read(connection, identifier)).hexdigest() != found.image.sha256:

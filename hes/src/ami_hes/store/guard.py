@@ -11,18 +11,10 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, select, text, update
 
 from ami_hes.audit import AuditEntry, MetersOf, What
+from ami_hes.enums import ApprovalOf, ApprovalState
 from ami_hes.store.audit import lock, write
 from ami_hes.store.database import Database
-from ami_hes.store.guard_port import (
-    ApprovalOf,
-    ApprovalState,
-    ControlsStopped,
-    Gate,
-    GuardMarks,
-    LimitReached,
-    Stop,
-    StoredApproval,
-)
+from ami_hes.store.guard_port import ControlsStopped, Gate, GuardMarks, LimitReached, Stop, StoredApproval
 from ami_hes.store.ports import StoredRequest
 from ami_hes.store.tables import approvals, controls_stop, guard_uses, requests
 from ami_process.store.columns import UtcDateTime
@@ -77,8 +69,11 @@ class SqlGuard:
         return await self._database.transaction(lambda c: list(map(_approval, c.execute(query.limit(limit)))))
 
     async def marks(self) -> GuardMarks:
-        waiting = func.count().filter(approvals.c.state == str(ApprovalState.WAITING))
-        query = select(waiting, func.max(approvals.c.asked_at), func.max(approvals.c.decided_at))
+        waiting = select(func.count()).where(approvals.c.state == str(ApprovalState.WAITING)).scalar_subquery()
+        latest = (
+            select(func.max(column)).scalar_subquery() for column in (approvals.c.asked_at, approvals.c.decided_at)
+        )
+        query = select(waiting, *latest)  # each by an index of its own
         row = await self._database.transaction(lambda c: c.execute(query).one())
         return GuardMarks(*row)
 

@@ -7,10 +7,10 @@ that two requests can't both pass what only one of them may.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from ami_hes.audit import MetersOf
+from ami_hes.enums import ApprovalOf, ApprovalState
 
 
 class Use(NamedTuple):
@@ -20,24 +20,6 @@ class Use(NamedTuple):
     scope: str
     meters: int
     limit: int
-
-
-class ApprovalState(StrEnum):
-    """What became of it. The store keeps the word."""
-
-    WAITING = "waiting"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    EXPIRED = "expired"
-    WITHDRAWN = "withdrawn"
-    """The request was cancelled before anybody had decided."""
-
-
-class ApprovalOf(StrEnum):
-    """What waits for it."""
-
-    REQUEST = "request"
-    CAMPAIGN = "campaign"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

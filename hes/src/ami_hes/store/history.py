@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
 
 from ami_hes.store.database import Database
 from ami_hes.store.tables import commands, deliveries, published, replies, requests
@@ -275,9 +275,9 @@ def _backlog(connection: Connection) -> Backlog:
     waiting = select(commands.c.lane, func.count()).where(commands.c.finished_at.is_(None)).group_by(commands.c.lane)
     lanes = {row[0]: row[1] for row in connection.execute(waiting)}
     unanswered = _count(connection, select(func.count()).select_from(requests).where(requests.c.answered_at.is_(None)))
-    given_up = select(deliveries.c.request_id).where(deliveries.c.given_up_at.is_not(None))
+    given_up = exists().where(deliveries.c.request_id == replies.c.request_id, deliveries.c.given_up_at.is_not(None))
     owed = select(func.count()).select_from(replies).where(replies.c.taken_at.is_(None))
-    still = _count(connection, owed.where(replies.c.request_id.not_in(given_up)))
+    still = _count(connection, owed.where(~given_up))
     dead = select(func.count()).select_from(deliveries).where(deliveries.c.given_up_at.is_not(None))
     return Backlog(lanes, unanswered, still, _count(connection, dead))
 

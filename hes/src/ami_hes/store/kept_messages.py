@@ -1,6 +1,6 @@
 """Messages that wait for being carried out, in the database: the KeptMessages port."""
 
-from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy import Connection, delete, exists, func, select, text
 
 from ami_hes.store.database import Database
 from ami_hes.store.kept_messages_port import KeptMessage, WaitingMessage
@@ -38,9 +38,10 @@ class SqlKeptMessages:
 
 
 def _waiting(connection: Connection) -> list[WaitingMessage]:
-    unanswered = select(requests.c.request_id).where(requests.c.answered_at.is_(None))
-    connection.execute(delete(kept_messages).where(kept_messages.c.request_id.not_in(unanswered)))
-    columns = (kept_messages.c.request_id, requests.c.source, func.length(kept_messages.c.octets))
+    unanswered = exists().where(requests.c.request_id == kept_messages.c.request_id, requests.c.answered_at.is_(None))
+    connection.execute(delete(kept_messages).where(~unanswered))
+    who = (requests.c.principal, requests.c.principal_by)
+    columns = (kept_messages.c.request_id, requests.c.source, func.length(kept_messages.c.octets), *who)
     joined = kept_messages.join(requests, requests.c.request_id == kept_messages.c.request_id)
     query = select(*columns).select_from(joined).order_by(requests.c.accepted_at, requests.c.request_id)
     return [WaitingMessage(*row) for row in connection.execute(query)]

@@ -10,6 +10,8 @@ class WaitingMessage(NamedTuple):
     source: str | None
     """Header.Source."""
     octets: int
+    principal: str | None = None
+    principal_by: str | None = None
 
 
 class KeptMessage(NamedTuple):

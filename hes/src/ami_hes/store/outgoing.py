@@ -49,7 +49,7 @@ def _publish(connection: Connection, event: StoredRequest, subscriber: str) -> b
     if connection.execute(select(spent_ids.c.number).where(spent_ids.c.request_id == this)).first() is not None:
         return False
     if connection.execute(select(requests.c.request_id).where(requests.c.request_id == this)).first() is None:
-        connection.execute(insert(requests).values(**asdict(event), answered_at=event.accepted_at))
+        connection.execute(insert(requests), asdict(event) | {"answered_at": event.accepted_at})
         connection.execute(insert(replies).values(request_id=this, parts_taken=0))
         row = {"request_id": this, "subscriber": subscriber, "published_at": event.accepted_at}
         connection.execute(insert(published).values(row))

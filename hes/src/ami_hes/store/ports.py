@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from ami_hes.commands import Command, CommandJob, Outcome
+from ami_hes.commands import Command, CommandJob, Lane, Outcome
 from ami_hes.store.device_events_port import StoredDeviceEvent
 from ami_hes.store.guard_port import Gate
 
@@ -129,6 +129,10 @@ class Results(Protocol):
     others raise StoreUnavailable.
     """
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes work on the same store, and an attempt may be refused because a meter is one of theirs by now."""
+
     async def find(self, request_id: str) -> StoredRequest | None: ...
 
     async def accept(
@@ -155,16 +159,27 @@ class Results(Protocol):
     ) -> list[StoredRequest]:
         """The latest requests of a noun and of these verbs that have a command for one of these meters; `is_open`: one without its result."""
 
-    async def attempt(self, request_id: str, meter_name: str, begun_at: datetime) -> None:
+    async def attempt(self, request_id: str, meter_name: str, begun_at: datetime, dialled_in: str = "") -> None:
         """What changes the meter is about to leave for it. What is in the store only then is known to every life.
 
-        Raises ControlsStopped: then it must not leave.
+        `dialled_in`: over a connection that the meter of this mRID (`mrid_key`) has opened to this process.
+
+        Raises ControlsStopped: then it must not leave; and where processes share a store NotOwned, when the meter may be another one's by now, and when the command has been taken back.
         """
 
     async def save(self, results: Sequence[StoredResult]) -> list[Completed]:
         """Keep results (a command's first one stays), and hand back the requests of theirs that are complete with them."""
 
+    async def take_back(self, results: Sequence[StoredResult]) -> frozenset[tuple[str, str]]:
+        """Keep those of these results whose command has none and was never attempted, and say which, by request and meter; from then on it never is."""
+
     async def command(self, request_id: str, meter_name: str) -> StoredCommand | None: ...
+
+    async def named(self, names: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], StoredCommand]:
+        """Those of these commands that are kept, by request id and by what their meter was called."""
+
+    async def open_in_lanes(self) -> Mapping[Lane, int]:
+        """How many commands have no result yet."""
 
     async def open_commands(self, request_id: str) -> list[StoredCommand]:
         """The commands of a request that have no result yet."""
@@ -290,8 +305,8 @@ class ReceivedCounters(Protocol):
 
     async def load(self) -> dict[ReceivedKey, int]: ...
 
-    async def keep(self, key: ReceivedKey, lowest_acceptable: int) -> None:
-        """Committed when it returns; a value that is lower than the kept one changes nothing. Raises StoreUnavailable."""
+    async def keep(self, key: ReceivedKey, lowest_acceptable: int) -> bool:
+        """Committed when it returns; whether it is higher than what was kept, by whichever process: otherwise nothing has changed. Raises StoreUnavailable."""
 
 
 class ScalerUnits(Protocol):

@@ -3,16 +3,33 @@
 Rows are narrow, since there are many: the meter and the reading type are in a row of their own, by number. They go to the driver as
 they are, without the compilation of a statement for each, and those of meters that are read at once share a transaction. A day of a
 series is one step of the database: the event loop works on meanwhile, which it does not where each row is one. What its rows have in
-common, as those of one answer do, is handed over once.
+common, as those of one answer do, is handed over once. PostgreSQL gets what is new by COPY (`readings_copy`), into the tables of months (`months`).
 """
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
+from json import dumps
+from pathlib import Path
 
-from sqlalchemy import Connection, Delete, Row, Select, bindparam, delete, func, insert, select
+from sqlalchemy import (
+    Connection,
+    Delete,
+    MetaData,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    tuple_,
+)
 
 from ami_hes.store.database import Database
+from ami_hes.store.months import BEFORE, Months, drop_months, partitions
+from ami_hes.store.readings_copy import written
 from ami_hes.store.readings_port import Extract, StoredReading, StoredSeries
 from ami_hes.store.tables import reading_series, reading_values
 from ami_process.store.group_commit import GroupCommit
@@ -37,9 +54,12 @@ _KEEP = (
     " AND (excluded.value IS NOT NULL OR reading_values.value IS NULL)"
 )
 """The same in SQLite and in PostgreSQL; SQLAlchemy has an insert of its own for each."""
-_SERIES = select(reading_series.c.series_id, reading_series.c.mrid, reading_series.c.reading_type).where(
-    reading_series.c.mrid.in_(bindparam("mrids", expanding=True))
-)
+_SERIES = "SELECT series_id, mrid, reading_type FROM reading_series WHERE mrid IN ({})"
+_NAMED = {
+    "sqlite": text(_SERIES.format("SELECT value FROM json_each(:mrids)")),
+    "postgresql": text(_SERIES.format("SELECT json_array_elements_text(CAST(:mrids AS json))")),
+}
+"""One parameter for all names: a statement with one for each is put together anew for each number of them."""
 _OF_ONE = reading_values.c.series_id == reading_series.c.series_id
 _VALUES = (
     select(
@@ -56,12 +76,17 @@ _FOUND = _VALUES.where(
 """Made once: a query that is put together for each meter costs more than what it finds."""
 
 
+UNDIVIDED = reading_values.to_metadata(MetaData(), name=BEFORE)
+"""What a database of PostgreSQL had before there were months."""
+
+
 class SqlReadings:
     """The Readings port."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._keeping: GroupCommit[_Kept] = GroupCommit(database, _keep, gather_s=GATHER_S)
+        self._months = Months()
+        self._keeping: GroupCommit[_Kept] = GroupCommit(database, self._keep, gather_s=GATHER_S)
 
     async def keep(self, mrid: str, series: Sequence[StoredSeries], *, last: bool = False) -> None:
         await self._keeping.add((mrid, series), last=last)
@@ -71,17 +96,12 @@ class SqlReadings:
         return await self._database.transaction(lambda connection: _series(connection, _FOUND, wanted))
 
     async def latest(self, mrid: str, reading_types: Sequence[str], *, until: int) -> list[StoredSeries]:
-        last = (
-            select(reading_values.c.series_id, func.max(reading_values.c.time).label("last"))
-            .join_from(reading_values, reading_series, _OF_ONE)
-            .where(reading_series.c.mrid == mrid, reading_values.c.time <= until, reading_values.c.value.is_not(None))
-            .group_by(reading_values.c.series_id)
-            .subquery()
+        earlier = reading_values.alias()
+        last = select(func.max(earlier.c.time)).where(
+            earlier.c.series_id == reading_series.c.series_id, earlier.c.time <= until, earlier.c.value.is_not(None)
         )
         query = (
-            _VALUES.join(
-                last, (last.c.series_id == reading_values.c.series_id) & (last.c.last == reading_values.c.time)
-            )
+            _VALUES.where(reading_values.c.time == last.correlate(reading_series).scalar_subquery())
             .order_by(reading_series.c.reading_type)
             .params(of_meter=mrid, until=until)
         )
@@ -89,53 +109,68 @@ class SqlReadings:
             query = query.where(reading_series.c.reading_type.in_(reading_types))
         return await self._database.transaction(lambda connection: _series(connection, query))
 
-    async def forget(self, before: int) -> int:
-        """Series by series, so that other work comes between."""
-        ids = await self._database.transaction(_ids)
-        forgotten = 0
-        for start in range(0, len(ids), SERIES_AT_ONCE):
-            old = delete(reading_values).where(
-                reading_values.c.series_id.in_(ids[start : start + SERIES_AT_ONCE]), reading_values.c.time < before
-            )
-            forgotten += await self._database.transaction(partial(_delete, old))
-        return forgotten
+    async def forget(self, before: int) -> None:
+        """Series by series, so that other work comes between; months of PostgreSQL as they are."""
+        table = reading_values
+        if not isinstance(self._database.place, Path):
+            self._months.forget()
+            await drop_months(self._database, before)
+            if not await self._database.transaction(_has_undivided):
+                return
+            table = UNDIVIDED
+        behind = -1
+        while ids := await self._database.transaction(partial(_ids, behind)):
+            old = delete(table).where(table.c.series_id.in_(ids), table.c.time < before)
+            await self._database.transaction(partial(_delete, old))
+            behind = ids[-1]
 
     async def everything(self, wanted: Extract) -> AsyncIterator[Sequence[StoredReading]]:
-        for series_id, mrid, reading_type in await self._database.transaction(partial(_series_of, wanted)):
-            behind = wanted.after
-            while True:
-                rows = await self._database.transaction(partial(_page, series_id, behind, wanted.until))
-                if rows:
-                    yield [StoredReading(mrid, reading_type, *row) for row in rows]
-                if len(rows) < AT_ONCE:
-                    break
-                behind = rows[-1][0]
+        last = ("", "")
+        while series := await self._database.transaction(partial(_series_of, wanted, last)):
+            for series_id, mrid, reading_type in series:
+                behind = wanted.after
+                while True:
+                    rows = await self._database.transaction(partial(_page, series_id, behind, wanted.until))
+                    if rows:
+                        yield [StoredReading(mrid, reading_type, *row) for row in rows]
+                    if len(rows) < AT_ONCE:
+                        break
+                    behind = rows[-1][0]
+            last = series[-1][1:]
+
+    def _keep(self, connection: Connection, kept: Sequence[_Kept]) -> None:
+        if connection.dialect.name == "postgresql":
+            self._months.make_for(connection, (one for _, series in kept for one in series))
+        numbers = _numbers(connection, kept)
+        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        for part in _parts((numbers[mrid, one.reading_type], one) for mrid, series in kept for one in series):
+            done = written(connection, part, _KEEP) if connection.dialect.name == "postgresql" else ()
+            for (rows, alike), parameters in _steps(one for one in part if one[0] not in done).items():
+                connection.exec_driver_sql(_statement(rows, alike, mark), parameters)
 
 
-def _ids(connection: Connection) -> list[int]:
-    return list(connection.execute(select(reading_series.c.series_id)).scalars())
+def _ids(behind: int, connection: Connection) -> list[int]:
+    some = select(reading_series.c.series_id).where(reading_series.c.series_id > behind)
+    return list(connection.execute(some.order_by(reading_series.c.series_id).limit(SERIES_AT_ONCE)).scalars())
 
 
-def _delete(old: Delete, connection: Connection) -> int:
-    return connection.execute(old).rowcount
+def _has_undivided(connection: Connection) -> bool:
+    return any(one.name == UNDIVIDED.name for one in partitions(connection))
 
 
-def _series_of(wanted: Extract, connection: Connection) -> list[tuple[int, str, str]]:
+def _delete(old: Delete, connection: Connection) -> None:
+    connection.execute(old)
+
+
+def _series_of(wanted: Extract, behind: tuple[str, str], connection: Connection) -> list[tuple[int, str, str]]:
+    """The next ones: a store may have more of them than belong in memory."""
     names = (reading_series.c.series_id, reading_series.c.mrid, reading_series.c.reading_type)
-    query = select(*names).order_by(*names[1:])
+    query = select(*names).order_by(*names[1:]).where(tuple_(*names[1:]) > behind).limit(AT_ONCE)
     if wanted.mrids:
         query = query.where(reading_series.c.mrid.in_(wanted.mrids))
     if wanted.reading_types:
         query = query.where(reading_series.c.reading_type.in_(wanted.reading_types))
     return [tuple(row) for row in connection.execute(query)]
-
-
-def _keep(connection: Connection, kept: Sequence[_Kept]) -> None:
-    numbers = _numbers(connection, kept)
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    for steps in _parts((numbers[mrid, one.reading_type], one) for mrid, series in kept for one in series):
-        for (rows, alike), parameters in steps.items():
-            connection.exec_driver_sql(_statement(rows, alike, mark), parameters)
 
 
 @lru_cache(4 * ROWS_AT_ONCE)
@@ -163,22 +198,31 @@ def _known(connection: Connection, mrids: Sequence[str]) -> dict[tuple[str, str]
     return {
         (mrid, code): number
         for start in range(0, len(mrids), AT_ONCE)
-        for number, mrid, code in connection.execute(_SERIES, {"mrids": mrids[start : start + AT_ONCE]}).all()
+        for number, mrid, code in connection.execute(
+            _NAMED[connection.dialect.name], {"mrids": dumps(mrids[start : start + AT_ONCE])}
+        ).all()
     }
 
 
-def _parts(series: Iterable[tuple[int, StoredSeries]]) -> Iterator[_Steps]:
+def _parts(series: Iterable[tuple[int, StoredSeries]]) -> Iterator[list[tuple[int, StoredSeries]]]:
     """A series comes once in a part, so that what is kept later also comes later."""
-    steps, count, seen = _Steps(list), 0, set[int]()
+    part, count, seen = list[tuple[int, StoredSeries]](), 0, set[int]()
     for number, one in series:
         if number in seen or count >= AT_ONCE:
-            yield steps
-            steps, count, seen = _Steps(list), 0, set()
-        for kind, parameters in _steps_of(number, one):
-            steps[kind].append(parameters)
+            yield part
+            part, count, seen = [], 0, set()
+        part.append((number, one))
         count += len(one.times)
         seen.add(number)
-    yield steps
+    yield part
+
+
+def _steps(part: Iterable[tuple[int, StoredSeries]]) -> _Steps:
+    steps = _Steps(list)
+    for number, one in part:
+        for kind, parameters in _steps_of(number, one):
+            steps[kind].append(parameters)
+    return steps
 
 
 def _steps_of(number: int, one: StoredSeries) -> Iterator[tuple[tuple[int, bool], tuple[object, ...]]]:

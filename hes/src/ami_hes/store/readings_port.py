@@ -74,8 +74,8 @@ class Readings(Protocol):
     async def latest(self, mrid: str, reading_types: Sequence[str], *, until: int) -> list[StoredSeries]:
         """The last value of each that is not after this moment; all that the meter has where no reading type is named."""
 
-    async def forget(self, before: int) -> int:
-        """Drop what has an earlier time; how many values."""
+    async def forget(self, before: int) -> None:
+        """Drop what has an earlier time; a store that has its values in months keeps those of the month in which it is."""
 
     def everything(self, wanted: Extract) -> AsyncIterator[Sequence[StoredReading]]:
         """All of these values in parts, by meter, reading type and time; each part is as it is when it is asked for."""

@@ -29,6 +29,9 @@ class SqlRegistry:
     async def load(self) -> StoredRegistry:
         return await self._database.transaction(_load)
 
+    async def find(self, mrid: str) -> tuple[StoredMeter | None, tuple[Sealed, ...]]:
+        return await self._database.transaction(lambda connection: _find(connection, mrid))
+
     async def change(self, change: RegistryChange) -> None:
         await self._database.settled(lambda connection: _change(connection, change))
 
@@ -49,10 +52,21 @@ def _load(connection: Connection) -> StoredRegistry:
     )
 
 
-def _sealed(connection: Connection, table: Table) -> dict[str, list[Sealed]]:
-    """By mRID, each meter's by their purpose."""
+def _find(connection: Connection, mrid: str) -> tuple[StoredMeter | None, tuple[Sealed, ...]]:
+    changed = tuple(_sealed(connection, changed_keys, mrid).get(mrid, ()))
+    query = select(meters.c.mrid, meters.c.name, meters.c.source, meters.c.entry).where(meters.c.mrid == mrid)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None, changed
+    return StoredMeter(*row, tuple(_sealed(connection, meter_keys, mrid).get(mrid, ()))), changed
+
+
+def _sealed(connection: Connection, table: Table, mrid: str | None = None) -> dict[str, list[Sealed]]:
+    """By mRID, each meter's by their purpose; of all meters, or of one."""
     keys: dict[str, list[Sealed]] = defaultdict(list)
     query = select(table.c.mrid, table.c.purpose, table.c.key_id, table.c.sealed).order_by(table.c.purpose)
+    if mrid is not None:
+        query = query.where(table.c.mrid == mrid)
     for mrid, purpose, key_id, octets in connection.execute(query):
         keys[mrid].append(Sealed(intern(purpose), intern(key_id), octets))
     return keys

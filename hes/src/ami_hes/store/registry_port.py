@@ -64,9 +64,12 @@ class RegistryChange:
 
 
 class RegistryStore(Protocol):
-    """The registry as it is kept. Both raise StoreUnavailable."""
+    """The registry as it is kept. All raise StoreUnavailable."""
 
     async def load(self) -> StoredRegistry: ...
+
+    async def find(self, mrid: str) -> tuple[StoredMeter | None, tuple[Sealed, ...]]:
+        """One meter, by the spelling by which mRIDs are compared, and the keys that were changed at it."""
 
     async def change(self, change: RegistryChange) -> None:
         """Committed when it returns, as a whole."""

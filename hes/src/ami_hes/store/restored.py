@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, insert, literal, select, update
 
 from ami_hes.audit import AuditEntry, What
 from ami_hes.store.audit import write
+from ami_hes.store.seen_messages import note_restored
 from ami_hes.store.tables import attempts, commands, kept_messages, key_counters
 
 COUNTERS_SKIPPED = 2**20
@@ -41,12 +42,13 @@ def assume_the_worst(connection: Connection, *, by: str = "command", why: str = 
         values = {"next_value": above, "tried_from": 0, "tried_to": 0}
         connection.execute(update(key_counters).where(key_counters.c.key_id == key_id).values(values))
         keys += 1
+    note_restored(connection, datetime.now(UTC))
     reason = f"{why}; entries that were written after it was made are gone from this log"
     entry = AuditEntry(what=What.STORE_CHANGED, at=datetime.now(UTC), principal="hes", by=by, reason=reason)
     write(connection, [entry])
     return (
         f"{open_commands} open commands may have been sent since the copy was made and are treated so; {acknowledged} messages that were "
         "acknowledged and not yet carried out are answered so, and nothing more of them is done; the invocation counters "
-        f"of {keys} keys go on {COUNTERS_SKIPPED} above the copy. Requests that came after the copy are not known any more: the "
+        f"of {keys} keys go on {COUNTERS_SKIPPED:,} above the copy. Requests that came after the copy are not known any more: the "
         "same MessageID would be carried out again."
     )

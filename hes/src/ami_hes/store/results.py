@@ -16,18 +16,22 @@ from sqlalchemy import (
     insert,
     select,
     text,
+    tuple_,
     update,
 )
 from sqlalchemy.exc import IntegrityError
 
-from ami_hes.commands import CommandJob
+from ami_hes.commands import CommandJob, Lane
 from ami_hes.store.answers import answer, commands_of, completed, keep_part, next_part
 from ami_hes.store.audit import accepted, is_audited, write
 from ami_hes.store.database import Database
 from ami_hes.store.device_events import keep_device_events
 from ami_hes.store.device_events_port import Happened, StoredDeviceEvent
+from ami_hes.store.dialled_in import demand_held
 from ami_hes.store.guard import check_stop, pass_gate
-from ami_hes.store.guard_port import Gate
+from ami_hes.store.guard_port import ControlsStopped, Gate
+from ami_hes.store.ownership import demand_owned
+from ami_hes.store.ownership_port import NotOwned
 from ami_hes.store.ports import (
     AnswerPart,
     Completed,
@@ -43,6 +47,7 @@ from ami_hes.store.tables import attempts, commands, deliveries, nonces, replies
 from ami_process.store.columns import UtcDateTime
 from ami_process.store.errors import StoreInDoubt
 from ami_process.store.group_commit import GroupCommit
+from ami_process.store.shared_transaction import SharedTransaction
 
 _RESULT = (*OUTCOME, "took_ms", "finished_at")
 
@@ -54,6 +59,14 @@ _SAVE = (
         commands.c.finished_at.is_(None),
     )
     .values({name: bindparam(f"new_{name}") for name in _RESULT})
+)
+
+_SAVE_UNBEGUN = _SAVE.where(
+    ~exists().where(attempts.c.request_id == commands.c.request_id, attempts.c.meter_name == commands.c.meter_name)
+)
+_ENDED = select(commands.c.request_id, commands.c.meter_name).where(
+    tuple_(commands.c.request_id, commands.c.meter_name).in_(bindparam("of_commands", expanding=True)),
+    commands.c.finished_at.is_not(None),
 )
 
 _ATTEMPTED = (
@@ -83,9 +96,18 @@ class StoredAttempt(NamedTuple):
 class SqlResults:
     """The Results port."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, shared: bool = False) -> None:
+        """`shared`: with other processes, each with partitions of its own (`ami_hes.store.ownership`)."""
         self._database = database
-        self._attempts: GroupCommit[StoredAttempt] = GroupCommit(database, _attempt)
+        self._shared = shared
+        self._attempts: GroupCommit[StoredAttempt] = GroupCommit(database, self._attempt_owned if shared else _attempt)
+        self._ended: set[tuple[str, str]] = set()
+        """Commands that were about to be attempted, and had ended elsewhere."""
+        self._held_attempts = SharedTransaction(database, (NotOwned, ControlsStopped))
+
+    @property
+    def is_shared(self) -> bool:
+        return self._shared
 
     async def find(self, request_id: str) -> StoredRequest | None:
         found = await self._requests(select(requests).where(requests.c.request_id == request_id))
@@ -127,11 +149,30 @@ class SqlResults:
         query = select(requests).where(requests.c.noun == noun, requests.c.verb.in_(verbs), theirs)
         return await self._requests(query.order_by(requests.c.accepted_at.desc(), requests.c.request_id).limit(limit))
 
-    async def attempt(self, request_id: str, meter_name: str, begun_at: datetime) -> None:
-        await self._attempts.add(StoredAttempt(request_id, meter_name, begun_at))
+    async def attempt(self, request_id: str, meter_name: str, begun_at: datetime, dialled_in: str = "") -> None:
+        begun = StoredAttempt(request_id, meter_name, begun_at)
+        if self._shared and dialled_in:  # one that has gone elsewhere is refused, and no other one
+            await self._held_attempts.run(lambda connection: _attempt_held(connection, begun, dialled_in))
+        else:
+            await self._attempts.add(begun)
+        if (request_id, meter_name) in self._ended:
+            self._ended.discard((request_id, meter_name))
+            raise NotOwned
+
+    def _attempt_owned(self, connection: Connection, begun: Sequence[StoredAttempt]) -> None:
+        """On the connection that has the partitions, which it therefore had until the commit; what was taken back meanwhile is left out."""
+        demand_owned(connection)
+        keys = [(row.request_id, row.meter_name) for row in begun]
+        ended = {(row.request_id, row.meter_name) for row in connection.execute(_ENDED, {"of_commands": keys})}
+        self._ended |= ended
+        if left := [row for row, key in zip(begun, keys, strict=True) if key not in ended]:
+            _attempt(connection, left)
 
     async def save(self, results: Sequence[StoredResult]) -> list[Completed]:
         return await self._database.record(lambda c: _save(c, results)) if results else []
+
+    async def take_back(self, results: Sequence[StoredResult]) -> frozenset[tuple[str, str]]:
+        return await self._database.record(lambda c: _take_back(c, results)) if results else frozenset()
 
     async def completed(self, request_ids: Sequence[str]) -> list[Completed]:
         return await self._database.transaction(lambda c: completed(c, request_ids))
@@ -140,6 +181,15 @@ class SqlResults:
         this = (commands.c.request_id == request_id, commands.c.meter_name == meter_name)
         found = await self._commands(select(commands, _ATTEMPTED).where(*this))
         return found[0] if found else None
+
+    async def named(self, names: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], StoredCommand]:
+        wanted = tuple_(commands.c.request_id, commands.c.meter_name).in_(list(names))
+        found = await self._commands(select(commands, _ATTEMPTED).where(wanted))
+        return {(one.job.request_id, one.job.subject): one for one in found}
+
+    async def open_in_lanes(self) -> Mapping[Lane, int]:
+        query = select(commands.c.lane, func.count()).where(commands.c.finished_at.is_(None)).group_by(commands.c.lane)
+        return await self._database.transaction(lambda c: {Lane(lane): number for lane, number in c.execute(query)})
 
     async def open_commands(self, request_id: str) -> list[StoredCommand]:
         query = select(commands, _ATTEMPTED).where(commands.c.request_id == request_id)
@@ -251,6 +301,14 @@ def _accept_unless_kept(
     return None if kept == request else kept
 
 
+def _attempt_held(connection: Connection, begun: StoredAttempt, mrid: str) -> None:
+    """On the connection that has the number of this listener, which so has the meter until the commit: who claims it then waits for that."""
+    demand_held(connection, [mrid])
+    if connection.execute(_ENDED, {"of_commands": [(begun.request_id, begun.meter_name)]}).first() is not None:
+        raise NotOwned
+    _attempt(connection, [begun])
+
+
 def _attempt(connection: Connection, begun: Sequence[StoredAttempt]) -> None:
     check_stop(connection)
     connection.execute(_BEGIN, [row._asdict() for row in begun])
@@ -260,6 +318,12 @@ def _save(connection: Connection, results: Sequence[StoredResult]) -> list[Compl
     connection.execute(_SAVE, [_outcome(result) for result in results])
     keep_device_events(connection, [_happened(one, one.event) for one in results if one.event is not None])
     return completed(connection, list(dict.fromkeys(result.request_id for result in results)))
+
+
+def _take_back(connection: Connection, results: Sequence[StoredResult]) -> frozenset[tuple[str, str]]:
+    """Of a statement for many rows nobody says which it has changed."""
+    ended = [one for one in results if connection.execute(_SAVE_UNBEGUN, _outcome(one)).rowcount]
+    return frozenset((one.request_id, one.meter_name) for one in ended)
 
 
 def _happened(result: StoredResult, event: StoredDeviceEvent) -> Happened:

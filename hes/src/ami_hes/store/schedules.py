@@ -1,6 +1,6 @@
 """Schedules and their runs in the database: the Schedules port."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -74,8 +74,8 @@ class SqlSchedules:
         these = update(commands).where(commands.c.request_id == request_id, commands.c.payload != "")
         await self._database.transaction(lambda c: c.execute(these.values(payload="")).close())
 
-    async def complete_until(self, schedule_id: str) -> Mapping[str, datetime]:
-        this = _COMPLETE.where(schedule_meters.c.schedule_id == schedule_id)
+    async def complete_until(self, schedule_id: str, mrids: Collection[str]) -> Mapping[str, datetime]:
+        this = _COMPLETE.where(schedule_meters.c.schedule_id == schedule_id, schedule_meters.c.mrid.in_(list(mrids)))
         return await self._database.transaction(lambda c: _moments(c, this))
 
     async def completed(self, schedule_id: str, until: Mapping[str, datetime]) -> None:

@@ -4,7 +4,7 @@ A schedule is due at a moment, and what is done then is a run: its commands are 
 (`ami_hes.store.ports`), which are the parts of the run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -89,8 +89,8 @@ class Schedules(Protocol):
     async def drop_collected(self, request_id: str) -> None:
         """What the commands of a part have read is dropped, once its run has ended: values and events are kept by themselves."""
 
-    async def complete_until(self, schedule_id: str) -> Mapping[str, datetime]:
-        """By mRID: up to when a meter has given everything; without those that never have."""
+    async def complete_until(self, schedule_id: str, mrids: Collection[str]) -> Mapping[str, datetime]:
+        """By mRID: up to when each of these meters has given everything; without those that never have."""
 
     async def completed(self, schedule_id: str, until: Mapping[str, datetime]) -> None:
         """These meters have given everything up to these moments; an earlier moment than the kept one changes nothing."""

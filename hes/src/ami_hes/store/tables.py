@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -15,6 +16,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    event,
+    text,
 )
 
 from ami_process.store.columns import PackedOctets, UtcDateTime
@@ -45,6 +48,7 @@ requests = Table(
     Column("principal", String),
     Column("principal_by", String),
     Index("requests_by_answered_at", "answered_at"),
+    Index("requests_by_accepted_at", "accepted_at", "request_id"),
 )
 
 commands = Table(
@@ -68,6 +72,8 @@ commands = Table(
     Column("finished_at", UtcDateTime),
     ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
     Index("commands_by_finished_at", "finished_at", "request_id"),
+    Index("commands_by_mrid", "mrid"),
+    Index("commands_by_meter_name", "meter_name"),
 )
 
 attempts = Table(
@@ -111,6 +117,8 @@ deliveries = Table(
     Column("last_reason", Text, nullable=False),
     Column("given_up_at", UtcDateTime),
     ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
+    Index("deliveries_by_first_failed_at", "first_failed_at"),
+    Index("deliveries_by_given_up_at", "given_up_at", "request_id"),
 )
 
 published = Table(
@@ -190,6 +198,14 @@ counter_mark = Table(
 `steps` counts reservations of counters, no value from `highest` on was reserved under any key, and keys without a row begin at `floor`.
 """
 
+dialled_in = Table(
+    "dialled_in",
+    metadata,
+    Column("mrid", String, primary_key=True),
+    Column("listener", Integer, nullable=False),
+)
+"""By `mrid_key`, the number of the process that has the connection of a meter; a number that nobody has says nothing."""
+
 received_counters = Table(
     "received_counters",
     metadata,
@@ -260,8 +276,20 @@ reading_values = Table(
     Column("received", BigInteger, nullable=False),
     Column("by_meter", Boolean, nullable=False),
     sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (time)",
 )
-"""The values; times are milliseconds since 1970. Rows of one series lie together, and nothing beside the key is looked up for each."""
+"""The values; times are milliseconds since 1970. Rows of one series lie together, and nothing beside the key is looked up for each.
+
+In PostgreSQL a partition is a month (`months`), and the one that is always there has what belongs to none.
+"""
+NO_MONTH = "reading_values_other"
+"""In PostgreSQL the partition of what no month is there for."""
+for _statement in (
+    f"CREATE TABLE {NO_MONTH} PARTITION OF reading_values DEFAULT",
+    f"CREATE INDEX {NO_MONTH}_by_time ON {NO_MONTH} (time)",
+):
+    _make = DDL(_statement)  # type: ignore[no-untyped-call]
+    event.listen(reading_values, "after_create", _make.execute_if(dialect="postgresql"))
 
 schedules = Table(
     "schedules",
@@ -362,6 +390,7 @@ meter_scalers = Table(
 )
 """By logical device name the scaler_units that were read first; meters of one model have the same text."""
 
+_OPEN_ALARM = text("alarm IS NOT NULL AND closed_at IS NULL")
 device_events = Table(
     "device_events",
     metadata,
@@ -384,6 +413,9 @@ device_events = Table(
     Index("device_events_by_meter", "mrid", "created_at"),
     Index("device_events_by_time", "created_at", "event_id"),
     Index("device_events_by_received_at", "received_at"),
+    Index(
+        "device_events_open_alarms", "created_at", "event_id", sqlite_where=_OPEN_ALARM, postgresql_where=_OPEN_ALARM
+    ),
 )
 """What has happened to meters; the meter may have left the registry meanwhile."""
 
@@ -448,6 +480,7 @@ trace_arrivals = Table(
     Column("began_at", UtcDateTime, nullable=False),
     Column("octets", LargeBinary, nullable=False),
     Index("trace_arrivals_by_time", "began_at"),
+    Index("trace_arrivals_by_kind", text('request_id COLLATE "C"')).ddl_if(dialect="postgresql"),
 )
 """How a request came: its message and the times until it was planned, packed. It may be there before its request, and after it."""
 
@@ -463,6 +496,7 @@ trace_attempts = Table(
     Column("octets", LargeBinary, nullable=False),
     Index("trace_attempts_by_request", "request_id"),
     Index("trace_attempts_by_time", "began_at"),
+    Index("trace_attempts_by_kind", text('request_id COLLATE "C"')).ddl_if(dialect="postgresql"),
 )
 """What was noted of one attempt at a meter, packed and without secrets."""
 usage_points = Table(
@@ -528,6 +562,7 @@ guard_uses = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("meters", Integer, nullable=False),
     Index("guard_uses_by_scope", "guarded", "scope", "at"),
+    Index("guard_uses_by_at", "at"),
 )
 """What accepted requests have used up of a limit: of a principal, of a group, of all."""
 
@@ -550,8 +585,31 @@ approvals = Table(
     Column("decided_at", UtcDateTime),
     Column("note", Text),
     Index("approvals_by_state", "state", "expires_at"),
+    Index("approvals_by_asked_at", "asked_at"),
+    Index("approvals_by_decided_at", "decided_at"),
 )
 """Requests and campaigns that a second person has to approve, and what came of it."""
+
+seen_messages = Table(
+    "seen_messages",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("until", UtcDateTime, nullable=False),
+    Index("seen_messages_by_until", "until"),
+)
+"""Digests of signatures and nonces of signed messages, as long as these could come again; where several front ends share the store."""
+
+console_sessions = Table(
+    "console_sessions",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("principal", String, nullable=False),
+    Column("roles", String, nullable=False),
+    Column("how", String, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Index("console_sessions_by_end", "ends_at"),
+)
+"""Who has signed in at the console of one of several front ends, by a digest of the cookie."""
 
 controls_stop = Table(
     "controls_stop",
@@ -570,7 +628,7 @@ heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=T
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0023",
+    revision="0026",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

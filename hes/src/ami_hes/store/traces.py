@@ -4,7 +4,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, and_, delete, exists, func, insert, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    and_,
+    collate,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+)
 
 from ami_hes.store.database import Database
 from ami_hes.store.tables import commands, requests, trace_arrivals, trace_attempts
@@ -51,24 +64,10 @@ class SqlTraces:
         return await self._database.transaction(lambda c: list(c.execute(_wanted(wanted)).scalars()))
 
     async def refusals(self, limit: int, before: str | None, offset: int = 0) -> list[KeptArrival]:
-        query = select(*_ARRIVAL).where(_begins(trace_arrivals.c.request_id, REFUSAL))
-        if before is not None:
-            query = query.where(trace_arrivals.c.began_at < _place(before))
-        query = query.order_by(trace_arrivals.c.began_at.desc(), trace_arrivals.c.request_id.desc())
-        query = query.limit(limit).offset(offset)
-        return await self._database.transaction(lambda c: [KeptArrival(*row) for row in c.execute(query)])
+        return await self._database.transaction(lambda c: _refusals(c, limit, before, offset))
 
     async def pushes(self, limit: int, meter: str | None, before: str | None, *, failed: bool) -> list[KeptAttempt]:
-        query = select(*_ATTEMPT).where(_begins(trace_attempts.c.request_id, PUSH))
-        if meter is not None:
-            query = query.where(trace_attempts.c.meter_name == meter)
-        if failed:
-            query = query.where(trace_attempts.c.ok.is_(False))
-        if before is not None:
-            number = select(trace_attempts.c.number).where(trace_attempts.c.request_id == f"{PUSH}{before}")
-            query = query.where(trace_attempts.c.number < number.scalar_subquery())
-        query = query.order_by(trace_attempts.c.number.desc()).limit(limit)
-        return await self._database.transaction(lambda c: [KeptAttempt(*row) for row in c.execute(query)])
+        return await self._database.transaction(lambda c: _pushes(c, limit, meter, before, failed=failed))
 
     async def forget(self, before: datetime, most_octets: int) -> int:
         return await self._database.transaction(lambda c: _forget(c, before, most_octets))
@@ -86,8 +85,36 @@ def _keep(connection: Connection, attempts: Sequence[KeptAttempt], arrivals: Seq
         connection.execute(insert(trace_arrivals), list(new.values()))
 
 
-def _begins(column: ColumnElement[str], key: str) -> ColumnElement[bool]:
-    return column.startswith(key, autoescape=True)
+def _begins(connection: Connection, column: ColumnElement[str], key: str) -> ColumnElement[bool]:
+    """A range of an index by octets: SQLite compares texts so, and in PostgreSQL the index of the kinds does."""
+    if connection.dialect.name != "sqlite":
+        column = collate(column, "C")
+    return and_(column >= key, column < key[:-1] + chr(ord(key[-1]) + 1))
+
+
+def _refusals(connection: Connection, limit: int, before: str | None, offset: int) -> list[KeptArrival]:
+    query = select(*_ARRIVAL).where(_begins(connection, trace_arrivals.c.request_id, REFUSAL))
+    if before is not None:
+        query = query.where(trace_arrivals.c.began_at < _place(before))
+    query = query.order_by(trace_arrivals.c.began_at.desc(), trace_arrivals.c.request_id.desc())
+    return [KeptArrival(*row) for row in connection.execute(query.limit(limit).offset(offset))]
+
+
+def _pushes(
+    connection: Connection, limit: int, meter: str | None, before: str | None, *, failed: bool
+) -> list[KeptAttempt]:
+    """Their numbers first, so that no octets are put in order."""
+    numbers = select(trace_attempts.c.number).where(_begins(connection, trace_attempts.c.request_id, PUSH))
+    if meter is not None:
+        numbers = numbers.where(trace_attempts.c.meter_name == meter)
+    if failed:
+        numbers = numbers.where(trace_attempts.c.ok.is_(False))
+    if before is not None:
+        number = select(trace_attempts.c.number).where(trace_attempts.c.request_id == f"{PUSH}{before}")
+        numbers = numbers.where(trace_attempts.c.number < number.scalar_subquery())
+    latest = numbers.order_by(trace_attempts.c.number.desc()).limit(limit).subquery()
+    query = select(*_ATTEMPT).where(trace_attempts.c.number.in_(select(latest.c.number)))
+    return [KeptAttempt(*row) for row in connection.execute(query.order_by(trace_attempts.c.number.desc()))]
 
 
 def _place(message_id: str) -> ScalarSelect[datetime]:
@@ -101,7 +128,7 @@ def _keep_refusals(connection: Connection, refusals: Sequence[KeptArrival]) -> N
     latest = {one.request_id: one._asdict() for one in refusals}
     connection.execute(delete(trace_arrivals).where(trace_arrivals.c.request_id.in_(latest)))
     connection.execute(insert(trace_arrivals), list(latest.values()))
-    kept = select(trace_arrivals.c.request_id).where(_begins(trace_arrivals.c.request_id, REFUSAL))
+    kept = select(trace_arrivals.c.request_id).where(_begins(connection, trace_arrivals.c.request_id, REFUSAL))
     kept = kept.order_by(trace_arrivals.c.began_at.desc(), trace_arrivals.c.request_id.desc())
     beyond = list(connection.execute(kept.limit(len(latest)).offset(MOST_REFUSALS)).scalars())
     if beyond:

@@ -3,6 +3,7 @@
 from ami_hes.traces.arrivals import Arrival, arrival_of, arriving, note_arrival
 from ami_hes.traces.assembling import TraceBook
 from ami_hes.traces.keeping import TraceKeeper, TraceLimits, TracesKept
+from ami_hes.traces.pushes import ToldPush
 from ami_hes.traces.refusals import Refusal, message_id_in
 from ami_hes.traces.turns import RETRY_AFTER_S, TracesBusy, Turns
 
@@ -10,6 +11,7 @@ __all__ = [
     "RETRY_AFTER_S",
     "Arrival",
     "Refusal",
+    "ToldPush",
     "TraceBook",
     "TraceKeeper",
     "TraceLimits",

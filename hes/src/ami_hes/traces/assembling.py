@@ -26,7 +26,7 @@ from ami_hes.store.history import CommandLine, DeliveryLine, RequestLine, SqlHis
 from ami_hes.traces.arrivals import CameSo, read_arrival
 from ami_hes.traces.keeping import TraceKeeper
 from ami_hes.traces.packing import Numbering, Unpacked, Unreadable, unpack
-from ami_hes.traces.pushes import read_push
+from ami_hes.traces.pushes import KeptPush, ToldPush, read_push
 from ami_hes.traces.refusals import KeptRefusal, read_refusal
 from ami_hes.traces.turns import Turns
 from ami_trace.form import MOST_SPANS, MOST_TEXT, Kind, Meters, Outcome, Span, Trace
@@ -104,7 +104,7 @@ class TraceBook:
         return await asyncio.to_thread(write, trace)
 
     async def requests(self, wanted: RequestFilter) -> list[RequestLine]:
-        """Requests that have a trace, the latest first; those that were refused among them, of which no meter is known."""
+        """Requests that have a trace, the latest first, each once; those that were refused among them, of which no meter is known."""
         ids = await self._keeper.store.requests(wanted)
         found = await self._history.some(ids)
         if wanted.meter is None:
@@ -113,21 +113,37 @@ class TraceBook:
         return found[: wanted.limit]
 
     async def _refused(self, wanted: RequestFilter) -> list[RequestLine]:
+        """Without those whose MessageID is that of a request, to which it leads."""
         found: list[RequestLine] = []
-        for offset in range(0, MOST_REFUSALS, PAGE):
-            most = wanted.limit if wanted.noun is None else PAGE
+        most = min(wanted.limit, PAGE) if wanted.noun is None else PAGE
+        for offset in range(0, MOST_REFUSALS, most):
             kept = await self._keeper.store.refusals(most, wanted.before, offset)
             read = await asyncio.to_thread(lambda some: list(map(_readable, some)), kept)
-            found += [one.line for one in read if one is not None and wanted.noun in (None, one.noun)]
-            if wanted.noun is None or len(found) >= wanted.limit or len(kept) < most:
+            lines = [one.line for one in read if one is not None and wanted.noun in (None, one.noun)]
+            requests = {one.message_id for one in await self._history.some([one.message_id for one in lines])}
+            found += [one for one in lines if one.message_id not in requests]
+            if len(found) >= wanted.limit or len(kept) < most:
                 break
         return found
 
     async def pushes(self, wanted: RequestFilter) -> list[RequestLine]:
         """Pushes that have a trace, the latest first: of all meters, or of the one of this name."""
-        kept = await self._keeper.store.pushes(wanted.limit, wanted.meter, wanted.before, failed=wanted.failed)
-        read = await asyncio.to_thread(lambda: [read_push(one, one.request_id.removeprefix(PUSH)) for one in kept])
-        return [one.line for one in read if one is not None]
+        kept = await self._kept_pushes(wanted)
+        return await asyncio.to_thread(lambda: [one.line for one in _read_pushes(kept)])
+
+    async def told_pushes(self, wanted: RequestFilter) -> list[ToldPush]:
+        """The same with what they say; whoever asks takes a turn for it."""
+        await self._keeper.written()
+        kept = await self._kept_pushes(wanted)
+        return await asyncio.to_thread(lambda: [one.told() for one in _read_pushes(kept)])
+
+    async def _kept_pushes(self, wanted: RequestFilter) -> list[KeptAttempt]:
+        return await self._keeper.store.pushes(wanted.limit, wanted.meter, wanted.before, failed=wanted.failed)
+
+
+def _read_pushes(kept: Sequence[KeptAttempt]) -> list[KeptPush]:
+    read = (read_push(one, one.request_id.removeprefix(PUSH)) for one in kept)
+    return [one for one in read if one is not None]
 
 
 def _readable(kept: KeptArrival) -> KeptRefusal | None:

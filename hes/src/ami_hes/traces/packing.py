@@ -20,7 +20,7 @@ from typing import Any
 from ami_dlms.enums import ApduTag
 from ami_hes.meters.recording import Begun, Framed, Passed, Recording
 from ami_hes.traces.line_frames import FrameCutter, carries_nothing
-from ami_trace.form import ApduRecord, Carrier, Direction, FrameRecord, Kind, Outcome, Span
+from ami_trace.form import MOST_OCTETS, ApduRecord, Carrier, Direction, FrameRecord, Kind, Outcome, Span
 from ami_trace.striking import without_secrets
 
 _LEVEL = 1
@@ -41,13 +41,22 @@ def pack(recording: Recording, **beside: object) -> bytes:
 
 
 @dataclass(slots=True)
+class _Line:
+    """One direction; `frames` are those of the last entry, to which is added what is left at the end. `is_secret`: something of what is cut came beside a secret in clear."""
+
+    cutter: FrameCutter = field(default_factory=FrameCutter)
+    frames: list[object] = field(default_factory=list)
+    is_secret: bool = False
+
+
+@dataclass(slots=True)
 class _Packing:
     """Entries one after the other; `in_clear`: the APDU that went last, or the exchange that it is of, has a secret that is not ciphered on the wire."""
 
     began: float
     in_clear: bool = False
-    lines: dict[bool, tuple[FrameCutter, list[object]]] = field(default_factory=dict)
-    """By direction, with the frames of the last entry, to which is added what is left at the end."""
+    lines: dict[bool, _Line] = field(default_factory=dict)
+    """By direction."""
 
     def entry(self, one: Begun | Passed | Framed) -> list[object]:
         if isinstance(one, Passed):
@@ -65,22 +74,24 @@ class _Packing:
         return [*head, ended, one.outcome, one.text, one.behind]
 
     def _frames(self, one: Framed) -> list[object]:
-        cutter, _ = self.lines.get(one.sent, (FrameCutter(), []))
-        frames: list[object] = [self._frame(octets) for octets in cutter.take(one.octets)]
+        line = self.lines.setdefault(one.sent, _Line())
+        line.is_secret = self.in_clear or (line.is_secret and line.cutter.keeps)
+        line.frames = [_frame(octets, line) for octets in line.cutter.take(one.octets)]
         if one.size:
-            frames.append(["", one.size])
-        self.lines[one.sent] = cutter, frames
-        return ["f", round(one.at - self.began, 6), one.sent, frames]
-
-    def _frame(self, octets: bytes) -> list[object]:
-        return ["", len(octets)] if self.in_clear and not carries_nothing(octets) else [octets.hex(), 0]
+            line.frames.append(["", one.size])
+        return ["f", round(one.at - self.began, 6), one.sent, line.frames]
 
     def end_lines(self) -> None:
         """A connection has ended: what is no frame until now never becomes one."""
-        for cutter, frames in self.lines.values():
-            if rest := cutter.rest():
-                frames.append(self._frame(rest))
+        for line in self.lines.values():
+            if rest := line.cutter.rest():
+                line.frames.append(_frame(rest, line))
         self.lines.clear()
+
+
+def _frame(octets: bytes, line: _Line) -> list[object]:
+    is_left_out = len(octets) > MOST_OCTETS or (line.is_secret and not carries_nothing(octets))
+    return ["", len(octets)] if is_left_out else [octets.hex(), 0]
 
 
 def _apdu_entry(passed: Passed, began: float) -> list[object]:

@@ -44,6 +44,19 @@ class Meters(Body):
     """Whether there are more behind them."""
 
 
+class ConsoleOf(Body):
+    """Where the console of a process is, and which meters it plays, in words."""
+
+    meters: str
+    url: str
+
+
+class Consoles(Body):
+    """Those of all processes that play meters, as far as this one was told."""
+
+    consoles: list[ConsoleOf]
+
+
 class Value(Body):
     """A value of an attribute."""
 

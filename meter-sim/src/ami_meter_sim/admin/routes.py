@@ -1,5 +1,6 @@
 """The routes below /api/v1 and the metrics, as a FastAPI application; what they do is in `ami_meter_sim.control`."""
 
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -7,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response, StreamingResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
@@ -15,6 +17,7 @@ from ami_dlms.cosem.confidential import SECRET_ATTRIBUTES
 from ami_meter_sim.admin import metrics, values
 from ami_meter_sim.admin.bodies import (
     Concerned,
+    Consoles,
     Filter,
     Happening,
     Household,
@@ -42,6 +45,7 @@ from ami_meter_sim.population.journal import StateUnusable
 from ami_meter_sim.refusals import NotPossible, NotThere
 from ami_meter_sim.scenarios.model import Scenario, ScenarioError, load, shipped
 from ami_meter_sim.scenarios.runner import Runner, ScenarioRunning
+from ami_meter_sim.settings import OtherConsole
 from ami_meter_sim.snapshots import Snapshots
 from ami_meter_sim.tap import MOST_READERS, Tap
 from ami_process import clock_api
@@ -60,9 +64,15 @@ OBJECT = BASE + "/meters/{name}/objects/{class_id}/{instance}/{attribute}"
 
 
 def application(
-    control: FleetControl, runner: Runner, snapshots: Snapshots, tap: Tap, live: Live, version: str
+    control: FleetControl,
+    runner: Runner,
+    snapshots: Snapshots,
+    tap: Tap,
+    live: Live,
+    version: str,
+    consoles: Sequence[OtherConsole] = (),
 ) -> FastAPI:
-    """The application, with its schema at /api/v1/openapi.json."""
+    """The application, with its schema at /api/v1/openapi.json. `consoles`: of all processes that play meters, this one's among them."""
     app = FastAPI(
         title="Simulated meters",
         version=version,
@@ -73,6 +83,7 @@ def application(
         exception_handlers=_handlers(),
     )
     _clock(app, clock_routes(control.fleet.environment.clock))
+    _consoles(app, consoles)
     _meters(app, control)
     _objects(app, control)
     _attributes(app, control)
@@ -82,19 +93,34 @@ def application(
     _scenarios(app, runner)
     _snapshots(app, snapshots)
     _watching(app, control, tap, live)
+    _summaries(app)
     return app
+
+
+def _summaries(app: FastAPI) -> None:
+    """Each operation is called by the beginning of its description, as those of CIS and HES are, and not by a function."""
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            route.summary = re.split(r"[;:.](?:\s|$)", route.description, maxsplit=1)[0]
 
 
 def _clock(app: FastAPI, routes: Sequence[Route]) -> None:
     """As every process has it, and described as all else is."""
     read, move = (one.endpoint for one in routes)
-    reading: dict[str, Any] = {"summary": "Read Clock", "description": "What time it is for the process."}
-    moving: dict[str, Any] = {"summary": "Move Clock", "description": "Move a stepped clock on."}
+    reading: dict[str, Any] = {"description": "What time it is for the process."}
+    moving: dict[str, Any] = {"description": "Move a stepped clock on."}
     moving["openapi_extra"] = {
         "requestBody": {"required": True, "content": {JSON: {"schema": Step.model_json_schema()}}}
     }
     app.add_api_route(clock_api.PATH, read, methods=["GET"], response_model=ClockState, **reading)
     app.add_api_route(clock_api.PATH, move, methods=["POST"], response_model=ClockState, **moving)
+
+
+def _consoles(app: FastAPI, consoles: Sequence[OtherConsole]) -> None:
+    @app.get(f"{BASE}/consoles", response_model=Consoles)
+    async def list_consoles() -> dict[str, Any]:
+        """The consoles of all processes that play meters, as `meter_sim.consoles` names them."""
+        return {"consoles": [one.model_dump() for one in consoles]}
 
 
 def _meters(app: FastAPI, control: FleetControl) -> None:

@@ -33,7 +33,9 @@ async def serving_api(settings: MeterSimSettings, port: int, fleet: Fleet, tap: 
         console = Console(SITE, sessions, names=(settings.host,), names_setting=HOST)
         with tap.watch() as reader:
             async with Live.opened(Changes(control, runner, reader).take) as live:
-                app = application(control, runner, Snapshots(fleet), tap, live, version("ami-meter-sim"))
+                app = application(
+                    control, runner, Snapshots(fleet), tap, live, version("ami-meter-sim"), settings.consoles
+                )
                 admits = sessions.principal_of
                 api = guarded(app, tokens, names=(settings.host,), names_setting=HOST, bounded=True, admits=admits)
                 async with serving(console.before(api), listener):

@@ -8,7 +8,11 @@ import typer
 from ami_meter_sim.commands.api_client import DEFAULT_URL, TokenFile, Url, asked, show
 
 clock = typer.Typer(
-    name="clock", no_args_is_help=True, help="The clock of a running process; a virtual one is moved by hand."
+    name="clock",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="The clock of a running process; a virtual one is moved by hand.",
 )
 
 

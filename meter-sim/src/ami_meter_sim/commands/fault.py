@@ -9,7 +9,11 @@ import typer
 from ami_meter_sim.commands.api_client import DEFAULT_URL, TokenFile, Url, asked, show
 
 fault = typer.Typer(
-    name="fault", no_args_is_help=True, help="Set faults at the meters of a running process, and reset them."
+    name="fault",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Set faults at the meters of a running process, and reset them.",
 )
 
 

@@ -15,7 +15,11 @@ Instance = Annotated[str, typer.Argument(metavar="OBIS", help="Its logical name,
 Attribute = Annotated[int, typer.Argument(metavar="ATTRIBUTE", help="Number of the attribute.")]
 
 meters = typer.Typer(
-    name="meters", no_args_is_help=True, help="Look at the meters of a running process and change them."
+    name="meters",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Look at the meters of a running process and change them.",
 )
 
 

@@ -10,6 +10,8 @@ from ami_meter_sim.commands.api_client import DEFAULT_URL, TokenFile, Url, asked
 snapshot = typer.Typer(
     name="snapshot",
     no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
     help="Keep what all meters of a running process are, and bring them back to it.",
 )
 Name = Annotated[str, typer.Argument(help="Small letters, digits and hyphens.")]

@@ -104,8 +104,13 @@ class House(NamedTuple):
 
 
 def _sum(parts: Sequence[Part | Charging], installed_ws: Any, seconds: "int | Integers") -> Integers:
-    energies: Integers = np.zeros(np.shape(np.atleast_1d(seconds)), np.int64) + installed_ws
-    for part in parts:
+    energies: Integers
+    if not parts:
+        energies = np.zeros(np.shape(np.atleast_1d(seconds)), np.int64) + installed_ws
+        return energies
+    first, *others = parts
+    energies = first.energies(seconds) + installed_ws
+    for part in others:
         energies = energies + part.energies(seconds)
     return energies
 

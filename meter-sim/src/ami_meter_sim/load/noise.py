@@ -31,17 +31,20 @@ def mix(number: int) -> int:
 
 
 def _mix_each(numbers: Keys) -> Keys:
-    numbers = (numbers ^ (numbers >> _U30)) * _U_FIRST
-    numbers = (numbers ^ (numbers >> _U27)) * _U_SECOND
-    return numbers ^ (numbers >> _U31)
+    """The same in its place."""
+    numbers ^= numbers >> _U30
+    numbers *= _U_FIRST
+    numbers ^= numbers >> _U27
+    numbers *= _U_SECOND
+    numbers ^= numbers >> _U31
+    return numbers
 
 
 def _wrapped(number: "int | Integers | Keys") -> Keys:
     """64 bits, negative numbers as their complement; at least one dimension, because numpy warns of scalars that wrap."""
     if isinstance(number, int):
         return np.array([number & MASK], np.uint64)
-    wrapped = number.astype(np.uint64, copy=False)
-    return wrapped if wrapped.ndim else wrapped.reshape(1)
+    return number.view(np.uint64) if number.ndim else number.reshape(1).view(np.uint64)
 
 
 @lru_cache(64)
@@ -75,7 +78,10 @@ def below(key: int, counter: int, bound: int) -> int:
 def each_below(key: "int | Keys", counter: "int | Integers", bound: "int | Integers") -> Integers:
     """As `below`, of arrays that fit each other."""
     numbers = _mix_each(_wrapped(key) + _wrapped(counter) * _U_GOLDEN)
-    return ((numbers >> _U32) * _wrapped(bound) >> _U32).astype(np.int64)
+    numbers >>= _U32
+    numbers = numbers * _wrapped(bound)
+    numbers >>= _U32
+    return numbers.view(np.int64)
 
 
 @overload

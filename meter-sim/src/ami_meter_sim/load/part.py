@@ -6,6 +6,7 @@ slot of a fixed energy of the table, so uses are as frequent as the profile is h
 product. The same arithmetic is written for one instant (integers) and for arrays of instants or of meters; numbers stay below 2^63.
 """
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,8 @@ WEEK_NOISE = 30
 """Percent of the energy of a mean day and a mean week that a boundary is moved by at most."""
 SHARE_BITS = 10
 """A share of 1 << 10 is the table itself."""
+COLUMNS_KEPT = 16
+"""Columns of seconds of which is remembered what all meters have in common."""
 TOGETHER = 2048
 """Instants up to which a call of numpy costs more than its work, so that one for all appliances is faster than one for each."""
 
@@ -83,18 +86,17 @@ class Part(NamedTuple):
 
     def _energies_together(self, at: Integers) -> Integers:
         """As `energies` of one meter: what the noises, and the appliances, have in common is computed for all of them at once."""
-        table, day = self.table, self.table.mean_day
-        lattice, part = np.divmod(at, WARP_EVERY_S)
-        before, after = each_below(self.warp, np.array((lattice, lattice + 1)), WARP_S + 1)
+        table, day, seconds = self.table, self.table.mean_day, at.tobytes()
+        draws, part = _warps(seconds)
+        before, after = each_below(self.warp, draws, WARP_S + 1)
         taken = table.at_each(at - WARP_S // 2 + before + (after - before) * part // WARP_EVERY_S) + self.phase
-        lattices = np.array(((day,), (7 * day,)), np.int64)
-        most = np.array(((day * DAY_NOISE // 100,), (7 * day * WEEK_NOISE // 100,)), np.int64)
+        lattices, most = _boundaries(day)
         number, part = np.divmod(taken, lattices)
         keys = np.array(((self.days,), (self.weeks,)), np.uint64)
         before, after = each_below(keys, np.array((number, number + 1)), most)
         moved = before + (after - before) * part // lattices
         energy: Integers = (taken + moved[0] + moved[1]) * self.share >> SHARE_BITS
-        return energy + _used_together(table, self.appliances, at) if self.appliances else energy
+        return energy + _used_together(table, self.appliances, seconds) if self.appliances else energy
 
 
 def _moved(key: int, taken: int, lattice: int, most: int) -> int:
@@ -143,18 +145,50 @@ def _used_each(table: Table, one: Appliance, seconds: Integers) -> Integers:
     return used
 
 
-def _used_together(table: Table, appliances: tuple[Appliance, ...], seconds: Integers) -> Integers:
+@lru_cache(COLUMNS_KEPT)
+def _warps(seconds: bytes) -> tuple[Integers, Integers]:
+    """Of each second the numbers of the draws before and after it, and how far it is behind the first: the same for every meter."""
+    lattice, part = np.divmod(np.frombuffer(seconds, np.int64), WARP_EVERY_S)
+    return _shared(np.array((lattice, lattice + 1))), _shared(part)
+
+
+@lru_cache(COLUMNS_KEPT)
+def _boundaries(day: int) -> tuple[Integers, Integers]:
+    """Of days and of weeks their energies, and by how much a boundary is moved at most."""
+    most = ((day * DAY_NOISE // 100,), (7 * day * WEEK_NOISE // 100,))
+    return _shared(np.array(((day,), (7 * day,)), np.int64)), _shared(np.array(most, np.int64))
+
+
+@lru_cache(COLUMNS_KEPT)
+def _around(table: Table, seconds: bytes, durations: tuple[int, ...]) -> tuple[Integers, Integers]:
+    """What the table has half a duration before each second and behind it, with a row for each duration.
+
+    All meters whose rows of the same time are read have it in common.
+    """
+    at, half = np.frombuffer(seconds, np.int64), np.array(durations, np.int64)[:, None] // 2
+    return _shared(table.at_each(at - half)), _shared(table.at_each(at + half))
+
+
+def _shared(numbers: Integers) -> Integers:
+    numbers.setflags(write=False)
+    return numbers
+
+
+def _used_together(table: Table, appliances: tuple[Appliance, ...], seconds: bytes) -> Integers:
     """The sum of `_used_each` over appliances of one meter, each with a row of its own in every array."""
     keys = np.array([(one.key,) for one in appliances], np.uint64)
     slot, room, phase, power, duration = np.array([one[1:] for one in appliances], np.int64).T[:, :, None]
     half, use = duration // 2, power * duration
-    number, rest = np.divmod(table.at_each(seconds + half) + phase, slot)
+    earlier, later = _around(table, seconds, tuple([one.duration_s for one in appliances]))
+    number, rest = np.divmod(later + phase, slot)
     middle = each_below(keys, number, room)
     energies = number * slot + middle - phase
-    begun, ended = rest >= middle, table.at_each(seconds - half) >= energies
-    used: Integers = ((number + (begun & ended)) * use).sum(axis=0)
-    which, at = np.nonzero(begun & ~ended)
-    if len(which):
-        run = seconds[at] - table.when_each(energies[which, at]) + half[which, 0]
-        np.add.at(used, at, power[which, 0] * np.minimum(np.maximum(run, 0), duration[which, 0]))
-    return used
+    begun, ended = rest >= middle, earlier >= energies
+    used: Integers = (number + (begun & ended)) * use
+    running = begun & ~ended
+    if running.any():
+        which, at = np.nonzero(running)
+        run = np.frombuffer(seconds, np.int64)[at] - table.when_each(energies[running]) + half[which, 0]
+        used[running] += power[which, 0] * np.minimum(np.maximum(run, 0), duration[which, 0])
+    summed: Integers = used.sum(axis=0)
+    return summed

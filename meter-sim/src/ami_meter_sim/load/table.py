@@ -1,6 +1,6 @@
 """A cumulative table: what a nominal consumer or generator has taken since the table's first second, at every quarter hour.
 
-Strategy: six years of whole watt-seconds (1.7 MB), made once per process when they are first needed, linear between the quarter
+Strategy: six years of whole watt-seconds (1.7 MB, and as much for the steps between them), made once per process when they are first needed, linear between the quarter
 hours. The span is a whole number of weeks and repeats before and after, so the functions have a value at every second.
 """
 
@@ -30,6 +30,7 @@ class Table:
             raise ValueError(f"a table has {DAYS * DAY_QUARTERS} energies, none of them negative")
         self.values = np.concatenate(([0], np.cumsum(quarters, dtype=np.int64)))
         self.values.setflags(write=False)
+        self._steps = np.diff(self.values)
         self._view = memoryview(self.values.data)
         self.total = int(self.values[-1])
         self.peak = int(quarters.max())
@@ -55,8 +56,11 @@ class Table:
         rest -= turns * SPAN_S
         quarter = rest // QUARTER_S
         rest -= quarter * QUARTER_S
-        before = self.values[quarter]
-        found: Integers = turns * self.total + before + (self.values[quarter + 1] - before) * rest // QUARTER_S
+        found: Integers = self._steps.take(quarter)
+        found *= rest
+        found //= QUARTER_S
+        found += self.values.take(quarter)
+        found += turns * self.total
         return found
 
     def when(self, energy: int) -> int:
@@ -71,9 +75,10 @@ class Table:
 
     def when_each(self, energies: Integers) -> Integers:
         """As `when`, of each."""
-        turns, rest = np.divmod(energies, self.total)
-        quarter = np.maximum(np.searchsorted(self.values, rest), 1)
-        before = self.values[quarter - 1]
-        step = np.maximum(self.values[quarter] - before, 1)
-        found: Integers = FIRST + turns * SPAN_S + (quarter - 1) * QUARTER_S - (rest - before) * QUARTER_S // -step
+        turns = energies // self.total
+        rest = energies - turns * self.total
+        before = np.maximum(np.searchsorted(self.values, rest), 1) - 1
+        rest -= self.values.take(before)
+        found: Integers = turns * SPAN_S + before * QUARTER_S + FIRST
+        found -= rest * QUARTER_S // -np.maximum(self._steps.take(before), 1)
         return found

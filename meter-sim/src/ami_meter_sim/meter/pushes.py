@@ -11,6 +11,7 @@ from ami_meter_sim.objects.push_setup import PushSetupV0
 from ami_meter_sim.objects.recording import Notice
 from ami_meter_sim.objects.switch import Trigger
 from ami_packs.event_list import Occurrence
+from ami_packs.model import Model
 
 POWER_UP, INTERVAL, ALARM, INSTALLATION, SWITCH = "power-up", "interval", "alarm", "installation", "switch"
 SETUPS = {
@@ -32,6 +33,12 @@ def reason_of(setup: Obis) -> str:
     return REASONS.get(setup, INTERVAL)
 
 
+def setup_for(model: Model, reason: str) -> Obis:
+    """The one that the model says is for this reason, or the usual one."""
+    named = (one.obis for one in model.objects.values() if one.options.get("reason") == reason)
+    return next(named, SETUPS[reason])
+
+
 def push_what_follows(device: Device, notice: Notice) -> None:
     """An alarm, a power-down, a power-up and a switching want the push that the model has for them."""
     following = None if notice.occurrence is None else FOLLOWING.get(notice.occurrence)
@@ -43,6 +50,6 @@ def push_what_follows(device: Device, notice: Notice) -> None:
 
 def want(device: Device, reason: str) -> None:
     """The push for this reason, if the model has it."""
-    found = device.find(PushSetupV0.class_id, SETUPS[reason])
+    found = device.find(PushSetupV0.class_id, setup_for(device.model, reason))
     if isinstance(found, PushSetupV0):
         found.want()

@@ -4,7 +4,7 @@ Strategy: a column is a matrix with one row of octets per row of the profile, al
 """
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 Octets = NDArray[np.uint8]
 
-WIDTHS = {
-    DataTag.UNSIGNED: ">u1",
-    DataTag.LONG_UNSIGNED: ">u2",
-    DataTag.DOUBLE_LONG_UNSIGNED: ">u4",
-    DataTag.LONG64_UNSIGNED: ">u8",
-    DataTag.INTEGER: ">i1",
-    DataTag.LONG: ">i2",
-    DataTag.DOUBLE_LONG: ">i4",
-    DataTag.LONG64: ">i8",
-    DataTag.ENUM: ">u1",
+WIDTHS: dict[DataTag, np.dtype[Any]] = {
+    DataTag.UNSIGNED: np.dtype(">u1"),
+    DataTag.LONG_UNSIGNED: np.dtype(">u2"),
+    DataTag.DOUBLE_LONG_UNSIGNED: np.dtype(">u4"),
+    DataTag.LONG64_UNSIGNED: np.dtype(">u8"),
+    DataTag.INTEGER: np.dtype(">i1"),
+    DataTag.LONG: np.dtype(">i2"),
+    DataTag.DOUBLE_LONG: np.dtype(">i4"),
+    DataTag.LONG64: np.dtype(">i8"),
+    DataTag.ENUM: np.dtype(">u1"),
 }
 DATE_TIME_OCTETS = 12
 
@@ -72,9 +72,14 @@ def repeated(value: Data, count: int) -> Cells:
 def rows_of(columns: list[Cells], count: int) -> Octets:
     """Structures of these columns, one per row."""
     prefix = bytes((DataTag.STRUCTURE, len(columns)))
-    return _with_prefix(
-        prefix, np.concatenate([np.zeros((count, 0), np.uint8), *(one.octets for one in columns)], axis=1)
-    )
+    found = np.empty((count, len(prefix) + sum(one.octets.shape[1] for one in columns)), np.uint8)
+    found[:, : len(prefix)] = np.frombuffer(prefix, np.uint8)
+    start = len(prefix)
+    for one in columns:
+        end = start + one.octets.shape[1]
+        found[:, start:end] = one.octets
+        start = end
+    return found
 
 
 def date_times(device: "Device", seconds: Integers) -> tuple[Octets, Integers]:
@@ -117,11 +122,14 @@ def _encoded_times(local: bytes, ahead_of_utc: bytes, in_force: bytes) -> Octets
     return cells
 
 
-def _big(numbers: Integers, layout: str) -> Octets:
-    big = np.ascontiguousarray(numbers.astype(layout))
+def _big(numbers: Integers, layout: "np.dtype[Any] | str") -> Octets:
+    big = numbers.astype(layout, "C")
     return big.view(np.uint8).reshape(len(numbers), big.itemsize)
 
 
 def _with_prefix(prefix: bytes, octets: Octets) -> Octets:
-    start = np.broadcast_to(np.frombuffer(prefix, np.uint8), (len(octets), len(prefix)))
-    return np.concatenate((start, octets), axis=1)
+    count, width = octets.shape
+    found = np.empty((count, len(prefix) + width), np.uint8)
+    found[:, : len(prefix)] = np.frombuffer(prefix, np.uint8)
+    found[:, len(prefix) :] = octets
+    return found

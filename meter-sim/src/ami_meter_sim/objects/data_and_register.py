@@ -86,14 +86,18 @@ VALUES = (*NAMED, *QUANTITIES)
 
 
 class DataObject(CosemObject):
-    """Data. `type` is the type of a measured value, the quantity's own if it is empty; `roll_over` where it begins again at 0."""
+    """Data. `type` is the type of a measured value, the quantity's own if it is empty; `roll_over` where it begins again at 0.
+
+    `over_s`: not the sum but what came in the latest period of so many seconds that has ended. `filter`: of an alarm register or a status
+    word the object with its filter, where that is not the one beside it.
+    """
 
     __slots__ = ("_device", "quantity")
 
     class_id, version = 1, 0
     reads: ClassVar = {"value": lambda self, _: self._value()}
     writes: ClassVar = {"value": lambda self, value: self._write(value)}
-    options: ClassVar[Options] = {"type": "", "roll_over": 0}
+    options: ClassVar[Options] = {"type": "", "roll_over": 0, "over_s": 0, "filter": ""}
 
     def __init__(self, described: ObjectDescription, device: Device) -> None:
         super().__init__(described)
@@ -116,7 +120,12 @@ class DataObject(CosemObject):
 
     def measured(self, seconds: Seconds) -> Any:
         """What it shows at one second, or at each of an array: of a measured value only."""
-        quantity = _quantity(self)
+        quantity, over_s = _quantity(self), self.option("over_s")
+        if over_s:
+            end = seconds // over_s * over_s
+            metering = self._device.metering
+            fine = quantity.fine(metering, end) - quantity.fine(metering, end - over_s)
+            return quantity.shown(fine, self.described.scaler, self.tag)
         fine = quantity.fine(self._device.metering, seconds) - self._since_reset(seconds)
         return quantity.shown(fine, self.described.scaler, self.tag, self.option("roll_over"))
 
@@ -124,7 +133,8 @@ class DataObject(CosemObject):
         if self.quantity is None:
             if not self.described.value:
                 raise AccessRefused(DataAccessResult.OBJECT_UNAVAILABLE)
-            return NAMED[self.described.value][1](self._device)
+            found, chosen = NAMED[self.described.value][1](self._device), self.option("type")
+            return Data(SIMPLE_TYPES[chosen], found.value) if chosen else found
         return Data(self.tag, self.measured(second_of(self._device.clock.at)))
 
     def _write(self, value: Data) -> None:

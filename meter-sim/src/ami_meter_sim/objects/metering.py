@@ -182,6 +182,10 @@ class Metering:
         captured = self.sub_meter_captures(seconds)
         return (captured > 0) * gas_litres(self._device.identity.name, captured)
 
+    def gas_litres(self, seconds: Seconds) -> Any:
+        """What a gas meter of this household shows then."""
+        return gas_litres(self._device.identity.name, seconds)
+
     def frequency_mhz(self, seconds: Seconds) -> Any:
         """Of the grid."""
         return frequency_mhz(seconds)

@@ -4,6 +4,7 @@ Strategy: a profile with a capture period is a function of time (`computed_rows`
 history, each captured whole. Both come as encoded rows, are sorted and selected by arrays, and an answer of many rows stays encoded.
 """
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -43,6 +44,7 @@ MOST_COLUMNS = 32
 LONGEST_BILLING_S = 366 * 86_400
 LEAST_PERIOD_S = 60
 DETAIL_OCTETS = 1024
+SELECTIONS_KEPT = 64
 EVER = -(1 << 40)
 CAPTURE_OBJECTS, CAPTURE_PERIOD, SORT_METHOD, SORT_OBJECT, PROFILE_ENTRIES = 3, 4, 5, 6, 8
 
@@ -251,7 +253,7 @@ class ProfileGeneric(CosemObject):
             return rows.encoded(ordered, range(len(columns)))
         try:
             if selection.selector == BY_RANGE:
-                return self._by_range(rows, ordered, RangeDescriptor.decode(selection))
+                return self._by_range(rows, ordered, _range_in(selection))
             if selection.selector == BY_ENTRY:
                 return self._by_entry(rows, ordered, EntryDescriptor.decode(selection))
         except (DecodeError, LocalError):
@@ -268,18 +270,27 @@ class ProfileGeneric(CosemObject):
 
     def _by_range(self, rows: Buffer, ordered: Integers, wanted: RangeDescriptor) -> Data:
         """Rows whose restricting column lies between both values, these included."""
-        restricting = self._column_number(wanted.restricting_object)
-        chosen = [self._column_number(column) for column in wanted.selected_values] or range(len(self.columns))
-        is_time = self.columns[restricting].class_id == CLOCK_CLASS
+        columns = self.columns
+        restricting = _number_of(wanted.restricting_object, columns)
+        chosen = [_number_of(column, columns) for column in wanted.selected_values] or range(len(columns))
+        is_time = columns[restricting].class_id == CLOCK_CLASS
         clock = self._device.clock
         lowest, highest = (comparable(value, clock, is_time) for value in (wanted.from_value, wanted.to_value))
         values = rows.comparable(restricting)[ordered]
         return rows.encoded(ordered[(lowest <= values) & (values <= highest)], chosen)
 
-    def _column_number(self, column: CaptureObject) -> int:
-        if column not in self.columns:
-            raise AccessRefused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
-        return self.columns.index(column)
+
+def _number_of(column: CaptureObject, columns: tuple[CaptureObject, ...]) -> int:
+    try:
+        return columns.index(column)
+    except ValueError:
+        raise AccessRefused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED) from None
+
+
+@lru_cache(maxsize=SELECTIONS_KEPT)
+def _range_in(selection: SelectiveAccess) -> RangeDescriptor:
+    """Clients ask meters of one kind for the same rows."""
+    return RangeDescriptor.decode(selection)
 
 
 def _columns_in(value: Data) -> Data:

@@ -153,11 +153,12 @@ class PushSetupV0(TimedObject):
         "every_s": 0,
         "protected": True,
         "event_notification": False,
+        "reason": "",
     }
     """The client that it is for, 0 for that of the management association; the longest APDU that is sent whole, 0 for any.
 
     `every_s`: it pushes by itself at each multiple of these seconds of UTC, 0 for never. `protected` False: unencrypted.
-    `event_notification`: an EventNotification of each object of the list, and no DataNotification.
+    `reason`: why it pushes (power-up, alarm ...) where that is not what its name says. `event_notification`: an EventNotification of each object of the list, and no DataNotification.
     """
     initial: ClassVar = {
         "push_object_list": data.array(),

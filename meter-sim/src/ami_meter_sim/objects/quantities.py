@@ -198,6 +198,13 @@ QUANTITIES: dict[str, MeasuredQuantity] = {
         MILLI,
         captured_at=lambda metering, seconds: metering.sub_meter_captures(seconds),
     ),
+    "gas_volume_m3": MeasuredQuantity(
+        "volume, of a meter that is a gas meter itself",
+        CUBIC_METRE,
+        DataTag.DOUBLE_LONG_UNSIGNED,
+        lambda metering, seconds: metering.gas_litres(seconds),
+        MILLI,
+    ),
     "unix_time": MeasuredQuantity(
         "seconds since 1970 in UTC, as the meter's clock shows them",
         7,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ami_dlms import data
 from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.data import Data
+from ami_dlms.enums import DataTag
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.monitoring import value_changed
@@ -30,6 +31,10 @@ CLEARED = 255
 """The event that a log has as its first entry after it was cleared."""
 FILTER_E = 10
 DESCRIPTOR_E = 20
+LARGEST_CODE = 0xFF
+"""Of an event code that is an unsigned."""
+HIGHEST, EVERYTHING = 2**32 - 1, 2**128 - 1
+"""Of a number, and of the longest status word."""
 """Where filter and descriptor of an alarm register are: value group E plus this."""
 
 
@@ -81,12 +86,19 @@ def _enter(device: "Device", event: LoggedEvent) -> Iterator[tuple[Obis, int]]:
 
 
 def _log(device: "Device", event: LoggedEvent, log: ObjectDescription) -> None:
-    device.event_code = event.number
+    device.event_code = min(event.number, LARGEST_CODE)
     for one in filter(_is_event_code, log.columns):
-        device.kept.put(DATA, one.logical_name, VALUE, data.unsigned(event.number))
+        device.kept.put(DATA, one.logical_name, VALUE, _code(device, one.logical_name, event.number))
     row = data.encode(data.structure(*(_cell(device, one) for one in log.columns)))
     device.history.happened(Record(device.clock.at, RecordKind.EVENT, event.log, event.number, row))
     device.history.forget(RecordKind.EVENT, event.log, log.profile_entries)
+
+
+def _code(device: "Device", name: Obis, number: int) -> Data:
+    """In the type that the model gives the object; of most meters an unsigned."""
+    described = device.model.objects.get((DATA, name))
+    is_long = number > LARGEST_CODE or (described is not None and described.options.get("type") == "long-unsigned")
+    return data.long_unsigned(number) if is_long else data.unsigned(number)
 
 
 def _is_event_code(column: CaptureObject) -> bool:
@@ -101,15 +113,25 @@ def _cell(device: "Device", column: CaptureObject) -> Data:
 def _raise(device: "Device", alarm: AlarmBit) -> Iterator[tuple[Obis, int]]:
     """Set the bit in the register, and in the descriptor as far as the filter lets it through."""
     bit = 1 << alarm.bit
-    put_bits(device, alarm.register, bits(device, alarm.register) | bit)
+    before_it = bits(device, alarm.register)
+    put_bits(device, alarm.register, before_it | bit)
     descriptor = beside(alarm.register, DESCRIPTOR_E)
-    passed = bits(device, beside(alarm.register, FILTER_E), everything=True) & bit
-    shown = descriptor if (DATA, descriptor) in device.model.objects else alarm.register
-    before = bits(device, descriptor)
+    passed = bits(device, filter_of(device, alarm.register), everything=True) & bit
+    has_descriptor = (DATA, descriptor) in device.model.objects
+    shown = descriptor if has_descriptor else alarm.register
+    before = bits(device, descriptor) if has_descriptor else before_it
     if passed and not before & bit:
-        put_bits(device, descriptor, before | bit)
+        if has_descriptor:
+            put_bits(device, descriptor, before | bit)
         yield shown, bit
         value_changed(device, DATA, shown)
+
+
+def filter_of(device: "Device", register: Obis) -> Obis:
+    """The one that the model names, or the one beside it."""
+    described = device.model.objects.get((DATA, register))
+    named = "" if described is None else described.options.get("filter", "")
+    return Obis.parse(str(named)) if named else beside(register, FILTER_E)
 
 
 def beside(register: Obis, e: int) -> Obis:
@@ -128,15 +150,24 @@ def data_written(device: "Device", obis: Obis, before: int) -> None:
 
 def bits(device: "Device", obis: Obis, everything: bool = False) -> int:
     """The bits of an alarm object; an object that the model does not have has none, or all."""
-    kept = device.kept.get(DATA, obis, VALUE)
-    if kept is None:
-        described = device.model.objects.get((DATA, obis))
-        kept = None if described is None else described.attributes.get(VALUE)
+    kept = device.kept.get(DATA, obis, VALUE) or _first(device, obis)
+    if kept is not None and kept.tag is DataTag.BIT_STRING:
+        return sum(1 << place for place, is_set in enumerate(kept.value) if is_set)
     if kept is None or not isinstance(kept.value, int):
-        return 0xFFFFFFFF if everything else 0
+        return EVERYTHING if everything else 0
     return kept.value
 
 
+def _first(device: "Device", obis: Obis) -> Data | None:
+    """What the model says of it."""
+    described = device.model.objects.get((DATA, obis))
+    return None if described is None else described.attributes.get(VALUE)
+
+
 def put_bits(device: "Device", obis: Obis, value: int) -> None:
-    """Keep the bits of an alarm object."""
-    device.kept.put(DATA, obis, VALUE, data.double_long_unsigned(value))
+    """Keep the bits of an alarm object: a number, or a bit-string whose first bit is bit 0."""
+    first = _first(device, obis)
+    kept = data.double_long_unsigned(value & HIGHEST)
+    if first is not None and first.tag is DataTag.BIT_STRING:
+        kept = data.bit_string(tuple([bool(value >> place & 1) for place in range(len(first.value))]))
+    device.kept.put(DATA, obis, VALUE, kept)

@@ -42,6 +42,7 @@ FOR_THE_CIS = (
     "phase",
     "latitude",
     "longitude",
+    "main_address",
 )
 ShipmentRow = dict[str, object]
 
@@ -137,6 +138,7 @@ class Shipment:
             "phase": at.phase,
             "latitude": at.latitude,
             "longitude": at.longitude,
+            "main_address": at.main_address,
         }
 
     def _keys(self, index: int) -> ShipmentRow:

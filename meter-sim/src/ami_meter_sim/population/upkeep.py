@@ -72,7 +72,7 @@ def assume_the_worst(connection: Connection) -> str:
         meters += count
     connection.exec_driver_sql(_SKIP, {"skipped": COUNTERS_SKIPPED, "last": LAST_COUNTER})
     return (
-        f"the invocation counters of {meters} meters go on {COUNTERS_SKIPPED} above the copy. What happened to them since the copy "
+        f"the invocation counters of {meters} meters go on {COUNTERS_SKIPPED:,} above the copy. What happened to them since the copy "
         "was made is not known any more: keys that were changed are the old ones again, and requests of that time would be "
         "accepted once more."
     )

@@ -5,9 +5,10 @@ shows and does, the script asks the REST API of the process for, so a page can d
 """
 
 from ami_console.assets import Assets
+from ami_console.issuer_sign_in import IssuerSignIn
 from ami_console.live import Live, live_response
 from ami_console.page import Page
-from ami_console.sessions import Happened, Sessions, reporting
+from ami_console.sessions import Happened, KeptSession, SessionKeeper, Sessions, reporting
 from ami_console.sign_in_events import SignedIn, SignedOut, SignInRefused
 from ami_console.site import Console, Site
 
@@ -15,8 +16,11 @@ __all__ = [
     "Assets",
     "Console",
     "Happened",
+    "IssuerSignIn",
+    "KeptSession",
     "Live",
     "Page",
+    "SessionKeeper",
     "Sessions",
     "SignInRefused",
     "SignedIn",

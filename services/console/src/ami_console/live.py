@@ -15,10 +15,9 @@ from typing import Any, Self
 
 from starlette.responses import StreamingResponse
 
-from ami_process.api import ApiRefused
+from ami_process.api import EVENT_STREAM, ApiRefused
 from ami_process.environment import real_sleep
 
-EVENT_STREAM = "text/event-stream"
 PAUSE_S = 0.25
 QUIET_S = 10.0
 """After so long without a frame a comment says that there is still somebody."""

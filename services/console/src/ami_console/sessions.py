@@ -1,15 +1,19 @@
 """Sessions of browsers: who has shown a token once is let in with a cookie that no script can read.
 
 Only a process that asks for tokens has them (`ami_process.tokens`). The cookie is a random identifier and nothing else; what it
-stands for, a principal with its roles, is in memory, so a restart ends all sessions. It goes to no page of another site (SameSite=Strict), and to
+stands for, a principal with its roles, is in memory, so a restart ends all sessions; where several processes stand for one it is kept for all of them
+(`SessionKeeper`), by a digest of the cookie. It goes to no page of another site (SameSite=Strict), and to
 the API with requests of our own pages alone: whoever uses it for more than looking has to be of the same origin (`ami_process.http_entrance`).
 """
 
+import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
-from typing import Annotated
+from typing import Annotated, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import Headers
@@ -29,11 +33,13 @@ from ami_process.tokens import Tokens
 PATH = "/session"
 LIFE_S = 12 * 3600
 MOST = 1_000
-"""Sessions at once; the oldest ends when there is one more."""
+"""Sessions at once; when there is one more, the oldest of who has the most of them ends."""
 RANDOM_OCTETS = 32
 PORT_DIGITS = 5
-MOST_COOKIES = 4_096
-"""Characters that are looked at."""
+FRESH_S = 5.0
+"""How long it is taken for true what a keeper has said of a session."""
+LOOKS_AT_ONCE = 4
+"""For sessions that are not known here: whoever shows many costs no more."""
 
 
 class SignIn(BaseModel):
@@ -62,10 +68,31 @@ async def _nobody(_: Happened, __: Principal | None) -> None:
     """Nobody is told."""
 
 
-@dataclass(frozen=True, slots=True)
+class KeptSession(NamedTuple):
+    """A session that several processes know."""
+
+    principal: Principal
+    ends_in_s: float
+
+
+class SessionKeeper(Protocol):
+    """Sessions of several processes that stand for one. Each method raises OSError where it can't do so now."""
+
+    async def begin(self, digest: str, session: KeptSession) -> None:
+        """Keep one."""
+
+    async def find(self, digest: str) -> KeptSession | None:
+        """One that has not ended."""
+
+    async def end(self, digest: str) -> None:
+        """It is over, in all of them."""
+
+
+@dataclass(slots=True)
 class _Session:
     ends_at: float
     principal: Principal
+    looked_at: float
 
 
 class Sessions:
@@ -81,10 +108,11 @@ class Sessions:
         closed: bool = False,
         owner: Callable[[str], Principal | None] | None = None,
         told: Told = _nobody,
+        keeper: SessionKeeper | None = None,
     ) -> None:
         """`now`: seconds that only grow. `closed`: nobody is let in without a proof, also where there are no tokens.
 
-        `owner`: whose token it is, where others than the owners of `tokens` may sign in. `told` is called with each sign-in and each refusal.
+        `keeper` keeps them for several processes. `owner`: whose token it is, where others than the owners of `tokens` may sign in. `told` is called with each sign-in and each refusal.
         """
         self._closed = closed
         self._tokens = tokens
@@ -93,7 +121,10 @@ class Sessions:
         self._now = now
         self._owner = owner or tokens.owner
         self._told = told
+        self._keeper = keeper
+        self._looking = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._sessions: dict[str, _Session] = {}
+        """By the digest of what the browser shows."""
         self._attempts = Attempts(now)
 
     @property
@@ -107,8 +138,40 @@ class Sessions:
 
     def principal_of(self, headers: Headers) -> Principal | None:
         """Whose session it is that a request has the cookie of."""
-        found = self._sessions.get(self._identifier(headers) or "")
+        found = self._sessions.get(self._digest(headers) or "")
         return found.principal if found is not None and found.ends_at > self._now() else None
+
+    async def look(self, headers: Headers) -> None:
+        """Take over what other processes know of the session that a request shows, before it is asked for here. Nobody waits for more than a few of these."""
+        digest = self._digest(headers)
+        if self._keeper is None or digest is None:
+            return
+        known = self._sessions.get(digest)
+        if known is not None and known.looked_at + FRESH_S > self._now():
+            return
+        if (
+            known is None and self._looking.locked()
+        ):  # somebody tries out many: who is here already is let in all the same
+            return
+        async with self._looking:
+            with suppress(OSError):  # one that is known stays, until it ends
+                self._take_over(digest, await self._keeper.find(digest))
+
+    def _take_over(self, digest: str, found: KeptSession | None) -> None:
+        if found is None:
+            self._sessions.pop(digest, None)
+            return
+        now = self._now()
+        if digest not in self._sessions:
+            self._make_room()
+        self._sessions[digest] = _Session(now + found.ends_in_s, found.principal, now)
+
+    def forget(self, digest: str | None = None) -> None:
+        """It has ended, or any of them may have, in another process: it is looked for again."""
+        if digest is not None:
+            self._sessions.pop(digest, None)
+        elif self._keeper is not None:
+            self._sessions.clear()
 
     def routes(self) -> list[Route]:
         """GET says whether there is a session, POST begins one, DELETE ends it."""
@@ -124,11 +187,23 @@ class Sessions:
     async def _begin(self, request: Request) -> Response:
         given = await read_body(request, SignIn)
         principal = await self._check(given.token.strip(), _address(request))
-        response = Response(status_code=HTTPStatus.NO_CONTENT)
+        return await self._let_in(request, principal, Response(status_code=HTTPStatus.NO_CONTENT))
+
+    async def begun(self, request: Request, principal: Principal, response: Response) -> Response:
+        """The response to who has signed in elsewhere, with the cookie of a new session."""
+        await self._told(SignedIn(principal=principal.name, address=_address(request)), principal)
+        return await self._let_in(request, principal, response)
+
+    async def refused(self, request: Request, reason: str) -> None:
+        """Somebody has not signed in elsewhere. Nobody waits for it: what is shown there can't be guessed."""
+        await self._told(SignInRefused(address=_address(request), reason=reason), None)
+
+    async def _let_in(self, request: Request, principal: Principal, response: Response) -> Response:
+        """Raises ApiRefused where the session can't be kept now."""
         secure = request.url.scheme == "https"
         response.set_cookie(
-            self._cookie(request.headers),
-            self._new(principal),
+            self.cookie(request.headers),
+            await self._new(principal),
             max_age=LIFE_S,
             httponly=True,
             samesite="strict",
@@ -151,37 +226,69 @@ class Sessions:
 
     async def _end(self, request: Request) -> Response:
         principal = self.principal_of(request.headers)
-        self._sessions.pop(self._identifier(request.headers) or "", None)
+        await self._over(self._digest(request.headers))
         if principal is not None:
             await self._told(SignedOut(principal=principal.name, address=_address(request)), principal)
         response = Response(status_code=HTTPStatus.NO_CONTENT)
-        response.delete_cookie(self._cookie(request.headers), httponly=True, samesite="strict")
+        response.delete_cookie(self.cookie(request.headers), httponly=True, samesite="strict")
         return response
 
-    def _new(self, principal: Principal) -> str:
-        now = self._now()
-        for identifier in [one for one, session in self._sessions.items() if session.ends_at <= now]:
-            del self._sessions[identifier]
-        while len(self._sessions) >= MOST:
-            del self._sessions[next(iter(self._sessions))]
+    async def _over(self, digest: str | None) -> None:
+        """Raises ApiRefused where others could not be told: then it goes on everywhere."""
+        if digest is None:
+            return
+        if self._keeper is not None:
+            try:
+                await self._keeper.end(digest)
+            except OSError as problem:
+                raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, f"the session has not ended: {problem}") from None
+        self._sessions.pop(digest, None)
+
+    async def _new(self, principal: Principal) -> str:
+        self._make_room()
         identifier = self._random_bytes(RANDOM_OCTETS).hex()
-        self._sessions[identifier] = _Session(now + LIFE_S, principal)
+        digest = _digest_of(identifier)
+        if self._keeper is not None:
+            try:
+                await self._keeper.begin(digest, KeptSession(principal, LIFE_S))
+            except OSError as problem:
+                raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, f"nobody can sign in now: {problem}") from None
+        self._sessions[digest] = _Session(self._now() + LIFE_S, principal, self._now())
         return identifier
 
-    def _cookie(self, headers: Headers) -> str:
+    def _make_room(self) -> None:
+        now = self._now()
+        for digest in [one for one, session in self._sessions.items() if session.ends_at <= now]:
+            del self._sessions[digest]
+        while len(self._sessions) >= MOST:
+            del self._sessions[self._first_to_go()]
+
+    def _first_to_go(self) -> str:
+        """The oldest of whoever has the most: nobody ends those of others by beginning many."""
+        of = Counter(session.principal.name for session in self._sessions.values())
+        most = of.most_common(1)[0][0]
+        return next(one for one, session in self._sessions.items() if session.principal.name == most)
+
+    def cookie(self, headers: Headers) -> str:
         """Its name; the port is that of the browser's address, since a container is published at another one than it serves."""
         port = headers.get("host", "").rpartition(":")[2]
         known = port.isascii() and port.isdecimal() and len(port) <= PORT_DIGITS
         return f"ami_{self._process}_{port}" if known else f"ami_{self._process}"
 
-    def _identifier(self, headers: Headers) -> str | None:
-        cookies = SimpleCookie()
-        try:
-            cookies.load(headers.get("cookie", "")[:MOST_COOKIES])
-        except CookieError:
-            return None
-        found = cookies.get(self._cookie(headers))
-        return None if found is None else found.value
+    def _digest(self, headers: Headers) -> str | None:
+        """Of what a browser shows, where that may be one of ours."""
+        shown = cookie_of(headers, self.cookie(headers))
+        return _digest_of(shown) if shown is not None and len(shown) == 2 * RANDOM_OCTETS else None
+
+
+def _digest_of(identifier: str) -> str:
+    return sha256(identifier.encode()).hexdigest()
+
+
+def cookie_of(headers: Headers, name: str) -> str | None:
+    """The value of a cookie of ours that came along, as it was set. Beside it may be those of whatever else this host serves, of any form (RFC 6265, 5.2)."""
+    pairs = (one.strip().partition("=") for header in headers.getlist("cookie") for one in header.split(";"))
+    return {key: value for key, _, value in pairs}.get(name)
 
 
 def _address(request: Request) -> str:

@@ -21,6 +21,8 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ami_console.assets import Assets
+from ami_console.issuer_sign_in import PATH as ISSUER_PATH
+from ami_console.issuer_sign_in import IssuerSignIn
 from ami_console.page import Page
 from ami_console.sessions import Sessions
 from ami_process.api import JSON, MAX_BODY, exception_handlers, refuse
@@ -69,16 +71,31 @@ class Site:
 class Console:
     """The pages and files of a site."""
 
-    def __init__(self, site: Site, sessions: Sessions, *, names: Collection[str] = (), names_setting: str) -> None:
+    def __init__(
+        self,
+        site: Site,
+        sessions: Sessions,
+        *,
+        names: Collection[str] = (),
+        names_setting: str,
+        issuer: IssuerSignIn | None = None,
+    ) -> None:
+        """`issuer`: by which people sign in beside tokens."""
         self.site = site
         self.sessions = sessions
+        self._issuer = issuer
         own = files(site.package).joinpath("console")
         rooms = {"console": files(OWN).joinpath("static", "console")} | _room(site.package, own)
         self.assets = Assets(rooms)
         self._templates = _templates(site.package, own)
         guarded = [*self._page_routes(), *site.routes]
         login = self._render(Page(path=LOGIN, title="Sign in", script="console/login.js", template="login.html"))
-        open_to_all = [self.assets.route(), *sessions.routes(), Route(LOGIN, _giving(login), methods=["GET"])]
+        open_to_all = [
+            self.assets.route(),
+            *sessions.routes(),
+            *(issuer.routes() if issuer else ()),
+            Route(LOGIN, _giving(login), methods=["GET"]),
+        ]
         self._routes = [*guarded, *open_to_all]
         self._open = tuple(open_to_all)
         application = Starlette(routes=self._routes, exception_handlers=exception_handlers())
@@ -125,6 +142,8 @@ class Console:
             nav=nav,
             url=self.assets.url,
             sign_out=self.sessions.needed,
+            issuer=None if self._issuer is None else self._issuer.host,
+            issuer_path=ISSUER_PATH,
             **(page.values if values is None else values),
         )
         return text.encode()

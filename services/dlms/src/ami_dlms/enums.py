@@ -10,6 +10,10 @@ from ami_dlms.flags import both, either
 class DataTag(IntEnum):
     """Tags of the CHOICE Data (IEC 62056-5-3, clause 8)."""
 
+    __hash__ = (
+        int.__hash__
+    )  # that of its name, as enums have it, is worked out in Python for each element that is looked at
+
     NULL_DATA = 0
     ARRAY = 1
     STRUCTURE = 2

@@ -7,7 +7,6 @@ without a code, has none, and none is made up.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -82,11 +81,6 @@ def log_of_code(name: Obis) -> Obis | None:
     """The log whose last number an object shows (0-0:96.11.e); None for any other."""
     octets = bytes(name)
     return Obis(octets[:2] + bytes((99, 98)) + octets[4:]) if octets[2:4] == _LOG_CODES else None
-
-
-def set_bits(value: int) -> Iterator[int]:
-    """The bits of an alarm object that are set, the lowest being 0."""
-    return (bit for bit in range(BITS) if value >> bit & 1)
 
 
 def _alarm(cells: dict[str, str], line: int) -> AlarmRow:

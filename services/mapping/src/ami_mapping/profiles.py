@@ -21,6 +21,10 @@ class Profile:
     capture_period_s: int
     columns: tuple[CaptureObject, ...]
 
+    def __hash__(self) -> int:
+        """Without the columns: it is looked up for each meter, and a meter has few profiles."""
+        return hash((self.obis, self.capture_period_s))
+
     @property
     def buffer(self) -> AttributeDescriptor:
         """The attribute that has the rows."""

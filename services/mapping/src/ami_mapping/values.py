@@ -71,8 +71,10 @@ def _shifted_each(raws: Sequence[object], shift: int) -> list[str | None]:
         numbers = cast("Sequence[int]", raws)
         if not shift:
             return list(map(str, numbers))
-        if shift < 0 <= min(numbers):
-            texts = [str(raw).zfill(1 - shift) for raw in numbers]
+        if shift < 0 <= (least := min(numbers)):
+            texts: Iterable[str] = map(str, numbers)
+            if least < 10**-shift:
+                texts = [text.zfill(1 - shift) for text in texts]
             return [f"{text[:shift]}.{text[shift:]}" for text in texts]
     return [shifted(raw, shift) if type(raw) is int else None for raw in raws]
 

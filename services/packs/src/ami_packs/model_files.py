@@ -4,11 +4,11 @@ Strategy: a model may begin with another one (`base`, one of those that come wit
 of the same class and OBIS code replaces the base's, `without` takes some away. What refers to something is checked when all is there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Protocol
 
 from ami_dlms.association.vocabulary import MECHANISMS
 from ami_dlms.enums import Mechanism
@@ -34,7 +34,17 @@ from ami_packs.document import (
 from ami_packs.event_keys import LIST_KEYS, Logged, read_events
 from ami_packs.event_list import EventList, event_list
 from ami_packs.model import HOURS, OFFERED, PROFILE_GENERIC, LoadTable, Model, Offered
-from ami_packs.object_keys import ANY, KEYS, Known, ObjectKey, Parsed, Vocabulary, check_references, parse_object
+from ami_packs.object_keys import (
+    ANY,
+    KEYS,
+    Known,
+    ObjectKey,
+    Parsed,
+    Vocabulary,
+    check_references,
+    parse_object,
+    with_rights,
+)
 
 SUFFIX = ".toml"
 MAX_BASES = 4
@@ -81,6 +91,41 @@ ASSOCIATION_KEYS: Mapping[str, Key] = {
 GROUP_KEYS: Mapping[str, Key] = {"objects": Key(as_it_is, "list", "the objects, each with the keys it does not share")}
 
 
+class BaseText(Protocol):
+    """A model file that another one begins with."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def file(self) -> str: ...
+
+
+class ObjectRow(Protocol):
+    """A row of a table of objects: an object by itself (`makes`), or what counts for one that is there."""
+
+    @property
+    def key(self) -> ObjectKey: ...
+    @property
+    def node(self) -> Node: ...
+    @property
+    def makes(self) -> bool: ...
+    @property
+    def access(self) -> Mapping[str, Node]: ...
+
+
+class Surroundings(Protocol):
+    """What a model of a pack has beside its own file (`pack_model.PackRows`)."""
+
+    def base(self, name: str, file: str) -> BaseText | None:
+        """Another model of the pack; `file` is the one that begins with it."""
+
+    def events(self) -> tuple[Logged, ...]:
+        """What happens, and under which number the pack logs it where."""
+
+    def objects(self, problems: Problems) -> Iterable[ObjectRow]:
+        """The rows of the pack's table of objects that count for the model."""
+
+
 @dataclass(slots=True)
 class _Draft:
     """A model as far as it has been read, its base first."""
@@ -95,6 +140,7 @@ class _Draft:
     objects: dict[ObjectKey, Parsed] = field(default_factory=dict)
     listed: tuple[Logged, ...] = ()
     events: dict[Logged, Node] = field(default_factory=dict)
+    surroundings: Surroundings | None = None
 
 
 def _names(folder: str) -> tuple[str, ...]:
@@ -135,13 +181,16 @@ def event_list_named(name: str) -> EventList:
     return event_list((str(one.occurrence), one.event) for one in found)
 
 
-def parse_model(content: str, file: str, vocabulary: Vocabulary = ANY) -> Model:
+def parse_model(
+    content: str, file: str, vocabulary: Vocabulary = ANY, surroundings: Surroundings | None = None
+) -> Model:
     """The model that a text describes; ModelError with every problem, its file and line, when it can't be used.
 
-    `file` is what messages call it; the vocabulary are the words of who brings the objects to life.
+    `file` is what messages call it; the vocabulary are the words of who brings the objects to life; `surroundings` are those of a model of a
+    pack.
     """
     problems = Problems()
-    draft = _Draft()
+    draft = _Draft(surroundings=surroundings)
     _read(parse_document(content, file), draft, problems, vocabulary)
     check_references(draft.objects, problems)
     _check_events(draft, problems)
@@ -162,8 +211,9 @@ def _read(root: Node, draft: _Draft, problems: Problems, vocabulary: Vocabulary,
     """Read a file over what the draft has from its base."""
     sections = problems.read_keys(root.table(), SECTIONS, root, "a model")
     header = _table(sections.get("model"), MODEL_KEYS, "[model]", problems)
+    is_of_pack = draft.surroundings is not None
     if "base" in header:
-        _read_base(sections["model"].table()["base"], draft, problems, vocabulary, depth)
+        is_of_pack = _read_base(sections["model"].table()["base"], draft, problems, vocabulary, depth)
     draft.title, draft.base = header.get("title", draft.title), header.get("base", "")
     draft.short_names = header.get("short_names", draft.short_names)
     draft.header = sections.get("model")
@@ -174,6 +224,8 @@ def _read(root: Node, draft: _Draft, problems: Problems, vocabulary: Vocabulary,
     draft.rights |= problems.table(sections.get("rights"))
     _check_rights(draft, problems)
     known = Known(problems, tuple(draft.associations), draft.rights, vocabulary)
+    if is_of_pack:
+        _read_rows(draft, known)
     _read_objects(sections, draft, known)
     _read_events(sections, header, draft, problems)
 
@@ -190,14 +242,24 @@ def _each(node: Node | None, read: Callable[[Node], None], problems: Problems) -
             problems.found.append(wrong.problem)
 
 
-def _read_base(node: Node, draft: _Draft, problems: Problems, vocabulary: Vocabulary, depth: int) -> None:
+def _read_base(node: Node, draft: _Draft, problems: Problems, vocabulary: Vocabulary, depth: int) -> bool:
+    """Whether the rows of a pack come behind it: it is none of the pack, whose own models have them already."""
     name = str(node.value)
+    own = None if draft.surroundings is None else draft.surroundings.base(name, node.file)
     if depth >= MAX_BASES:
         problems.add(node, f"more than {MAX_BASES} models would begin with one another")
+    elif own is not None:
+        _read(parse_document(own.text, own.file), draft, problems, vocabulary, depth + 1)
+        return False
     elif name not in model_names():
         problems.add(node, f"there is no model `{name}`; {suggestion(name, model_names())}")
     else:
+        surroundings, draft.surroundings = draft.surroundings, None
         _read(parse_document(model_text(name), f"{name}{SUFFIX}"), draft, problems, vocabulary, depth + 1)
+        draft.surroundings = surroundings
+        if surroundings is not None:
+            draft.listed, draft.events = (), {}
+    return draft.surroundings is not None
 
 
 def _leave_out(header: Node | None, codes: tuple[Obis, ...], draft: _Draft, problems: Problems) -> None:
@@ -270,6 +332,19 @@ def _check_rights(draft: _Draft, problems: Problems) -> None:
     draft.rights = {name: node for name, node in draft.rights.items() if isinstance(node.value, dict)}
 
 
+def _read_rows(draft: _Draft, known: Known) -> None:
+    """Those of the pack: an object of its own, or rights over those of an object that the base has."""
+    rows = () if draft.surroundings is None else draft.surroundings.objects(known.problems)
+    for row in rows:
+        if row.makes:
+            parsed = parse_object(row.node.table(), row.node, known, {})
+        else:
+            there = draft.objects.get(row.key)
+            parsed = None if there is None or not row.access else with_rights(there, row.access, row.node, known)
+        if parsed is not None:
+            draft.objects[row.key] = parsed
+
+
 def _read_objects(sections: Mapping[str, Any], draft: _Draft, known: Known) -> None:
     of_this_file: dict[ObjectKey, Node] = {}
 
@@ -297,8 +372,10 @@ def _read_objects(sections: Mapping[str, Any], draft: _Draft, known: Known) -> N
 
 
 def _read_events(sections: Mapping[str, Any], header: Mapping[str, Any], draft: _Draft, problems: Problems) -> None:
-    """Those of the list that the model names, as far as it has their logs, and its own."""
+    """Those of the list that the model names, or of its pack, as far as it has their logs, and its own."""
     name = header.get("event_list")
+    if draft.surroundings is not None:
+        draft.listed = draft.surroundings.events()
     if name in _names("event_lists"):
         draft.listed = _listed_events(str(name), problems)
     elif name is not None:

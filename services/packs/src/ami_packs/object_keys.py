@@ -5,7 +5,7 @@ Strategy: one table of keys, each with its reader and its meaning; what depends 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -99,7 +99,7 @@ def _unit(node: Node) -> int:
 
 
 def _event_numbers(node: Node) -> dict[str, int]:
-    return {name: whole_number(0, 255)(number) for name, number in node.table().items()}
+    return {name: whole_number(0, 0xFFFF)(number) for name, number in node.table().items()}
 
 
 def _options(node: Node) -> dict[str, bool | int | str]:
@@ -169,6 +169,26 @@ def parse_object(own: Mapping[str, Node], owner: Node, known: Known, shared: Map
     _check_value(found, rest, known)
     _check_options(found, rest, known)
     return Parsed(ObjectDescription(**fields), owner, _references(found, columns))
+
+
+def with_rights(there: Parsed, rights: Mapping[str, Node], owner: Node, known: Known) -> Parsed:
+    """The object with these rights; those of associations that are not among them stay. What it does not have is a problem."""
+    described = there.described
+    version = class_versions()[described.class_id, described.version]
+    members = Members(
+        {one.number: one for one in version.attributes},
+        tuple([one.number for one in version.methods]),
+        {one.name: one.number for one in version.attributes},
+        {one.name: one.number for one in version.methods},
+    )
+    for name, node in rights.items():
+        if name not in known.associations:
+            known.problems.add(
+                node, f"`{name}` is no column and no association; {suggestion(name, known.associations)}"
+            )
+    others = {name: one for name, one in described.access.items() if name not in rights}
+    access = others | access_by_association(rights, members, known.problems)
+    return replace(there, described=replace(described, access=access), node=owner)
 
 
 def _unseen(name: Obis, known: Known) -> str:

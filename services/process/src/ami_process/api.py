@@ -4,6 +4,8 @@ Refusals are JSON objects with an `error` for a person. Nothing here is reached 
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -23,6 +25,7 @@ from ami_process.principals import Admission, Principal, Refusal, Role, Roles, l
 MAX_BODY = 100_000
 BODY_S = 10.0
 JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
 
 Body = TypeVar("Body", bound=BaseModel)
 ExceptionHandler = Callable[[Request, Exception], Awaitable[Response]]
@@ -38,12 +41,18 @@ def nobody(_: Headers) -> Principal | None:
 
 
 class ApiRefused(Exception):
-    """A request can't be carried out, or where it is `undecided` may have been, and can't be answered; the text says why."""
+    """A request can't be carried out, or where it is `undecided` may have been, and can't be answered; the text says why.
 
-    def __init__(self, status: HTTPStatus, reason: str, *, undecided: bool = False) -> None:
+    `retry_after_s`: when it is worth another try, where it is likely to be.
+    """
+
+    def __init__(
+        self, status: HTTPStatus, reason: str, *, undecided: bool = False, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(reason)
         self.status = status
         self.undecided = undecided
+        self.retry_after_s = retry_after_s
 
 
 def create_api(
@@ -179,12 +188,41 @@ class _Guard:
                 return
             scope["principal"] = admitted
             scope.setdefault("state", {})["principal"] = admitted  # which a middleware around the API sees too
-        await self._application(scope, receive, send)
+            send = _Followed(send, partial(self._still_admitted, scope))
+        with suppress(_NotLetIn):
+            await self._application(scope, receive, send)
 
     async def _admitted(self, scope: Scope) -> Principal | Refusal:
         headers = Headers(scope=scope)
         known = None if "authorization" in headers else self._admits(headers)
         return known or await self._admission.let_in(scope)
+
+    async def _still_admitted(self, scope: Scope) -> bool:
+        """Whether who was let in would be now; over TLS, where files have changed since the handshake, the next one says so."""
+        is_current: Callable[[], bool] | None = scope.get("peer_is_current")
+        return (is_current is None or is_current()) and not isinstance(await self._admitted(scope), Refusal)
+
+
+class _NotLetIn(Exception):
+    """Who follows a stream would not be let in any more."""
+
+
+class _Followed:
+    """Sends an answer; one without an end (server-sent events) ends with what lets its reader in: a session, a token of an issuer, a certificate."""
+
+    def __init__(self, send: Send, still_admitted: Callable[[], Awaitable[bool]]) -> None:
+        self._send, self._still_admitted = send, still_admitted
+        self._has_no_end = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._has_no_end = (
+                Headers(raw=list(message.get("headers", ()))).get("content-type", "").startswith(EVENT_STREAM)
+            )
+        elif self._has_no_end and not await self._still_admitted():
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            raise _NotLetIn
+        await self._send(message)
 
 
 def _demand(route: BaseRoute, roles: Roles) -> None:
@@ -217,7 +255,10 @@ async def _refused(request: Request, problem: Exception) -> Response:
         return await _failed(request, problem)
     if problem.undecided:
         return JSONResponse({"error": str(problem), "undecided": True}, problem.status)
-    return refuse(problem.status, str(problem))
+    refusal = refuse(problem.status, str(problem))
+    if problem.retry_after_s is not None:
+        refusal.headers["Retry-After"] = str(problem.retry_after_s)
+    return refusal
 
 
 async def _not_served(_: Request, problem: Exception) -> Response:

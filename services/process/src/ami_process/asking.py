@@ -29,12 +29,16 @@ Answer = TypeVar("Answer", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class RunningProcess:
-    """The process at `url` that `<program> serve` is; `command` is the sub-command that asks, where its sentences name it."""
+    """The process at `url` that `<program> serve` is, or `<serves> serve` where another program asks.
+
+    `command` is the sub-command that asks, where its sentences name it.
+    """
 
     program: str
     url: str
     token_file: Path | None = None
     command: str = ""
+    serves: str = ""
 
     def get(
         self, path: str, model: type[Answer], method: str = "GET", content: str | None = None, *, if_lost: str = ""
@@ -51,7 +55,7 @@ class RunningProcess:
         except TokenUnusable as problem:
             raise self.ended(f"{problem}; nothing was sent. --token-file names it", NOT_REACHED) from None
         except NotReached as problem:
-            hint = f"`{self.program} serve` is the process, --url says where it is"
+            hint = f"`{self.serves or self.program} serve` is the process, --url says where it is"
             raise self.ended(f"{problem}; nothing was sent. {hint}", NOT_REACHED) from None
         except ProcessRefused as problem:
             raise self.refused(str(problem)) from None

@@ -6,12 +6,14 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from ami_process.core_dumps import forbid_core_dumps
 from ami_process.loading import loading
@@ -90,13 +92,42 @@ def token_file_option(program: str) -> Any:
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 
 
-def lazy_group(commands: Mapping[str, Callable[[], typer.Typer]]) -> type[TyperGroup]:
-    """A group that has these sub-commands besides its own, by name; one is made only when it is called or listed.
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A sub-command that is imported when it is called: where its `typer.Typer` is, as `module:name`, and what the list of commands says about it.
 
-    So what a sub-command alone needs is not loaded by the others.
+    That is the first paragraph of its own help, which a list can't look up without importing every sub-command.
     """
 
-    class LazyGroup(TyperGroup):  # typer does not export its types of what these take and give
+    where: str
+    help: str
+
+    def load(self) -> Any:
+        """The command itself, as typer makes it."""
+        module, _, name = self.where.partition(":")
+        with loading():
+            return typer.main.get_command(getattr(import_module(module), name))
+
+
+class _LateCommand(TyperCommand):  # typer does not export its types of what this takes and gives
+    """Stands in the list of commands; when it is called, the command itself does all of it."""
+
+    def __init__(self, name: str, late: Late) -> None:
+        super().__init__(name, help=late.help)
+        self._late = late
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Of the command itself."""
+        return self._late.load().make_context(*arguments, **more)
+
+
+def lazy_group(commands: Mapping[str, Late]) -> type[TyperGroup]:
+    """A group that has these sub-commands besides its own, by name; one is imported only when it is called.
+
+    So what a sub-command alone needs is loaded neither by the others nor by the list of them (docs/adr/0045).
+    """
+
+    class LazyGroup(TyperGroup):
         def resolve_command(self, ctx: Any, args: list[str]) -> Any:
             """Typer seeks names like a misspelt one among its own commands alone."""
             names = self.list_commands(ctx)
@@ -111,7 +142,6 @@ def lazy_group(commands: Mapping[str, Callable[[], typer.Typer]]) -> type[TyperG
         def get_command(self, ctx: Any, cmd_name: str) -> Any:
             if cmd_name not in commands:
                 return super().get_command(ctx, cmd_name)
-            with loading():
-                return typer.main.get_command(commands[cmd_name]())
+            return _LateCommand(cmd_name, commands[cmd_name])
 
     return LazyGroup

@@ -150,7 +150,7 @@ class LimitedProtocol(H11Protocol):
         self._tls = transport.get_extra_info("ssl_object")
         peer = PeerCertificate.of(self._tls)
         if peer is not None:
-            self.app = _WithPeer(self.app, peer)
+            self.app = _WithPeer(self.app, peer, lambda: not self._is_outdated())
         self.address = counted_address(self.client[0]) if self.client else ""
         if self.crowd.add(self):
             self._expect(_Phase.HEAD)
@@ -264,14 +264,16 @@ class LimitedProtocol(H11Protocol):
 
 
 class _WithPeer:
-    """The application, which learns whose certificate was verified: `scope["peer_certificate"]`."""
+    """The application, which learns whose certificate was verified, and whether by the files as they are now: `scope["peer_certificate"]`, `scope["peer_is_current"]`."""
 
-    def __init__(self, application: ASGIApp, peer: PeerCertificate) -> None:
+    def __init__(self, application: ASGIApp, peer: PeerCertificate, is_current: Callable[[], bool]) -> None:
         self._application = application
         self._peer = peer
+        self._is_current = is_current
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["peer_certificate"] = self._peer
+        scope["peer_is_current"] = self._is_current
         await self._application(scope, receive, send)
 
 

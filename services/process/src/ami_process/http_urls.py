@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import httpx
 from pydantic import AfterValidator
 
 
@@ -10,6 +9,8 @@ def _base_url(value: str) -> str:
     """httpx takes ports below zero and any octet in a host, and decodes a host name as late as when it is looked at."""
     if not value.startswith(("http://", "https://")):
         raise ValueError("has to begin with http:// or https://")
+    import httpx  # not by a process that is given no URL
+
     try:
         url = httpx.URL(value)
         host = url.host
@@ -24,6 +25,8 @@ def _base_url(value: str) -> str:
 
 def _without_user(value: str) -> str:
     """What is posted bears no credentials, so an address that wants some would take none of it."""
+    import httpx
+
     if httpx.URL(value).userinfo:
         raise ValueError("holds a user name or password")
     return value

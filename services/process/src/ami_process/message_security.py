@@ -25,11 +25,12 @@ from ami_process.environment import real_time
 from ami_process.message_reader import MessageReader, MessageReading
 from ami_process.principals import Principal, Principals, Refusal
 from ami_process.private_files import read_private
-from ami_process.replay_memory import MemoryFull, ReplayMemory
+from ami_process.replay_memory import MemoryFull, Remembers, ReplayMemory
 from ami_process.secret_sources import SecretSources
 from ami_process.settings import Seconds, Section, SettingsError
 from ami_process.signing_authorities import NotTrusted, SigningAuthorities
 from ami_process.sockets import counted_address
+from ami_process.store.errors import StoreUnavailable
 from ami_process.tls import TlsSettings
 from ami_process.worker import Worker
 
@@ -67,6 +68,10 @@ class MessageSecuritySettings(Section):
         description="a Security header of messages that come in is not read; is read where there is one; has to be there",
     )
     signature: bool = Field(default=False, description="a UsernameToken is not enough: messages have to be signed")
+    password_text: bool = Field(
+        default=False,
+        description="a UsernameToken with the password as it is (PasswordText) is taken, over https alone; else its digest alone",
+    )
     authorities: Path | None = Field(
         default=None, description="who signs the certificates of those that sign messages; unset: those of TLS"
     )
@@ -105,6 +110,11 @@ class MessageSecuritySettings(Section):
         if self.responses is Outgoing.USERNAME:
             raise ValueError("responses are signed, or not: a password is for requests")
         return self
+
+    @property
+    def keep_s(self) -> float:
+        """How long what was seen could come again."""
+        return self.window_s + 2 * self.clock_skew_s
 
     def with_files_of(self, tls: TlsSettings) -> Self:
         """The same with the files of TLS where it names none."""
@@ -259,13 +269,14 @@ class MessageSecurity:
         sealing: Sealing,
         now: Callable[[], datetime] = _now,
         seconds: Callable[[], float] = real_time,
+        memory: Remembers | None = None,
     ) -> None:
-        """`worker` calls the function of `form`. Raises SettingsError for files that can't be used."""
+        """`worker` calls the function of `form`; `memory` is that of several processes. Raises SettingsError for files that can't be used."""
         self._settings, self._form, self._principals, self._sealing = settings, form, principals, sealing
         self._reader = MessageReader[Any](form, worker)
         self._now, self._attempts = now, Attempts(seconds)
-        self._began_at = now().replace(microsecond=0)  # many write Created without a fraction
-        self._memory = ReplayMemory(settings.remembered, settings.window_s + 2 * settings.clock_skew_s, seconds)
+        began_at = now().replace(microsecond=0)  # many write Created without a fraction
+        self._memory = memory or ReplayMemory(settings.remembered, settings.keep_s, seconds, began_at)
         files = settings.authorities, settings.revoked
         self._authorities = None if files[0] is None else SigningAuthorities(files[0], files[1], setting)
 
@@ -296,7 +307,7 @@ class MessageSecurity:
                 )
             return connected
         self._check_time(shown)
-        found = self._proved(shown, scope)
+        found = await self._proved(shown, scope)
         if isinstance(connected, Principal) and connected.how in _PROVED and connected.name != found.name:
             reason = f"The message is from {found.name} and its connection from {connected.name}: which of them asks is not known"
             raise self._form.refused(FAILED, reason)
@@ -311,14 +322,14 @@ class MessageSecurity:
         peer = self._trusted(shown.certificate)
         if names.isdisjoint({peer.fingerprint, peer.subject, *peer.names}):
             raise self._form.refused(FAILED, f"The answer is signed by {peer.subject}, who is not whom we have asked")
-        self._once(shown.signature_id or b"")
+        await self._once(shown.signature_id or b"")
 
-    def check_replay(self, nonce: str, created_at: datetime) -> None:
+    async def check_replay(self, nonce: str, created_at: datetime) -> None:
         """Of Header.ReplayDetection (IEC 61968-100); raises the error of the form for one that is old or was seen."""
         self._check_moment(created_at, "ReplayDetection")
-        self._once(sha256(b"ReplayDetection" + nonce.encode()).digest())
+        await self._once(sha256(b"ReplayDetection" + nonce.encode()).digest())
 
-    def _proved(self, shown: Shown, scope: Scope) -> Principal:
+    async def _proved(self, shown: Shown, scope: Scope) -> Principal:
         signer = None if shown.certificate is None else self._signer(shown.certificate)
         user = None if shown.username is None else self._user(shown.username, scope)
         found = signer or user
@@ -340,7 +351,7 @@ class MessageSecurity:
         nonce = None if shown.username is None else shown.username.nonce
         keys = [] if shown.signature_id is None else [shown.signature_id]
         keys += [] if nonce is None else [sha256(b"Nonce" + nonce).digest()]
-        self._once(*keys)
+        await self._once(*keys)
         return found
 
     def _signer(self, certificate: bytes) -> Principal:
@@ -368,6 +379,8 @@ class MessageSecurity:
             raise self._form.refused(
                 TOKEN, "A password as text is taken over https alone: send its digest", None, "7.6"
             )
+        if token.password is not None and not self._settings.password_text:
+            raise self._form.refused(TOKEN, "A password as text is not taken here: send its digest", None, "7.6")
         if token.created_at is not None:
             self._check_moment(token.created_at, "UsernameToken")
         tried = f"{counted_address((scope.get('client') or ('', 0))[0])} {token.username}"
@@ -399,22 +412,24 @@ class MessageSecurity:
             raise self._form.refused(EXPIRED, f"The {what} is of a time that is still to come: is a clock wrong?")
         if created_at < now - timedelta(seconds=self._settings.window_s):
             raise self._form.refused(EXPIRED, f"The {what} is older than {self._settings.window_s:g} s")
-        if created_at < self._began_at:
-            raise self._form.refused(
-                EXPIRED,
-                f"The {what} is from before this process began, which can't know whether it has come already: send it again",
-            )
+        since = self._memory.complete_since
+        if since is not None and created_at < since:
+            reason = f"The {what} is from before this process began to know what has come, so it may have come already: send it again"
+            raise self._form.refused(EXPIRED, reason)
 
-    def _once(self, *keys: bytes) -> None:
-        if not all(self._memory.check(one) for one in keys):
-            raise self._form.refused(
-                CHECK, "The message has come before: each one needs a new nonce, a new Timestamp and a new signature"
-            )
+    async def _once(self, *keys: bytes) -> None:
         try:
-            self._memory.note(*keys)
+            is_new = await self._memory.claim(*keys)
         except MemoryFull:
             reason = f"So many messages have come that no more can be told apart from repeated ones ({self._settings.remembered}): send it later"
             raise self._form.refused(FAILED, reason, None, "7.1") from None
+        except StoreUnavailable as problem:
+            reason = f"Whether the message has come before can't be looked up now: {problem}; send it later"
+            raise self._form.refused(FAILED, reason, None, "5.1") from None
+        if not is_new:
+            raise self._form.refused(
+                CHECK, "The message has come before: each one needs a new nonce, a new Timestamp and a new signature"
+            )
 
 
 def _is_right(token: UsernameShown, password: str) -> bool:

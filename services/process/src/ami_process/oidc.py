@@ -43,6 +43,23 @@ class OidcSettings(Section):
         default={},
         description='our roles for each word of that claim, as `{ "ami-control" = ["controller"] }`; other words give none',
     )
+    client_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="as the issuer knows the console, at which people sign in by it then; unset: by tokens alone",
+    )
+    client_secret: str | None = Field(
+        default=None,
+        pattern="^(env|file):.+",
+        description="where the secret of that client is: `env:NAME` or `file:PATH`; unset: a public client",
+    )
+    scope: str = Field(
+        default="openid",
+        min_length=1,
+        max_length=1_000,
+        description="that is asked for at a sign-in, with spaces between",
+    )
     clock_skew_s: float = Field(default=30.0, ge=0, le=600, description="by how much the issuer's clock may differ")
     keys_for_s: float = Field(
         default=3_600.0,
@@ -52,6 +69,12 @@ class OidcSettings(Section):
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
+        if self.client_id is not None and self.issuer is None:
+            raise ValueError("client_id needs issuer: it is that of a client there")
+        if self.client_secret is not None and self.client_id is None:
+            raise ValueError("client_secret needs client_id")
+        if "openid" not in self.scope.split():
+            raise ValueError("scope has to hold openid: without it the issuer says nothing of who signs in")
         if self.issuer is not None:
             if self.audience is None:
                 raise ValueError("issuer needs audience: a token for somebody else is none for us")
@@ -69,27 +92,35 @@ class _Keys:
         self._documents, self._keys_for_s = documents, keys_for_s
         self._known: dict[str, Any] = {}
         self._looked_at = self._fetched_at = float("-inf")
+        self._problem: IssuerAway | None = None
+        """Why the issuer could not be asked when it was asked last."""
         self._looking = asyncio.Lock()
 
     async def key(self, kid: str) -> Any:
-        """None where the issuer has none of this name; raises IssuerAway where it can't be asked and none is known."""
-        if kid not in self._known or monotonic() > self._fetched_at + self._keys_for_s:
-            async with self._looking:
-                await self._look(kid)
+        """None where the issuer has none of this name; raises IssuerAway where it can't be asked and this one is not known."""
+        if kid in self._known and (self._are_new(monotonic()) or self._looking.locked()):
+            return self._known[kid]  # who has a known one waits for no look that is under way
+        async with self._looking:
+            await self._look(kid)
+        if self._problem is not None and kid not in self._known:
+            raise IssuerAway(str(self._problem))
         return self._known.get(kid)
+
+    def _are_new(self, now: float) -> bool:
+        return now <= self._fetched_at + self._keys_for_s
 
     async def _look(self, kid: str) -> None:
         now = monotonic()
-        if (kid in self._known and now <= self._fetched_at + self._keys_for_s) or now < self._looked_at + FLOOR_S:
+        if (kid in self._known and self._are_new(now)) or now < self._looked_at + FLOOR_S:
             return
-        self._looked_at = now
         try:
             found = await asyncio.to_thread(self._documents.keys)
-        except IssuerAway:
-            if not self._known:
-                raise
-            return
-        self._known, self._fetched_at = _usable(found), now
+        except IssuerAway as problem:
+            self._problem = problem
+        else:
+            self._known, self._fetched_at, self._problem = _usable(found), now, None
+        finally:
+            self._looked_at = monotonic()  # its end: so who has waited for it looks at what came
 
 
 def _usable(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -119,7 +150,8 @@ class TokenIssuer:
         self, settings: OidcSettings, principals: Principals | None = None, trusted: ssl.SSLContext | None = None
     ) -> None:
         """`principals`: those that it knows by the claim that names them have their roles from there."""
-        self._settings, self._principals = settings, principals or Principals(())
+        self.settings, self.trusted = settings, trusted
+        self._principals = principals or Principals(())
         self._keys = _Keys(IssuerDocuments(settings.issuer or "", trusted), settings.keys_for_s)
 
     def with_principals(self, principals: Principals) -> Self:
@@ -134,6 +166,11 @@ class TokenIssuer:
 
     async def principal(self, token: str) -> Principal | Refusal:
         """Whose token it is; what is refused is refused with a reason that has nothing of the token."""
+        claims = await self.claims(token, self.settings.audience or "")
+        return claims if isinstance(claims, Refusal) else self.named(claims)
+
+    async def claims(self, token: str, audience: str) -> Mapping[str, Any] | Refusal:
+        """What a token says that is right and for this audience."""
         import jwt
 
         try:
@@ -148,29 +185,30 @@ class TokenIssuer:
         if key is None or key.key_type != KINDS[algorithm]:
             return _refused("the issuer has no such key")
         try:
-            claims = jwt.decode(
+            claims: Mapping[str, Any] = jwt.decode(
                 token,
                 key.key,
                 algorithms=[algorithm],
-                audience=self._settings.audience,
-                issuer=[self._settings.issuer or "", f"{self._settings.issuer}/"],
-                leeway=self._settings.clock_skew_s,
+                audience=audience,
+                issuer=[self.settings.issuer or "", f"{self.settings.issuer}/"],
+                leeway=self.settings.clock_skew_s,
                 options={"require": ["exp", "iss", "aud"]},
             )
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as problem:
             return _refused(str(problem))
-        return self._named(claims)
+        return claims
 
-    def _named(self, claims: Mapping[str, Any]) -> Principal | Refusal:
-        name = _inside(claims, self._settings.name_claim)
+    def named(self, claims: Mapping[str, Any]) -> Principal | Refusal:
+        """Who they name."""
+        name = _inside(claims, self.settings.name_claim)
         if not isinstance(name, str) or not 0 < len(name) <= MOST_NAME or not name.isprintable():
-            return _refused(f"its claim {self._settings.name_claim} is no name")
+            return _refused(f"its claim {self.settings.name_claim} is no name")
         if known := self._principals.of_oidc(name):
             return known
-        words = _inside(claims, self._settings.roles_claim)
+        words = _inside(claims, self.settings.roles_claim)
         words = words.split() if isinstance(words, str) else words
         listed = [one for one in words if isinstance(one, str)] if isinstance(words, list) else []
-        roles = frozenset(role for one in listed for role in self._settings.roles.get(one, ()))
+        roles = frozenset(role for one in listed for role in self.settings.roles.get(one, ()))
         return Principal(f"{OIDC_NAME}{name}", roles, "oidc")
 
 

@@ -66,15 +66,26 @@ class ClientCredentials:
         except ValueError as problem:
             raise SettingsError(f"{setting}.client_secret: {problem}") from None
         self._token, self._until = "", 0.0
-        self._fetching = asyncio.Lock()
+        self._fetching: asyncio.Task[str] | None = None
 
     async def token(self) -> str:
-        """One that is good for a while; raises IssuerAway."""
-        async with self._fetching:
-            if self._seconds() >= self._until:
-                self._token, lifetime_s = await asyncio.to_thread(self.fetch)
-                self._until = self._seconds() + max(lifetime_s - EARLY_S, min(lifetime_s / 2, SHORTEST_S))
+        """One that is good for a while; raises IssuerAway. All who wait for one get the same, or hear of the same problem."""
+        if self._seconds() < self._until:
             return self._token
+        if self._fetching is None:
+            self._fetching = asyncio.create_task(self._fetched())
+            self._fetching.add_done_callback(self._is_fetched)
+        return await asyncio.shield(self._fetching)
+
+    async def _fetched(self) -> str:
+        self._token, lifetime_s = await asyncio.to_thread(self.fetch)
+        self._until = self._seconds() + max(lifetime_s - EARLY_S, min(lifetime_s / 2, SHORTEST_S))
+        return self._token
+
+    def _is_fetched(self, task: asyncio.Task[str]) -> None:
+        self._fetching = None
+        if not task.cancelled():
+            task.exception()  # nobody may be waiting for it any more
 
     def forget(self) -> None:
         """The token was not taken: the next one is fetched."""

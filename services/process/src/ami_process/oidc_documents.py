@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from time import monotonic
 from typing import Any
+from urllib.parse import quote_plus
 
 import httpx
 
@@ -40,16 +41,23 @@ class IssuerDocuments:
 
     def keys(self) -> list[Mapping[str, Any]]:
         """Its public keys (RFC 7517)."""
-        found = self._asked("GET", self._endpoint("jwks_uri")).get("keys")
+        found = self._asked("GET", self.endpoint("jwks_uri")).get("keys")
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
     def token(self, client_id: str, secret: str, form: Mapping[str, str]) -> Mapping[str, Any]:
-        """The answer of its token endpoint to client credentials (RFC 6749, clause 4.4; the secret as clause 2.3.1 has it)."""
-        auth = httpx.BasicAuth(client_id, secret)
+        """The answer of its token endpoint to client credentials (RFC 6749, clause 4.4; both encoded as clause 2.3.1 has it)."""
+        auth = httpx.BasicAuth(quote_plus(client_id), quote_plus(secret))
         form = {"grant_type": "client_credentials"} | dict(form)
-        return self._asked("POST", self._endpoint("token_endpoint"), form, auth)
+        return self._asked("POST", self.endpoint("token_endpoint"), form, auth)
 
-    def _endpoint(self, name: str) -> str:
+    def exchanged(self, client_id: str, secret: str | None, form: Mapping[str, str]) -> Mapping[str, Any]:
+        """The same for an authorization code (RFC 6749, clause 4.1.3); without a secret the client is a public one."""
+        auth = None if secret is None else httpx.BasicAuth(quote_plus(client_id), quote_plus(secret))
+        form = {"grant_type": "authorization_code", "client_id": client_id} | dict(form)
+        return self._asked("POST", self.endpoint("token_endpoint"), form, auth)
+
+    def endpoint(self, name: str) -> str:
+        """Where one of its endpoints is, by the name that Discovery has for it."""
         return check_issuer_url(str(self.configuration().get(name)), name)
 
     def _asked(

@@ -1,4 +1,4 @@
-"""`ami pki`: makes a certificate authority and certificates for TLS between CIS and HES, renews and revokes them, and shows what ends when."""
+"""Make a certificate authority and certificates for TLS between CIS and HES, renew and revoke them, and show what ends when."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

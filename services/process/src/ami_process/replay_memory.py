@@ -2,17 +2,33 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
 
 
 class MemoryFull(Exception):
     """Nothing more can be remembered now."""
 
 
-class ReplayMemory:
-    """Keys that were used."""
+class Remembers(Protocol):
+    """What was seen, of one process or of several together."""
 
-    def __init__(self, most: int, keep_s: float, seconds: Callable[[], float]) -> None:
+    @property
+    def complete_since(self) -> datetime | None:
+        """From before this moment something may have been seen that is not remembered; None: there is no such moment."""
+
+    async def claim(self, *keys: bytes) -> bool:
+        """Remember all of these; False, and none is, where one has been seen. Raises MemoryFull, and what a store raises that is away."""
+
+
+class ReplayMemory:
+    """Keys that were used, in the memory of one process: the Remembers port."""
+
+    def __init__(
+        self, most: int, keep_s: float, seconds: Callable[[], float], complete_since: datetime | None = None
+    ) -> None:
         """`seconds` only grow."""
+        self.complete_since = complete_since
         self._most = most
         self._keep_s = keep_s
         self._seconds = seconds
@@ -25,6 +41,12 @@ class ReplayMemory:
         """Whether it is new; it isn't remembered yet."""
         self._forget()
         return key not in self._until
+
+    async def claim(self, *keys: bytes) -> bool:
+        if not all(map(self.check, keys)):
+            return False
+        self.note(*keys)
+        return True
 
     def note(self, *keys: bytes) -> None:
         """Remember all of these or, with MemoryFull, none."""

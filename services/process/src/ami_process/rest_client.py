@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
-from ami_process.oidc_client import of_environment
+from ami_process.oidc_client import ClientCredentials, of_environment
 from ami_process.oidc_documents import IssuerAway
 from ami_process.settings import SettingsError
 from ami_process.tls import ADVICE, TlsSettings, client_context, describe, tls_problem
@@ -141,11 +141,19 @@ def authorization(token_file: Path | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {tokens[0]}"}
 
 
-def _of_issuer() -> dict[str, str]:
+def credentials_of_environment() -> ClientCredentials | None:
+    """Those of the issuer that the environment names, for who asks more than once; None where it names none. Raises TokenUnusable."""
     try:
-        credentials = of_environment(trusted)
+        return of_environment(trusted)
+    except SettingsError as problem:
+        raise TokenUnusable(str(problem)) from None
+
+
+def _of_issuer() -> dict[str, str]:
+    credentials = credentials_of_environment()
+    try:
         return {} if credentials is None else {"Authorization": f"Bearer {credentials.fetch()[0]}"}
-    except (SettingsError, IssuerAway) as problem:
+    except IssuerAway as problem:
         raise TokenUnusable(str(problem)) from None
 
 

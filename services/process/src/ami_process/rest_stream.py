@@ -1,7 +1,7 @@
 """Asking a process and following its server-sent events (WHATWG HTML, 9.2) without holding up the event loop, and within bounds.
 
 The process is not trusted with our memory: answers, events and lines have a largest size. A stream that says nothing for longer than its
-comments come has been lost, whatever TCP says. Errors are those of `ami_process.rest_client`.
+comments come has been lost, whatever TCP says. A token of an issuer is kept until it ends or is refused. Errors are those of `ami_process.rest_client`.
 """
 
 import asyncio
@@ -14,11 +14,14 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from ami_process.http_sending import SendingTransport
+from ami_process.oidc_documents import IssuerAway
 from ami_process.rest_client import (
     AnswerLost,
     NotReached,
     ProcessRefused,
+    TokenUnusable,
     authorization,
+    credentials_of_environment,
     problems_of,
     refusal,
     trusted,
@@ -51,6 +54,7 @@ class RestStream:
         """`tls`: files by `authorities`, `certificate`, `key`. Raises NotReached for what can't be used."""
         self.url = url
         self._token_file = token_file
+        self._credentials = None if token_file is not None else credentials_of_environment()
         timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
         try:
             # no proxy is told the token
@@ -69,24 +73,38 @@ class RestStream:
 
     async def get(self, path: str, model: type[Answer]) -> Answer:
         """The answer to a GET. Raises NotReached, AnswerLost and ProcessRefused."""
+        headers = await self._authorization()
         with problems_of(self.url):
-            async with self._client.stream("GET", path, headers=authorization(self._token_file)) as response:
+            async with self._client.stream("GET", path, headers=headers) as response:
                 answer = await _read(response)
-        if response.status_code != httpx.codes.OK:
-            raise ProcessRefused(refusal(response.status_code, answer)[0])
+        self._check(response, answer)
         return await parsed(answer, model)
 
     async def events(self, path: str) -> AsyncIterator[ServerEvent]:
         """Those of a stream, until it ends. Raises NotReached, AnswerLost and ProcessRefused."""
-        silence = httpx.Timeout(SILENCE_S, connect=CONNECT_S)
+        silence, headers = httpx.Timeout(SILENCE_S, connect=CONNECT_S), await self._authorization()
         with problems_of(self.url):
-            async with self._client.stream(
-                "GET", path, headers=authorization(self._token_file), timeout=silence
-            ) as response:
+            async with self._client.stream("GET", path, headers=headers, timeout=silence) as response:
                 if response.status_code != httpx.codes.OK:
-                    raise ProcessRefused(refusal(response.status_code, await _read(response))[0])
+                    self._check(response, await _read(response))
                 async for event in _events(response.aiter_bytes()):
                     yield event
+
+    async def _authorization(self) -> dict[str, str]:
+        """As `rest_client.authorization`; an issuer is asked beside the event loop, and only where its last token can't be used any more."""
+        if self._credentials is None:
+            return {} if self._token_file is None else authorization(self._token_file)
+        try:
+            return {"Authorization": f"Bearer {await self._credentials.token()}"}
+        except IssuerAway as problem:
+            raise TokenUnusable(str(problem)) from None
+
+    def _check(self, response: httpx.Response, answer: bytes) -> None:
+        """Raises ProcessRefused for what is not OK."""
+        if response.status_code == httpx.codes.UNAUTHORIZED and self._credentials is not None:
+            self._credentials.forget()
+        if response.status_code != httpx.codes.OK:
+            raise ProcessRefused(refusal(response.status_code, answer)[0])
 
 
 async def parsed(answer: bytes | str, model: type[Answer]) -> Answer:
@@ -121,20 +139,21 @@ async def _events(parts: AsyncIterator[bytes]) -> AsyncIterator[ServerEvent]:
         if field == "event":
             name = value
         elif field == "data":
-            size += len(value)
+            size += len(value) + 1  # an empty one takes memory too
             if size > MOST_EVENT:
                 raise AnswerLost(f"an event is larger than {MOST_EVENT} octets")
             data.append(value)
 
 
 async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[str]:
-    """Without their ends (LF or CRLF)."""
-    rest = bytearray()
+    """Without their ends (LF or CRLF). What is not at its end yet is not looked at again with each part."""
+    begun = bytearray()
     async for part in parts:
-        rest += part
-        *whole, last = rest.split(b"\n")
-        for one in whole:
-            yield one.removesuffix(b"\r").decode(errors="replace")
-        rest = bytearray(last)
-        if len(rest) > MOST_EVENT:
+        *ends, rest = part.split(b"\n")
+        for end in ends:
+            begun += end
+            yield begun.removesuffix(b"\r").decode(errors="replace")
+            begun.clear()
+        begun += rest
+        if len(begun) > MOST_EVENT:
             raise AnswerLost(f"a line is longer than {MOST_EVENT} octets")

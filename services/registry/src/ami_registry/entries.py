@@ -13,10 +13,11 @@ from ami_dlms.framing.hdlc_address import MAX_WIDE
 from ami_registry import values
 from ami_registry.meter import BEHIND, OF_ALL, Meter, Parity, Transport
 from ami_registry.references import Resolve
+from ami_registry.shipments import PLACE
 from ami_registry.values import MAX_CHARACTERS, Parser
 
-IGNORED = frozenset({"simulated"})
-"""How a simulated meter behaves is for the simulator alone."""
+IGNORED = frozenset({"simulated", *PLACE})
+"""How a simulated meter behaves is for the simulator alone, and where it is for the CIS."""
 NEEDED = ("name", "address", "logical_device_name", "device_id")
 WPORTS = (1, 0xFFFF)
 MAX_CHANNEL = 63
@@ -171,6 +172,12 @@ FIELDS = (
         values.obis,
         "text",
         "OBIS of the object with the invocation counter; only the HES reads this",
+    ),
+    Field(
+        "pack",
+        values.pack_name,
+        "text",
+        "the pack ([packs](packs.md)) by which its events and alarms are numbered and its objects are compared; only the HES reads this",
     ),
     Field(
         "tags",

@@ -94,6 +94,8 @@ class Meter:
     device_id_object: Obis = DEVICE_ID
     disconnect_object: Obis | None = None
     invocation_counter: Obis = INVOCATION_COUNTER
+    pack: str = ""
+    """The companion standard by which its events and alarms are numbered; empty: the general rows."""
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The groups that it belongs to, as `feeder`: `F12`."""
 

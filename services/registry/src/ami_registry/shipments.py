@@ -16,7 +16,9 @@ WRAPPED = "_wrapped"
 OF_ASSOCIATION = "."
 """Between the name of an association and that of a column: what a client other than the head-end needs, as reader.encryption_key."""
 CERTIFICATES = frozenset({"meter_signing_certificate", "meter_agreement_certificate", "issuer_certificate"})
-INFORMATION = CERTIFICATES | {"time_zone_minutes", "latitude", "longitude"}
+PLACE = ("latitude", "longitude", "main_address")
+"""Of the usage point, which a CIS alone knows."""
+INFORMATION = CERTIFICATES | {"time_zone_minutes", *PLACE}
 """Columns that a head-end has no use for; it goes by the meter's public key itself."""
 TAGS = ("model", "substation", "feeder", "transformer", "phase")
 """Columns that are tags of the meter."""

@@ -15,6 +15,7 @@ T = TypeVar("T")
 Parser = Callable[[object, Resolve], object]
 DIALS_IN = "dials-in"
 LOGICAL_DEVICE_NAME_OCTETS = 16
+_PACK = re.compile(r"[a-z0-9][a-z0-9.-]{0,39}", re.ASCII)
 TAG = re.compile(r"[a-z][a-z0-9_]{0,62}")
 MAX_TAGS, MAX_TAG_CHARACTERS = 32, 256
 MAX_CHARACTERS = 1_000
@@ -30,6 +31,14 @@ def text(value: object, _: Resolve) -> str:
         raise ValueError(f"a text of at most {MAX_CHARACTERS} characters was expected, and it has {len(found)}")
     if not found.isprintable():
         raise ValueError("a printable text was expected, and it has characters of control")
+    return found
+
+
+def pack_name(value: object, resolve: Resolve) -> str:
+    """The name of a folder of packs."""
+    found = text(value, resolve)
+    if _PACK.fullmatch(found) is None:
+        raise ValueError("the name of a pack was expected: small letters, digits, dots and hyphens")
     return found
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 FORMAT: Literal["ami-trace/1"] = "ami-trace/1"
 MOST_SPANS = 100_000
+MOST_DEPTH = 100
+"""Spans within each other."""
 MOST_OCTETS = 65_535
 """Of one APDU: the wrapper takes no longer ones."""
 MOST_CLEAR_OCTETS = 10_000_000
@@ -167,6 +169,19 @@ class Trace(_Value):
     notes: tuple[str, ...] = ()
     """What is not in it, in sentences."""
     spans: tuple[Span, ...] = Field(min_length=1, max_length=MOST_SPANS)
+
+    @model_validator(mode="after")
+    def _is_a_tree(self) -> Self:
+        depths: dict[int | None, int] = {None: 0}
+        for span in self.spans:
+            if span.id in depths:
+                raise ValueError(f"span {span.id} is there twice")
+            if span.parent not in depths:
+                raise ValueError(f"span {span.id} is within {span.parent}, which is no span before it")
+            depths[span.id] = depth = depths[span.parent] + 1
+            if depth > MOST_DEPTH + 1:
+                raise ValueError(f"span {span.id} is too deep: {depth} within each other")
+        return self
 
     def children(self) -> dict[int | None, list[Span]]:
         """The spans by their parents, each in the order in which they began."""

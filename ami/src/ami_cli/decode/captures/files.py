@@ -20,6 +20,10 @@ MICROSECONDS, SECOND = 10**6, 10**9
 MOST_COMMENTS = 100
 
 
+class EndsEarly(Exception):
+    """A file that ends in the middle of a record, or has a length that cannot be; what is before it was read."""
+
+
 class Record(NamedTuple):
     """A packet: its number from 1, its time, the link type, its octets, and how many it had before the capture cut it.
 
@@ -51,7 +55,7 @@ def is_capture(head: bytes) -> bool:
 
 
 def records(stream: BinaryIO) -> Iterator[Record]:
-    """The packets of a file; it ends where the file does, or where a length cannot be."""
+    """The packets of a file. Raises EndsEarly behind the last one that is whole, where that is not the end of the file."""
     magic = stream.read(4)
     found = _pcapng(stream, magic) if magic == PCAPNG else _pcap(stream, magic)
     for number, record in enumerate(found, 1):
@@ -63,13 +67,15 @@ def _pcap(stream: BinaryIO, magic: bytes) -> Iterator[Record]:
     unit = 1 if magic in NANOSECONDS else SECOND // MICROSECONDS
     head = stream.read(HEADER - len(magic))
     if len(head) < HEADER - len(magic):
-        return
+        raise EndsEarly
     link = struct.unpack_from(f"{order}16xI", head)[0] & 0xFFFF
-    while len(record := stream.read(RECORD)) == RECORD:
+    while record := stream.read(RECORD):
+        if len(record) < RECORD:
+            raise EndsEarly
         seconds, fraction, there, length = struct.unpack(f"{order}IIII", record)
         octets = stream.read(there) if there <= MOST_RECORD else b""
         if len(octets) < there:
-            return
+            raise EndsEarly
         yield Record(0, seconds * SECOND + fraction * unit, link, octets, length)
 
 
@@ -90,15 +96,17 @@ class _Interface:
 def _pcapng(stream: BinaryIO, magic: bytes) -> Iterator[Record]:
     order, interfaces = "<", list[_Interface]()
     kind = magic
-    while len(kind) == 4 and len(size := stream.read(4)) == 4:
-        start = b""
+    while kind:
+        size, start = stream.read(4), b""
+        if len(kind) < 4 or len(size) < 4:
+            raise EndsEarly
         if kind == PCAPNG:
             start = stream.read(4)
             order, interfaces = "<" if start[:1] == b"\x4d" else ">", []
         (length,) = struct.unpack(f"{order}I", size)
         wanted = length - 8 - len(start)
         if not 4 <= wanted <= MOST_BLOCK or length % 4 or len(body := stream.read(wanted)) < wanted:
-            return
+            raise EndsEarly
         (number,) = struct.unpack(f"{order}I", kind)
         if number == INTERFACE and len(body) >= 12 and len(interfaces) < MOST_INTERFACES:
             interfaces.append(_interface(body[:-4], order))

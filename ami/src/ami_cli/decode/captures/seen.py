@@ -28,6 +28,8 @@ class Seen:
 
     def __init__(self) -> None:
         self.packets = 0
+        self.ends_early = False
+        """Whether the file ends in the middle of a packet, or what follows is none."""
         self._cut = 0
         self._unknown: Counter[str] = Counter()
         self._conversations: dict[tuple[str, str, str], _Conversation] = {}

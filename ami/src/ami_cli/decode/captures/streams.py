@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, NamedTuple
 
-from ami_cli.decode.captures.files import Record, records
+from ami_cli.decode.captures.files import EndsEarly, Record, records
 from ami_cli.decode.captures.finding import Finder
 from ami_cli.decode.captures.layers import TCP, IpPayload, Unknown, segment_of
 from ami_cli.decode.captures.seen import Seen
@@ -121,9 +121,12 @@ def packets(stream: BinaryIO, seen: Seen | None = None) -> Iterator[tuple[Record
     """Each packet with the frames that it completes; at the end, without a packet, those that waited behind a gap."""
     streams, seen = _Streams(), seen or Seen()
     record: Record | None = None
-    for record in records(stream):
-        seen.packet(is_cut=record.is_cut)
-        yield record, list(_messages(record, streams, seen))
+    try:
+        for record in records(stream):
+            seen.packet(is_cut=record.is_cut)
+            yield record, list(_messages(record, streams, seen))
+    except EndsEarly:
+        seen.ends_early = True
     if record is not None:
         yield None, [Message(record.number, record.at, *ends, frame) for ends, frame in streams.rest()]
 

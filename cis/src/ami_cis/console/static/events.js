@@ -66,6 +66,12 @@ page(async (room) => {
   await load();
   let due = null;
   live((frame) => {
+    // acknowledged in another tab, or by somebody else
+    const seen = new Map(frame.acknowledged.map((one) => [one.event_id, one]));
+    if (events.some((one) => seen.has(one.event_id))) {
+      events = events.map((one) => seen.get(one.event_id) || one);
+      if (!frame.events.length) show();
+    }
     if (frame.more_events) due ??= setTimeout(() => ((due = null), load()), 1_000);
     else if (frame.events.length) {
       const known = new Set(frame.events.map((one) => one.event_id));

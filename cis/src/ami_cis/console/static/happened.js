@@ -1,5 +1,5 @@
 // An event as a line: power and open alarms with a triangle, all else with a ring. Many of one kind are one line.
-import { el, link, path, plural, when } from "../console/dom.js";
+import { el, legible, link, path, plural, when } from "../console/dom.js";
 
 const POWER_DOWN = /\.26\.38\.85$/;
 const NAMES = [
@@ -14,7 +14,7 @@ export const isAlarm = (one) => POWER_DOWN.test(one.code) || (!one.closed_at && 
 
 export function eventLine(one) {
   const line = el("li", isAlarm(one) ? "alarm" : "", when(one.at), el("i", "dot"), el("b", "", name(one)), link(`/usage-points/${path(one.meter)}`, one.meter, "mono"));
-  if (one.reason) line.title = one.reason;
+  if (one.reason) line.title = legible(one.reason);
   return line;
 }
 

@@ -4,7 +4,7 @@ import { Chart } from "../console/chart.js";
 import { live } from "../console/live.js";
 import { me } from "../console/who.js";
 import { eventLine } from "./happened.js";
-import { API, CONTROL, control, READ, read, stateWord } from "./words.js";
+import { API, CONTROL, control, READ, read, stateWord, where } from "./words.js";
 
 const meter = decodeURIComponent(location.pathname.slice("/usage-points/".length));
 const fact = (term, value) => el("div", "", el("dt", "", term), el("dd", "", value));
@@ -81,7 +81,7 @@ page(async (room) => {
 
   function head() {
     document.title = `${point.usage_points[0] || name} · CIS console`;
-    const facts = [fact("Meter", el("span", "mono", name)), fact("mRID", el("span", "mono", point.mrid || "–")), fact("Asked", when(point.asked_at)), fact("Requests", `${count(point.requests)}, ${count(point.failures)} failed`)];
+    const facts = [fact("Meter", el("span", "mono", name)), fact("mRID", el("span", "mono", point.mrid || "–")), fact("Address", where(point.place)), fact("Asked", when(point.asked_at)), fact("Requests", `${count(point.requests)}, ${count(point.failures)} failed`)];
     const act = (word) => who.button(CONTROL, word, (event) => control(word.toLowerCase(), [point], event.target), word === "Disconnect" ? "btn danger" : "btn");
     summary.replaceChildren(el("h1", "mono", point.usage_points.join(", ") || name), stateWord(point), el("dl", "", ...facts), el("div", "sp"), who.button(READ, "Read", (event) => read([point], event.target).then(latest)), act("Connect"), act("Disconnect"));
     if (point.code) summary.append(el("span", "warn", `${point.code} ${point.reason || ""}`));

@@ -1,5 +1,5 @@
 // What several pages of the CIS show alike, and the orders that they give.
-import { api, confirmed, count, doing, el, plural, state, toast } from "../console/dom.js";
+import { api, attributes, confirmed, count, doing, el, plural, state, toast } from "../console/dom.js";
 
 export const API = "/api/v1";
 export const READ = "POST /api/v1/readings";
@@ -40,6 +40,13 @@ export function progress(request) {
   track.style.setProperty("--good", `${request.meters ? (100 * good) / request.meters : 0}%`);
   track.style.setProperty("--wrong", `${request.meters ? (100 * request.failed) / request.meters : 0}%`);
   return el("div", "progress", track, el("span", "", request.failed ? `${count(good)} ok, ${count(request.failed)} failed` : `${count(good)} of ${count(request.meters)}`));
+}
+
+// The address of a place, else its coordinates; those are where the pointer rests.
+export function where(place) {
+  if (!place) return "–";
+  const degrees = `${place.latitude}, ${place.longitude}`;
+  return attributes(el("span", "", place.main_address || degrees), { title: `${degrees} (WGS 84)` });
 }
 
 // Everybody who lives behind a meter: a usage point is one customer, a meter without one is counted as one.

@@ -56,7 +56,7 @@ page(async (room) => {
     left.replaceChildren(
       ...[
         facts("Entry of the registry", Object.entries(meter.entry)),
-        facts("Where the entry says nothing", Object.entries(meter.defaults)),
+        facts("Defaults, where the entry says nothing", Object.entries(meter.defaults)),
         facts("Secrets that are kept", [["Purposes", meter.secrets.join(", ") || "none"]]),
         commissioned(meter.commissioning),
       ].filter(Boolean),

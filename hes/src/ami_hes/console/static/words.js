@@ -7,15 +7,16 @@ export const API = "/api/v1";
 export const standing = (request) => request.result || "RUNNING";
 
 export function progress(request) {
+  if (!request.meters) return el("span", "faint", "–"); // what the head-end sends unasked, or refused before it looked at meters
   const failed = request.done - request.ok;
   const track = el("div", "track2", el("i"), el("u"));
-  track.style.setProperty("--good", `${request.meters ? (100 * request.ok) / request.meters : 0}%`);
-  track.style.setProperty("--wrong", `${request.meters ? (100 * failed) / request.meters : 0}%`);
+  track.style.setProperty("--good", `${(100 * request.ok) / request.meters}%`);
+  track.style.setProperty("--wrong", `${(100 * failed) / request.meters}%`);
   const words = failed ? `${count(request.ok)} ok, ${count(failed)} failed` : `${count(request.ok)} of ${count(request.meters)}`;
   return el("div", "progress", track, el("span", "", words));
 }
 
-export const targets = (request) => plural(request.meters, "meter");
+export const targets = (request) => (request.meters ? plural(request.meters, "meter") : el("span", "faint", "–"));
 
 export function switched(contact) {
   const word = { connected: "Connected", disconnected: "Disconnected", ready: "Ready to connect" }[contact?.switch];

@@ -23,7 +23,18 @@ function field(label, values) {
   return [input, el("label", "", label, input)];
 }
 
+// Consoles of the other processes that play meters; this one is where a browser is already.
+async function others() {
+  const { consoles } = await api(`${API}/consoles`);
+  if (consoles.length < 2) return null;
+  const here = (one) => new URL(one.url).host === location.host;
+  const items = consoles.map((one) => el("li", "", here(one) ? attributes(el("span", "here", one.meters), { "aria-current": "page" }) : link(one.url, one.meters)));
+  return attributes(el("nav", "others", el("span", "muted", "Simulators of"), el("ul", "", ...items)), { "aria-label": "Consoles of all meters" });
+}
+
 page(async (room) => {
+  const elsewhere = await others();
+  if (elsewhere) room.append(elsewhere);
   const [group, groupLabel] = field("Group", { placeholder: "all, or feeder, transformer …", maxlength: 100, size: 24 });
   const [share, shareLabel] = field("Share, %", { type: "number", min: 1, max: 100, value: 100 });
   const [spread, spreadLabel] = field("Within, s", { type: "number", min: 0, max: 86400, value: 2 });

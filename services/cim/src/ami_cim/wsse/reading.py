@@ -2,7 +2,9 @@
 
 import re
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError
@@ -19,7 +21,19 @@ SECURITY = headers.SECURITY
 """The header block (Clark) that is understood where messages are asked for their security."""
 FUNCTION = "ami_cim.wsse.reading:read_apart"
 LIGHT = 32_768
-_PASSWORD = re.compile(rb"(<(?:[\w.-]+:)?Password\b[^>]*>).*?(</(?:[\w.-]+:)?Password\s*>)", re.DOTALL)
+_WORD = b"Password"
+_TAG = re.compile(rb"<(/?)(?:[^\s<>/:]+:)?" + _WORD)
+MOST_NAME = 50_000
+"""Octets of the name of an element: libxml2 reads no longer one."""
+_STRUCK = b"***"
+_UNSEEN = (
+    "\ufeff".encode("utf-32-le"),
+    "\ufeff".encode("utf-32-be"),
+    "<".encode("utf-32-le"),
+    "<".encode("utf-32-be"),
+    "<?".encode("cp037"),
+)
+"""How XML begins in encodings that are not read here (XML 1.0, appendix F), and in which a word is not seen."""
 MOST_PASSWORDS = 20
 """The word itself is in the Type of each as well."""
 _ROOM = 100_000
@@ -77,11 +91,11 @@ class SecurityReading:
 
     def without_passwords(self, octets: bytes) -> bytes:
         """What may be kept of a message: nothing of one that is full of passwords, or in which they can't be seen."""
-        if any("Password".encode(wide) in octets for wide in ("utf-16-le", "utf-16-be")):
+        if octets.startswith(_UNSEEN) or any("Password".encode(wide) in octets for wide in ("utf-16-le", "utf-16-be")):
             return b""
-        if b"Security" not in octets or b"Password" not in octets:
+        if b"Security" not in octets or _WORD not in octets:
             return octets
-        return _PASSWORD.sub(rb"\1***\2", octets) if octets.count(b"Password") <= MOST_PASSWORDS else b""
+        return _without(octets) if octets.count(_WORD) <= MOST_PASSWORDS else b""
 
     def order(self, _: bytes, charset: str | None) -> tuple[bytes, int]:
         """What the reading process is given, and how many octets its answer may have."""
@@ -97,6 +111,33 @@ class SecurityReading:
             code, reason, details, fault = said.refused
             raise InvalidMessage(code, reason, details, fault_code=fault or "Client")
         return _proof(said)
+
+
+def _without(octets: bytes) -> bytes:
+    """Each from behind its beginning up to its last end before the next one; anybody may have sent this, so it is gone through by looking for the word alone."""
+    tags = list(_tags(octets))
+    kept, place, is_struck = list[bytes](), 0, False
+    for tag, following in zip_longest(tags, tags[1:]):
+        ends = bool(tag[1])
+        if not ends and not is_struck:
+            begins = octets.find(b">", tag.end()) + 1 or len(octets)
+            kept += [octets[place:begins], _STRUCK]
+            is_struck = True
+        elif ends and is_struck and (following is None or not following[1]):
+            place, is_struck = tag.start(), False
+    return b"".join(kept) + (b"" if is_struck else octets[place:])
+
+
+def _tags(octets: bytes) -> Iterator[re.Match[bytes]]:
+    """Where such an element begins or ends, up to the word."""
+    place = octets.find(_WORD)
+    while place >= 0:
+        end = place + len(_WORD)
+        begins = octets.rfind(b"<", max(place - MOST_NAME, 0), place)
+        tag = None if begins < 0 else _TAG.fullmatch(octets, begins, end)
+        if tag is not None and octets[end : end + 1] in b" \t\r\n/>":
+            yield tag
+        place = octets.find(_WORD, end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

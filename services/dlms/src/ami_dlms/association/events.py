@@ -29,7 +29,10 @@ class Open:
 
 @frozen
 class Get:
-    """Read an attribute. `encoded`: an array may stay as its octets where it comes in blocks or in a frame of the fast path (`ami_dlms.data.EncodedItems`)."""
+    """Read an attribute. `encoded`: an array may stay as its octets where it comes in blocks or in a frame of the fast path (`ami_dlms.data.EncodedItems`).
+
+    In a list that is so of the last item, whose end is that of the answer.
+    """
 
     descriptor: AttributeDescriptor
     selection: SelectiveAccess | None = None

@@ -29,7 +29,10 @@ def store_commands(
 ) -> typer.Typer:
     """`place_in` says which store a configuration names, `assume` what a restored one has to assume; `restored` is done behind that."""
     commands = typer.Typer(
-        no_args_is_help=True, help="Copy, restore or upgrade the store, while the process does not run."
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        help="Copy, restore or upgrade the store, while the process does not run.",
     )
 
     @commands.command("backup")

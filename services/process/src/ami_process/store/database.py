@@ -10,6 +10,8 @@ refused then is refused (`transaction` raises StoreUnavailable); what has alread
 """
 
 import asyncio
+import random
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -17,8 +19,18 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
-from ami_process.store.errors import FOR_A_WHILE, StoreInDoubt, StoreUnavailable, StoreUnusable, problems_of, reason_of
+from ami_process.store.errors import (
+    FOR_A_WHILE,
+    GivenUp,
+    StoreInDoubt,
+    StoreUnavailable,
+    StoreUnusable,
+    is_given_up,
+    problems_of,
+    reason_of,
+)
 from ami_process.store.events import StoreMigrated
 from ami_process.store.opening import ready_store
 from ami_process.store.places import Place, engine_of
@@ -28,6 +40,10 @@ T = TypeVar("T")
 
 FIRST_RETRY_S = 0.1
 LONGEST_RETRY_S = 5.0
+MOST_RETRIES = 50
+"""Of a transaction that the server gives up for the sake of another one, which it thereby commits."""
+LONGEST_STANDING_BACK_S = 0.05
+"""Before such a retry, from the second one on, for a time that is drawn: many that want the same rows do not meet again and again."""
 
 
 def _unreported(_: str | None) -> None:
@@ -132,12 +148,25 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
+        """Where processes share the store, what the server gives up for the sake of another's transaction is done once more."""
+        for retry in range(MOST_RETRIES):
+            try:
+                return self._once(work)
+            except GivenUp:
+                pass
+            except DBAPIError as problem:
+                if not is_given_up(problem):
+                    raise
+            time.sleep(random.uniform(0, min(LONGEST_STANDING_BACK_S, retry / 1000)))  # noqa: S311 (keeps nothing secret)
+        return self._once(work)
+
+    def _once(self, work: Callable[[Connection], T]) -> T:
         with self._engine.connect() as connection, connection.begin() as transaction:
             done = work(connection)
             try:
                 transaction.commit()
             except FOR_A_WHILE as problem:
-                if isinstance(self.place, Path):  # what SQLite does not commit, it takes back
+                if isinstance(self.place, Path) or is_given_up(problem):  # then it is taken back for certain
                     raise
                 raise StoreInDoubt(reason_of(problem)) from None
             return done

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DatabaseError, InternalError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InternalError, OperationalError
 
 
 class StoreUnavailable(Exception):
@@ -17,6 +17,10 @@ class StoreInDoubt(StoreUnavailable):
 
 class StoreUnusable(Exception):
     """The file or database can't be used as a store, or no longer; the text says which and why."""
+
+
+class GivenUp(Exception):
+    """What a transaction sees is older than what it has to change: it is rolled back, and done again."""
 
 
 FOR_A_WHILE = (OperationalError, InternalError)
@@ -42,6 +46,15 @@ def problems_of(store: object) -> Iterator[None]:
         raise StoreUnavailable(f"the store can't be written now: {reason_of(problem)}") from None
     except (DatabaseError, sqlite3.DatabaseError) as problem:
         raise _Named(f"{store} can't be used as a store: {reason_of(problem)}") from None
+
+
+GIVEN_UP = ("40001", "40P01")
+"""SQLSTATE of a transaction that PostgreSQL has rolled back because of another one: serialization_failure, deadlock_detected."""
+
+
+def is_given_up(problem: DBAPIError) -> bool:
+    """Whether a transaction is rolled back, and may be done again."""
+    return getattr(problem.orig, "sqlstate", None) in GIVEN_UP
 
 
 def reason_of(problem: Exception) -> str:

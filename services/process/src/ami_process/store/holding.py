@@ -1,4 +1,4 @@
-"""One process at a time works on a store."""
+"""One process at a time works on a store, unless it is a database that several share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +12,14 @@ from ami_process.store.schema import Schema
 
 
 @contextmanager
-def hold_store(store: Place, schema: Schema) -> Iterator[Place]:
-    """The store for this process alone while the context is entered; StoreUnusable if another has it, StoreUnavailable."""
-    with _hold_file(store, schema) if isinstance(store, Path) else held(store, schema) as mine:
+def hold_store(store: Place, schema: Schema, *, shared: bool = False) -> Iterator[Place]:
+    """The store for this process alone while the context is entered; StoreUnusable if another has it, StoreUnavailable.
+
+    `shared`: of a database for all processes that hold it so, and for no other.
+    """
+    if shared and isinstance(store, Path):
+        raise StoreUnusable(f"the store {store} is a file, and only a database is shared by several processes")
+    with _hold_file(store, schema) if isinstance(store, Path) else held(store, schema, shared=shared) as mine:
         yield store if isinstance(mine, Hold) else mine
 
 

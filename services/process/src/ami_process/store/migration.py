@@ -16,6 +16,7 @@ from sqlalchemy import Connection, create_engine, inspect
 from ami_process.store.copies import unused, write_copy
 from ami_process.store.errors import StoreUnusable
 from ami_process.store.places import Place, engine_of
+from ami_process.store.postgresql import alone
 from ami_process.store.schema import Schema, demand_tables, found_revision, stamp, table_names, versions
 
 Shape = set[tuple[str, frozenset[str]]]
@@ -31,6 +32,7 @@ def migrate(store: Place, schema: Schema, *, keep_copy: bool, asked: bool = True
     engine = engine_of(store, foreign_keys=False)
     try:
         with engine.begin() as connection:
+            alone(connection, store)
             found = _known_revision(connection, schema, scripts)
             if found == schema.revision:
                 return None

@@ -6,6 +6,7 @@ from ami_process.ownership import make_private
 from ami_process.store.errors import problems_of
 from ami_process.store.events import StoreMigrated
 from ami_process.store.places import Place, engine_of
+from ami_process.store.postgresql import alone
 from ami_process.store.schema import Schema, create, demand_tables, found_revision, table_names, versions
 
 
@@ -46,6 +47,7 @@ def is_ready(store: Place, schema: Schema) -> bool:
     engine = engine_of(store)
     try:
         with engine.begin() as connection:
+            alone(connection, store)
             names = table_names(connection)
             if not names:
                 create(connection, schema)

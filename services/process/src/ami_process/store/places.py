@@ -21,7 +21,9 @@ def place_of(store: Path | str, password: str | None, setting: str) -> Place:
         if password is not None:
             raise SettingsError(f"{setting}_password: a file has no password; it is for a store at postgresql://")
         return store
-    return Server(make_url(store).set(password=None if password is None else _secret(password, f"{setting}_password")))
+    return Server(
+        make_url(store).set(password=None if password is None else secret_of(password, f"{setting}_password"))
+    )
 
 
 def engine_of(place: Place, *, foreign_keys: bool = True) -> Engine:
@@ -29,7 +31,8 @@ def engine_of(place: Place, *, foreign_keys: bool = True) -> Engine:
     return sqlite_engine(place, foreign_keys=foreign_keys) if isinstance(place, Path) else place.engine()
 
 
-def _secret(reference: str, setting: str) -> str:
+def secret_of(reference: str, setting: str) -> str:
+    """What `env:NAME` or `file:PATH` names. Raises SettingsError."""
     scheme, _, rest = reference.partition(":")
     if scheme not in SCHEMES or not rest:
         raise SettingsError(f"{setting}: expected env:NAME or file:PATH")

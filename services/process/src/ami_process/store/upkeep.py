@@ -61,8 +61,8 @@ def restore_store(store: Place, schema: Schema, copy: Path, assume: Assume | Non
     if not isinstance(store, Path):
         then = f", and then, before the process starts: {schema.role} store restored" if assume else ""
         raise StoreUnusable(
-            f"{store} is a database, which PostgreSQL brings back itself: pg_restore --clean --if-exists --exit-on-error "
-            f"--dbname=DATABASE {copy}{then}"
+            f"{store} is a database, which PostgreSQL brings back itself, into an empty one: dropdb DATABASE; createdb DATABASE; "
+            f"pg_restore --exit-on-error --dbname=DATABASE {copy}{then}"
         )
     with hold_store(store, schema):
         _demand(copy)

@@ -3,18 +3,23 @@ const number = new Intl.NumberFormat("en");
 
 export const $ = (selector, within = document) => within.querySelector(selector);
 
+// Characters of control and of the direction of writing would have a sender's own text read as another one, or move what stands beside it.
+const UNSEEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+export const legible = (text) => String(text).replace(UNSEEN, "\ufffd");
+const READ = new Set(["title", "aria-label", "alt", "placeholder"]);
+
 // An element with a class, and text or children behind it.
 export function el(tag, className, ...content) {
   const made = document.createElement(tag);
   if (className) made.className = className;
-  made.append(...content.filter((one) => one != null).map((one) => (one instanceof Node ? one : String(one))));
+  made.append(...content.filter((one) => one != null).map((one) => (one instanceof Node ? one : legible(one))));
   return made;
 }
 
 export function attributes(element, values) {
   for (const [name, value] of Object.entries(values)) {
     if (value === null || value === undefined || value === false) element.removeAttribute(name);
-    else element.setAttribute(name, value === true ? "" : value);
+    else element.setAttribute(name, value === true ? "" : READ.has(name) ? legible(value) : value);
   }
   return element;
 }

@@ -27,6 +27,13 @@ document.getElementById("theme").addEventListener("click", () => {
   apply(wanted);
 });
 
+// Where the window has no room for all pages, the one that is shown is not hidden: also when a font or a word beside it comes later.
+const shown = document.querySelector(".top nav [aria-current]");
+if (shown) {
+  const sizes = new ResizeObserver(() => shown.scrollIntoView({ block: "nearest", inline: "nearest" }));
+  for (const one of [shown.parentElement, shown]) sizes.observe(one);
+}
+
 document.getElementById("sign-out")?.addEventListener("click", async () => {
   await fetch("/session", { method: "DELETE" });
   location.assign("/login");

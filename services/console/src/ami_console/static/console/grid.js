@@ -3,8 +3,9 @@
 // column: { head, width, num, put(cell, row), sort(row) }; put writes a cell anew whenever its row has changed.
 // action: { word, act(rows, button), danger, lacks }; one that lacks something can't be pressed, and says what.
 // filter: { word, shape, test(row) }. The order changes when somebody asks for it, never under the pointer: what comes in
-// while it rests on the rows waits behind a button.
-import { attributes, button, count, el, SHAPES } from "./dom.js";
+// while it rests on the rows waits behind a button. changed(): what is shown or selected, or a row of it, is another now, for
+// what shows the same rows beside the table.
+import { attributes, button, count, el, legible, SHAPES } from "./dom.js";
 import { VirtualList } from "./vlist.js";
 import { unusable } from "./who.js";
 
@@ -15,7 +16,7 @@ const GUTTER = 16;
 
 export class Grid {
   constructor(within, options) {
-    Object.assign(this, { columns: [], filters: [], search: null, newest: false, ...options });
+    Object.assign(this, { columns: [], filters: [], search: null, newest: false, changed: () => {}, ...options });
     this.rows = [];
     this.byKey = new Map();
     this.shown = [];
@@ -55,7 +56,10 @@ export class Grid {
     if (fresh.length && this.newest && this.box.matches(":hover") && this.shown.length) this.#hold(fresh);
     else if (fresh.length) this.#add(fresh);
     if (fresh.length || moved) this.#arrange();
-    else this.list.later();
+    else {
+      this.list.later();
+      this.changed();
+    }
   }
 
   #add(fresh) {
@@ -105,6 +109,7 @@ export class Grid {
     this.nothing.textContent = this.rows.length ? "Nothing here is like that." : this.empty || "Nothing yet.";
     this.#counts();
     this.list.later();
+    this.changed();
   }
 
   #counts() {
@@ -226,8 +231,8 @@ export class Grid {
 
   #cell(cell, column, of) {
     const value = column.put(of);
-    cell.replaceChildren(value instanceof Node ? value : (value ?? "–"));
-    if (typeof value === "string" && value.length > 12) cell.title = value;
+    cell.replaceChildren(value instanceof Node ? value : legible(value ?? "–"));
+    if (typeof value === "string" && value.length > 12) cell.title = legible(value);
   }
 
   #open(row) {
@@ -244,6 +249,26 @@ export class Grid {
     this.bulk = el("div", "bulk", this.number, " selected", el("div", "sp"), ...doing, clear);
     this.bulk.hidden = true;
     return this.bulk;
+  }
+
+  // These keys, beside what is selected or in place of it; of those that are, none any more where all of them are selected.
+  choose(keys, { add = false } = {}) {
+    const all = add && keys.every((key) => this.chosen.has(key));
+    if (!add) this.chosen.clear();
+    for (const key of keys) {
+      if (all) this.chosen.delete(key);
+      else this.chosen.add(key);
+    }
+    this.#choice();
+    this.list.later();
+  }
+
+  // The row with this key, where the table shows it.
+  reveal(key) {
+    const at = this.shown.indexOf(this.byKey.get(key));
+    if (at < 0) return;
+    this.current = at;
+    this.list.show(at);
   }
 
   clear() {
@@ -270,6 +295,7 @@ export class Grid {
     this.bulk.hidden = !this.chosen.size;
     this.number.textContent = count(this.chosen.size);
     this.all.checked = this.chosen.size > 0 && this.chosen.size === this.shown.length;
+    this.changed();
   }
 
   // -- keys

@@ -6,6 +6,16 @@ const next = leads !== location && leads.origin === location.origin ? leads.href
 const form = document.getElementById("login");
 const problem = document.getElementById("problem");
 
+// What went wrong at the issuer comes back as a word of this list, and never as a text.
+const refused = {
+  again: "That sign-in was not begun in this browser, or took too long. Try it again.",
+  issuer: "The issuer did not let you in, or can't be asked now. The log of the process says why.",
+  roles: "The issuer knows you, and you have no role here.",
+};
+problem.textContent = refused[new URLSearchParams(location.search).get("refused")] ?? "";
+const byIssuer = document.getElementById("by-issuer");
+if (byIssuer) byIssuer.search = new URLSearchParams({ next }).toString();
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   problem.textContent = "";

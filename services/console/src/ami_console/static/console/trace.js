@@ -1,10 +1,13 @@
 // A trace: the waterfall above; bytes, decoded tree and XML below, linked in every direction. The console fetches what it shows, and
 // the file that is attached to a ticket holds it; both run this script. Nothing is written as HTML: all of it is text.
 const $ = (id) => document.getElementById(id);
+// as in dom.js, which a file has not
+const UNSEEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const legible = (text) => String(text).replace(UNSEEN, "\ufffd");
 function el(tag, className, ...content) {
   const made = document.createElement(tag);
   if (className) made.className = className;
-  made.append(...content.filter((one) => one !== null && one !== undefined));
+  made.append(...content.filter((one) => one !== null && one !== undefined).map((one) => (one instanceof Node ? one : legible(one))));
   return made;
 }
 const ROW = 24;
@@ -82,7 +85,7 @@ function start(view) {
     const mark = el("span", `k k-${span.paint}`, span.apdu ? (span.way === "request" ? "→" : "←") : MARKS[span.kind]);
     mark.title = WORDS[span.kind];
     const name = el("b", span.outcome === "failed" ? "fail" : span.slow ? "slow" : "", (SHAPES[span.outcome] ? `${SHAPES[span.outcome]} ` : "") + span.name);
-    name.title = span.name;
+    name.title = legible(span.name);
     cell.append(twist, mark, name);
     if (span.apdu) cell.append(el("span", "faint", `${span.size} B${span.apdu.clear ? ", deciphered" : ""}`));
     else if (span.text) cell.append(el("span", "faint", span.text));
@@ -209,14 +212,14 @@ function heading(view, spans, go) {
     fact("Began", view.began_at.replace("T", " ").replace("+00:00", " UTC"), "mono"),
     fact("Took", view.ms >= 1000 ? `${(view.ms / 1000).toFixed(2)} s` : `${millis(view.ms)} ms`, "mono"),
     fact("Meters", `${number.format(view.meters.ok)} of ${number.format(view.meters.asked)} OK`),
-    fact("APDUs", `${number.format(view.apdus)}, ${number.format(view.octets)} octets`),
+    fact("APDUs", `${number.format(view.apdus)} (${number.format(view.octets)} octets)`),
   );
   const bad = spans.filter((span) => span.kind === "command" && span.outcome === "failed");
   if (bad.length) $("t-fails").append(`${number.format(bad.length)} failed`);
   for (const span of bad.slice(0, 6)) {
     const made = el("button", "", `${span.meter || span.name}`);
     made.type = "button";
-    made.title = span.text || "";
+    made.title = legible(span.text || "");
     made.addEventListener("click", () => go(span));
     $("t-fails").append(made);
   }
@@ -260,7 +263,7 @@ function dragged(axis, range, zoom) {
 // -- bytes, tree and XML of what is chosen. A part is named by the section that it is in (w: on the wire, c: deciphered) and its octets.
 function detail(span, by, view) {
   const above = by.get(span.parent);
-  $("t-of").textContent = span.apdu ? [span.meter, above ? above.name : ""].filter(Boolean).join(", ") : WORDS[span.kind];
+  $("t-of").textContent = span.apdu ? legible([span.meter, above ? above.name : ""].filter(Boolean).join(", ")) : WORDS[span.kind];
   if (span.apdu) apduDetail(span);
   else otherDetail(span, view);
 }
@@ -429,7 +432,7 @@ async function begin() {
   const answer = await fetch(`${source}?as=view`, { headers: { Accept: "application/json" } });
   const found = await answer.json();
   if (!answer.ok) {
-    $("t-title").textContent = found.error || `${answer.status}`;
+    $("t-title").textContent = legible(found.error || "") || `${answer.status}`;
     document.documentElement.dataset.ready = "1";
     return;
   }

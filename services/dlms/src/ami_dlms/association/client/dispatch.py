@@ -34,10 +34,10 @@ from ami_dlms.association.client.exchange import Exchange, ExchangeLimits
 from ami_dlms.association.client.ln import (
     ActionExchange,
     ActionListExchange,
-    GetListExchange,
     SetExchange,
     SetListExchange,
     get_exchange,
+    get_list_exchange,
 )
 from ami_dlms.association.client.sn import start_proof_sn, start_sn
 from ami_dlms.association.events import Access, Action, ActionList, Get, GetList, Read, Set, SetList, Write
@@ -80,7 +80,7 @@ _EXCHANGES: dict[type, Callable[[int, Any, ExchangeLimits], Exchange]] = {
     Get: get_exchange,
     Set: SetExchange,
     Action: ActionExchange,
-    GetList: GetListExchange,
+    GetList: get_list_exchange,
     SetList: SetListExchange,
     ActionList: ActionListExchange,
     Access: AccessExchange,

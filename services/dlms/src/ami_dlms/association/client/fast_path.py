@@ -9,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from struct import error as StructError
 
-from ami_dlms.apdu.fast_get import GET_RESPONSE_NORMAL, REQUEST_SIZE, encoded_array_in, request_for, value_in
+from ami_dlms.apdu.fast_get import (
+    GET_RESPONSE_NORMAL,
+    GET_RESPONSE_WITH_LIST,
+    REQUEST_SIZE,
+    encoded_array_in,
+    request_for,
+    results_in,
+    value_in,
+)
 from ami_dlms.association.client.exchange import INVOKE_ID_MASK, SUCCESS, Exchange, invoke_flags, invoke_id
-from ami_dlms.association.client.ln import EncodedGetExchange, GetExchange
-from ami_dlms.association.events import Get, GetResult
+from ami_dlms.association.client.ln import EncodedGetExchange, EncodedGetListExchange, GetExchange
+from ami_dlms.association.events import Get, GetListResult, GetResult
 from ami_dlms.association.protection.apdu_protection import largest_plaintext
 from ami_dlms.association.protection.association_protection import AssociationProtection
 from ami_dlms.association.protection.fast_ciphering import FastCiphering
@@ -53,12 +61,17 @@ def fast_path(settings: ClientSettings, protection: AssociationProtection | None
     return FastPath(settings, fast) if fits and fast.protection == protection.usual_protection else None
 
 
-def result_in(plaintext: bytes, exchange: Exchange | None) -> GetResult | None:
-    """The value of a response in one APDU to this exchange; None for everything else."""
-    value_of = _VALUES.get(type(exchange))
-    if value_of is None or plaintext[:2] != GET_RESPONSE_NORMAL or len(plaintext) <= len(GET_RESPONSE_NORMAL):
+def result_in(plaintext: bytes, exchange: Exchange | None) -> GetResult | GetListResult | None:
+    """The value of a response in one APDU to this exchange, or the values with a long array; None for everything else."""
+    if exchange is None or len(plaintext) <= len(GET_RESPONSE_NORMAL):
         return None
-    if exchange is None or (plaintext[2] ^ exchange.invoke_id_and_priority) & INVOKE_ID_MASK:
+    if (plaintext[2] ^ exchange.invoke_id_and_priority) & INVOKE_ID_MASK:
+        return None
+    if type(exchange) is EncodedGetListExchange:
+        results = results_in(plaintext) if plaintext[:2] == GET_RESPONSE_WITH_LIST else None
+        return None if results is None else exchange.results(results)
+    value_of = _VALUES.get(type(exchange))
+    if value_of is None or plaintext[:2] != GET_RESPONSE_NORMAL:
         return None
     value = value_of(plaintext)
     return None if value is None else GetResult(value, SUCCESS)

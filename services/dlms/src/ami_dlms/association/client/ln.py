@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from ami_dlms import apdu, data
-from ami_dlms.apdu import contents
+from ami_dlms.apdu import contents, fast_get
 from ami_dlms.apdu.action import (
     ActionRequestNextBlock,
     ActionRequestNormal,
@@ -116,6 +116,12 @@ class EncodedGetExchange(GetExchange):
         return GetResult(Data(DataTag.ARRAY, EncodedItems(length, whole[reader.offset :])), DataAccessResult.SUCCESS)
 
 
+def get_list_exchange(number: int, request: GetList, limits: ExchangeLimits) -> GetListExchange:
+    """The exchange of a GetList."""
+    kind = EncodedGetListExchange if request.items and request.items[-1].encoded else GetListExchange
+    return kind(number, request, limits)
+
+
 class GetListExchange(GetExchange):
     """GET of several attributes."""
 
@@ -132,7 +138,7 @@ class GetListExchange(GetExchange):
 
     def _step(self, message: Any) -> Step:
         if isinstance(message, GetResponseWithList):
-            return Done(self._results(message.results))
+            return Done(self.results(message.results))
         if isinstance(message, GetResponseNormal):
             return Done(self._of_the_whole_list(message.result))
         return self._block(message)
@@ -144,13 +150,24 @@ class GetListExchange(GetExchange):
         return self._failed(result)
 
     def _collected(self, whole: bytes) -> ClientOutput:
-        return self._results(contents.decode(contents.GET_RESULTS, whole))
+        return self.results(contents.decode(contents.GET_RESULTS, whole))
 
     def _failed(self, result: DataAccessResult) -> ClientOutput:
-        return self._results((result,) * self._count)
+        return self.results((result,) * self._count)
 
-    def _results(self, results: Sequence[Data | DataAccessResult]) -> GetListResult:
-        return GetListResult(tuple(get_result(result) for result in counted(results, self._count)))
+    def results(self, results: Sequence[Data | DataAccessResult]) -> GetListResult:
+        """The outcome with these; ProtocolError when they are not as many as were asked for."""
+        return GetListResult(tuple([get_result(result) for result in counted(results, self._count)]))
+
+
+class EncodedGetListExchange(GetListExchange):
+    """The same with a long array at the end, as of `EncodedGetExchange`."""
+
+    __slots__ = ()
+
+    def _collected(self, whole: bytes) -> ClientOutput:
+        found = fast_get.results_with_array(whole)
+        return super()._collected(whole) if found is None else self.results(found)
 
 
 class SetExchange(Exchange):

@@ -1,0 +1,79 @@
+"""What is ordered of a campaign at the front end holds at a worker, which asks the store."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from patience import PATIENCE_S
+from stored_values import NOW, a_request, some_commands
+
+from ami_hes.campaigns import CampaignStates, states
+from ami_hes.commands import Command, Lane, Outcome
+from ami_hes.operations import Assignment, Attempt, HeldBack
+from ami_hes.served import OPERATIONS
+from ami_hes.store import CampaignState, Database, SqlCampaigns, SqlResults, StoredCampaign
+from ami_process.environment import real_time
+from ami_process.store.places import Place
+
+CHANGE = next(name for name, one in OPERATIONS.items() if one.lane is Lane.CAMPAIGN)
+READ = next(name for name, one in OPERATIONS.items() if one.lane is Lane.READ)
+ANY = tuple(CampaignState)
+
+
+async def nothing() -> None:
+    pass
+
+
+def assignment(operation: str = CHANGE, *, begun: bool = False) -> Assignment:
+    (job,) = some_commands("c", "M1")
+    command: Command = replace(job.command, operation=operation)
+    return Assignment(None, command, Attempt(nothing, begun=begun), real_time() + 60)  # type: ignore[arg-type]
+
+
+async def a_campaign(database: Database, state: CampaignState) -> SqlCampaigns:
+    campaigns = SqlCampaigns(database)
+    await campaigns.put(StoredCampaign(campaign_id="c", kind="k", summary="s", state=state, created_at=NOW))
+    await SqlResults(database).accept(a_request("c"), some_commands("c", "M1"))
+    return campaigns
+
+
+async def worked(_: Assignment) -> Outcome:
+    return Outcome(ok=True)
+
+
+async def test_a_command_is_begun_only_while_its_campaign_runs(place: Place) -> None:
+    async with Database(place) as database:
+        campaigns = await a_campaign(database, CampaignState.RUNNING)
+        run = CampaignStates(campaigns).guarded(worked)
+        assert (await run(assignment())).ok
+        for state in (CampaignState.PAUSED, CampaignState.WAITING):
+            await campaigns.move("c", state, ANY)
+            with pytest.raises(HeldBack):
+                await run(assignment())
+            assert (await run(assignment(READ))).ok, "what is no campaign's is not asked for"
+        await campaigns.move("c", CampaignState.CANCELLED, ANY)
+        ended = await run(assignment())
+        assert (ended.ok, ended.code) == (False, "6.5")
+        assert (await run(assignment(begun=True))).ok, "what may have left is brought to its end"
+
+
+async def test_one_that_goes_on_hears_that_its_campaign_was_cancelled(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(states, "LOOK_EVERY_S", 0.01)
+
+    async def long(one: Assignment) -> Outcome:
+        await campaigns.move("c", CampaignState.CANCELLED, ANY)
+        async with asyncio.timeout(PATIENCE_S):
+            while not one.is_cancelled():
+                await asyncio.sleep(0)
+        return Outcome(ok=False)
+
+    async with Database(place) as database:
+        campaigns = await a_campaign(database, CampaignState.RUNNING)
+        of_worker = CampaignStates(campaigns)
+        looking = asyncio.create_task(of_worker.work())
+        assert not (await of_worker.guarded(long)(assignment())).ok
+        looking.cancel()
