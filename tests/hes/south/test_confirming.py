@@ -243,11 +243,11 @@ async def test_one_inside_an_association_is_reported_though_the_session_is_ended
     """Its counter is used by then: nobody would hear of it again."""
     keep, began, goes_on = ReceiveCounters.keep, asyncio.Event(), asyncio.Event()
 
-    async def kept_late(self: ReceiveCounters, meter: Meter, origin: FrameOrigin) -> None:
+    async def kept_late(self: ReceiveCounters, meter: Meter, origin: FrameOrigin, lowest: int | None = None) -> None:
         if origin is FrameOrigin.PUSH:
             began.set()
             await goes_on.wait()
-        await keep(self, meter, origin)
+        await keep(self, meter, origin, lowest)
 
     monkeypatch.setattr(ReceiveCounters, "keep", kept_late)
     running = asyncio.create_task(switched_with_a_push_inside(ami, PushesOnce(), secured=True))
@@ -261,7 +261,7 @@ async def test_one_inside_an_association_is_reported_though_the_session_is_ended
 async def test_no_confirmation_is_begun_behind_the_end(ami: South, monkeypatch: pytest.MonkeyPatch) -> None:
     began, goes_on = asyncio.Event(), asyncio.Event()
 
-    async def kept_late(self: ReceiveCounters, meter: Meter, origin: FrameOrigin) -> None:
+    async def kept_late(self: ReceiveCounters, meter: Meter, origin: FrameOrigin, lowest: int | None = None) -> None:
         began.set()
         await goes_on.wait()
 
