@@ -54,8 +54,12 @@ def chosen(page: Page) -> str:
 
 
 def choose(page: Page, name: str) -> None:
-    page.locator("#t-wf").evaluate("one => { one.scrollTop = 0; }")
-    page.locator(".wbody .wrow", has_text=name).first.click()
+    """The rows are drawn anew in the frame behind a scrolling: a click of two halves could begin on one that is gone by its second."""
+    page.locator("#t-wf").evaluate(
+        "one => { one.scrollTop = 0; return new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))); }"
+    )
+    page.locator(".wbody .wrow", has_text=name).first.dispatch_event("click")
+    assert name in page.locator(".wrow.cur .nm").inner_text()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
