@@ -19,6 +19,7 @@ from ami_cim.message import Header, Reply, ResponseMessage
 from ami_cim.schema import Schemas
 from ami_cis import app
 from ami_cis.api_values.controls import CONTROLS
+from ami_cis.app import served as served_module
 from ami_cis.roles import ROUTES
 
 REPLY = wire.write_response(
@@ -42,7 +43,7 @@ async def test_every_route_has_a_row_and_readers_neither_order_nor_reply(
     tmp_path: Path, hes: StandInHes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served: list[tuple[str, str]] = []
-    create: Callable[..., Any] = app.create_api
+    create: Callable[..., Any] = served_module.create_api
 
     def seen(routes: list[Any], *arguments: Any, **options: Any) -> Any:
         for route in routes:
@@ -50,7 +51,7 @@ async def test_every_route_has_a_row_and_readers_neither_order_nor_reply(
             served.extend((route.path, method) for method in route.methods or () if method != "HEAD")
         return create(routes, *arguments, **options)
 
-    monkeypatch.setattr(app, "create_api", seen)
+    monkeypatch.setattr(served_module, "create_api", seen)
     file = tmp_path / "principals.toml"
     digest = sha256(TOKEN.encode()).hexdigest()
     file.write_text(f'[[principals]]\nname = "billing"\nroles = ["reader"]\ntoken_sha256 = "{digest}"\n')

@@ -13,26 +13,18 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import httpx
-
 from ami_cim import reading
 from ami_cim.limits import HEAD_END
 from ami_cim.reading_type_names import reading_type_of
 from ami_cim.schema import Schemas
 from ami_cim.wsse import FUNCTION, SecurityReading
 from ami_cis import events
-from ami_cis.api import PREFIX, control_routes
-from ami_cis.console import SITE
-from ami_cis.device_events_api import device_event_routes
+from ami_cis.app.served import Asked, Doors, Seen, routes_of
 from ami_cis.inbox import Inbox
-from ami_cis.meters_api import meter_routes
 from ami_cis.outbox import Outbox, OutboxError, Proofs
 from ami_cis.pending import Pending
-from ami_cis.places_api import load_places, place_routes
-from ami_cis.readings_api import reading_routes
-from ami_cis.requests_api import Changes, request_routes
-from ami_cis.roles import ROUTES
-from ami_cis.schedules_api import schedule_routes
+from ami_cis.places_api import load_places
+from ami_cis.requests_api import Changes
 from ami_cis.settings import Cis, Settings
 from ami_cis.standings import Standings
 from ami_cis.store import SCHEMA, Retention, State, Store, StoreUnavailable
@@ -41,35 +33,25 @@ from ami_cis.under_way import Asking
 from ami_cis.workflows import (
     Controls,
     DemoLoop,
-    EventQuestions,
     Exchanges,
     LoopPlan,
-    MasterData,
-    MeterExchanges,
     Readings,
-    ReadSchedules,
     Target,
 )
-from ami_console import Console, IssuerSignIn, Live, Sessions, reporting
-from ami_process.api import Branch, create_api
-from ami_process.clock_api import clock_routes
-from ami_process.doors import Admissions
-from ami_process.environment import Environment, real_sleep, real_time
+from ami_console import Live
+from ami_process.environment import Environment, real_sleep
 from ami_process.events import Ready, cannot_listen
 from ami_process.health import Health, room_beside
 from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
 from ami_process.message_security import MessageSecurity, Sealing
-from ami_process.oidc import TokenIssuer
 from ami_process.oidc_client import ClientCredentials
 from ami_process.open_files import allow_open_files
-from ami_process.principal_api import principal_routes
 from ami_process.principals import Principals
 from ami_process.sockets import EXIT_CANNOT_LISTEN, ListenFailed, address_of, listening
 from ami_process.store.holding import hold_store
 from ami_process.store.places import place_of
 from ami_process.tls import client_context, server_context
-from ami_process.tokens import Tokens
 from ami_process.worker import Worker
 
 ANSWERS_WAITING = 1_000
@@ -97,87 +79,75 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(cis.host, port, "cis."))
         store, health = await stack.enter_async_context(_stored(settings, environment))
-        zone, new_id = ZoneInfo(cis.time_zone), lambda: str(environment.new_uuid())
-        standings = Standings(settings.meters)
-        changes = Changes(store, standings, zone)
-        environment = replace(environment, emit=changes.noting(environment.emit))
-        # one worker for each direction: what strangers send does not keep an answer of our own HES waiting
-        answers = await stack.enter_async_context(Worker(reading.FUNCTION, waiting=ANSWERS_WAITING))
-        bound_to = listener.getsockname()[0]
-        tokens = Tokens.of(cis.token_file, "cis.token_file", bound_to=bound_to)
-        issuer = _issuer(cis, environment)
-        admissions = Admissions.of("cis", tokens, cis.principals, cis.anonymous, bound_to, real_time, issuer)
-        secure = await stack.enter_async_context(_secured(cis, environment, admissions.principals))
-        proofs = Proofs(
-            sealing=secure.sealing,
-            security=secure.answers if cis.hes_signs else None,
-            hes_names=cis.hes_names,
-            tokens=_tokens(cis, environment),
-        )
-        outbox = await stack.enter_async_context(
-            Outbox.opened(cis.hes_url, cis.request_timeout_s, schemas, answers, _trusted(cis, environment), proofs)
-        )
-        meter_names = Names(settings.meters)
-        pending = Pending(store, environment.now, meter_names)
+        seen = await stack.enter_async_context(_seen(settings, store, environment))
+        environment = seen.environment
+        doors = Doors.of(cis, environment, bound_to=listener.getsockname()[0])
+        secure = await stack.enter_async_context(_secured(cis, environment, doors.admissions.principals))
+        outbox = await stack.enter_async_context(_outbox(cis, environment, schemas, secure))
+        names = Names(settings.meters)
+        pending = Pending(store, environment.now, names)
         exchanges = Exchanges(
-            outbox,
-            pending,
-            environment,
-            schemas,
-            timeout_s=cis.request_timeout_s,
-            ask_again_s=cis.ask_again_s,
+            outbox, pending, environment, schemas, timeout_s=cis.request_timeout_s, ask_again_s=cis.ask_again_s
         )
         reply_address = cis.reply_address_at(listener.getsockname()[1])
         controls = Controls(exchanges, environment, reply_address=reply_address)
         readings = Readings(exchanges, store, environment, reply_address=reply_address)
-        system = System(controls, readings, outbox, store, address_of(listener))
         deliveries = await stack.enter_async_context(Worker(reading.FUNCTION))
-        inbox = Inbox(pending, store, environment, schemas, deliveries, names=meter_names)
-        master_data = MasterData(exchanges, environment)
-        asking = Asking(settings.meters, zone, reply_address is not None, new_id)
-        names = _names(cis, reply_address)
-        with suppress(StoreUnavailable):  # healthz says so
-            await load_places(store, standings, settings.meters, environment.now())
-        await _reported("standings", changes.load, environment)
-        await stack.enter_async_context(_beside("standings", changes.work, environment))
-        live = await stack.enter_async_context(Live.opened(changes.take, standings.changed.clear))
-        sessions = Sessions(
-            tokens,
-            "cis",
-            environment.random_bytes,
-            closed=not admissions.api.is_open,
-            owner=admissions.api.owner,
-            told=reporting(environment.emit),
+        inbox = Inbox(pending, store, environment, schemas, deliveries, names=names)
+        asking = Asking(
+            settings.meters, ZoneInfo(cis.time_zone), reply_address is not None, lambda: str(environment.new_uuid())
         )
-        by_issuer = IssuerSignIn.of(sessions, issuer, "cis.oidc", environment.random_bytes, _public_url(cis))
-        console = Console(SITE, sessions, names=names, names_setting="cis.host_names", issuer=by_issuer)
-        api = create_api(
-            [
-                *clock_routes(environment.clock),
-                *principal_routes(ROUTES),
-                *control_routes(controls, asking),
-                *reading_routes(readings, store, asking),
-                *device_event_routes(
-                    store, EventQuestions(exchanges, environment), asking, environment.now, changes.note_acknowledged
-                ),
-                *meter_routes(master_data, MeterExchanges(master_data, readings), asking),
-                *schedule_routes(ReadSchedules(exchanges, environment), store, asking),
-                *place_routes(store, standings, environment.now),
-                *request_routes(store, changes, standings, live, zone),
-            ],
-            admissions.api,
-            names=names,
-            names_setting="cis.host_names",
-            admits=sessions.principal_of,
-            roles=ROUTES,
-        )
-        messages = inbox.application(health, names, _public_url(cis), admissions.messages, secure.messages)
-        application = console.before(messages)
+        routes = routes_of(Asked(exchanges, controls, readings, asking), seen, store, environment)
+        application = doors.application(inbox, routes, health, secure.messages, reply_address)
         tls = server_context(cis.tls, "cis.tls", environment.emit)
-        await stack.enter_async_context(serving(Branch(PREFIX, api, application), listener, _http_limits(cis), tls))
+        await stack.enter_async_context(serving(application, listener, _http_limits(cis), tls))
         stack.callback(asking.stopping.set)
-        stack.callback(live.close)
-        yield system
+        stack.callback(seen.live.close)
+        yield System(controls, readings, outbox, store, address_of(listener))
+
+
+@dataclass(frozen=True, slots=True)
+class _Secured:
+    """WS-Security of what is sent, of answers to it, and of what comes in; what was seen of each is remembered apart."""
+
+    sealing: Sealing
+    answers: MessageSecurity
+    messages: MessageSecurity
+
+
+@asynccontextmanager
+async def _seen(settings: Settings, store: Store, environment: Environment) -> AsyncIterator[Seen]:
+    """What is shown of the meters, as it was left and as it changes."""
+    zone = ZoneInfo(settings.cis.time_zone)
+    standings = Standings(settings.meters)
+    changes = Changes(store, standings, zone)
+    environment = replace(environment, emit=changes.noting(environment.emit))
+    with suppress(StoreUnavailable):  # healthz says so
+        await load_places(store, standings, settings.meters, environment.now())
+    await _reported("standings", changes.load, environment)
+    async with (
+        _beside("standings", changes.work, environment),
+        Live.opened(changes.take, standings.changed.clear) as live,
+    ):
+        yield Seen(standings, changes, live, zone, environment)
+
+
+@asynccontextmanager
+async def _outbox(cis: Cis, environment: Environment, schemas: Schemas, secure: _Secured) -> AsyncIterator[Outbox]:
+    """The way to the HES, with a worker of its own: what strangers send does not keep an answer of our own HES waiting."""
+    proofs = Proofs(
+        sealing=secure.sealing,
+        security=secure.answers if cis.hes_signs else None,
+        hes_names=cis.hes_names,
+        tokens=_tokens(cis, environment),
+    )
+    async with (
+        Worker(reading.FUNCTION, waiting=ANSWERS_WAITING) as answers,
+        Outbox.opened(
+            cis.hes_url, cis.request_timeout_s, schemas, answers, _trusted(cis, environment), proofs
+        ) as outbox,
+    ):
+        yield outbox
 
 
 @asynccontextmanager
@@ -192,28 +162,12 @@ async def _stored(settings: Settings, environment: Environment) -> AsyncIterator
             yield store, Health({"store": store.check} | disk, role="cis")
 
 
-def _issuer(cis: Cis, environment: Environment) -> TokenIssuer | None:
-    """Whose tokens are taken."""
-    if cis.oidc.issuer is None:
-        return None
-    return TokenIssuer(cis.oidc, trusted=client_context(cis.tls, "cis.tls", environment.emit))
-
-
 def _tokens(cis: Cis, environment: Environment) -> ClientCredentials | None:
     """Those with which the HES is asked."""
     if cis.oidc_client.issuer is None:
         return None
     trusted = client_context(cis.tls, "cis.tls", environment.emit)
     return ClientCredentials(cis.oidc_client, "cis.oidc_client", trusted, environment.monotonic)
-
-
-@dataclass(frozen=True, slots=True)
-class _Secured:
-    """WS-Security of what is sent, of answers to it, and of what comes in; what was seen of each is remembered apart."""
-
-    sealing: Sealing
-    answers: MessageSecurity
-    messages: MessageSecurity
 
 
 @asynccontextmanager
@@ -229,16 +183,6 @@ async def _secured(cis: Cis, environment: Environment, principals: Principals) -
 def _trusted(cis: Cis, environment: Environment) -> ssl.SSLContext | None:
     """What a HES that is asked over https has to show."""
     return client_context(cis.tls, "cis.tls", environment.emit) if cis.hes_url.startswith("https:") else None
-
-
-def _names(cis: Cis, reply_address: str | None) -> tuple[str, ...]:
-    """By which names the HES and others reach us."""
-    return (cis.host, *cis.host_names, httpx.URL(reply_address or "").host)
-
-
-def _public_url(cis: Cis) -> str | None:
-    """What the reply address begins with, where one is configured."""
-    return None if cis.reply_address is None else str(httpx.URL(cis.reply_address).copy_with(raw_path=b"")).rstrip("/")
 
 
 def _http_limits(cis: Cis) -> HttpLimits:
