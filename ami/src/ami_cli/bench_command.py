@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.status import Status
 
 from ami_cli import bench, bench_cpu, bench_report, configuration
+from ami_cli.cpu_time import is_measurable
 from ami_cli.options import configuration_option
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -40,7 +41,7 @@ def run_bench(
             for size in (int(word) for word in meters.split(",")):
                 report = partial(_report_progress, status, size)
                 figures.append(asyncio.run(bench.measure(base, size, runs, warm_up, report)))
-            if bench_cpu.is_measurable():
+            if is_measurable():
                 cpu = asyncio.run(bench_cpu.measure(base, size, runs, bench_cpu.contenders(against), report))
     except (bench.BenchError, configuration.ConfigurationError, ValueError) as trouble:
         typer.echo(str(trouble), err=True)

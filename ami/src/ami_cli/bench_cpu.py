@@ -5,7 +5,6 @@ take turns, and what counts is the user and system time of the HES's process fro
 it. Linux only.
 """
 
-import os
 import shlex
 import statistics
 import tempfile
@@ -18,6 +17,7 @@ import httpx
 
 from ami_cli import generated_meters
 from ami_cli.bench import FIRST_METER_PORT, PATH, REQUEST_S, request, start_head_end, until_ready, write_configuration
+from ami_cli.cpu_time import used_s
 from ami_cli.processes import Processes, Program, environment, module
 
 KEPT_S = 3_600.0
@@ -55,11 +55,6 @@ class _Turn:
     url: str
     document: generated_meters.Document
     used_ms: list[float] = field(default_factory=list)
-
-
-def is_measurable() -> bool:
-    """Whether this system shows what another process has used."""
-    return Path("/proc/self/stat").is_file()
 
 
 def contenders(against: str | None) -> list[Contender]:
@@ -100,9 +95,3 @@ async def _start(processes: Processes, contender: Contender, path: Path, documen
     await until_ready(processes, simulated)
     hes, ready = await start_head_end(processes, name, contender.command, path, document)
     return _Turn(contender, processes.process_id(hes), f"http://{ready['listen'][0]}{PATH}", document)
-
-
-def used_s(process_id: int) -> float:
-    """User and system time of all its threads (proc_pid_stat(5), fields 14 and 15)."""
-    after_the_name = Path(f"/proc/{process_id}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-    return (int(after_the_name[11]) + int(after_the_name[12])) / os.sysconf("SC_CLK_TCK")

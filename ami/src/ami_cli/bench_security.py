@@ -37,8 +37,9 @@ from ami_cli.bench import (
     start_head_end,
     write_configuration,
 )
-from ami_cli.bench_cpu import OURS, used_s
+from ami_cli.bench_cpu import OURS
 from ami_cli.bench_runs import beside_the_first, measured
+from ami_cli.cpu_time import used_s
 from ami_cli.processes import Processes, environment
 from ami_process.authority import Authority
 from ami_process.message_security import SealedHeader

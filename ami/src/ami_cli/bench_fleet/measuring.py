@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import resource
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from ami_cli.bench_fleet.client import Asking, Client, NoAnswer
 from ami_cli.bench_fleet.figures import Dialogues, FleetFigures
 from ami_cli.bench_fleet.inside import measure_inside
 from ami_cli.chosen_ports import chosen_port
+from ami_cli.cpu_time import used_s
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.population.columns import COLUMNS, KNOWN
 from ami_meter_sim.population.journal import StateUnusable
@@ -29,7 +29,6 @@ from ami_meter_sim.settings import Settings
 from ami_process.settings import SettingsError
 
 AT_ONCE = 32
-CLOCK_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 READY_S = 300.0
 MARGIN = 200
 """Descriptors that are not connections to meters."""
@@ -78,8 +77,7 @@ class Simulator:
 
     def cpu_s(self) -> float:
         """User and system."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) * CLOCK_TICK_S
+        return used_s(self.process.pid)
 
 
 def measure(size: Size, report: Report) -> FleetFigures:

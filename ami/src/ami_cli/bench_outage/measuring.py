@@ -17,10 +17,10 @@ import httpx
 
 from ami_cli import configuration, populations
 from ami_cli.bench import BenchError, until_ready
-from ami_cli.bench_cpu import used_s
 from ami_cli.bench_outage.figures import Burst
 from ami_cli.bench_outage.subscriber import Arrivals, subscriber
 from ami_cli.chosen_ports import chosen_ports
+from ami_cli.cpu_time import used_s
 from ami_cli.processes import Processes, Program, environment, module
 
 Report = Callable[[str], None]

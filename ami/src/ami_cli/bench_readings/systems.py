@@ -23,10 +23,10 @@ from ami_cli.bench import (
     until_ready,
     write_configuration,
 )
-from ami_cli.bench_cpu import used_s
 from ami_cli.bench_readings.asking import Asking
 from ami_cli.bench_readings.figures import Run
 from ami_cli.chosen_ports import chosen_port
+from ami_cli.cpu_time import used_s
 from ami_cli.processes import Emitted, Message, Processes, Program, module
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.population_settings import PopulationSettings

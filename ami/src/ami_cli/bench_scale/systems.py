@@ -13,10 +13,10 @@ import httpx
 
 from ami_cli import configuration
 from ami_cli.bench import FIRST_METER_PORT, REQUEST_S, BenchError, until_ready, write_configuration
-from ami_cli.bench_cpu import used_s
 from ami_cli.bench_readings.asking import Asking
 from ami_cli.bench_scale.found import Setting
 from ami_cli.bench_scale.schemas import empty_schema
+from ami_cli.cpu_time import used_s
 from ami_cli.processes import Emitted, Processes, Program, environment, module
 from ami_hes.commands import Lane
 from ami_hes.engine.partitions import PARTITIONS, fair_share
