@@ -38,7 +38,7 @@ ifneq ($(UNKNOWN),)
 $(error there is no variable $(firstword $(UNKNOWN)); known are $(KNOWN))
 endif
 
-.PHONY: help setup demo up down test test-compose test-wheels check vendor bench bench-scale store-plans interop fuzz chaos attacks flaky acceptance dist sbom audit-dependencies images lock-images clean lock parquet manifests
+.PHONY: help setup demo up down test test-compose test-wheels check vendor bench bench-scale store-plans interop fuzz chaos attacks flaky acceptance dist sbom audit-dependencies images lock-images clean lock parquet telemetry manifests
 
 help:                   ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
@@ -87,6 +87,9 @@ store-plans: $(VENV)/.dev ## how PostgreSQL finds what the head-end asks it for,
 
 parquet: $(VENV)/.dev   ## pyarrow into .venv as well, for the tests of Parquet
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/parquet.txt
+
+telemetry: $(VENV)/.dev ## the exporter of OpenTelemetry into .venv as well, for the tests of telemetry
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/otel.txt
 
 manifests: $(VENV)/.dev ## the schemas of Kubernetes into .venv as well, for the tests of deploy/kubernetes
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/kubernetes.txt
@@ -139,7 +142,7 @@ vendor: $(VENV)/.run    ## fetch the files of other projects that the consoles s
 	$(BIN)/python services/console/vendor.py
 
 lock:                   ## resolve requirements/*.in again (needs uv)
-	for name in build cis hes kubernetes meter-sim parquet postgresql scale run dev fuzz supply interop-dlms-cosem interop-gurux; do \
+	for name in build cis hes kubernetes meter-sim otel parquet postgresql scale run dev fuzz supply interop-dlms-cosem interop-gurux; do \
 		$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 			$(call flag,UPGRADE,--upgrade) --output-file requirements/$$name.txt requirements/$$name.in || exit 1; done
 

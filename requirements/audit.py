@@ -19,7 +19,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = ("run", "postgresql", "scale", "parquet", "build", "dev")
+LOCKS = ("run", "postgresql", "scale", "parquet", "otel", "build", "dev")
 PATIENCE_S = 120
 SOURCES = ("pypi", "osv")
 OSV_URL = "AMI_OSV_URL"

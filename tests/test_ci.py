@@ -95,6 +95,7 @@ def test_the_steps_end_with_their_seconds(tree: Path) -> None:
     assert made == [
         "setup",
         "parquet",
+        "telemetry",
         "manifests",
         "check",
         "test-wheels",

@@ -106,6 +106,10 @@ TOOLS = {
     "linux": Tool(lambda: sys.platform == "linux", "this system is not Linux"),
     "loopback-block": Tool(_loopback_block, "127.0.0.2 is no address of this machine, as it is on Linux"),
     "nats": Tool(_nats, "no nats-server is installed (make setup, or the package nats-server)"),
+    "opentelemetry": Tool(
+        lambda: find_spec("opentelemetry") is not None,
+        "the exporter of OpenTelemetry is not installed (make telemetry)",
+    ),
     "postgresql": Tool(_postgresql, "no PostgreSQL server is installed (.ci/prepare)"),
     "proc": Tool(Path("/proc/self/clear_refs").exists, "this system has no /proc, as Linux has"),
     "pyarrow": Tool(

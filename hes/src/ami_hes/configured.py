@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from ssl import SSLContext
 
@@ -27,7 +28,7 @@ from ami_hes.schedules import Subscriber
 from ami_hes.settings import Settings
 from ami_hes.settings.guard import GuardLimitSettings
 from ami_hes.settings.partners import PartnerSettings
-from ami_hes.traces import TraceLimits, TracesKept
+from ami_hes.traces import Collector, TraceLimits, TracesKept
 from ami_mapping.lookup import ReadingTable
 from ami_mapping.partner_codes import PartnerCodes, served_table
 from ami_mapping.partners import PartnerProfile
@@ -153,6 +154,28 @@ def traces(settings: Settings) -> TraceLimits:
         octets_per_meter=wanted.octets_per_meter,
         octets=wanted.max_octets,
         age=timedelta(days=wanted.keep_days),
+    )
+
+
+def collector(settings: Settings, instance: str, role: str) -> Collector | None:
+    """Who is told of requests by OpenTelemetry, by this process. Raises SettingsError for a token that is not there, and where there is nothing to tell."""
+    wanted = settings.hes.telemetry
+    if wanted.endpoint is None:
+        return None
+    if settings.hes.traces.keep == "off":
+        raise SettingsError(
+            'hes.telemetry.endpoint: a collector is told what hes.traces keeps, which is "off": choose "sampled", or leave the endpoint out'
+        )
+    url = httpx.URL(wanted.endpoint)
+    token = None if wanted.token is None else secret_of(wanted.token, "hes.telemetry.token")
+    return Collector(
+        endpoint=str(url.copy_with(path="/v1/traces") if url.path == "/" else url),
+        headers={} if token is None else {"Authorization": f"Bearer {token}"},
+        authorities=None if wanted.authorities is None else str(wanted.authorities),
+        service=wanted.service,
+        version=version("ami-hes"),
+        instance=instance,
+        role=role,
     )
 
 

@@ -1,5 +1,6 @@
 """The configuration file: strict keys, the environment above it, and no value in any message."""
 
+import sys
 from pathlib import Path
 from ssl import SSLContext, create_default_context
 
@@ -123,6 +124,36 @@ async def test_whether_the_fast_path_is_taken_is_handed_on(tmp_path: Path, fast_
     known = southbound.known(setup)
     async with storage.opened(setup) as stores, southbound.opened(setup, stores, known) as south:
         assert south.meters.settings.fast_path is fast_path
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("", r"pip install 'ami-hes\[otel\]'"),
+        ('token = "env:NOT_THERE"', "hes.telemetry.token"),
+        ('[hes.traces]\nkeep = "off"', 'hes.traces keeps, which is "off"'),
+    ],
+)
+def test_a_collector_that_can_not_be_told_is_said_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, told: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    wanted = load(tmp_path, f'[hes.telemetry]\nendpoint = "http://127.0.0.1:4318"\n{more}\n')
+    with pytest.raises(SettingsError, match=told):
+        Setup.of(wanted, Environment(emit=ignore))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "asked"),
+    [
+        ("http://c:4318/", "http://c:4318/v1/traces"),
+        ("https://c/otlp", "https://c/otlp"),
+        ("https://c/v1/traces?x=1", "https://c/v1/traces?x=1"),
+    ],
+)
+def test_where_a_collector_is(tmp_path: Path, endpoint: str, asked: str) -> None:
+    found = configured.collector(load(tmp_path, f'[hes.telemetry]\nendpoint = "{endpoint}"\n'), "one", "hes")
+    assert found is not None and found.endpoint == asked
 
 
 def test_where_the_engine_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

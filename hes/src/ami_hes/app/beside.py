@@ -47,7 +47,7 @@ async def opened(
     """Nothing of it goes on yet. Raises RegistryError, StoreUnavailable, StoreUnusable, and SettingsError where no engine for several processes is set."""
     if settings.hes.engine is None:
         raise SettingsError(f"hes.engine: {what} needs an engine that it shares with others, as nats://HOST:4222/hes")
-    setup = Setup.of(settings, environment)
+    setup = Setup.of(settings, environment, what.split()[-1])
     allow_open_files(configured.open_files(settings))
     sealer = southbound.known(setup).sealer
     async with AsyncExitStack() as stack:
@@ -77,5 +77,5 @@ async def opened(
             traces=keeper,
         )
         tell_news = partial(setup.news.tell, context.engine.events, str(setup.environment.new_uuid()))
-        works = commands.work, stop.work, states.work, keeper.work, tell_news
+        works: list[Task] = [commands.work, stop.work, states.work, keeper.work, tell_news, *setup.works]
         yield Beside(setup, stores, link, south, context, keeper, works)

@@ -21,7 +21,8 @@ async def answering(setup: Setup, context: Context) -> AsyncIterator[AnswerMaker
 
 def trace_keeper(setup: Setup, stores: Stores) -> TraceKeeper:
     """What keeps the traces of this process; its work has to go on."""
-    return TraceKeeper(SqlTraces(stores.database), setup.environment, configured.traces(setup.settings))
+    limits = configured.traces(setup.settings)
+    return TraceKeeper(SqlTraces(stores.database), setup.environment, limits, setup.telemetry)
 
 
 def command_worker(

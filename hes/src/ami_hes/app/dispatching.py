@@ -132,4 +132,5 @@ def context_of(setup: Setup, stores: Stores, groups: Groups, make_engine: MakeEn
         reply_age,
         stores.outgoing,
         stores.messages,
+        telemetry=setup.telemetry,
     )

@@ -126,6 +126,7 @@ async def opened(
         works: list[Task] = [
             commands.work,
             keeper.work,
+            *setup.works,
             *guarding.works,
             hints.work,
             *_news(setup, context),

@@ -35,6 +35,7 @@ from ami_hes.events.process import (
     StoreBroughtBack,
     StoreOutage,
     StoreOutageEnded,
+    TelemetryLost,
     TracesLost,
 )
 from ami_hes.events.registry import (
@@ -150,5 +151,6 @@ __all__ = [
     "StoreOutage",
     "StoreOutageEnded",
     "SwitchState",
+    "TelemetryLost",
     "TracesLost",
 ]

@@ -32,6 +32,18 @@ class TracesLost(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryLost(Event):
+    """Spans for the collector of OpenTelemetry are lost; nothing else is."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    spans: int
+    """How many."""
+    reason: str
+    """Why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreOutage(Event):
     """The store takes nothing now; what can be refused is refused, the rest waits."""
 

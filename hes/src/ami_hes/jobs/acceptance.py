@@ -24,7 +24,7 @@ from ami_hes.outbox import format_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
 from ami_hes.served import OPERATIONS, noun_of, timed_of
 from ami_hes.store import ControlsStopped, Gate, LimitReached, NonceUsed, SpentId, Stop, StoredApproval, StoredRequest
-from ami_hes.traces import Refusal, TraceKeeper, arrival_of, note_arrival
+from ami_hes.traces import TRACEPARENT, Refusal, SpanPlace, TraceKeeper, arrival_of, note_arrival, parse_traceparent
 
 _SPENT = (
     "This MessageID was used before, for a request of {}, and what came of that is not kept any more. "
@@ -139,7 +139,7 @@ class Acceptance:
             raise Refused(_stopped(stopped.stop)) from None
         arrival = note_arrival("kept")
         if kept is None and self._traces is not None and arrival is not None and arrival.stands_for(request.request_id):
-            self._traces.arrived(request.request_id, arrival)
+            self._traces.arrived(request, arrival, _parent_of(header))
         return kept
 
     def check_reply_address(self, header: Header) -> None:
@@ -270,6 +270,12 @@ class Acceptance:
 def asker_of(header: Header) -> Asker:
     """Who asks by a message with this header."""
     return asker_for(header.source, None if header.user is None else header.user.user_id)
+
+
+def _parent_of(header: Header) -> SpanPlace | None:
+    """The span of its sender that a message names."""
+    named = (one.value for one in header.properties if one.name.lower() == TRACEPARENT)
+    return parse_traceparent(next(named, None))
 
 
 def _stopped(stop: Stop) -> ReplyError:

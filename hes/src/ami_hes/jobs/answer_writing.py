@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from ami_cim import wire
 from ami_cim.codes import Level, Verb
-from ami_cim.message import Header, Reply, ReplyError, ResponseMessage
+from ami_cim.message import Header, Property, Reply, ReplyError, ResponseMessage
 from ami_cim.payloads.rows_apart import put_back, take_out
 from ami_cim.schema import Schemas
 from ami_cim.spoken import Speech, spoken
@@ -58,6 +58,8 @@ class AnswerOrder:
     """How many commands were answered before these, by other parts."""
     last: bool = True
     """Whether no other part follows these."""
+    properties: tuple[Property, ...] = ()
+    """Of the header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ def _header(order: AnswerOrder, message_id: str) -> Header:
         source=order.source,
         message_id=message_id,
         correlation_id=order.correlation_id,
+        properties=order.properties,
     )
 
 
@@ -143,6 +146,7 @@ def format_order(order: AnswerOrder) -> bytes:
         "message_id": order.message_id,
         "correlation_id": order.correlation_id,
         "timestamp": order.timestamp.isoformat(),
+        "properties": [[one.name, one.value] for one in order.properties],
         "rest": [order.typed, order.octets, order.in_parts, order.first, order.last],
     }
     return json.dumps(values).encode()
@@ -226,6 +230,7 @@ def _parse_order(values: dict[str, Any]) -> AnswerOrder:
         in_parts=in_parts,
         first=first,
         last=last,
+        properties=tuple(Property(name=name, value=value) for name, value in values["properties"]),
     )
 
 

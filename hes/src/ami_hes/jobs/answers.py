@@ -37,6 +37,7 @@ from ami_hes.nouns import Refused, error
 from ami_hes.outbox import format_answer, parse_answer
 from ami_hes.served import OPERATIONS
 from ami_hes.store import Completed, StoredAnswer, StoredCommand, StoredRequest
+from ami_hes.traces import answered
 from ami_process.events import format_fault
 from ami_process.store.columns import AlteredOctets
 from ami_process.worker import Worker, WorkerBusy, WorkerFailed, WorkerLost
@@ -147,7 +148,11 @@ class AnswerMaker:
         made = {one.request.request_id: answer for one in completed if (answer := await self._made(one)) is not None}
         if not made:
             return set()
-        await self._context.results.answer(made, self._context.now())
+        await self._context.results.answer(made, now := self._context.now())
+        if (telemetry := self._context.telemetry) is not None:
+            for one in completed:
+                if (answer := made.get(one.request.request_id)) is not None:
+                    telemetry.tell(answered(one.request, answer.result, now))
         handed_on: set[str] = set()
         for request in (one.request for one in completed if one.request.request_id in made):
             try:
@@ -213,6 +218,7 @@ class AnswerMaker:
             typed=late and context.partner.typed_reply,
             octets=self._writing.octets if late or not any(map(_acts, completed.operations)) else WHOLE,
             in_parts=late,
+            properties=self._context.properties(request.request_id),
         )
 
     async def _answered(self, completed: Completed, order: AnswerOrder) -> StoredAnswer:

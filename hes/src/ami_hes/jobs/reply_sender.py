@@ -7,6 +7,7 @@ Nothing that goes wrong with one reply ends the work on the others.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from functools import partial
 
 from ami_cim.errors import InvalidMessage
@@ -22,6 +23,7 @@ from ami_hes.nouns.kept_partners import parse_partner
 from ami_hes.outbox import ACK_REQUIRED, NotServed, Outbox
 from ami_hes.reply_hosts import NoAnswer, NotAllowed, NotAnAddress, NotTaken, origin_of
 from ami_hes.store import StoredRequest
+from ami_hes.traces import delivered
 from ami_process.environment import real_sleep
 from ami_process.events import Event
 from ami_process.store.columns import AlteredOctets
@@ -80,7 +82,7 @@ class ReplySender:
 
     async def _attempt(self, post: Post[Delivery[ReplyJob]]) -> None:
         job = post.item.job
-        request = await self._context.results.find(job.request_id)
+        request, began_at = await self._context.results.find(job.request_id), self._context.now()
         if request is None or request.answer is None:
             raise LookupError(f"the request {job.request_id} has no answer to post")
         try:
@@ -97,7 +99,7 @@ class ReplySender:
             await self._refused(post.item, problem)
             return
         self._destinations.answered(post)
-        await self._taken(post.item, request)
+        await self._taken(post.item, request, began_at)
 
     def _way(self, address: str, request: StoredRequest) -> Way:
         """Into a directory, or to an address of the network."""
@@ -129,8 +131,10 @@ class ReplySender:
                 posting.cancel()
                 await asyncio.wait({posting})
 
-    async def _taken(self, delivery: Delivery[ReplyJob], request: StoredRequest) -> None:
-        await self._context.results.replied(request.request_id, self._context.now())
+    async def _taken(self, delivery: Delivery[ReplyJob], request: StoredRequest, began_at: datetime) -> None:
+        await self._context.results.replied(request.request_id, at := self._context.now())
+        if self._context.telemetry is not None:
+            self._context.telemetry.tell(delivered(request, began_at, at))
         await delivery.done()
         ms = self._context.milliseconds_since(request.accepted_at)
         self._context.emit(
@@ -178,6 +182,12 @@ class ReplySender:
         await delivery.done()
         kept = await self._context.deliveries.find(request_id)
         attempts = 0 if kept is None else kept.attempts
+        if (
+            self._context.telemetry is not None
+            and (request := await self._context.results.find(request_id)) is not None
+        ):
+            at = self._context.now()
+            self._context.telemetry.tell(delivered(request, at, at, f"given up after {attempts} attempts: {reason}"))
         self._context.emit(
             events.ReplyDeadLetter(
                 message_id=request_id, address=delivery.job.address, reason=reason, attempts=attempts

@@ -15,7 +15,7 @@ from ami_hes.settings.guard import GuardSettings
 from ami_hes.settings.lanes import GroupSettings, LanesSettings
 from ami_hes.settings.meters import CommissioningSettings, OutageSettings
 from ami_hes.settings.partners import PartnerSettings, SubscriberSettings
-from ami_hes.settings.traces import TraceSettings
+from ami_hes.settings.traces import TelemetrySettings, TraceSettings
 from ami_hes.settings.values import Octets, ReplyHost
 from ami_process.http_urls import HttpUrl
 from ami_process.message_security import MessageSecuritySettings
@@ -126,6 +126,8 @@ class HesSettings(Section):
     """Last gasps by place: `[hes.outages]`."""
     traces: TraceSettings = TraceSettings()
     """What is kept of requests: `[hes.traces]`."""
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """Who is told of it by OpenTelemetry: `[hes.telemetry]`."""
     time_zone: str = Field(
         default="UTC",
         description="of IANA, as Europe/Berlin: that of schedules that name none, of times without an offset, and of times that are shown",

@@ -1,9 +1,11 @@
-"""What is kept of requests."""
+"""What is kept of requests, and who is told of it."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from ami_process.http_urls import ReceiverUrl
 from ami_process.settings import Section
 
 
@@ -27,3 +29,19 @@ class TraceSettings(Section):
         default=256_000_000, ge=1_000_000, description="of all sessions in the store, packed; the oldest ones go"
     )
     keep_days: float = Field(default=7.0, gt=0, le=366, description="how long they are kept")
+
+
+class TelemetrySettings(Section):
+    """`[hes.telemetry]`: a collector of OpenTelemetry, which is told of requests what `[hes.traces]` keeps of them ([telemetry](howto/telemetry.md))."""
+
+    endpoint: ReceiverUrl | None = Field(
+        default=None,
+        description="where it takes traces by OTLP over HTTP, as http://127.0.0.1:4318 (`/v1/traces` is added where there is no path); unset: nobody is told. Needs the extra `ami-hes[otel]`",
+    )
+    token: str | None = Field(default=None, repr=False, description="a bearer token for it: `env:NAME` or `file:PATH`")
+    authorities: Path | None = Field(
+        default=None, description="that have signed its certificate (PEM); unset: the usual ones"
+    )
+    service: str = Field(
+        default="ami-hes", min_length=1, max_length=100, description="`service.name` of what it is told"
+    )

@@ -18,11 +18,13 @@ from ami_hes import events
 from ami_hes.commands import Command
 from ami_hes.meters.pushed import NotedPush
 from ami_hes.meters.recording import Recording
-from ami_hes.store import EVENT, PUSH, REFUSAL, KeptArrival, KeptAttempt, StoreUnavailable, TraceStore
-from ami_hes.traces import pushes, refusals
+from ami_hes.store import EVENT, PUSH, REFUSAL, KeptArrival, KeptAttempt, StoredRequest, StoreUnavailable, TraceStore
+from ami_hes.traces import exported, pushes, refusals
 from ami_hes.traces.arrivals import Arrival, pack_arrival
 from ami_hes.traces.packing import pack
 from ami_hes.traces.refusals import Refusal
+from ami_hes.traces.telemetry import Telemetry
+from ami_hes.traces.trace_ids import SpanPlace
 from ami_process.environment import Environment, real_sleep, real_time
 
 MOST_WAITING = 2_000
@@ -112,7 +114,11 @@ _Waits = _Ended | _Arrived | _Refused | _Pushed
 class TraceKeeper:
     """Decides what is kept, and keeps it."""
 
-    def __init__(self, store: TraceStore, environment: Environment, limits: TraceLimits) -> None:
+    def __init__(
+        self, store: TraceStore, environment: Environment, limits: TraceLimits, telemetry: Telemetry | None = None
+    ) -> None:
+        """`telemetry` is told of what is kept of meters, and of each request that comes."""
+        self._telemetry = telemetry
         self.store = store
         self.limits = limits
         self.lost = 0
@@ -144,12 +150,15 @@ class TraceKeeper:
         if recording is not None and self._is_wanted(command.request_id, ok=ok):
             self._keep(_Ended(command, ok, recording))
 
-    def arrived(self, request_id: str, arrival: Arrival | None) -> None:
-        """A request is kept that came so."""
-        if arrival is None or self.is_off:
+    def arrived(self, request: StoredRequest, arrival: Arrival, sender: SpanPlace | None = None) -> None:
+        """A request is kept that came so; `sender`: the span that its message names."""
+        if self.is_off:
             return
+        began_at = self._at(arrival)
+        if self._telemetry is not None:
+            self._telemetry.tell(exported.taken(request, arrival, began_at, sender))
         if self.limits.keep is TracesKept.EVERYTHING or self._arrivals.take():
-            self._keep(_Arrived(request_id, arrival, self._at(arrival)))
+            self._keep(_Arrived(request.request_id, arrival, began_at))
 
     def refused(self, refusal: Refusal) -> None:
         """Nothing was kept of a request. However traces are kept, no more than some of them are in a second."""
@@ -231,7 +240,9 @@ class TraceKeeper:
             self._there.clear()
         rows = _Rows()
         try:
-            rows = await asyncio.to_thread(_rows, batch)
+            rows = await asyncio.to_thread(_rows, batch, exports=self._telemetry is not None)
+            if self._telemetry is not None:
+                self._telemetry.tell(rows.spans)
             for reason in rows.faults:
                 self._report_lost(1, reason)
             await self.store.keep(rows.attempts, rows.arrivals, rows.refusals)
@@ -259,27 +270,37 @@ class _Rows:
     arrivals: list[KeptArrival] = field(default_factory=list)
     refusals: list[KeptArrival] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    exports: bool = False
+    spans: list[exported.Exported] = field(default_factory=list)
+    """The same for a collector."""
 
     def add(self, one: _Waits) -> None:
         match one:
             case _Ended(command, ok, recording):
                 began_at, packed = recording.began_at, pack(recording)
-                self.attempts.append(KeptAttempt(command.request_id, command.meter.name, began_at, ok, packed))
+                self.attempts.append(kept := KeptAttempt(command.request_id, command.meter.name, began_at, ok, packed))
+                if self.exports:
+                    self.spans += exported.attempted(command, kept)
             case _Arrived(request_id, arrival, began_at):
                 self.arrivals.append(KeptArrival(request_id, began_at, pack_arrival(arrival)))
             case _Refused(message_id, refusal, began_at):
                 packed = refusals.pack_refusal(refusal, message_id)
                 self.refusals.append(KeptArrival(f"{REFUSAL}{message_id}", began_at, packed))
+                if self.exports:
+                    self.spans += exported.refused(refusal, message_id, began_at)
             case _Pushed(push_id, push):
                 began_at, packed = push.recording.began_at, pushes.pack_push(push)
-                self.attempts.append(KeptAttempt(f"{PUSH}{push_id}", push.meter, began_at, not push.reason, packed))
+                kept = KeptAttempt(f"{PUSH}{push_id}", push.meter, began_at, not push.reason, packed)
+                self.attempts.append(kept)
+                if self.exports:
+                    self.spans += exported.pushed(push_id, push.service, push.reason, kept)
                 for event in push.events[: pushes.MOST_EVENTS]:
                     self.arrivals.append(KeptArrival(f"{EVENT}{event.event_id}", began_at, push_id.encode()))
 
 
-def _rows(batch: Sequence[_Waits]) -> _Rows:
+def _rows(batch: Sequence[_Waits], *, exports: bool) -> _Rows:
     """In a thread of its own: octets are looked into for secrets and packed. They are anybody's: a fault costs its own trace alone."""
-    rows = _Rows()
+    rows = _Rows(exports=exports)
     for one in batch:
         try:
             rows.add(one)
