@@ -120,6 +120,21 @@ def list_faults(
         write.write_text(page(), "utf-8")
 
 
+@app.command("defects")
+def list_defects(
+    write: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the page with clauses and tests here, in Markdown.")
+    ] = None,
+) -> None:
+    """List every defect: a fault by which a meter breaks a standard in one thing, as tests of conformance look for it."""
+    from ami_meter_sim.faults.defects.table import listed, page
+
+    if write is None:
+        typer.echo("\n".join(listed()))
+    else:
+        write.write_text(page(), "utf-8")
+
+
 async def _run(settings: "Settings", environment: "Environment", events: "Events", stop: asyncio.Event) -> int:
     # here: what asks a running process needs neither meters nor their store
     with loading():

@@ -40,6 +40,8 @@ from ami_meter_sim.admin.objects import describe_object
 from ami_meter_sim.admin.stream import stream
 from ami_meter_sim.control import FleetControl, Selection
 from ami_meter_sim.faults import FAULTS, FaultError, Rule
+from ami_meter_sim.faults.defects import DEFECTS
+from ami_meter_sim.faults.defects.table import rows
 from ami_meter_sim.load.houses import HouseKind
 from ami_meter_sim.population.journal import StateUnusable
 from ami_meter_sim.refusals import NotPossible, NotThere
@@ -236,6 +238,15 @@ def _faults(app: FastAPI, control: FleetControl) -> None:
         return [
             {"fault": row.name, "does": row.does, "head_end": row.advice, "parameters": row.kind.model_json_schema()}
             for row in FAULTS.values()
+        ]
+
+    @app.get(f"{BASE}/faults/defects")
+    async def list_defects() -> list[dict[str, Any]]:
+        """Every defect: a fault by which a meter breaks a standard in one thing, and the schema of its parameters."""
+        return [
+            {"fault": row.name, "group": row.group, "does": row.wrong, "clause": row.clause}
+            | {"parameters": DEFECTS[row.name].model_json_schema()}
+            for row in rows().values()
         ]
 
     @app.get(f"{BASE}/faults", response_model=list[RuleSet])

@@ -107,6 +107,10 @@ class Faults:
         """All of them with their numbers, in the order in which they were set."""
         return list(self._rules.items())
 
+    def any_has(self, *hooks: str) -> bool:
+        """Whether there is a rule whose fault overrides one of these hooks."""
+        return any(rule.parameters.has(*hooks) for rule in self._rules.values())
+
     @property
     def kept(self) -> int:
         """How many faults of single meters are kept in memory, since something has been decided for them."""

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, PrivateAttr
 
 from ami_dlms.association import Action, AssociationProfile, Get, ItemResult, Set
+from ami_dlms.framing.framing import LinkLost, WrapperPdu
+from ami_dlms.frozen import frozen
 from ami_meter_sim.effects import Effect, Send
 from ami_meter_sim.faults.dice import Dice
 from ami_process.meanings import Documented
@@ -23,6 +25,16 @@ Service = Literal["association", "get", "set", "action", "push"]
 
 FRAME_HEADER = 8
 """Octets of a wrapper header before the APDU (version, source, destination, length)."""
+
+
+@frozen
+class AnsweredAtOnce:
+    """An APDU that goes back to a client, to whose association nothing was said."""
+
+    pdu: WrapperPdu
+
+
+Arrived = WrapperPdu | LinkLost | AnsweredAtOnce
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,18 @@ class Fault(Documented):
     def on_connection(self) -> Effect | None:
         """What happens at the first octets of a connection; None goes on."""
         return None
+
+    def on_octets(self, octets: bytes) -> bytes:
+        """The octets of the line in place of these, which the only meter at an address received."""
+        return octets
+
+    def on_pdu(self, pdu: WrapperPdu | LinkLost, profile: AssociationProfile | None) -> Sequence[Arrived]:
+        """What its association hears in place of this; `profile` is the one of a meter in health, None for a stranger."""
+        return (pdu,)
+
+    def on_challenge(self, octets: bytes) -> bytes:
+        """The challenge of HLS in place of this one."""
+        return octets
 
     def on_arrival(self) -> Sequence[Effect] | None:
         """What happens before a request is carried out; None: it is lost, neither carried out nor answered."""

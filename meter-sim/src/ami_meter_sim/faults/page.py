@@ -17,7 +17,8 @@ INTRODUCTION = """\
 
 Every fault that a simulated meter can have, what it does, and what a head-end should do about it. How to set them:
 [inject-faults](howto/inject-faults.md). Below each fault stands what this head-end then tells the CIS, as a test finds it over real sockets:
-in the Error of its reply, or as an event to a subscriber (and of a campaign its operator); three dots stand for what differs from meter to meter. This page is written by `meter-sim faults --write docs/faults.md`.
+in the Error of its reply, or as an event to a subscriber (and of a campaign its operator); three dots stand for what differs from meter to meter. Faults by which a meter
+breaks a standard in one thing, as tests of conformance look for them, are in a table of their own: [defects](defects.md). This page is written by `meter-sim faults --write docs/faults.md`.
 
 | fault | the meter | the head-end |
 |---|---|---|

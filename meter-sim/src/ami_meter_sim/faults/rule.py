@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
+from ami_meter_sim.faults.defects import DEFECTS
 from ami_meter_sim.faults.dice import fraction
 from ami_meter_sim.faults.fault import Direction, Fault
 from ami_meter_sim.faults.registry import FAULTS
@@ -17,6 +18,8 @@ from ami_meter_sim.faults.when import When, listed
 from ami_process.meanings import Documented
 
 WILDCARDS = "*?["
+KINDS: Mapping[str, type[Fault]] = {**{name: row.kind for name, row in FAULTS.items()}, **DEFECTS}
+"""Every fault by its name, defects behind the others."""
 GroupName = Annotated[str, Field(min_length=1, max_length=100)]
 Groups = Annotated[list[GroupName], Field(max_length=10), BeforeValidator(listed)]
 """Populations, substations, feeders, transformers, models: a meter has to be in all of them; one may stand without a list."""
@@ -56,16 +59,16 @@ class Rule(Documented):
     def parse(cls, given: Mapping[str, Any]) -> Self:
         """From a table of a file or an object of the API. Raises FaultError."""
         name = given.get("fault")
-        row = FAULTS.get(name) if isinstance(name, str) else None
-        if row is None:
-            raise FaultError(f"fault: {_unknown(str(name), FAULTS)}")
+        kind = KINDS.get(name) if isinstance(name, str) else None
+        if not isinstance(name, str) or kind is None:
+            raise FaultError(f"fault: {_unknown(str(name), KINDS)}")
         own = {key: value for key, value in given.items() if key not in cls.model_fields}
         rest = {key: value for key, value in given.items() if key in cls.model_fields}
         try:
-            fault = row.kind.model_validate(own)
+            fault = kind.model_validate(own)
             rule = cls.model_validate({"probability": fault.usual_probability, **rest})
         except ValidationError as problem:
-            raise FaultError(_problem(row.name, row.kind, problem)) from None
+            raise FaultError(_problem(name, kind, problem)) from None
         rule._parameters = fault
         return rule._completed()
 

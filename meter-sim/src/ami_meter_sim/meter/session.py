@@ -8,7 +8,7 @@ comes out as values, in order, and the caller carries it out.
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 
 from ami_dlms.association import (
     Action,
@@ -33,19 +33,25 @@ from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.errors import DlmsError
+from ami_dlms.framing.framing import Framing, LinkLost, WrapperPdu
 from ami_meter_sim import events
 from ami_meter_sim.effects import Effect, HangUp, Report, Send
 from ami_meter_sim.faults import Active, Faults, Item, Occasion
 from ami_meter_sim.faults.answers import refusal
+from ami_meter_sim.faults.fault import AnsweredAtOnce, Arrived
+from ami_meter_sim.meter.arrivals import ArrivalsByFaults
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, pdu_size, source_of, wrapper_pdus
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.switch import Switch
 from ami_packs.event_list import Occurrence
 
+T = TypeVar("T")
+
 ATTACKS = {Cause.PROTECTION: Occurrence.DECRYPTION_FAILED, Cause.REPLAY: Occurrence.REPLAY}
 ATTACK_LOGGED_ONCE_IN = timedelta(minutes=1)
 OF_AN_OPENING = (AssociationOpened, AssociationRefused)
+OF_ARRIVALS = ("on_octets", "on_pdu", "on_challenge")
 OF_A_REQUEST = ("on_arrival", "on_request", "on_result", "on_outcome", "on_frame")
 
 
@@ -76,7 +82,13 @@ class Session:
         self._power_cycles: dict[str, int] = {}
         self._titles: dict[tuple[int, int], bytes | None] = {}
         self._line = communication.line(meters)
-        self._connection = ServerConnection(_asking(self), random_bytes=random_bytes, framing=self._line, counts=counts)
+        framing: Framing = self._line
+        self._changes_arrivals = self._faults.any_has(*OF_ARRIVALS)
+        if (
+            self._changes_arrivals
+        ):  # from the beginning of a connection or not at all, so that others have one call less
+            framing, random_bytes = ArrivalsByFaults(self._line, _arrived_at(self)), _challenge_of(self, random_bytes)
+        self._connection = ServerConnection(_asking(self), random_bytes=random_bytes, framing=framing, counts=counts)
         self._talking: set[int] = set()
         self._open: set[tuple[int, int]] = set()
         self._restarts: dict[int, tuple[Meter, int]] = {}
@@ -118,7 +130,7 @@ class Session:
         before = self._before(octets)
         if before is not None:
             return iter([*self._reported(), *before])
-        self._connection.receive_data(octets)
+        self._connection.receive_data(self._disturbed_octets(octets) if self._changes_arrivals else octets)
         return self._react()
 
     def inactive(self) -> Iterator[Effect]:
@@ -146,6 +158,8 @@ class Session:
                 yield from self._outgoing(octets)
             if octets := self._line.own_frames():
                 yield from self._link_answers(octets)
+            if self._reports:
+                yield from self._reported()
         except DlmsError as error:
             yield Report(events.Discarded(meter=self._only_name(), reason=str(error)))
             yield HangUp()
@@ -358,6 +372,49 @@ class Session:
         self._begun = True
         return next(([end] for one in happening if (end := one.fault.on_connection()) is not None), None)
 
+    # --- faults of what arrives
+
+    def _disturbed_octets(self, octets: bytes) -> bytes:
+        only = self._only_meter()
+        for one in () if only is None else self._deciding(only, "on_octets"):
+            octets = self._noticed(one, octets, one.fault.on_octets(octets))
+        return octets
+
+    def arrived(self, pdu: WrapperPdu | LinkLost) -> Sequence[Arrived]:
+        """What the faults of its meter make of a PDU, or of the end of a link."""
+        meter = self._meters.get(pdu.destination) or self._only_meter()
+        if meter is None:
+            return (pdu,)
+        offered = meter.association(pdu.source)
+        profile = None if offered is None else offered.profile
+        there: list[Arrived] = [pdu]
+        for one in self._deciding(meter, "on_pdu"):
+            before, there = there, []
+            for arrived in before:
+                if isinstance(arrived, AnsweredAtOnce):
+                    there.append(arrived)
+                else:
+                    there += self._noticed(one, (arrived,), tuple(one.fault.on_pdu(arrived, profile)))
+        return there
+
+    def challenge(self, octets: bytes) -> bytes:
+        """A challenge of HLS, as the faults of the only meter here have it."""
+        only = self._only_meter()
+        for one in () if only is None else self._deciding(only, "on_challenge"):
+            octets = self._noticed(one, octets, one.fault.on_challenge(octets))
+        return octets
+
+    def _deciding(self, meter: Meter, hook: str) -> Iterator[Active]:
+        occasion = self._occasion()
+        return (one for one in self._active(meter) if one.has(hook) and one.happens(occasion, self._decided))
+
+    def _noticed(self, one: Active, before: object, after: T) -> T:
+        """Such a fault is asked at each APDU, and has happened where it changed something."""
+        if before != after:
+            self._faults.happened(one)
+            self._reports.append(Report(events.FaultHappened(meter=one.meter, fault=one.rule.fault, rule=one.number)))
+        return after
+
     def _addressed(self, octets: bytes) -> Meter | None:
         """Whom these octets are for, if that can be seen: the only meter, or that of the destination."""
         if self._alone:
@@ -469,6 +526,28 @@ def _asking(session: Session) -> Callable[[int, int], AssociationProfile | None]
         return None if found is None else found.profile(client_wport, server_wport)
 
     return profile
+
+
+def _arrived_at(session: Session) -> Callable[[WrapperPdu | LinkLost], Sequence[Arrived]]:
+    """The same for what arrives."""
+    its = weakref.ref(session)
+
+    def arrived(pdu: WrapperPdu | LinkLost) -> Sequence[Arrived]:
+        found = its()
+        return () if found is None else found.arrived(pdu)
+
+    return arrived
+
+
+def _challenge_of(session: Session, random_bytes: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """The same for challenges, for which alone a server takes random octets."""
+    its = weakref.ref(session)
+
+    def challenge(length: int) -> bytes:
+        found, octets = its(), random_bytes(length)
+        return octets if found is None else found.challenge(octets)
+
+    return challenge
 
 
 def _succeeded(result: ItemResult) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
+from typing import Protocol
 
+from ami_dlms.apdu import Apdu
 from ami_dlms.apdu.blocks import MAX_WINDOW
 from ami_dlms.association.access_rights import AccessRights
 from ami_dlms.association.message_keys import GLOBAL_KEY_ALONE, GLOBAL_KEYS, KeyForm, MessageKeys
@@ -86,6 +88,16 @@ class Ciphering(Enum):
 
 
 Trust = Callable[[bytes, bytes], PublicKey | None]
+
+
+class Inside(Protocol):
+    """Who stands between the protection of an association and its services: for servers that have to be wrong on purpose."""
+
+    def arrived(self, message: Apdu) -> Apdu:
+        """What is served in place of a request from which all protection was taken."""
+
+    def leaves(self, octets: bytes) -> bytes:
+        """What is protected and sent in place of the encoded response of a service. A fault is no such response."""
 
 
 @frozen
@@ -219,7 +231,8 @@ class AssociationProfile:
     """One association that a server offers. The counters belong to the keys and outlive connections.
 
     Frames under the broadcast key are taken when there are such a key and a counter for it. `max_request_octets` is how long
-    a request may be that is put together of blocks. `fast_path` False takes and answers every APDU by the general path.
+    a request may be that is put together of blocks. `fast_path` False takes and answers every APDU by the general path, which is
+    the only one that `inside` sees. `challenge_lengths` None: those of the standard.
     """
 
     client_wport: int
@@ -239,10 +252,14 @@ class AssociationProfile:
     short_names: ShortNames | None = None
     pre_established: PreEstablished | None = None
     fast_path: bool = True
+    inside: Inside | None = None
+    challenge_lengths: range | None = None
 
     def __post_init__(self) -> None:
         check_agreement(self)
         check_numbers(self.client_wport, self.server_wport, self.max_receive_pdu_size, self.block_window)
+        if self.inside is not None and self.fast_path:
+            raise LocalError("the fast path goes past whoever stands inside: an association has one of them")
         if self.security is not None and (self.send_counter is None or self.receive_counter is None):
             raise LocalError("an association with keys needs a send counter and a receive counter that outlive it")
 

@@ -146,6 +146,8 @@ class ServerAssociation:
 
     def _serve(self, verified: Verified, in_one: bool) -> Reply:
         message, answer_protection, request_protection, _ = verified
+        if self.profile.inside is not None:
+            message = self.profile.inside.arrived(message)
         if self.state is PROVING:
             return self._prove(message, answer_protection)
         return self._requests.serve(message, answer_protection, in_one=in_one, request_protection=request_protection)

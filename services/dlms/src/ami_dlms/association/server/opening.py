@@ -179,7 +179,7 @@ def _check_proof(profile: AssociationProfile, value: bytes) -> bytes:
         raise AarqRefused("wrong password", AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE)
     if profile.mechanism not in HLS:
         return b""
-    if len(value) not in challenge_lengths(profile.mechanism):
+    if len(value) not in (profile.challenge_lengths or challenge_lengths(profile.mechanism)):
         raise AarqRefused(f"a challenge of {len(value)} octets", AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE)
     return value
 

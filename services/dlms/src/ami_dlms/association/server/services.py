@@ -31,7 +31,7 @@ from ami_dlms.association.protection.association_protection import AssociationPr
 from ami_dlms.association.server.access_control import judge
 from ami_dlms.association.server.fast_path import FastPath
 from ami_dlms.association.server.requests import NOTHING_DENIED, Denial, Item, PendingGet, PendingRequest, Response
-from ami_dlms.association.settings import AssociationProfile
+from ami_dlms.association.settings import AssociationProfile, Inside
 from ami_dlms.association.states import ServerEvent
 from ami_dlms.enums import Conformance, DataAccessResult, ServiceError, StateError
 from ami_dlms.errors import LocalError
@@ -123,7 +123,9 @@ class Services(ABC):
         self._missing = ~int(terms.conformance)
         self._move = move
         self._protection = protection
-        self._protect = _unprotected if protection is None else protection.protect
+        self._protect: Protect = _unprotected if protection is None else protection.protect
+        if profile.inside is not None:
+            self._protect = _through(profile.inside, self._protect)
         self._fast = fast
         self._pending: dict[RequestKey, PendingRequest] = {}
         self._answer: LongAnswer | None = None
@@ -323,8 +325,15 @@ class Services(ABC):
         """The response to such a call: our own proof, or None for a refusal."""
 
 
+Protect = Callable[[bytes, ApduProtection], bytes]
+
+
 def _unprotected(plaintext: bytes, _: ApduProtection) -> bytes:
     return plaintext
+
+
+def _through(inside: Inside, protect: Protect) -> Protect:
+    return lambda plaintext, protection: protect(inside.leaves(plaintext), protection)
 
 
 def words(code: Denial) -> str:
