@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from ami_meter_sim.faults import KINDS
+from ami_meter_sim.faults import FAULTS
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.roster import number_of
 from ami_meter_sim.tap import Tap
@@ -51,7 +51,7 @@ class _Collector(Collector):
         rules = GaugeMetricFamily("meter_sim_fault_rules", "Rules that are set", labels=["fault"])
         happened = CounterMetricFamily("meter_sim_faults", "How often a fault has happened", labels=["fault"])
         names = [rule.fault for _, rule in faults.rules]
-        for name in KINDS:
+        for name in dict.fromkeys((*FAULTS, *names, *faults.counts)):
             if name in names:
                 rules.add_metric([name], names.count(name))
             if name in names or faults.counts[name]:

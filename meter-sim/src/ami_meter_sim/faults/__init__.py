@@ -6,11 +6,10 @@
 from ami_meter_sim.faults.book import Active, Faults, disturbed
 from ami_meter_sim.faults.fault import Fault, Item, Occasion
 from ami_meter_sim.faults.registry import FAULTS, FaultRow
-from ami_meter_sim.faults.rule import KINDS, FaultError, Rule
+from ami_meter_sim.faults.rule import FaultError, Rule, kind_of
 
 __all__ = [
     "FAULTS",
-    "KINDS",
     "Active",
     "Fault",
     "FaultError",
@@ -20,4 +19,5 @@ __all__ = [
     "Occasion",
     "Rule",
     "disturbed",
+    "kind_of",
 ]

@@ -18,8 +18,6 @@ from ami_meter_sim.faults.when import When, listed
 from ami_process.meanings import Documented
 
 WILDCARDS = "*?["
-KINDS: Mapping[str, type[Fault]] = {**{name: row.kind for name, row in FAULTS.items()}, **DEFECTS}
-"""Every fault by its name, defects behind the others."""
 GroupName = Annotated[str, Field(min_length=1, max_length=100)]
 Groups = Annotated[list[GroupName], Field(max_length=10), BeforeValidator(listed)]
 """Populations, substations, feeders, transformers, models: a meter has to be in all of them; one may stand without a list."""
@@ -27,6 +25,12 @@ Groups = Annotated[list[GroupName], Field(max_length=10), BeforeValidator(listed
 
 class FaultError(ValueError):
     """A rule can't be used; the text says which part, and what there is."""
+
+
+def kind_of(name: str) -> type[Fault] | None:
+    """The code of a fault or defect; None when there is none of this name."""
+    row = FAULTS.get(name)
+    return DEFECTS.get(name) if row is None else row.kind
 
 
 class Rule(Documented):
@@ -59,9 +63,9 @@ class Rule(Documented):
     def parse(cls, given: Mapping[str, Any]) -> Self:
         """From a table of a file or an object of the API. Raises FaultError."""
         name = given.get("fault")
-        kind = KINDS.get(name) if isinstance(name, str) else None
+        kind = kind_of(name) if isinstance(name, str) else None
         if not isinstance(name, str) or kind is None:
-            raise FaultError(f"fault: {_unknown(str(name), KINDS)}")
+            raise FaultError(f"fault: {_unknown(str(name), FAULTS, DEFECTS)}")
         own = {key: value for key, value in given.items() if key not in cls.model_fields}
         rest = {key: value for key, value in given.items() if key in cls.model_fields}
         try:
@@ -125,9 +129,10 @@ def _problem(name: str, kind: type[Fault], problem: ValidationError) -> str:
     return f"{name}: {where}: {first['msg'].removeprefix('Value error, ')}"
 
 
-def _unknown(given: str, known: Iterable[str]) -> str:
-    """What there is instead, and at the end what is like it."""
+def _unknown(given: str, known: Iterable[str], beside: Iterable[str] = ()) -> str:
+    """What there is instead, and at the end what is like it, also of what would be too long a list."""
     names = list(known)
-    similar = get_close_matches(given.rpartition(".")[2][:60], names, 1)
+    similar = get_close_matches(given.rpartition(".")[2][:60], [*names, *beside], 1)
     meant = f"; did you mean {similar[0]!r}?" if similar else ""
-    return f"there is no {given[:60]!r}; there are {', '.join(names)}{meant}"
+    more = " and those of meter-sim defects" if beside else ""
+    return f"there is no {given[:60]!r}; there are {', '.join(names)}{more}{meant}"

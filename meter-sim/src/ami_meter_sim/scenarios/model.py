@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
-from ami_meter_sim.faults import KINDS, FaultError, Rule
+from ami_meter_sim.faults import FAULTS, FaultError, Rule, kind_of
 from ami_meter_sim.faults.rule import Groups
 from ami_meter_sim.objects.conditions import Condition
 from ami_packs.event_list import Occurrence
@@ -130,8 +130,10 @@ class Disturbance(ScenarioTable):
 
 
 def _known_fault(name: str) -> str:
-    if name not in KINDS:
-        raise ValueError(f"there is no {name[:60]!r}; there are {', '.join(KINDS)}")
+    if kind_of(name) is None:
+        raise ValueError(
+            f"there is no {name[:60]!r}; there are {', '.join(FAULTS)}, and the defects of meter-sim defects"
+        )
     return name
 
 
