@@ -50,6 +50,8 @@ ONE_WORKER = (
     "tests/e2e/test_survival.py",
     "tests/e2e/test_told_faults.py",
     "tests/e2e/test_truth.py",
+    "tests/testkit/test_border.py",
+    "tests/testkit/test_system.py",
 )
 """Modules whose tests share a fixture that is several processes, or look at what one of many seconds has done: each worker would make it anew."""
 
