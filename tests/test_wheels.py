@@ -34,6 +34,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "process",
         "reference",
         "registry",
+        "testkit",
         "trace",
     ]
     (tmp_path / "dist").mkdir()
@@ -48,19 +49,20 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_packages_of_the_repository_itself_are_noticed(repository: Path) -> None:
-    assert [line.partition(" is not of the environment: ")[0] for line in wheels.wrong(repository)] == [
+    assert [line.partition(" is not of the environment: ")[0] for line in wheels.wrong(repository, "ami")] == [
         *("ami_cim", "ami_cis", "ami_cli", "ami_console", "ami_dlms", "ami_hes"),
-        *("ami_mapping", "ami_meter_sim", "ami_packs", "ami_process", "ami_registry", "ami_trace"),
+        *("ami_mapping", "ami_meter_sim", "ami_packs", "ami_process", "ami_registry"),
+        *("ami_testkit", "ami_trace"),
     ]
 
 
 def test_a_wheel_that_was_not_installed_is_noticed(repository: Path) -> None:
     (repository / "dist/ami_absent-0-py3-none-any.whl").touch()
-    (line,) = wheels.wrong(repository)
+    (line,) = wheels.wrong(repository, "ami")
     assert "ami-absent" in line
 
 
 def test_another_version_is_noticed(repository: Path) -> None:
     (repository / "VERSION").write_text("9.9.9")
-    (line,) = wheels.wrong(repository)
+    (line,) = wheels.wrong(repository, "ami")
     assert "version 9.9.9" in line
