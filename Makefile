@@ -31,7 +31,7 @@ DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(c
 COMPOSE = docker compose$(call flag,SECURE, -f docker-compose.yml -f docker-compose.secure.yml)
 
 # A misspelt variable would be ignored, and the target do something else than was wanted: make demo CYCELS=1
-KNOWN = ARGS AGAINST AGAINST_METERS ASYNCHRONOUS BIN CIS_PORT CONFIG CYCLES DIST DLMS_PORT GASPS HES_PORT JSON KILLS METERS METER_PORT METER_SIM_PORT MODE N ONLY \
+KNOWN = ARGS AGAINST AGAINST_METERS ASYNCHRONOUS BIN CIS_PORT CONFIG CYCLES DIST DLMS_PORT ENGINE GASPS HES_PORT JSON KILLS METERS METER_PORT METER_SIM_PORT MODE N ONLY \
 	PERIOD PLAIN POPULATIONS PYTHON READ RELEASE RUNS SECONDS SECURE SECURITY SEED SHELL STATE STORE TLS UPGRADE UV VENV WORKERS WRITE
 UNKNOWN := $(filter-out $(KNOWN) MAKEFLAGS MAKEOVERRIDES -*-command-variables-*-,$(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v))))
 ifneq ($(UNKNOWN),)
@@ -102,8 +102,8 @@ interop: $(VENV)/.dev   ## sessions with foreign DLMS stacks, each in an environ
 fuzz: $(VENV)/fuzz/.done  ## fuzz every decoder that reads untrusted input; the same inputs each time, or others: SEED=2 or SECONDS=600
 	$(VENV)/fuzz/bin/python tests/fuzz/run.py $(call option,SEED,--seed) $(call option,SECONDS,--seconds)
 
-chaos: $(VENV)/.dev     ## CIS, HES and meters under load, killed and starved at random; what must hold is checked: KILLS=1000 SEED=7 METERS=8 STORE=postgresql WRITE=docs/chaos.json
-	@PYTHONPATH='$(CURDIR)/tests' $(BIN)/python -m chaos $(call option,KILLS,--kills) $(call option,SEED,--seed) $(call option,METERS,--meters) $(call option,STORE,--store) $(call option,WRITE,--write)
+chaos: $(VENV)/.dev     ## CIS, HES and meters under load, killed and starved at random; what must hold is checked: KILLS=1000 SEED=7 METERS=8 STORE=postgresql ENGINE=nats WRITE=docs/chaos.json
+	@PYTHONPATH='$(CURDIR)/tests' $(BIN)/python -m chaos $(call option,KILLS,--kills) $(call option,SEED,--seed) $(call option,METERS,--meters) $(call option,STORE,--store) $(call option,ENGINE,--engine) $(call option,WRITE,--write)
 
 attacks: $(VENV)/.dev   ## hostile clients and meters against a whole system: what came back, memory, latency of legitimate work beside them: ONLY='dlms' WRITE=docs/security.md
 	$(BIN)/python tests/attacks/run.py $(if $(call given,ONLY),--only '$(call given,ONLY)') $(call option,WRITE,--write)

@@ -3,6 +3,7 @@
     make chaos                        40 kills, and another fault after every third
     make chaos KILLS=1000 SEED=7      as long as it takes
     make chaos STORE=postgresql       both stores in a PostgreSQL server of its own
+    make chaos STORE=postgresql ENGINE=nats  the head-end as front ends, workers and listeners on PostgreSQL and NATS, all of which are killed
     make chaos WRITE=docs/chaos.json  the figures
 
 What fails prints the seed and the step, and leaves logs and stores where they are.
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import warm_start
+from nats_server import Broker, broker
 from postgresql_server import Cluster, cluster
 from rich.console import Console, Group
 from rich.live import Live
@@ -35,7 +37,7 @@ from chaos.faults import plan
 from chaos.invariants import NAMES, Broken
 from chaos.processes import ROOT, Died
 from chaos.run import Run
-from chaos.site import Site, configuration
+from chaos.site import Site, configuration, share
 
 KILLS, METERS = 40, 8
 EVERY = 10
@@ -50,9 +52,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the plan, and of what customers ask for")
     parser.add_argument("--meters", type=int, default=METERS, help="each has a customer of its own")
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--engine", choices=("embedded", "nats"), default="embedded", help="nats: several processes")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the figures as JSON; those of other runs stay")
     parser.add_argument("--keep", action="store_true", help="leave logs and stores of a run that held as well")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.engine == "nats" and given.store != "postgresql":
+        parser.error("--engine nats needs --store postgresql, which several processes can share")
+    return given
 
 
 def serving_stores(config: dict[str, Any], directory: Path, stack: ExitStack) -> Cluster:
@@ -61,6 +67,13 @@ def serving_stores(config: dict[str, Any], directory: Path, stack: ExitStack) ->
     server.run("ALTER DATABASE postgres SET log_min_messages = 'panic'")  # nobody reads on what it says
     for section in ("hes", "cis"):
         config[section]["store"] = server.url(server.new_schema())
+    return server
+
+
+def serving_streams(config: dict[str, Any], stack: ExitStack) -> Broker:
+    """A server of NATS, over which several processes are the head-end."""
+    server = stack.enter_context(broker())
+    share(config, f"{server.server}/{server.new_system()}")
     return server
 
 
@@ -152,11 +165,14 @@ def main() -> int:
             stack.callback(warm_start.end)
         config = configuration(directory, given.meters)
         server = serving_stores(config, directory, stack) if given.store == "postgresql" else None
+        streams = serving_streams(config, stack) if given.engine == "nats" else None
         site = Site(directory, config)
+        site.broker = streams
         site.stores = {name: place_of(_location(config[name]["store"]), None, name) for name in ("hes", "cis")}
         site.server = server
         display = stack.enter_context(Display())
-        run = Run(site, plan(given.kills, given.seed, server=server is not None), given.seed, display)
+        steps = plan(given.kills, given.seed, server=server is not None, several=streams is not None)
+        run = Run(site, steps, given.seed, display)
         try:
             asyncio.run(work(run))
         except (Broken, Died) as problem:
@@ -165,9 +181,10 @@ def main() -> int:
             return failed(run, directory, "interrupted")
         except Exception:  # noqa: BLE001  # whatever it is, where it happened and what was left is what helps
             return failed(run, directory, traceback.format_exc())
-    print(summary(run, given.store))
+    where = f"{given.store} and NATS" if streams is not None else given.store
+    print(summary(run, where))
     if given.write:
-        write(given.write, {"machine": machine(), "store": given.store} | run.report())
+        write(given.write, {"machine": machine(), "store": where} | run.report())
     if given.keep:
         print(f"logs and stores are in {kept(directory)}")
     else:

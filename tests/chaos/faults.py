@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ami_process.store.places import Place, engine_of
-from chaos.points.table import POINTS, Point
+from chaos.points.table import AT, FRONTS, HES, LISTENERS, POINTS, SCALED_POINTS, WORKERS, Point
 from chaos.processes import Service
 from chaos.site import Site
 
 KILL, KILL_BOTH, KILL_AT_POINT = "kill -9", "kill -9 of two", "kill -9 at a point"
 STOP, FULL, LOCKED, CLOCK, CUT, SLOW = "SIGSTOP", "full disk", "locked store", "clock jump", "cut lines", "slow lines"
-DATABASE = "database restart"
+DATABASE, STREAMS = "database restart", "streams lost"
 KILLS = {KILL: 3, KILL_BOTH: 1, KILL_AT_POINT: 4}
 OTHERS = {STOP: 2, FULL: 2, LOCKED: 2, CLOCK: 2, CUT: 2, SLOW: 1}
 ON_A_SERVER = OTHERS | {DATABASE: 3}
 """Where HES and CIS have their stores in one; a full disk is the meters' alone then."""
+ON_SEVERAL = {STOP: 2, LOCKED: 2, CLOCK: 1, CUT: 2, SLOW: 1, DATABASE: 2, STREAMS: 3}
+"""Where several processes are the head-end. Their clocks are one: of the system, those of CIS and meters jump."""
+SYSTEM = (*FRONTS, *WORKERS, *LISTENERS)
 SHORT_S, LONG_S = 0.05, 0.6
 POINT_S = 5.0
 """How long a process may live on without coming to its point; then it is killed where it is."""
@@ -58,18 +61,20 @@ class Step(NamedTuple):
         return f"{self.kind} {' and '.join(self.victims)}{more}"
 
 
-def plan(kills: int, seed: int, *, server: bool = False) -> list[Step]:
-    """So many kills, each point as often as any other, and another fault after every third. `server`: the stores are in one."""
-    dice, others = random.Random(seed), ON_A_SERVER if server else OTHERS
+def plan(kills: int, seed: int, *, server: bool = False, several: bool = False) -> list[Step]:
+    """So many kills, each point as often as any other, and another fault after every third. `server`: the stores are in one; `several`: so many processes are the head-end."""
+    dice, others = random.Random(seed), ON_SEVERAL if several else ON_A_SERVER if server else OTHERS
+    draw = _step_of_several if several else _step
+    every = SCALED_POINTS if several else POINTS
     points: list[Point] = []
     steps: list[Step] = []
     for number in range(kills):
         if not points:
-            points = dice.sample(POINTS, len(POINTS))
+            points = dice.sample(every, len(every))
         kind = _drawn(dice, KILLS)
-        steps.append(_step(dice, len(steps) + 1, kind, points.pop() if kind == KILL_AT_POINT else None))
+        steps.append(draw(dice, len(steps) + 1, kind, points.pop() if kind == KILL_AT_POINT else None))
         if number % 3 == 2:
-            other = _step(dice, len(steps) + 1, _drawn(dice, others), None)
+            other = draw(dice, len(steps) + 1, _drawn(dice, others), None)
             steps.append(other._replace(victims=("meters",)) if server and other.kind == FULL else other)
     return steps
 
@@ -102,6 +107,22 @@ def _step(dice: random.Random, number: int, kind: str, point: Point | None) -> S
     )
 
 
+def _step_of_several(dice: random.Random, number: int, kind: str, point: Point | None) -> Step:
+    step = _step(dice, number, kind, point)
+    victims = step.victims
+    if kind in (KILL, KILL_BOTH):
+        victims = tuple(dice.sample([*SYSTEM, "nats", "database", "cis", "meters"], len(victims)))
+    elif kind == STOP:
+        victims = (dice.choice([*SYSTEM, "cis", "meters"]),)
+    elif kind == CLOCK:
+        victims = (dice.choice(["cis", "meters"]),)
+    elif kind == STREAMS:
+        victims = ("nats",)
+    elif point is not None and point.process == HES:
+        victims = (dice.choice(AT[point.name]),)
+    return step._replace(victims=victims)
+
+
 NAMES = {"ami_hes": "hes", "ami_cis": "cis", "ami_meter_sim": "meters"}
 
 
@@ -121,7 +142,7 @@ async def carry_out(step: Step, site: Site) -> Done:
 
 async def _kill(step: Step, site: Site) -> Done:
     for name in step.victims:
-        site.services[name].kill()
+        await site.kill(name)
     return Done(ready_s=await site.start(*step.victims))
 
 
@@ -161,8 +182,17 @@ async def _database(step: Step, site: Site) -> Done:
     await asyncio.to_thread(site.server.stop)
     await asyncio.sleep(step.seconds)
     await asyncio.to_thread(site.server.start)
-    for name in site.stores:
-        await site.healthy(name)
+    await site.all_healthy()
+    return Done()
+
+
+async def _streams(step: Step, site: Site) -> Done:
+    """NATS dies with its disk, and is there again after a while, empty."""
+    assert site.broker is not None
+    await asyncio.to_thread(site.broker.forget)
+    await asyncio.sleep(step.seconds)
+    await asyncio.to_thread(site.broker.start)
+    await site.all_healthy()
     return Done()
 
 
@@ -223,6 +253,7 @@ DOES: dict[str, Callable[[Step, Site], Awaitable[Done]]] = {
     FULL: _full,
     LOCKED: _locked,
     DATABASE: _database,
+    STREAMS: _streams,
     CLOCK: _clock,
     CUT: _cut,
     SLOW: _slow,

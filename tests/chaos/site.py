@@ -13,12 +13,13 @@ from typing import Any
 import httpx
 import tomli_w
 from free_ports import free_port
+from nats_server import Broker
 from patience import PATIENCE_S
 from postgresql_server import Cluster
 
 from ami_cli import generated_meters
 from ami_process.store.places import Place
-from chaos.points.table import CIS, HES, METERS
+from chaos.points.table import CIS, FRONTS, HES, LISTENERS, METERS, WORKERS
 from chaos.processes import ROOT, Died, Service
 from chaos.wires import Relay, Seen
 
@@ -62,6 +63,18 @@ def configuration(directory: Path, meters: int) -> dict[str, Any]:
     return config
 
 
+DIAL_IN = 2
+"""Meters that dial in, where listeners are processes of their own."""
+
+
+def share(config: dict[str, Any], engine: str) -> None:
+    """The configuration is that of several processes, and some meters dial in; `engine`: where NATS is."""
+    config["hes"] |= {"engine": engine, "listen": False}
+    for meter in config["meters"][-DIAL_IN:]:
+        meter["address"] = "dials-in"
+        meter["simulated"]["dial_to"] = f"127.0.0.1:{free_port()}"
+
+
 @dataclass
 class Site:
     """All of it."""
@@ -74,6 +87,10 @@ class Site:
     """Of `hes` and `cis`."""
     server: Cluster | None = None
     """Where they are in PostgreSQL."""
+    broker: Broker | None = None
+    """Where several processes are the head-end."""
+    ports: dict[str, int] = field(default_factory=dict)
+    """Of those that the configuration has no section for: of CIM, or of meters."""
     relays: list[Relay] = field(default_factory=list)
     client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S))
 
@@ -84,6 +101,22 @@ class Site:
         serve = ("serve", "--config", str(file))
         for name, module, more in (("meters", METERS, ()), ("hes", HES, ()), ("cis", CIS, ("--no-loop",))):
             self.services[name] = Service(name, module, self.directory, *serve, *more)
+        if "engine" in self.config["hes"]:
+            self._add("front", "serve", "port")
+            for name in WORKERS:
+                self._add(name, "work")
+            for name in LISTENERS:
+                self._add(name, "listen", "dlms_port")
+
+    def _add(self, name: str, role: str, port: str = "") -> None:
+        """One more process of the head-end, with a port of its own."""
+        config = self.config
+        if port:
+            self.ports[name] = free_port()
+            config = config | {"hes": config["hes"] | {port: self.ports[name]}}
+        file = self.directory / f"{name}.toml"
+        file.write_text(tomli_w.dumps(config))
+        self.services[name] = Service(name, HES, self.directory, role, "--config", str(file))
 
     @property
     def files(self) -> list[Path]:
@@ -103,29 +136,56 @@ class Site:
         return {one.read_text().strip().lower(): "the master key" for one in self.directory.glob("*.master-key")}
 
     def url(self, section: str) -> str:
-        return f"http://127.0.0.1:{self.config[section]['port']}"
+        port = self.ports[section] if section in self.ports else self.config[section]["port"]
+        return f"http://127.0.0.1:{port}"
 
     async def open(self) -> None:
+        listening = [self.ports[name] for name in LISTENERS if name in self.ports] or [self.config["hes"]["dlms_port"]]
         for meter in self.config["meters"]:
-            simulated = meter["simulated"]
-            called = Relay(self.seen, meter["name"], port_of(simulated["listen"]))
-            await called.open(port_of(meter["address"]))
-            calls = Relay(self.seen, meter["name"], self.config["hes"]["dlms_port"], from_meter=True)
-            await calls.open(port_of(simulated["push_to"]))
-            self.relays += [called, calls]
-        await self.start("meters", "hes", "cis")
+            simulated, name = meter["simulated"], meter["name"]
+            pushes = Relay(self.seen, name, *listening, from_meter=True)
+            await pushes.open(port_of(simulated["push_to"]))
+            if "dial_to" in simulated:
+                other = Relay(self.seen, name, *listening, from_meter=True)
+                await other.open(port_of(simulated["dial_to"]))
+            else:
+                other = Relay(self.seen, name, port_of(simulated["listen"]))
+                await other.open(port_of(meter["address"]))
+            self.relays += [other, pushes]
+        await self.start("meters", "hes")
+        await self.start(*(name for name in self.services if name not in ("meters", "hes")))
+
+    async def kill(self, name: str) -> None:
+        """As `kill -9`: one of ours, or of the servers."""
+        if name in self.services:
+            self.services[name].kill()
+        else:
+            await asyncio.to_thread(self._server(name).stop)
+
+    def _server(self, name: str) -> Broker | Cluster:
+        found = {"nats": self.broker, "database": self.server}[name]
+        assert found is not None
+        return found
 
     async def start(self, *names: str) -> float:
         """Start these; how long it took until the last of them served."""
         began = time.monotonic()
         for name in names:
+            if name not in self.services:
+                await asyncio.to_thread(self._server(name).start)
+        ours = [name for name in names if name in self.services]
+        for name in ours:
             self.services[name].start()
-        for name in names:
+        for name in ours:
             await self.services[name].ready()
-        for name in names:
-            if name != "meters":
-                await self.healthy(name)
+        await self.all_healthy(*ours)
         return time.monotonic() - began
+
+    async def all_healthy(self, *names: str) -> None:
+        """Wait until those of these, or of all, that serve HTTP say that all is well."""
+        for name in names or tuple(self.services):
+            if name in (*FRONTS, "cis"):
+                await self.healthy(name)
 
     async def healthy(self, name: str) -> None:
         """Wait until it says that all is well."""

@@ -7,6 +7,7 @@ APDU is an ACTION on the switch, and whether the switch was read since the one b
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -133,9 +134,9 @@ class Watcher:
 class Relay:
     """Stands at a port and hands on to another one; its connections can be cut."""
 
-    def __init__(self, seen: Seen, meter: str, target: int, *, from_meter: bool = False) -> None:
-        """`from_meter`: it is the meter that calls."""
-        self._seen, self._meter, self._target, self._calls = seen, meter, target, from_meter
+    def __init__(self, seen: Seen, meter: str, *targets: int, from_meter: bool = False) -> None:
+        """`from_meter`: it is the meter that calls. Of several targets each has its turn, and one that is not there is passed over, as by a balancer."""
+        self._seen, self._meter, self._targets, self._calls = seen, meter, deque(targets), from_meter
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -143,11 +144,11 @@ class Relay:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
 
     async def _serve(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        try:
-            far, there = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
+        connected = await self._connected()
+        if connected is None:
             back.transport.abort()
             return
+        far, there = connected
         watcher = Watcher(self._seen, self._meter)
         near_side, far_side = watcher.from_hes, watcher.from_meter
         if self._calls:
@@ -159,6 +160,13 @@ class Relay:
             self._writers -= {back, there}
             back.close()
             there.close()
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        for _ in range(len(self._targets)):
+            self._targets.rotate()
+            with suppress(OSError):
+                return await asyncio.open_connection("127.0.0.1", self._targets[0])
+        return None
 
     def cut(self) -> int:
         """End all that is open, in the middle of whatever it is; how many connections."""

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from typing import Any
 
+import httpx
 import pytest
 from free_ports import free_port
 from harness import Process, System, configuration, until
 from nats_server import Broker
 from patience import PATIENCE_S
 from postgresql_server import Cluster
+from prometheus_client.parser import text_string_to_metric_families
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
 
 pytestmark = [pytest.mark.needs("postgresql"), pytest.mark.needs("nats"), pytest.mark.ci]
@@ -211,6 +213,65 @@ def test_what_is_asked_of_a_meter_that_is_nowhere_waits_for_it(site: Site) -> No
     site.system.start_meters()
     thread.join(PATIENCE_S)
     assert [(one.result, one.failures) for one in answers] == [("OK", [])]
+
+
+def test_what_waits_for_meters_that_are_nowhere_is_cancelled_and_they_are_not_switched_when_they_come(
+    site: Site,
+) -> None:
+    """Nobody is asked for them, since the store knows that nothing was attempted; the keeper forgets them, and so does their lane."""
+    hes = site.system.hes
+    assert hes is not None
+    site.start_listener()
+    order = {"control": "disconnect", "meters": ["M1001", "M1002"], "message_id": "both", "asynchronous": True}
+    with httpx.Client(base_url=site.system.hes_url, trust_env=False, timeout=PATIENCE_S) as client:
+        assert client.post("/api/v1/controls", json=order).json()["accepted"] is True
+        assert client.delete("/api/v1/jobs/both").json() == {"commands": 2, "waiting": False}
+
+        def shown() -> Any:
+            return client.get("/api/v1/requests/both").json()
+
+        until(lambda: shown()["request"]["result"] is not None, "no answer")
+        found = shown()
+        assert (found["request"]["result"], found["request"]["done"]) == ("FAILED", 2)
+        assert [one["reply_code"] for one in found["commands"]] == ["6.5", "6.5"]
+        assert all("cancelled before it was begun" in one["reason"] for one in found["commands"])
+        assert client.delete("/api/v1/jobs/both").json()["commands"] == 0, "there is nothing left to be cancelled"
+        until(lambda: _depth(client) == 0, "the lane still has what was cancelled")
+    site.system.start_meters()
+    thread, answers = asked(site, CONNECT)
+    thread.join(PATIENCE_S)
+    assert [(one.result, one.failures) for one in answers] == [("OK", [])], answers[0].reasons
+    assert [site.moves(name) for name in ("M1001", "M1002")] == [[], []], "they were connected, and stayed so"
+
+
+def _depth(client: httpx.Client) -> float:
+    """Of the lane of controls, by the front end's metrics."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    samples = [one for family in families for one in family.samples if one.name == "hes_lane_depth"]
+    return next(one.value for one in samples if one.labels["lane"] == "control")
+
+
+@pytest.mark.parametrize("site", [1], indirect=True)
+def test_what_a_listener_has_begun_is_not_cancelled_and_what_waits_behind_it_is(site: Site) -> None:
+    """The meter is in session with one listener, the request to cancel comes to the front end."""
+    meters = site.system.start_meters()
+    listener = site.holder("M1001")
+    thread, answers = asked(site, DISCONNECT)
+    meters.wait_for("switched")
+    order = {"control": "connect", "meters": ["M1001"], "message_id": "behind", "asynchronous": True}
+    with httpx.Client(base_url=site.system.hes_url, trust_env=False, timeout=PATIENCE_S) as client:
+        assert client.post("/api/v1/controls", json=order).json()["accepted"] is True
+        cancelled = client.delete("/api/v1/jobs/behind").json()["commands"]
+        thread.join(PATIENCE_S)
+        assert [(one.result, one.failures) for one in answers] == [("OK", [])], answers[0].reasons
+
+        def ended() -> Any:
+            return client.get("/api/v1/requests/behind").json()["request"]["result"]
+
+        until(lambda: ended() is not None, "no answer")
+        assert ended() == ("FAILED" if cancelled else "OK")
+    assert listener.wait_for("meter_done", meter="M1001")["ok"]
+    assert [one["after"]["output_state"] for one in site.moves("M1001")] == ([False] if cancelled else [False, True])
 
 
 def test_a_meter_that_never_comes_is_said_to_be_missing_at_its_deadline(site: Site) -> None:

@@ -6,6 +6,7 @@ Only `python -m chaos.points` knows of them; what is shipped has no hook for it 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -62,7 +63,52 @@ POINTS = (
     Point(METERS, "brought in", "ami_meter_sim.population.store", "Store", "bring_in"),
 )
 
+NATS_POINTS = (
+    Point(HES, "put into a stream", f"{_ENGINE}.nats_commands", "NatsCommands", "put"),
+    Point(HES, "about to acknowledge", f"{_ENGINE}.nats_commands", "NatsCommand", "done", before=True),
+    Point(HES, "acknowledged", f"{_ENGINE}.nats_commands", "NatsCommands", "acknowledged"),
+    Point(HES, "partitions subscribed", f"{_ENGINE}.nats_commands", "NatsCommands", "subscribe", at_start=True),
+    Point(HES, "told that there is an answer", f"{_ENGINE}.nats_engine", "NatsEvents", "publish"),
+    Point(HES, "told that a reply is owed", f"{_ENGINE}.nats_engine", "HandedReplies", "put"),
+    Point(HES, "claimed", f"{_ENGINE}.holding", "Holding", "claim"),
+)
+"""Where several processes are the head-end."""
+FRONTS, WORKERS, LISTENERS = ("hes", "front"), ("worker1", "worker2"), ("listener1", "listener2")
+_AT_WORKERS = (
+    "counters reserved",
+    "about to act",
+    "about to save",
+    "saved",
+    "about to answer",
+    "answered",
+    "new key kept",
+    "about to prove a key",
+    "key proved",
+    "about to acknowledge",
+    "acknowledged",
+    "partitions subscribed",
+    "told that there is an answer",
+    "told that a reply is owed",
+)
+_AT_FRONTS = (
+    "about to accept",
+    "accepted",
+    "put into a stream",
+    "about to post",
+    "posted",
+    "replied",
+    "event published",
+)
+_AT_LISTENERS = ("received counter kept", "device event kept", "claimed")
+AT: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(_AT_WORKERS, WORKERS),
+    **dict.fromkeys(_AT_FRONTS, FRONTS),
+    **dict.fromkeys(_AT_LISTENERS, LISTENERS),
+}
+"""Which of several processes come to a point of the head-end; those of the engine of a single one are not there."""
+SCALED_POINTS = tuple(one for one in (*POINTS, *NATS_POINTS) if one.process != HES or one.name in AT)
+
 
 def of_process(process: str) -> list[Point]:
     """Those of a package."""
-    return [one for one in POINTS if one.process == process]
+    return [one for one in (*POINTS, *NATS_POINTS) if one.process == process]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import signal
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -271,6 +274,64 @@ async def test_several_processes_write_one_chain(postgresql) -> None:  # type: i
         log = SqlAudit(database)
         page = await log.page(0, 99)
         assert len(page.links) == 48 and await checked(log) == []
+
+
+WRITER = """
+import asyncio, sys
+from datetime import UTC, datetime
+from sqlalchemy import make_url
+from ami_hes.audit import AuditEntry, What
+from ami_hes.store import Database, SqlAudit
+from ami_process.store.postgresql import Server
+
+async def write(url, name, number):
+    async with Database(Server(make_url(url))) as database:
+        log = SqlAudit(database)
+        print("open", flush=True)
+        sys.stdin.readline()
+        for turn in range(number):
+            at = datetime(2026, 11, 1, tzinfo=UTC)
+            entry = AuditEntry(what=What.REFUSED, at=at, principal=name, by="token", request=f"{name}-{turn}")
+            await log.append([entry])
+            print(turn, flush=True)
+
+asyncio.run(write(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+"""
+
+
+@pytest.mark.needs("postgresql")
+async def test_two_processes_of_the_system_write_one_chain_and_one_may_be_killed(postgresql) -> None:  # type: ignore[no-untyped-def]
+    """Each is a process of its own, which both begin at once; one is killed with an entry in its hand, and the other goes on."""
+    place = postgresql.new_place()
+    url = place.url.render_as_string(hide_password=False)
+    async with Database(place) as database:
+        each = 40
+        writers = {
+            name: await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", WRITER, url, name, str(number)), stdin=PIPE, stdout=PIPE
+            )
+            for name, number in (("ada", each), ("grace", 100_000))
+        }
+        for one in writers.values():
+            assert one.stdout is not None and await one.stdout.readline() == b"open\n"
+        for one in writers.values():
+            assert one.stdin is not None
+            one.stdin.write(b"go\n")
+        ada, grace = writers.values()
+        assert grace.stdout is not None and ada.stdout is not None
+        for _ in range(10):
+            said = await grace.stdout.readline()
+        grace.kill()
+        said = (await grace.communicate())[0] or said
+        await ada.communicate()
+        assert (ada.returncode, grace.returncode) == (0, -signal.SIGKILL)
+        page = await SqlAudit(database).page(0, 100_000)
+        assert follow(page.links, page.chain).problems == []
+        asked = [json.loads(one.text)["request"] for one in page.links]
+        assert [one for one in asked if one.startswith("ada")] == [f"ada-{turn}" for turn in range(each)]
+        theirs = [one for one in asked if one.startswith("grace")]
+        told = int(said.split()[-1]) + 1
+        assert theirs == [f"grace-{turn}" for turn in range(len(theirs))] and told <= len(theirs) <= told + 1
 
 
 class Away(SqlAudit):

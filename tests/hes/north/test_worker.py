@@ -7,6 +7,7 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from engines import embedded
 from north_bench import DISCONNECT, SCHEMAS, Cis, StandIn, control, north, registry, request
 from patience import PATIENCE_S
@@ -15,11 +16,12 @@ from stored_values import NOW, a_request, a_result, an_answer, some_commands
 
 from ami_cim import wire
 from ami_cim.message import Header, Reply
-from ami_hes.commands import Lane
-from ami_hes.jobs import AnswerMaker, Backoff, CommandWorker, Context, Groups, LaneLimits, WorkerLimits, Writing
+from ami_hes.commands import Lane, Outcome
+from ami_hes.jobs import AnswerMaker, Backoff, CommandWorker, Context, Groups, LaneLimits, WorkerLimits, Writing, worker
 from ami_hes.jobs.answer_writing import FUNCTION
+from ami_hes.operations import Assignment
 from ami_hes.outbox import format_answer
-from ami_hes.store import SqlDeliveries, SqlKeptMessages, SqlOutgoing
+from ami_hes.store import SqlDeliveries, SqlKeptMessages, SqlOutgoing, StoreUnavailable
 from ami_process.environment import Environment
 from ami_process.worker import Worker
 
@@ -51,7 +53,7 @@ async def test_an_answer_that_was_not_handed_on_is_when_its_command_comes_again(
         message = context.message(Header(verb="create", noun="EndDeviceControls", message_id="r1"), Reply(result="OK"))
         await results.answer({"r1": an_answer(format_answer(message, SCHEMAS))}, NOW)
         engine.commands.restore([job])  # type: ignore[attr-defined]
-        worker = asyncio.create_task(
+        working = asyncio.create_task(
             CommandWorker(
                 context, AnswerMaker(context, Writing(Worker(FUNCTION), 1_000_000)), registry(), stand_in, limits()
             ).work()
@@ -62,8 +64,29 @@ async def test_an_answer_that_was_not_handed_on_is_when_its_command_comes_again(
             while await engine.commands.pending(Lane.CONTROL):
                 await asyncio.sleep(0)
         assert stand_in.commands == [], "what has its result is not worked again"
-        worker.cancel()
-        await asyncio.wait([worker])
+        working.cancel()
+        await asyncio.wait([working])
+
+
+@pytest.mark.parametrize("acts", [False, True])
+async def test_a_store_that_is_away_while_a_command_is_worked_is_no_end_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, acts: bool
+) -> None:
+    """It comes again, and whoever works it then knows whether anything was attempted."""
+
+    class Away(StandIn):
+        async def __call__(self, assignment: Assignment) -> Outcome:
+            outcome = await super().__call__(assignment)
+            if len(self.commands) == 1:
+                raise StoreUnavailable("the server is restarted")
+            return outcome
+
+    monkeypatch.setattr(worker, "AGAIN_S", 0.01)
+    stand_in, told = Away(acts=acts), []
+    async with north(tmp_path, stand_in, events=told) as hes:
+        assert (await hes.ask(request(control(DISCONNECT, "M1")))).reply.result == "OK"
+    assert [attempted for _, _, attempted in stand_in.told()] == [False, acts]
+    assert not [one for one in told if one["event"] == "operation_failed"]
 
 
 async def test_a_request_whose_rows_cannot_be_read_is_answered_as_what_it_is_and_the_next_as_usual(

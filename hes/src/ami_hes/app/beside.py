@@ -58,7 +58,10 @@ async def opened(
         )
         groups = configured.groups(settings, south.registry)
         context = dispatching.context_of(setup, stores, groups, engine_of(setup, link, stores, south))
-        stop, states = ControlStop(stores.guard, setup.environment), CampaignStates(SqlCampaigns(stores.database))
+        stop, states = (
+            ControlStop(stores.guard, setup.environment),
+            CampaignStates(SqlCampaigns(stores.database), stores.guard),
+        )
         await stop.look()
         keeper = carrying_out.trace_keeper(setup, stores)
 

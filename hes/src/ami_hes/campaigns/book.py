@@ -15,13 +15,13 @@ from typing import TypeVar
 from ami_cim.codes import Verb
 from ami_hes import events
 from ami_hes.askers import Asker
+from ami_hes.campaigns.not_approved import not_begun, why_not_approved
 from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
 from ami_hes.engine import LOST, Engine
 from ami_hes.enums import ApprovalOf, ApprovalState
 from ami_hes.guard import ApprovalNeeded, Guard, format_limit
 from ami_hes.meters.registry import Meter
-from ami_hes.operations import Assignment, Attempt, HeldBack
-from ami_hes.served import failed
+from ami_hes.operations import Assignment, HeldBack
 from ami_hes.store import (
     CampaignLine,
     Campaigns,
@@ -179,7 +179,7 @@ class CampaignBook:
                 self._changed.set()
                 self.told(campaign_id)
         elif await self.store.move(campaign_id, CampaignState.CANCELLED, among):
-            self._end(campaign_id, f"{approval.state}, {approval.note or 'without a reason'}")
+            self._end(campaign_id, why_not_approved(approval))
 
     def _end(self, campaign_id: str, not_approved: str | None = None) -> None:
         """Its meters end, those at which nothing was begun without being touched."""
@@ -236,7 +236,7 @@ class CampaignBook:
                 return command.request_id in self._cancelled
 
             if is_cancelled() and not attempt.begun:
-                outcome = self._not_begun(command, attempt)
+                outcome = not_begun(command, attempt, self._not_approved.get(command.request_id))
             elif command.request_id in self._held_back:
                 raise HeldBack
             else:
@@ -245,13 +245,6 @@ class CampaignBook:
             return outcome
 
         return guarded
-
-    def _not_begun(self, command: Command, attempt: Attempt) -> Outcome:
-        """The end of a command of a cancelled campaign."""
-        why = self._not_approved.get(command.request_id)
-        if why is None:
-            return failed(command, attempt, "deadline", "cancelled")
-        return failed(command, attempt, "control", "not-approved", detail=why)
 
     def _note_end(self, command: Command, outcome: Outcome) -> None:
         """Another meter of a campaign that is limited may begin. What is tried again in vain counts as under way until it is looked up."""
@@ -275,8 +268,9 @@ class CampaignBook:
 
     async def _decided_before(self, campaign: StoredCampaign, approval: StoredApproval) -> None:
         """In an earlier life, which may have come no further."""
-        if campaign.state is CampaignState.CANCELLED and approval.state is not ApprovalState.APPROVED:
-            self._not_approved[campaign.campaign_id] = f"{approval.state}, {approval.note or 'without a reason'}"
+        why = why_not_approved(approval)
+        if campaign.state is CampaignState.CANCELLED and why is not None:
+            self._not_approved[campaign.campaign_id] = why
         await self.decided(approval)
 
     async def look(self, campaign_id: str) -> None:
@@ -304,9 +298,9 @@ class CampaignBook:
 
     async def _note_why(self, campaign_id: str) -> None:
         """Of one that is cancelled since nobody has approved it."""
-        approval = await self.guard.store.approval(campaign_id)
-        if approval is not None and approval.state in (ApprovalState.REJECTED, ApprovalState.EXPIRED):
-            self._not_approved[campaign_id] = f"{approval.state}, {approval.note or 'without a reason'}"
+        why = why_not_approved(await self.guard.store.approval(campaign_id))
+        if why is not None:
+            self._not_approved[campaign_id] = why
 
     async def work(self) -> None:
         """Until cancelled."""

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from ami_hes.campaigns.not_approved import not_begun, why_not_approved
 from ami_hes.commands import Lane, Outcome
 from ami_hes.operations import Assignment, HeldBack
-from ami_hes.served import OPERATIONS, failed
-from ami_hes.store import Campaigns, CampaignState, StoreUnavailable
+from ami_hes.served import OPERATIONS
+from ami_hes.store import Campaigns, CampaignState, GuardStore, StoreUnavailable
 from ami_process.environment import real_sleep
 
 LOOK_EVERY_S = 2.0
@@ -24,6 +25,8 @@ class CampaignStates:
     """Those of the campaigns that are in hand here."""
 
     store: Campaigns
+    approvals: GuardStore
+    """By which one that was cancelled was not approved."""
     _in_hand: Counter[str] = field(default_factory=Counter)
     _cancelled: set[str] = field(default_factory=set)
 
@@ -44,7 +47,8 @@ class CampaignStates:
         campaign_id = command.request_id
         state = await self.store.state_of(campaign_id)
         if state is CampaignState.CANCELLED and not attempt.begun:
-            return failed(command, attempt, "deadline", "cancelled")
+            why = why_not_approved(await self.approvals.approval(campaign_id))
+            return not_begun(command, attempt, why)
         if state in (CampaignState.PAUSED, CampaignState.WAITING):
             raise HeldBack
         self._note(campaign_id, state)

@@ -26,7 +26,15 @@ from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.trace import tracing
 from ami_hes.operations import Assignment, Attempt, HeldBack, MeterNeeded
 from ami_hes.served import describe, end_of, event_type_of, failed
-from ami_hes.store import Completed, ControlsStopped, NotOwned, StoredCommand, StoredDeviceEvent, StoredResult
+from ami_hes.store import (
+    Completed,
+    ControlsStopped,
+    NotOwned,
+    StoredCommand,
+    StoredDeviceEvent,
+    StoredResult,
+    StoreUnavailable,
+)
 from ami_hes.traces import TraceKeeper
 from ami_process.environment import real_time
 from ami_process.events import Event, format_fault
@@ -328,7 +336,12 @@ class CommandWorker:
             with tracing(assignment.command.request_id, recording):
                 async with limit:
                     return await self._run(assignment)
-        except (MeterNeeded, HeldBack, NotOwned):
+        except (
+            MeterNeeded,
+            HeldBack,
+            NotOwned,
+            StoreUnavailable,
+        ):  # the last: it comes again, and what was attempted is known then
             raise
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
             if limit.expired() and isinstance(problem, TimeoutError):
