@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := services/dlms services/cim services/mapping services/registry services/packs services/trace services/process services/console cis hes meter-sim ami testkit
+PACKAGES := services/dlms services/cim services/mapping services/registry services/packs services/trace services/conformance services/process services/console cis hes meter-sim ami testkit
 EDITABLE := $(foreach p,$(PACKAGES),-e $(p))
 # On a terminal pip shows its progress; elsewhere there is one line for each step.
 QUIETLY = $(shell test -t 2 || echo --quiet)

@@ -35,6 +35,7 @@ ONE_WORKER = (
     "tests/ami/meter/test_profiles.py",
     "tests/ami/test_simulated_faults.py",
     "tests/attacks/test_attacks.py",
+    "tests/conformance/test_own_meters.py",
     "tests/console/test_outage.py",
     "tests/console/test_pages.py",
     "tests/docs/test_dlms_readme.py",

@@ -25,6 +25,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     names = [
         "cim",
         "cis",
+        "conformance",
         "console",
         "dlms",
         "hes",
@@ -50,7 +51,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_packages_of_the_repository_itself_are_noticed(repository: Path) -> None:
     assert [line.partition(" is not of the environment: ")[0] for line in wheels.wrong(repository, "ami")] == [
-        *("ami_cim", "ami_cis", "ami_cli", "ami_console", "ami_dlms", "ami_hes"),
+        *("ami_cim", "ami_cis", "ami_cli", "ami_conformance", "ami_console", "ami_dlms", "ami_hes"),
         *("ami_mapping", "ami_meter_sim", "ami_packs", "ami_process", "ami_registry"),
         *("ami_testkit", "ami_trace"),
     ]

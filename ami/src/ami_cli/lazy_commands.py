@@ -15,6 +15,10 @@ LAZY_COMMANDS = {
         "ami_cli.meter.cli:app",
         "Talk to one meter, real or simulated: read, write, invoke, profile, scan, clock, disconnect, connect.",
     ),
+    "conformance": Late(
+        "ami_cli.conformance.cli:app",
+        "Test a meter, real or simulated, against the standards and a pack (docs/howto/test-a-meter.md).",
+    ),
     "sample": Late(
         "ami_cli.sample:app",
         "Write a SOAP request to the HES, with a fresh MessageID: to look at, to change, and to send (docs/howto/bring-your-own-cis.md).",

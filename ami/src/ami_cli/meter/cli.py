@@ -4,14 +4,13 @@ Every sub-command takes the same options for which meter, how, and as whom; they
 command's own. Exit codes are those of `errors.ExitCode`.
 """
 
-import inspect
 import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -23,6 +22,7 @@ from ami_cli.meter.pack_names import PackNames, names_of
 from ami_cli.meter.reading import AttributeReading
 from ami_cli.meter.session import Session, SessionEnvironment, connected
 from ami_cli.meter.target import target_of
+from ami_cli.meter.target_commands import command_of
 from ami_cli.meter.target_options import TargetOptions
 from ami_dlms.cosem.classes import method_name
 
@@ -60,28 +60,7 @@ ObisOption = Annotated[str, typer.Option("--obis", help="The disconnect control,
 
 def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a sub-command: its parameter `options` becomes the common options of every sub-command."""
-
-    def register(function: Callable[..., None]) -> Callable[..., None]:
-        own = [one for one in inspect.signature(function, eval_str=True).parameters.values() if one.name != "options"]
-        common = list(inspect.signature(TargetOptions, eval_str=True).parameters.values())
-        names = [one.name for one in common]
-
-        def run(**given: Any) -> None:
-            options = TargetOptions(**{each: given.pop(each) for each in names})
-            try:
-                function(options=options, **given)
-            except MeterError as error:
-                output.complain(error)
-                raise typer.Exit(error.code) from None
-
-        parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own + common]
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {one.name: one.annotation for one in parameters}
-        run.__doc__ = function.__doc__
-        app.command(name or function.__name__, epilog=EPILOG)(run)
-        return function
-
-    return register
+    return command_of(app, EPILOG, name)
 
 
 def environment() -> SessionEnvironment:

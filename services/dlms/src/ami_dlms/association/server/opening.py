@@ -45,6 +45,7 @@ ACCEPTED = Diagnostic.user(AcseServiceUserDiagnostic.NULL)
 NO_COMMON_VERSION = Diagnostic(
     DiagnosticSource.ACSE_SERVICE_PROVIDER, AcseServiceProviderDiagnostic.NO_COMMON_ACSE_VERSION
 )
+SMALLEST_PDU = 12  # that a client may take (IEC 62056-5-3, InitiateRequest)
 BLOCK_HEADER = 9  # of a response with one block
 
 
@@ -208,7 +209,7 @@ def _negotiate(profile: AssociationProfile, held: _Initiate, challenge: bytes) -
     if not conformance:
         raise _initiate_refusal("no service in common", InitiateErrorCode.INCOMPATIBLE_CONFORMANCE)
     limit = initiate.client_max_receive_pdu_size or MAX_PDU_SIZE
-    if largest_counted(largest_plaintext(limit, answer_protection) - BLOCK_HEADER) < 1:
+    if limit < SMALLEST_PDU or largest_counted(largest_plaintext(limit, answer_protection) - BLOCK_HEADER) < 1:
         raise _initiate_refusal(f"a PDU size of {limit} is too short", InitiateErrorCode.PDU_SIZE_TOO_SHORT)
     return Admission(initiate, answer_protection, conformance, limit, challenge)
 

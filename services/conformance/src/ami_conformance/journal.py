@@ -1,0 +1,130 @@
+"""What was written and has to be put back, on disk before it is written: so also a run that was killed leaves nothing changed.
+
+A file of lines, one a step, each flushed to the disk before anything else is done: `begin` (attribute, value before, value to write),
+`done` (put back, and seen to be). What has begun and is not done is open, and the next run begins with it. The values are those of attributes
+that are no secrets: secrets are never written by a test of S2.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.data import Data, decode, encode
+from ami_dlms.errors import DlmsError
+from ami_dlms.obis import Obis
+
+FORMAT = 1
+MOST_OCTETS = 16 * 1024 * 1024
+
+
+class JournalError(Exception):
+    """A journal that can't be read or written; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWrite:
+    """Something that was to be put back."""
+
+    number: int
+    test: str
+    descriptor: AttributeDescriptor
+    before: Data
+
+
+class Journal:
+    """The journal of one meter."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._open: dict[int, OpenWrite] = {}
+        self._next = 1
+        for entry in self._entries():
+            self._take(entry)
+
+    @property
+    def open(self) -> tuple[OpenWrite, ...]:
+        """What has to be put back, the last first."""
+        return tuple(reversed(self._open.values()))
+
+    def begin(self, test: str, descriptor: AttributeDescriptor, before: Data, wanted: Data) -> int:
+        """Before a write: on disk when this returns. The number of the entry."""
+        number, self._next = self._next, self._next + 1
+        self._append(
+            {
+                "format": FORMAT,
+                "what": "begin",
+                "number": number,
+                "test": test,
+                "class_id": descriptor.class_id,
+                "obis": str(descriptor.instance_id),
+                "attribute": descriptor.attribute_id,
+                "before": encode(before).hex(),
+                "wanted": encode(wanted).hex(),
+            }
+        )
+        self._open[number] = OpenWrite(number, test, descriptor, before)
+        return number
+
+    def done(self, number: int) -> None:
+        """It is put back."""
+        self._append({"format": FORMAT, "what": "done", "number": number})
+        self._open.pop(number, None)
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            new = not self.path.exists()
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(descriptor, json.dumps(entry).encode() + b"\n")
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if new:
+                folder = os.open(self.path.parent, os.O_RDONLY)
+                try:
+                    os.fsync(folder)
+                finally:
+                    os.close(folder)
+        except OSError as error:
+            raise JournalError(f"{self.path}: {error.strerror}; nothing is written to the meter without it") from None
+
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        try:
+            if self.path.stat().st_size > MOST_OCTETS:
+                raise JournalError(f"{self.path}: has more than {MOST_OCTETS} octets; is it a journal?")
+            text = self.path.read_text("utf-8")
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            raise JournalError(f"{self.path}: {error}") from None
+        lines = text.split("\n")
+        for number, line in enumerate(lines, 1):
+            if not line:
+                continue
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                if number == len(lines):  # the last, cut by the end of its writer before anything was sent
+                    return
+                raise JournalError(f"{self.path}:{number}: is no line of a journal") from None
+            yield entry
+
+    def _take(self, entry: Any) -> None:
+        try:
+            number = int(entry["number"])
+            self._next = max(self._next, number + 1)
+            if entry["what"] == "done":
+                self._open.pop(number, None)
+                return
+            descriptor = AttributeDescriptor(int(entry["class_id"]), Obis.parse(entry["obis"]), int(entry["attribute"]))
+            before = decode(bytes.fromhex(entry["before"]))
+            self._open[number] = OpenWrite(number, str(entry["test"]), descriptor, before)
+        except (KeyError, TypeError, ValueError, DlmsError) as error:
+            raise JournalError(f"{self.path}: an entry can't be read: {error}") from None

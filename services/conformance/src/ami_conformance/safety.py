@@ -1,0 +1,103 @@
+"""How much harm a step can do, judged by what it sends and not by the test that sends it: a wrong row of the plan then costs a verdict and no meter.
+
+What is not an APDU that can be read here counts as malformed. A method that its class does not have can do nothing.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from ami_dlms.apdu import Apdu
+from ami_dlms.apdu.access import AccessRequest
+from ami_dlms.apdu.acse import Aarq, Rlrq
+from ami_dlms.apdu.action import (
+    ActionRequestNextBlock,
+    ActionRequestNormal,
+    ActionRequestWithBlock,
+    ActionRequestWithFirstBlock,
+    ActionRequestWithList,
+    ActionRequestWithListAndFirstBlock,
+)
+from ami_dlms.apdu.blocks import GeneralBlockTransfer
+from ami_dlms.apdu.get import GetRequestNext, GetRequestNormal, GetRequestWithList
+from ami_dlms.apdu.set import (
+    SetRequestNormal,
+    SetRequestWithDataBlock,
+    SetRequestWithFirstDataBlock,
+    SetRequestWithList,
+    SetRequestWithListAndFirstDataBlock,
+)
+from ami_dlms.association.protection.authentication import REPLY_TO_HLS_AUTHENTICATION
+from ami_dlms.cosem.classes import class_versions
+from ami_dlms.cosem.descriptors import MethodDescriptor
+
+
+class Safety(IntEnum):
+    """What a step may do to a meter in service."""
+
+    S0 = 0
+    """Reads."""
+    S1 = 1
+    """Malformed or unusual: may end a session, count as a failed attempt, write a log of security."""
+    S2 = 2
+    """Writes that are put back."""
+    S3 = 3
+    """What a customer may notice: the clock, tariffs, the supply, billing, a load of requests."""
+    S4 = 4
+    """What the test can't undo: keys, policy, firmware, profiles and logs that are emptied."""
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+READS = (Aarq, Rlrq, GetRequestNormal, GetRequestNext, GetRequestWithList, ActionRequestNextBlock)
+WRITES = (
+    SetRequestNormal,
+    SetRequestWithList,
+    SetRequestWithFirstDataBlock,
+    SetRequestWithDataBlock,
+    SetRequestWithListAndFirstDataBlock,
+)
+BLOCKS_OF_A_METHOD = (ActionRequestWithBlock, ActionRequestWithListAndFirstBlock)
+FOR_GOOD = frozenset({7, 15, 18, 64, 72, 111, 112, 113, 115})
+"""Classes whose methods can't be undone: they empty buffers, change secrets, keys and firmware, install devices, move money."""
+
+
+def safety_of(message: Apdu | None) -> Safety:
+    """Of a message; None: octets that are no APDU."""
+    match message:
+        case None:
+            return Safety.S1
+        case _ if isinstance(message, READS):
+            return Safety.S0
+        case _ if isinstance(message, WRITES):
+            return Safety.S2
+        case ActionRequestNormal() | ActionRequestWithFirstBlock():
+            return safety_of_method(message.descriptor)
+        case ActionRequestWithList():
+            return max(map(safety_of_method, message.descriptors), default=Safety.S1)
+        case _ if isinstance(message, BLOCKS_OF_A_METHOD):
+            return Safety.S3
+        case AccessRequest():
+            return _of_access(message)
+        case GeneralBlockTransfer(block_data=b""):
+            return Safety.S0
+        case _:
+            return Safety.S1
+
+
+def safety_of_method(descriptor: MethodDescriptor) -> Safety:
+    """Of a call of a method, whatever its parameters."""
+    if descriptor == REPLY_TO_HLS_AUTHENTICATION:
+        return Safety.S0
+    known = [one for (class_id, _), one in class_versions().items() if class_id == descriptor.class_id]
+    if known and all(method.number != descriptor.method_id for one in known for method in one.methods):
+        return Safety.S1
+    return Safety.S4 if descriptor.class_id in FOR_GOOD else Safety.S3
+
+
+def _of_access(message: AccessRequest) -> Safety:
+    names = {type(one).__name__ for one in message.specifications}
+    if any("Action" in name for name in names):
+        return Safety.S4
+    return Safety.S2 if any("Set" in name for name in names) else Safety.S0

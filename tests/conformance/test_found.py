@@ -1,0 +1,136 @@
+"""Meters that are wrong in one thing: the test of the plan that is about it says so, over a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conformance_bench import Conformance
+from served_meter import WITH_LISTS, Meter, profile, served
+
+from ami_dlms import data
+from ami_dlms.association import AttributeAccess, Get
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.data import Data
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import DataAccessResult
+from ami_dlms.obis import Obis
+
+CLOCK = Obis.parse("0-0:1.0.0*255")
+ENERGY = Obis.parse("1-0:1.8.0*255")
+NAME = Obis.parse("0-0:42.0.0*255")
+CURRENT = Obis.parse("0-0:40.0.0*255")
+READ, WRITE, NOTHING = 1, 2, 0
+
+
+def line(class_id: int, version: int, obis: Obis, rights: dict[int, int]) -> Data:
+    """A line of an object list."""
+    items = [data.structure(data.integer(one), data.enum(mode), data.null()) for one, mode in rights.items()]
+    return data.structure(
+        data.long_unsigned(class_id),
+        data.unsigned(version),
+        data.octet_string(obis),
+        data.structure(data.array(*items), data.array()),
+    )
+
+
+@dataclass
+class Wrong(Meter):
+    """A meter whose answers may be other than its values; `falls` counts an energy down."""
+
+    answers: dict[AttributeDescriptor, Any] = field(default_factory=dict)
+    falls: bool = False
+    read: int = 0
+
+    def attribute(self, descriptor: AttributeDescriptor) -> AttributeAccess | None:
+        found = super().attribute(descriptor)
+        return None if found is None else AttributeAccess.READ | AttributeAccess.WRITE
+
+    def carry_out(self, item: Any) -> Any:
+        if isinstance(item, Get) and item.descriptor in self.answers:
+            return self.answers[item.descriptor]
+        if isinstance(item, Get) and item.descriptor == AttributeDescriptor(3, ENERGY, 2) and self.falls:
+            self.read += 1
+            return data.double_long_unsigned(1000 - self.read)
+        if isinstance(item, Get) and item.descriptor not in self.values:
+            return DataAccessResult.OBJECT_UNDEFINED
+        return super().carry_out(item)
+
+
+def values(**change: Data) -> dict[AttributeDescriptor, Data]:
+    """A clock, an energy, a name and the association's own list."""
+    lines = {
+        "clock": line(8, 0, CLOCK, {1: READ, 2: READ}),
+        "energy": line(3, 0, ENERGY, {1: READ, 2: READ, 3: READ}),
+        "name": line(1, 0, NAME, {1: READ, 2: READ}),
+        "own": line(15, 1, CURRENT, {1: READ, 2: READ}),
+    } | change
+    shown = CosemDateTime(2026, 6, 1, 1, 12, 0, 0, 0, 0, 0)
+    return {
+        AttributeDescriptor(15, CURRENT, 2): data.array(*lines.values()),
+        AttributeDescriptor(15, CURRENT, 1): data.octet_string(CURRENT),
+        AttributeDescriptor(8, CLOCK, 1): data.octet_string(CLOCK),
+        AttributeDescriptor(8, CLOCK, 2): data.octet_string(shown.encode()),
+        AttributeDescriptor(3, ENERGY, 1): data.octet_string(ENERGY),
+        AttributeDescriptor(3, ENERGY, 2): data.double_long_unsigned(12345),
+        AttributeDescriptor(3, ENERGY, 3): data.structure(data.integer(0), data.enum(30)),
+        AttributeDescriptor(1, NAME, 1): data.octet_string(NAME),
+        AttributeDescriptor(1, NAME, 2): data.octet_string(b"AMI0000000000001"),
+    }
+
+
+def answering(class_id: int, obis: Obis, number: int, answer: Any) -> Callable[[], Wrong]:
+    return lambda: Wrong(values(), answers={AttributeDescriptor(class_id, obis, number): answer})
+
+
+DEFECTS: dict[str, tuple[str, Callable[[], Wrong], str]] = {
+    "a scaler of the wrong type": (
+        "SV-01", answering(3, ENERGY, 3, data.structure(data.long(0), data.enum(30))), "long, not integer",
+    ),
+    "a name of another object": ("SV-01", answering(8, CLOCK, 1, data.octet_string(ENERGY)), "logical name is"),
+    "a readable attribute that is denied": ("AR-01", answering(1, NAME, 2, DataAccessResult.READ_WRITE_DENIED), "is denied"),
+    "a value without the right to read": (
+        "AR-01", lambda: Wrong(values(name=line(1, 0, NAME, {1: READ, 2: NOTHING}))), "may not be read",
+    ),
+    "a clock that stands still": ("C8-01", lambda: Wrong(values()), "stands still"),
+    "an energy that falls": ("C3-01", lambda: Wrong(values(), falls=True), "has fallen from"),
+    "an energy in volts": ("C3-01", answering(3, ENERGY, 3, data.structure(data.integer(0), data.enum(35))), "has 35"),
+    "a class in a version that does not exist": ("C15-01", lambda: Wrong(values(clock=line(8, 9, CLOCK, {1: READ, 2: READ}))), "version 9"),
+    "the association is not in its list": (
+        "C15-01", lambda: Wrong(values(own=line(15, 1, Obis.parse("0-0:40.0.9*255"), {1: READ}))), "not in its own list",
+    ),
+    "any object exists": (
+        "SV-05", answering(3, Obis.parse("1-0:199.199.199*255"), 2, data.double_long_unsigned(1)), "does not exist",
+    ),
+    "a logical device name of digits": ("AS-02", answering(1, NAME, 2, data.octet_string(b"12345")), "three letters"),
+    "a public client that may write": ("AR-04", lambda: Wrong(values(name=line(1, 0, NAME, {1: READ, 2: READ | WRITE}))), "may write"),
+}  # fmt: skip
+"""What is wrong -> the test that says so, the meter, and words of its finding."""
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_what_is_wrong_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMI_METER_COUNTERS", str(tmp_path / "counters.json"))
+    test, made, words = DEFECTS[name]
+    meter = made()
+    for descriptor, answer in meter.answers.items():  # what nobody lists exists all the same
+        if isinstance(answer, Data):
+            meter.values.setdefault(descriptor, answer)
+    with served(meter, profile(meter, client_wport=16, conformance=WITH_LISTS)) as port:
+        found = Conformance(None, tmp_path).run("--host", "127.0.0.1", "--port", str(port), "--test", test)  # type: ignore[arg-type]
+    assert found.code == 1
+    assert any(words in text for text in found.failed[test]), found.of(test)
+
+
+def test_the_meter_without_a_defect_has_none_of_these_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the clock, which stands still in all of them."""
+    monkeypatch.setenv("AMI_METER_COUNTERS", str(tmp_path / "counters.json"))
+    meter = Wrong(values())
+    tests = {test for test, _, _ in DEFECTS.values()} - {"C8-01"}
+    words = [word for test in sorted(tests) for word in ("--test", test)]
+    with served(meter, profile(meter, client_wport=16, conformance=WITH_LISTS)) as port:
+        found = Conformance(None, tmp_path).run("--host", "127.0.0.1", "--port", str(port), *words)  # type: ignore[arg-type]
+    assert found.failed == {}

@@ -1,0 +1,142 @@
+"""The plan, types, object lists, safety of messages, the journal and the forms of reports, without a meter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from ami_conformance import attribute_types
+from ami_conformance.findings import Finding, Measure, Result, Source, Verdict
+from ami_conformance.groups.checks import CHECKS
+from ami_conformance.journal import Journal, JournalError
+from ami_conformance.object_list import parse_object_list
+from ami_conformance.plan import rows
+from ami_conformance.reports.document import About, ReportError, as_json, differences, verdicts_in
+from ami_conformance.reports.junit import junit
+from ami_conformance.reports.markdown import markdown
+from ami_conformance.runner import Run
+from ami_conformance.safety import Safety, safety_of
+from ami_dlms import data
+from ami_dlms.apdu.action import ActionRequestNormal
+from ami_dlms.apdu.get import GetRequestNormal
+from ami_dlms.apdu.set import SetRequestNormal
+from ami_dlms.association.protection.authentication import REPLY_TO_HLS_AUTHENTICATION
+from ami_dlms.cosem.classes import class_versions
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.obis import Obis
+
+NAME = Obis.parse("0-0:42.0.0*255")
+ABOUT = About("127.0.0.1:4059", "wrapper", "AMI1", "", "s0", "2026-01-01T00:00:00+00:00", "0", "ami conformance run")
+
+
+def test_the_plan_has_193_tests_and_what_is_built_is_of_it() -> None:
+    assert len(rows()) == 193
+    assert set(CHECKS) <= set(rows())
+    assert all(one.clause and one.steps and one.expected for one in rows().values())
+
+
+def test_every_type_can_be_read_and_is_of_an_attribute_that_exists() -> None:
+    known = {class_id for class_id, _ in class_versions()}
+    for (class_id, number), one in attribute_types._detailed().items():
+        assert attribute_types.parse(str(one)) == one
+        if class_id in known:
+            assert number >= 1
+
+
+TYPES = [
+    ("long-unsigned", data.long_unsigned(1), []),
+    ("long-unsigned", data.long(1), ["the value is long, not long-unsigned"]),
+    ("any", data.null(), []),
+    ("structure(integer, enum)", data.structure(data.integer(0), data.enum(30)), []),
+    ("structure(integer, enum)", data.structure(data.integer(0)), ["the value has 1 elements, not 2"]),
+    ("structure(integer, enum)", data.structure(data.long(0), data.enum(30)), [".1 is long, not integer"]),
+    ("array(structure(unsigned))", data.array(data.structure(data.unsigned(1)), data.structure(data.long(1))), ["[2].1 is long, not unsigned"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("wanted", "value", "found"), TYPES)
+def test_a_value_against_its_type(wanted: str, value: data.Data, found: list[str]) -> None:
+    assert list(attribute_types.mismatches(value, attribute_types.parse(wanted))) == found
+
+
+def test_an_object_list_is_read_strictly() -> None:
+    good = data.structure(
+        data.long_unsigned(1), data.unsigned(0), data.octet_string(NAME),
+        data.structure(data.array(data.structure(data.integer(1), data.enum(1), data.null())), data.array()),
+    )  # fmt: skip
+    found = parse_object_list(data.array(good, good, data.structure(data.long(1)), data.null()))
+    assert [one.obis for one in found.objects] == [NAME, NAME]
+    assert found.objects[0].readable(1)
+    assert len(found.odd) == 3
+    assert "there twice" in found.odd[2]
+    assert parse_object_list(data.null()).odd
+
+
+SAFETY = [
+    (GetRequestNormal(0xC1, AttributeDescriptor(1, NAME, 2)), Safety.S0),
+    (SetRequestNormal(0xC1, AttributeDescriptor(1, NAME, 2), None, data.null()), Safety.S2),
+    (ActionRequestNormal(0xC1, REPLY_TO_HLS_AUTHENTICATION, data.octet_string(b"")), Safety.S0),
+    (ActionRequestNormal(0xC1, MethodDescriptor(8, NAME, 99), data.integer(0)), Safety.S1),
+    (ActionRequestNormal(0xC1, MethodDescriptor(70, NAME, 1), data.integer(0)), Safety.S3),
+    (ActionRequestNormal(0xC1, MethodDescriptor(64, NAME, 2), data.array()), Safety.S4),
+    (ActionRequestNormal(0xC1, MethodDescriptor(7, NAME, 1), data.integer(0)), Safety.S4),
+    (None, Safety.S1),
+]
+
+
+@pytest.mark.parametrize(("message", "safety"), SAFETY)
+def test_how_much_harm_a_message_can_do(message: object, safety: Safety) -> None:
+    assert safety_of(message) is safety  # type: ignore[arg-type]
+
+
+def test_what_has_begun_and_is_not_done_is_open(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "folder" / "journal.jsonl")
+    place = AttributeDescriptor(1, NAME, 2)
+    first = journal.begin("SV-13", place, data.unsigned(1), data.unsigned(2))
+    second = journal.begin("SV-14", place, data.unsigned(2), data.unsigned(3))
+    journal.done(first)
+    again = Journal(journal.path)
+    assert [(one.number, one.test, one.before) for one in again.open] == [(second, "SV-14", data.unsigned(2))]
+    assert again.begin("SV-15", place, data.unsigned(3), data.unsigned(4)) == second + 1
+
+
+def test_a_line_that_was_cut_at_the_end_is_none_and_one_amid_is_an_error(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.begin("SV-13", AttributeDescriptor(1, NAME, 2), data.unsigned(1), data.unsigned(2))
+    text = journal.path.read_text()
+    journal.path.write_text(text + text[:20])
+    assert len(Journal(journal.path).open) == 1
+    journal.path.write_text(text[:20] + "\n" + text)
+    with pytest.raises(JournalError, match=r"journal\.jsonl:1"):
+        Journal(journal.path)
+
+
+def a_run(verdict: Verdict) -> Run:
+    source = Source(Measure.CLAUSE, "clause <1>")
+    findings = [Finding("it is *wrong* <so>\x00", source)] if verdict is Verdict.FAIL else []
+    return Run([Result(rows()["SV-01"], verdict, "", findings), Result(rows()["SE-02"], Verdict.NOT_RUN, "it is s1")])
+
+
+def test_reports_say_what_failed() -> None:
+    run = a_run(Verdict.FAIL)
+    suites = Xml.fromstring(junit(run, ABOUT))
+    assert [(one.get("name"), one.get("failures"), one.get("skipped")) for one in suites] == [
+        ("Services", "1", "0"),
+        ("Security", "0", "1"),
+    ]
+    failure = suites.find(".//failure")
+    assert failure is not None and failure.get("message") == "it is *wrong* <so>"
+    page = markdown(run, ABOUT)
+    assert "### SV-01" in page
+    assert "it is \\*wrong\\* \\<so\\>" in page
+
+
+def test_two_runs_are_compared_test_by_test() -> None:
+    before = verdicts_in(as_json(a_run(Verdict.PASS), ABOUT))
+    (found,) = differences(before, a_run(Verdict.FAIL))
+    assert (found.test, found.before, found.after) == ("SV-01", "pass", "fail")
+    assert differences(before, a_run(Verdict.PASS)) == []
+    with pytest.raises(ReportError):
+        verdicts_in("{}")
