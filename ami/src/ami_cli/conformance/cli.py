@@ -171,7 +171,7 @@ def _rows(group: Sequence[str], test: Sequence[str], *, safest_first: bool = Tru
     for one in test:
         if one.upper() not in known:
             raise _usage("--test", f"the plan has no {one}; `ami conformance list` shows what there is")
-    found = [one for one in known.values()]
+    found = list(known.values())
     if group or test:
         lower, upper = [one.lower() for one in group], [one.upper() for one in test]
         found = chosen(found, groups=lower, tests=upper)
