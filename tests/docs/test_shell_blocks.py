@@ -53,6 +53,7 @@ NOT_RUN_BLOCKS = {
     "tests/e2e/test_tls.py does the same with files of its own": 1,
     "tests/e2e/test_workers.py does the same": 2,
     "tests/e2e/test_listeners.py does the same": 1,
+    "tests/ami/meter/test_proxy.py does the same": 4,
     "tests/compose/test_scale.py starts the same file and kills processes of it": 1,
     "needs a cluster": 1,
     "tests/process/test_pki.py runs the commands": 1,

@@ -48,6 +48,10 @@ LAZY_COMMANDS = {
         "ami_cli.decode.encode:app",
         "Make the octets again from JSON or XML of `ami decode`: one line of hex for each message.",
     ),
+    "proxy": Late(
+        "ami_cli.proxy.cli:app",
+        "Stand between a head-end and a meter: show and record what passes, answer from a record, make a model of it.",
+    ),
     "trace": Late(
         "ami_cli.trace.cli:app",
         "Show what happened for a request: the tree of messages, sessions and APDUs. Without MESSAGE_ID and --last: which there are.",

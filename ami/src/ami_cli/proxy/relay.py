@@ -1,0 +1,124 @@
+"""The two sockets: what a client sends goes to the meter and back, unchanged and before anybody looks at it.
+
+Strategy: octets are handed on first and then put in a bounded queue, which one worker empties outside of the event loop. A worker that
+falls far behind slows the line down; it never loses anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ami_cli.proxy.recorder import Recorder
+from ami_trace.pcapng import Endpoint
+
+CHUNK = 0x10000
+MOST_WAITING = 256
+"""Pieces between the sockets and the worker."""
+MOST_CONNECTIONS = 32
+CONNECT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Octets that passed, or with a call instead: something that happens in their order."""
+
+    at: datetime
+    number: int
+    from_client: bool
+    octets: bytes
+    call: Callable[[], None] | None = None
+
+
+@dataclass(slots=True)
+class Relay:
+    """Connections to one meter. `now` gives aware times."""
+
+    meter: tuple[str, int]
+    recorder: Recorder
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    connections: int = 0
+    _queue: asyncio.Queue[_Piece] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+    _serving: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def run(self, listener: asyncio.Server, stop: asyncio.Event) -> None:
+        """Until it is stopped; what has passed until then is kept."""
+        worker = asyncio.create_task(self._work())
+        try:
+            await stop.wait()
+        finally:
+            listener.close()
+            for task in self._serving:
+                task.cancel()
+            await asyncio.gather(*self._serving, return_exceptions=True)
+            await self._queue.join()
+            worker.cancel()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One client; for asyncio.start_server."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        try:
+            await self._serve(reader, writer)
+        finally:
+            self._serving.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._serving) > MOST_CONNECTIONS:
+            self.recorder.say(f"refused: more than {MOST_CONNECTIONS} connections")
+            return
+        self.connections += 1
+        number, host, port = self.connections, *self.meter
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                far_reader, far_writer = await asyncio.open_connection(host, port)
+        except (OSError, TimeoutError) as error:
+            self.recorder.say(f"#{number}  no connection to the meter at {host}:{port}: {error or 'no answer'}")
+            return
+        client, meter = _end(writer, "head-end"), _end(far_writer, "meter")
+        await self._put(number, lambda: self.recorder.begin(number, client, meter))
+        try:
+            await asyncio.gather(
+                self._pump(number, reader, far_writer, from_client=True),
+                self._pump(number, far_reader, writer, from_client=False),
+            )
+        finally:
+            far_writer.close()
+            with suppress(asyncio.QueueFull):
+                self._queue.put_nowait(_Piece(self.now(), number, True, b"", lambda: self.recorder.end(number)))
+
+    async def _put(self, number: int, call: Callable[[], None]) -> None:
+        await self._queue.put(_Piece(self.now(), number, True, b"", call))
+
+    async def _pump(
+        self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, from_client: bool
+    ) -> None:
+        with suppress(ConnectionError):
+            while octets := await reader.read(CHUNK):
+                writer.write(octets)
+                await self._queue.put(_Piece(self.now(), number, from_client, octets))
+                await writer.drain()
+        writer.close()
+
+    async def _work(self) -> None:
+        while True:
+            piece = await self._queue.get()
+            try:
+                if piece.call is not None:
+                    piece.call()
+                else:
+                    await asyncio.to_thread(self.recorder.take, piece.at, piece.number, piece.from_client, piece.octets)
+            except OSError as error:
+                self.recorder.stop_keeping(error)
+            finally:
+                self._queue.task_done()
+
+
+def _end(writer: asyncio.StreamWriter, name: str) -> Endpoint:
+    host, port, *_ = writer.get_extra_info("peername")
+    return Endpoint(str(host), int(port), name)

@@ -1,0 +1,350 @@
+"""`ami proxy`: what passes is shown, recorded, answered from the record with other keys, and made a model of; over the wrapper and HDLC."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from free_ports import free_port
+from meter_bench import AK, EK, PASSWORD, Ami, Fleet, meter
+from patience import PATIENCE_S
+from typer.testing import CliRunner
+
+from ami_cli.__main__ import app
+from ami_cli.proxy.exchanges import Exchange, Session, session_of
+from ami_cli.proxy.model import model_of
+from ami_cli.proxy.recorder import CaptureFile, Recorder
+from ami_cli.proxy.relay import Relay
+from ami_cli.proxy.replay import Answers, ReplayKeys, counter_at, profiles_of
+from ami_cli.proxy.session_file import SessionFileError, SessionWriter, read_session
+from ami_cli.proxy.taps import Framing, tap_of
+from ami_dlms import apdu, data
+from ami_dlms.apdu.acse import Aarq
+from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
+from ami_dlms.apdu.initiate import InitiateRequest
+from ami_dlms.apdu.set import SetRequestNormal
+from ami_dlms.association import Get
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import ApplicationContext, Conformance, DataAccessResult, Mechanism
+from ami_dlms.explain import Keyring
+from ami_dlms.framing import hdlc, wrapper
+from ami_dlms.framing.framing import WrapperPdu
+from ami_dlms.framing.hdlc import Frame, FrameKind, control_of
+from ami_dlms.framing.hdlc_address import HdlcAddress
+from ami_dlms.framing.hdlc_client import HdlcClient
+from ami_dlms.framing.hdlc_parameters import LinkParameters
+from ami_dlms.obis import Obis
+from ami_meter_sim.objects.model_files import load_model
+from ami_trace.pcapng import Dissector, Endpoint
+
+OTHER_EK, OTHER_AK = "00112233445566778899AABBCCDDEEFF", "FFEEDDCCBBAA99887766554433221100"
+LISTENING = re.compile(r"listening at \S+:(\d+)")
+MOVING = {"0-0:1.0.0*255", "0-0:43.1.0*255", "0-0:43.1.1*255"}
+SCAN = ("scan", "--skip-buffers", "--json")
+PROFILE = ("profile", "1-0:99.1.0", "--last", "4", "--json")
+
+
+@dataclass
+class Proxy:
+    """A process of `ami proxy`."""
+
+    process: subprocess.Popen[str]
+    port: int
+    out: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def proxy(*arguments: object) -> Iterator[Proxy]:
+    """At work, and ended as a person ends it; then `out` has its lines."""
+    command = [sys.executable, "-m", "ami_cli", "proxy", *map(str, arguments), "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        found = LISTENING.search(said)
+        if found is None:
+            raise AssertionError(said + process.stderr.read())
+        running = Proxy(process, int(found[1]))
+        try:
+            yield running
+        finally:
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+            running.out = [*out.splitlines(), *err.splitlines()]
+        assert process.returncode == 0, err
+
+
+def through(directory: Path, entry: dict[str, Any], port: int, **change: Any) -> Ami:
+    """The command line for the same meter at another address."""
+    directory.mkdir()
+    return Ami(Fleet(directory, [entry | change | {"address": f"127.0.0.1:{port}"}]))
+
+
+def shown(found: Any) -> dict[tuple[int, str, int], tuple[Any, ...]]:
+    (device,) = found["devices"]
+    assert device["error"] is None
+    return {
+        (one["class_id"], one["obis"], one["attribute_id"]): (one["a_xdr"], one["error"])
+        for each in device["objects"]
+        for one in each["attributes"]
+        if one["obis"] not in MOVING
+    }
+
+
+def ami(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [*map(str, arguments)], terminal_width=300)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def ways() -> Sequence[Any]:
+    keys = ("--ek", EK, "--ak", AK)
+    lls = {"authentication": "lls", "ciphering": "none", "secret": PASSWORD.encode().hex()}
+    password = ("--secret", f"hex:{PASSWORD.encode().hex()}")
+    other = {"encryption_key": OTHER_EK, "authentication_key": OTHER_AK}
+    return [
+        pytest.param({}, keys, other, ("--ek", OTHER_EK, "--ak", OTHER_AK), id="wrapper-gmac"),
+        pytest.param({"transport": "hdlc"} | lls, (), {}, password, id="hdlc-lls"),
+        pytest.param(
+            {"transport": "hdlc"},
+            keys,
+            other,
+            ("--ek", OTHER_EK, "--ak", OTHER_AK),
+            id="hdlc-gmac",
+            marks=pytest.mark.ci,
+        ),
+    ]
+
+
+@pytest.mark.parametrize(("kind", "keys", "change", "replay_keys"), ways())
+def test_what_was_recorded_is_answered_again_and_makes_a_model(
+    tmp_path: Path, kind: dict[str, Any], keys: Sequence[str], change: dict[str, Any], replay_keys: Sequence[str]
+) -> None:
+    entry = meter("M1", 2301, free_port(), **kind)
+    session, capture, saved = tmp_path / "session.jsonl", tmp_path / "all.clear.pcapng", tmp_path / "model.toml"
+    by_entry = ("--registry", tmp_path / "ami.toml", "--meter", "M1")
+    whom = by_entry if kind else (entry["address"], *keys)
+    with (
+        Fleet(tmp_path, [entry]),
+        proxy("record", *whom, "--session", session, "--pcapng", capture) as recording,
+    ):
+        client = through(tmp_path / "through", entry, recording.port)
+        before = client.on("M1", *SCAN).ok().json
+        rows = client.on("M1", *PROFILE).ok().json
+    said = "\n".join(recording.out)
+    assert "get-response" in said and "→ 1/1" in said and "← 1/1" in said
+    kept = (
+        session.read_text("utf-8") + said + capture.read_bytes().hex().upper() + capture.read_bytes().decode("latin-1")
+    )
+    for secret in (EK, AK, PASSWORD, PASSWORD.encode().hex().upper()):
+        assert secret not in kept and secret.lower() not in kept
+    assert {path.stat().st_mode & 0o777 for path in (session, capture)} == {0o600}
+    assert "get-response" in ami("decode", "--summary", *keys, capture)
+    with proxy("replay", session, *replay_keys) as replayed:
+        client = through(tmp_path / "again", entry, replayed.port, **change)
+        assert shown(client.on("M1", *SCAN).ok().json) == shown(before)
+    assert rows["rows"]
+    ami("proxy", "model", session, "--save-model", saved)
+    model = load_model(str(saved))
+    (device,) = before["devices"]
+    assert {(class_id, str(obis)) for class_id, obis in model.objects} == {
+        (one["class_id"], one["obis"]) for one in device["objects"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ([], "no session of"),
+        (["{}"], "no session of"),
+        (["{"], "no JSON"),
+        (["[" * 100_000], "no JSON"),
+        (["1"], "no object"),
+        ([{"form": "ami proxy session", "version": 2, "framing": "wrapper"}], "version 2"),
+        ([{"form": "ami proxy session", "version": 1, "framing": "pigeon"}], "'pigeon' is not known"),
+        ([{"form": "ami proxy session", "version": 1, "framing": "hdlc"}, {"at": "now"}], "line 2: no message"),
+        (["x" * ((1 << 20) + 2)], "longer than"),
+    ],
+)
+def test_a_file_that_is_no_session_is_refused_with_the_line(tmp_path: Path, lines: list[Any], reason: str) -> None:
+    path = tmp_path / "session.jsonl"
+    path.write_text("".join((one if isinstance(one, str) else json.dumps(one)) + "\n" for one in lines))
+    result = CliRunner().invoke(app, ["proxy", "model", str(path), "--save-model", str(tmp_path / "model.toml")])
+    assert result.exit_code == 2
+    assert reason in result.output
+
+
+# --- the parts, without processes
+
+AT = datetime(2026, 3, 2, 10, 5, tzinfo=UTC)
+CLIENT, METER = Endpoint("10.0.0.1", 40_000, "head-end"), Endpoint("10.0.0.5", 4059, "meter")
+TIME = AttributeDescriptor(8, Obis.parse("0-0:1.0.0"), 2)
+READ_TIME = apdu.encode(GetRequestNormal(0xC1, TIME))
+
+
+def recorder(
+    directory: Path, framing: Framing = Framing.WRAPPER, most_octets: int = 1 << 20
+) -> tuple[Recorder, list[str]]:
+    said: list[str] = []
+    session = SessionWriter(directory / "session.jsonl", framing, AT, most_octets)
+    capture = CaptureFile(directory / "all.clear.pcapng", "test", Dissector.STOCK, most_octets)
+    one = Recorder(framing, Keyring(), said.append, session, capture)
+    one.begin(1, CLIENT, METER)
+    return one, said
+
+
+def framed(octets: bytes, *, back: bool = False) -> bytes:
+    return wrapper.encode(WrapperPdu(1, 16, octets) if back else WrapperPdu(16, 1, octets))
+
+
+def test_octets_come_in_any_portions(tmp_path: Path) -> None:
+    one, said = recorder(tmp_path)
+    for octet in framed(READ_TIME):
+        one.take(AT, 1, True, bytes((octet,)))
+    one.close()
+    (message,) = read_session(tmp_path / "session.jsonl").messages
+    assert (message.clear, message.from_client, message.client, message.server) == (READ_TIME, True, 16, 1)
+    assert len(said) == 1 and "get-request" in said[0]
+
+
+def test_what_is_no_framing_is_told_once_and_ends_one_direction(tmp_path: Path) -> None:
+    one, said = recorder(tmp_path)
+    for _ in range(3):
+        one.take(AT, 1, False, b"\xff" * 20)
+    one.take(AT, 1, True, framed(READ_TIME))
+    assert [("is no wrapper" in line, "get-request" in line) for line in said] == [(True, False), (False, True)]
+    one.close()
+
+
+def test_secrets_are_neither_shown_nor_kept(tmp_path: Path) -> None:
+    """A password of LLS, a dedicated key, a password that is written, and one that a meter gives away."""
+    password, key = b"the password", bytes(range(0x50, 0x60))
+    initiate = InitiateRequest(dedicated_key=key, conformance=Conformance.GET, client_max_receive_pdu_size=0)
+    secret = AttributeDescriptor(15, Obis.parse("0-0:40.0.0"), 7)
+    messages = [
+        (True, Aarq(ApplicationContext.LN, None, Mechanism.LOW, password, apdu.encode(initiate))),
+        (True, SetRequestNormal(0xC1, secret, None, data.octet_string(password))),
+        (True, GetRequestNormal(0xC1, secret)),
+        (False, GetResponseNormal(0xC1, data.octet_string(password))),
+    ]
+    one, said = recorder(tmp_path)
+    for from_client, message in messages:
+        one.take(AT, 1, from_client, framed(apdu.encode(message), back=not from_client))
+    one.take(AT, 1, True, framed(READ_TIME))
+    one.close()
+    text = (tmp_path / "session.jsonl").read_text("utf-8") + "\n".join(said)
+    octets = (tmp_path / "all.clear.pcapng").read_bytes()
+    for hidden in (password, key):
+        assert hidden.hex() not in text.lower() and repr(hidden)[2:-1] not in text and hidden not in octets
+    assert READ_TIME in octets, "what holds none is in the capture"
+    (opening, *_, last) = read_session(tmp_path / "session.jsonl").messages
+    assert opening.clear is not None and isinstance(apdu.decode(opening.clear), Aarq)
+    assert last.clear == READ_TIME
+
+
+def test_a_file_that_is_full_is_told_and_the_rest_is_shown(tmp_path: Path) -> None:
+    one, said = recorder(tmp_path, most_octets=2000)
+    for _ in range(20):
+        one.take(AT, 1, True, framed(READ_TIME))
+    one.close()
+    assert sum("reached --most-mib" in line for line in said) == 1 and sum("get-request" in line for line in said) == 20
+    assert (tmp_path / "session.jsonl").stat().st_size <= 2000
+    assert len(read_session(tmp_path / "session.jsonl").messages) < 20
+
+
+def test_segments_are_put_together_and_a_frame_sent_again_counts_once() -> None:
+    link = HdlcClient(HdlcAddress(16), HdlcAddress(1), LinkParameters(32, 32))
+    link.connect()
+    link.receive_data(hdlc.encode(Frame(HdlcAddress(16), HdlcAddress(1), control_of(FrameKind.UA), b"")))
+    link.next_event()
+    link.data_to_send()
+    long = apdu.encode(SetRequestNormal(0xC1, TIME, None, data.octet_string(bytes(80))))
+    octets, tap = link.send_apdu(long), tap_of(Framing.HDLC)
+    found, number = [], 0
+    while octets:
+        number += 1
+        for _ in range(2):
+            found += [one.pdu for one in tap.take(octets)]
+        ready = Frame(HdlcAddress(16), HdlcAddress(1), control_of(FrameKind.RR, True, number))
+        link.receive_data(hdlc.encode(ready))
+        link.next_event()
+        octets = link.data_to_send()
+    assert number > 2
+    assert [one for one in found if one is not None] == [WrapperPdu(16, 1, long)]
+
+
+async def test_octets_pass_unchanged_whatever_they_are(tmp_path: Path) -> None:
+    noise = bytes(range(256)) * 300
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readexactly(len(noise)))
+        writer.close()
+
+    one, stop = recorder(tmp_path)[0], asyncio.Event()
+    meter_side = await asyncio.start_server(echo, "127.0.0.1", 0)
+    relay = Relay(("127.0.0.1", meter_side.sockets[0].getsockname()[1]), one)
+    listener = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
+    relaying = asyncio.create_task(relay.run(listener, stop))
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.sockets[0].getsockname()[1])
+    writer.write(noise)
+    assert await asyncio.wait_for(reader.read(len(noise) + 1), PATIENCE_S)
+    writer.close()
+    stop.set()
+    await relaying
+    meter_side.close()
+    one.close()
+
+
+def test_a_replay_says_what_it_lacks(tmp_path: Path) -> None:
+    one, _ = recorder(tmp_path)
+    one.take(AT, 1, True, framed(READ_TIME))
+    one.close()
+    session = session_of(read_session(tmp_path / "session.jsonl"))
+    with pytest.raises(SessionFileError, match="no association was opened"):
+        profiles_of(session, ReplayKeys(None, None, 1))
+    with pytest.raises(SessionFileError, match="nothing was read"):
+        model_of(session)
+
+
+def test_a_question_that_comes_again_gets_the_next_answer_and_then_the_last() -> None:
+    ends, item = (16, 1), Get(TIME)
+    answers = Answers.of(Session(exchanges=[Exchange(ends, item, data.unsigned(number)) for number in (1, 2)]))
+    assert [answers.to(ends, item) for _ in range(3)] == [data.unsigned(1), data.unsigned(2), data.unsigned(2)]
+    assert answers.to((1, 1), item) is DataAccessResult.OBJECT_UNAVAILABLE
+
+
+def test_without_an_object_list_a_model_has_what_was_read(tmp_path: Path) -> None:
+    register = AttributeDescriptor(3, Obis.parse("1-0:1.8.0"), 2)
+    hidden = AttributeDescriptor(15, Obis.parse("0-0:40.0.0"), 7)
+    results = {
+        TIME: data.octet_string(CosemDateTime.from_datetime(AT).encode()),
+        register: data.double_long_unsigned(4711),
+        replace(register, attribute_id=3): DataAccessResult.READ_WRITE_DENIED,
+        hidden: data.octet_string(b"a password"),
+    }
+    session = Session(exchanges=[Exchange((1, 1), Get(which), result) for which, result in results.items()])
+    text, _ = model_of(session)
+    assert b"a password".hex() not in text.lower()
+    path = tmp_path / "model.toml"
+    path.write_text(text)
+    model = load_model(str(path))
+    described = model.objects[3, register.instance_id]
+    assert described.attributes == {2: data.double_long_unsigned(4711)}
+    assert described.errors == {3: DataAccessResult.READ_WRITE_DENIED}
+    with pytest.raises(SessionFileError, match="nothing was read by client 16"):
+        model_of(session, 16)
+
+
+def test_a_later_run_counts_above_an_earlier_one() -> None:
+    assert counter_at(AT) < counter_at(AT + timedelta(seconds=1)) < 2**32
