@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from free_ports import free_ports
 from typer.testing import CliRunner
 
-from ami_cli import bench, bench_cpu
+from ami_cli import bench
 from ami_cli.__main__ import app
 from ami_cli.bench_cpu import HesCpu
 from ami_cli.bench_report import markdown
@@ -23,10 +22,7 @@ METERS = 2
 
 @pytest.mark.needs("proc")
 @pytest.mark.ci
-def test_the_hes_of_another_checkout_takes_turns_with_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    first_port = free_ports(3 * METERS)[0]
-    monkeypatch.setattr(bench, "FIRST_METER_PORT", first_port)
-    monkeypatch.setattr(bench_cpu, "FIRST_METER_PORT", first_port)
+def test_the_hes_of_another_checkout_takes_turns_with_ours(tmp_path: Path) -> None:
     page = tmp_path / "bench.md"
     against = f"{sys.executable} -m ami_hes serve"
     options = ["--meters", str(METERS), "--runs", "1", "--warm-up", "0", "--json", "--write", str(page)]
@@ -56,10 +52,7 @@ def test_ratios_are_to_the_first_of_the_list() -> None:
 
 @pytest.mark.needs("proc")
 @pytest.mark.ci
-def test_an_hes_that_does_not_start_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    first_port = free_ports(4 * METERS)[0]
-    monkeypatch.setattr(bench, "FIRST_METER_PORT", first_port)
-    monkeypatch.setattr(bench_cpu, "FIRST_METER_PORT", first_port)
+def test_an_hes_that_does_not_start_is_said(tmp_path: Path) -> None:
     options = ["--meters", str(METERS), "--runs", "1", "--warm-up", "0"]
     done = CliRunner().invoke(app, ["bench", *options, "--against", f"{sys.executable} -m ami_hes nothing"])
     assert done.exit_code == 1

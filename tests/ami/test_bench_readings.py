@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from free_ports import free_ports
 from typer.testing import CliRunner
 
 from ami_cli.__main__ import app
-from ami_cli.bench_readings import report, systems
+from ami_cli.bench_readings import report
 from ami_cli.bench_readings.figures import Memory, Rate, Ratio, ReadingFigures, Run
 
 METERS = 3
@@ -20,7 +19,6 @@ METERS = 3
 @pytest.mark.ci
 @pytest.mark.needs("proc")
 def test_ours_reads_in_turn_with_another_one_that_switches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(systems, "FIRST_METER_PORT", free_ports(METERS)[0])
     page = tmp_path / "bench-readings.md"
     sizes = [f"--{name}={METERS}" for name in ("meters", "profiles", "switched", "registered")]
     other = [

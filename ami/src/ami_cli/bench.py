@@ -28,6 +28,7 @@ from ami_cim.message import Header, Reply, RequestMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_cli import configuration, generated_meters
+from ami_cli.chosen_ports import chosen_row
 from ami_cli.processes import Emitted, Processes, Program, environment, module
 from ami_cli.sampling import Sampler
 from ami_hes.app import running
@@ -35,8 +36,6 @@ from ami_hes.settings import Settings
 from ami_process.environment import Environment
 
 DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
-FIRST_METER_PORT = 12_000
-"""Below those of the tests and those that systems give to callers: 3,000 meters have a port each."""
 READY_S = 120.0
 REQUEST_S = 300.0
 PATH = "/cim/ExecuteEndDeviceControls"
@@ -102,7 +101,7 @@ async def measure(base: Path, meters: int, runs: int, warm_up: int, report: Call
 @asynccontextmanager
 async def _system(base: Path, meters: int, directory: Path) -> AsyncIterator[tuple[str, generated_meters.Document]]:
     """The meters in a process, the HES here; gives the HES's address and the configuration."""
-    path, document = write_configuration(base, meters, directory, FIRST_METER_PORT)
+    path, document = write_configuration(base, meters, directory)
     async with Processes(directory / "logs", environment(("AMI_METERS", "AMI_CONFIG"))) as processes:
         meter_sim = Program("meters", "meter", module("ami_meter_sim", "serve", "--config", str(path)))
         await processes.start(meter_sim)
@@ -112,10 +111,16 @@ async def _system(base: Path, meters: int, directory: Path) -> AsyncIterator[tup
 
 
 def write_configuration(
-    base: Path, meters: int, directory: Path, first_port: int, hes: Mapping[str, object] | None = None
+    base: Path, meters: int, directory: Path, hes: Mapping[str, object] | None = None
 ) -> tuple[Path, generated_meters.Document]:
-    """The file for HES and meters, and what is in it; `hes` on top of its section [hes]."""
-    address = f"127.0.0.1:{first_port}"
+    """The file for HES and meters, which have a port each, and what is in it; `hes` on top of its section [hes].
+
+    Raises BenchError where so many ports are not free.
+    """
+    try:
+        address = f"127.0.0.1:{chosen_row(meters)}"
+    except OSError as problem:
+        raise BenchError(str(problem)) from None
     document = generated_meters.fleet(
         configuration.load(base), meters, seed="bench", layout=generated_meters.Layout.PORTS, address=address
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from ami_cli import generated_meters
-from ami_cli.bench import FIRST_METER_PORT, PATH, REQUEST_S, request, start_head_end, until_ready, write_configuration
+from ami_cli.bench import PATH, REQUEST_S, request, start_head_end, until_ready, write_configuration
 from ami_cli.cpu_time import used_s
 from ami_cli.processes import Processes, Program, environment, module
 
@@ -75,8 +75,7 @@ async def measure(
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=REQUEST_S))
         turns = []
         for number, one in enumerate(taking_part):
-            own, port = directory / str(number), FIRST_METER_PORT + number * meters
-            path, document = write_configuration(base, meters, own, port, one.settings)
+            path, document = write_configuration(base, meters, directory / str(number), one.settings)
             turns.append(await _start(processes, one, path, document))
         for run in range(runs + 1):
             for turn in turns:

@@ -29,7 +29,6 @@ from ami_cli import configuration
 from ami_cli.bench import (
     CREATE,
     DISCONNECT,
-    FIRST_METER_PORT,
     PATH,
     REQUEST_S,
     BenchError,
@@ -134,9 +133,7 @@ async def _start(processes: Processes, directory: Path, number: int, way: Way) -
         hes |= {"tls": {"mode": "mutual"} | _files(directory, "hes"), "principals": str(directory / "principals.toml")}
     if way.signed:
         hes |= {"message_security": {"mode": "required", "signature": True, "responses": "sign"}}
-    path, document = write_configuration(
-        configuration.default(), 1, directory / str(number), FIRST_METER_PORT + number, hes
-    )
+    path, document = write_configuration(configuration.default(), 1, directory / str(number), hes)
     program, ready = await start_head_end(processes, way.name, OURS, path, document)
     scheme = "https" if way.tls else "http"
     return _Turn(way, processes.process_id(program), f"{scheme}://{ready['listen'][0]}{PATH}")

@@ -8,6 +8,8 @@ import secrets
 import socket
 
 RANGE = range(10_000, 20_000)
+LAST_OF_A_ROW = 32_767
+"""Beyond it Linux takes the near ends of connections from."""
 TRIES = 1_000
 
 
@@ -26,6 +28,16 @@ def chosen_ports(count: int) -> list[int]:
         if _is_free(port):
             found.add(port)
     raise OSError(f"of {TRIES} ports from {RANGE.start} to {RANGE.stop - 1}, not {count} are free")
+
+
+def chosen_row(count: int) -> int:
+    """The first of as many consecutive ones. Raises OSError."""
+    starts = range(RANGE.start, LAST_OF_A_ROW + 2 - count)
+    for _ in range(TRIES if starts else 0):
+        first = secrets.choice(starts)
+        if all(map(_is_free, range(first, first + count))):
+            return first
+    raise OSError(f"from {RANGE.start} to {LAST_OF_A_ROW}, no {count:,} consecutive ports were found free")
 
 
 def _is_free(port: int) -> bool:

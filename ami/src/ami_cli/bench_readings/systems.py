@@ -15,7 +15,6 @@ import httpx
 
 from ami_cli import configuration, populations
 from ami_cli.bench import (
-    FIRST_METER_PORT,
     READY_S,
     REQUEST_S,
     BenchError,
@@ -154,7 +153,7 @@ async def another(
     base: Path, count: int, other: Commands, processes: Processes, directory: Path
 ) -> AsyncIterator[Running]:
     """With configured meters, which every version of this system knows: a port each, ciphered."""
-    path, document = write_configuration(base, count, directory, FIRST_METER_PORT)
+    path, document = write_configuration(base, count, directory)
     meters = tuple(meter["mrid"] for meter in document["meters"])
     async with _started(processes, "the other one", path, meters, other) as running:
         yield running

@@ -12,7 +12,7 @@ from uuid import uuid4
 import httpx
 
 from ami_cli import configuration
-from ami_cli.bench import FIRST_METER_PORT, REQUEST_S, BenchError, until_ready, write_configuration
+from ami_cli.bench import REQUEST_S, BenchError, until_ready, write_configuration
 from ami_cli.bench_readings.asking import Asking
 from ami_cli.bench_scale.found import Setting
 from ami_cli.bench_scale.schemas import empty_schema
@@ -98,7 +98,7 @@ def _written(base: Path, kind: Kind, directory: Path, place: Mapping[str, object
         "lanes": {"read": {"deadline_s": REQUEST_S}},
         "guard": {"disconnects": UNLIMITED},
     } | dict(place)
-    path, document = write_configuration(base, kind.meters, directory, FIRST_METER_PORT, hes)
+    path, document = write_configuration(base, kind.meters, directory, hes)
     for one in document["meters"]:
         one["simulated"]["answer_delay_s"] = kind.answer_delay_s
     configuration.write(document, path)
