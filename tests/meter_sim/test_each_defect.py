@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from bench import (
     gmac,
     gmac_client,
     method,
+    misbehaving,
     setup,
 )
 from defect_line import (
@@ -33,6 +35,7 @@ from defect_line import (
     MANAGEMENT,
     PUBLIC,
     SERVER,
+    Frames,
     Line,
     Scene,
     Secured,
@@ -77,9 +80,12 @@ from ami_meter_sim.faults import FAULTS, Rule
 from ami_meter_sim.faults.defects import DEFECTS
 from ami_meter_sim.faults.defects.table import listed, page, rows
 from ami_meter_sim.meter.communication import WRAPPER, HdlcProfile
+from ami_meter_sim.meter.session import Session
 from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PLAN = ROOT / "services/conformance/src/ami_conformance/data/tests.csv"
 PASSWORD = b"a password"
 SHORT_PDU = 128
 OBJECTS = attribute((15, "0-0:40.0.0"), 2)
@@ -591,6 +597,47 @@ def test_the_table_has_every_defect_and_enough_of_each_group() -> None:
     assert len(groups) >= 10 and min(groups.values()) >= 3
     assert sum(row.own for row in rows().values()) >= 10
     assert all(row.tests and row.clause and row.transports for row in rows().values())
+
+
+def test_the_tests_of_the_table_are_those_of_the_plan() -> None:
+    with PLAN.open(encoding="utf-8") as file:
+        planned = {row["id"]: row["group"] for row in csv.DictReader(file)}
+    assert {row.group for row in rows().values()} <= set(planned.values())
+    assert [one for row in rows().values() for one in row.tests if one not in planned] == []
+
+
+def mangled(octets: bytes) -> Iterator[bytes]:
+    """Each fifth octet another one, or all behind it gone; then the right one."""
+    for place in range(0, len(octets), 5):
+        yield octets[:place] + bytes((octets[place] ^ 0xFF,)) + octets[place + 1 :]
+        yield octets[:place]
+    yield octets
+
+
+@pytest.mark.parametrize("framing", ["tcp", "hdlc"])
+def test_nothing_that_arrives_is_too_much_for_a_defect(tmp_path: Path, framing: str) -> None:
+    """Whatever comes, a session ends in effects; all defects at once, and each alone."""
+    bench = Bench(tmp_path)
+    bench.start(setup(management=gmac()))
+    keyed, clear = gmac_client(1000).send(Open()), wrapper.encode(WrapperPdu(PUBLIC, SERVER, aarq()))
+    asked = [wrapper.encode(WrapperPdu(PUBLIC, SERVER, one)) for one in (GET_TIME, GET_ENERGY, b"\xdb\x08", b"\xc8\0")]
+    frames = [keyed, clear, *asked]
+    if framing == "hdlc":
+        link = Frames(None, None)  # type: ignore[arg-type]
+        frames = [link.octets(SNRM, LinkParameters(64, 64).encode()), link.octets(numbered(0), information(aarq()))]
+    profile = HdlcProfile() if framing == "hdlc" else WRAPPER
+    for names in (list(DEFECTS), *([name] for name in DEFECTS)):
+        faults = misbehaving(*({"fault": name} for name in names))
+        for frame in frames:
+            for octets in mangled(frame):
+                session = Session(
+                    {SERVER: bench.meter},
+                    now=lambda: bench.at,
+                    random_bytes=bytes,
+                    faults=faults,
+                    communication=profile,
+                )
+                assert isinstance([*session.receive_data(octets), *session.receive_data(frame)], list)
 
 
 def test_the_page_is_what_the_command_writes() -> None:

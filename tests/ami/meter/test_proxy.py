@@ -298,7 +298,8 @@ async def test_octets_pass_unchanged_whatever_they_are(tmp_path: Path) -> None:
     relaying = asyncio.create_task(relay.run(listener, stop))
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.sockets[0].getsockname()[1])
     writer.write(noise)
-    assert await asyncio.wait_for(reader.read(len(noise) + 1), PATIENCE_S)
+    assert await asyncio.wait_for(reader.readexactly(len(noise)), PATIENCE_S) == noise
+    assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b"", "and the end as well"
     writer.close()
     stop.set()
     await relaying

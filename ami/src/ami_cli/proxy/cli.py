@@ -21,7 +21,7 @@ from ami_cli.proxy.model import model_of
 from ami_cli.proxy.recorder import CaptureFile, Recorder
 from ami_cli.proxy.relay import Relay
 from ami_cli.proxy.replay import Answers, ReplayedMeter, ReplayKeys, counter_at, profiles_of
-from ami_cli.proxy.session_file import SessionFileError, SessionWriter, read_session
+from ami_cli.proxy.session_file import MOST_OCTETS, SessionFileError, SessionWriter, read_session
 from ami_cli.proxy.taps import Framing
 from ami_dlms.errors import LocalError
 from ami_dlms.explain import Keyring
@@ -33,6 +33,8 @@ from ami_registry import Transport
 KEY_FORMS = "HEX|env:NAME|file:PATH"
 DLMS_PORT = 4059
 MEBIBYTE = 1 << 20
+MOST_MIB = MOST_OCTETS // MEBIBYTE
+CLEAR_SUFFIX = ".clear.pcapng"
 CARRIED = {Transport.WRAPPER: Framing.WRAPPER, Transport.HDLC: Framing.HDLC}
 app = typer.Typer(
     name="proxy",
@@ -66,7 +68,7 @@ SessionOut = Annotated[Path | None, typer.Option(metavar="FILE", help="Record wh
 Pcapng = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A capture with clear APDUs, for Wireshark; call it *.clear.pcapng.")
 ]
-MostOctets = Annotated[int, typer.Option(metavar="MIB", min=1, max=4095, help="How large each file may become.")]
+MostOctets = Annotated[int, typer.Option(metavar="MIB", min=1, max=MOST_MIB, help="How large each file may become.")]
 Recording = Annotated[Path, typer.Argument(metavar="SESSION", help="A file of `ami proxy record --session`.")]
 
 
@@ -94,6 +96,8 @@ def record(
     """
     with explaining("ami proxy", MeterError, LocalError, SessionFileError, ListenFailed, OSError):
         given = _keyring({"ek": ek, "ak": ak, "dedicated-key": dedicated_key, "meter-title": meter_title})
+        if pcapng is not None and not pcapng.name.endswith(CLEAR_SUFFIX):
+            typer.echo(f"{pcapng} will hold clear text: a name that ends in {CLEAR_SUFFIX} would say so", err=True)
         where, carried, keyring = _whom(meter, framing, registry, name, given)
         most = most_mib * MEBIBYTE
         here = _address(listen, "--listen")
@@ -236,8 +240,8 @@ def _keyring(given: dict[str, str | None]) -> Keyring:
 
 
 def _keys(ek: str | None, ak: str | None) -> GlobalKeys | None:
-    if ek is None:
+    if ek is None and ak is None:
         return None
-    encryption = octets("--ek", ek, environ=os.environ)
-    authentication = encryption if ak is None else octets("--ak", ak, environ=os.environ)
-    return GlobalKeys(encryption, authentication)
+    if ek is None or ak is None:
+        raise SessionFileError("--ek and --ak go together: the encryption key and the authentication key")
+    return GlobalKeys(octets("--ek", ek, environ=os.environ), octets("--ak", ak, environ=os.environ))

@@ -19,6 +19,8 @@ from ami_cli.proxy.taps import Framing
 FORM, VERSION = "ami proxy session", 1
 LONGEST_LINE = 1 << 20
 MOST_MESSAGES = 1_000_000
+MOST_OCTETS = 512 << 20
+"""Of a file: whoever reads one has it in memory."""
 MODE = 0o600
 
 
@@ -128,9 +130,11 @@ def _messages(path: Path, lines: Iterator[tuple[int, dict[str, Any]]]) -> Iterat
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with path.open("rb") as file:
-        number = 0
+        number, left = 0, MOST_OCTETS
         while octets := file.readline(LONGEST_LINE + 1):
-            number += 1
+            number, left = number + 1, left - len(octets)
+            if left < 0:
+                raise SessionFileError(f"{path}: more than {MOST_OCTETS >> 20} MiB")
             if len(octets) > LONGEST_LINE:
                 raise SessionFileError(f"{path}, line {number}: longer than {LONGEST_LINE:,} octets")
             try:

@@ -163,7 +163,9 @@ class AnswersUnderClientsTitle(Defect):
 
 
 def _retagged(keys: GlobalKeys, title: bytes, content: bytes) -> bytes:
-    """The same content with the tag that follows from it."""
+    """The same content with the tag that follows from it; one too short for a tag is left as it is."""
+    if len(content) < HEADER_LENGTH + TAG_LENGTH:
+        return content
     control, counter = content[0], int.from_bytes(content[1:HEADER_LENGTH], "big")
     if not control & AUTHENTICATED:
         return content

@@ -58,9 +58,7 @@ fault = "takes-used-counter"
 meters = ["M1002"]
 ```
 
-The column of tests names those of a plan that is not part of this repository: HD of the data link of HDLC, WR of the wrapper, AS of
-associations, SV of services, BT of block transfer, SA of selective access, AR of access rights, SE of security, C and a number of an interface
-class, RB of robustness. A star marks defects that come from meters in the field or from the way such code is written, and not from a row of the
+The column of tests names those of the plan of `ami conformance` ([test-a-meter](howto/test-a-meter.md)) that ought to find the defect. A star marks defects that come from meters in the field or from the way such code is written, and not from a row of the
 plan. Each is shown beside a meter in health by `tests/meter_sim/test_each_defect.py`, over real sockets, with a client of our own or octets by
 hand. This page is written by `meter-sim defects --write docs/defects.md`.
 """

@@ -12,6 +12,7 @@ from ami_dlms.cosem.selection import BY_ENTRY
 from ami_dlms.data import Data
 from ami_dlms.datetimes import DAYLIGHT_SAVING_ACTIVE, CosemDateTime
 from ami_dlms.enums import DataAccessResult, DataTag
+from ami_dlms.errors import DecodeError
 from ami_meter_sim.faults.defects.defect import Defect
 from ami_meter_sim.faults.defects.selection import BUFFER
 from ami_meter_sim.faults.fault import Item
@@ -107,7 +108,10 @@ class TimeDefect(Defect):
         """Another date-time of the same form."""
         if not isinstance(item, Get) or not isinstance(result, Data) or not isinstance(result.value, bytes):
             return result
-        return data.octet_string(self.shown(CosemDateTime.decode(result.value)).encode())
+        try:
+            return data.octet_string(self.shown(CosemDateTime.decode(result.value)).encode())
+        except DecodeError:
+            return result
 
     def shown(self, time: CosemDateTime) -> CosemDateTime:
         """In place of this."""
@@ -193,10 +197,10 @@ class ScalerWithoutSign(Defect):
 
     def on_result(self, item: Item, result: ItemResult) -> ItemResult:
         """The same octets under the other type."""
-        if not isinstance(result, Data) or not isinstance(result.value, tuple):
+        if not isinstance(result, Data) or not isinstance(result.value, tuple) or not result.value:
             return result
-        scaler, unit = result.value
-        return data.structure(data.unsigned(scaler.value & 0xFF), unit)
+        scaler, *unit = result.value
+        return data.structure(data.unsigned(scaler.value & 0xFF), *unit) if isinstance(scaler.value, int) else result
 
 
 class EnergyInWatts(Defect):
@@ -206,7 +210,7 @@ class EnergyInWatts(Defect):
 
     def on_result(self, item: Item, result: ItemResult) -> ItemResult:
         """W in place of Wh."""
-        if not isinstance(result, Data) or not isinstance(result.value, tuple):
+        if not isinstance(result, Data) or not isinstance(result.value, tuple) or not result.value:
             return result
-        scaler, unit = result.value
-        return data.structure(scaler, data.enum(WATT)) if unit.value == WATT_HOUR else result
+        *scaler, unit = result.value
+        return data.structure(*scaler, data.enum(WATT)) if unit.value == WATT_HOUR else result
