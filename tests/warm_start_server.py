@@ -63,9 +63,13 @@ def become(request: dict[str, Any], descriptors: list[int]) -> None:
     sys.stdin = io.TextIOWrapper(io.FileIO(0), encoding="utf-8")
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w")), encoding="utf-8", write_through=unbuffered)
     sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), encoding="utf-8", errors="backslashreplace", write_through=True)
-    sys.argv = [request["module"], *request["arguments"]]
-    sys.path[0] = request["directory"]
-    runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+    sys.argv = [request.get("module") or request["script"], *request["arguments"]]
+    if "module" in request:
+        sys.path[0] = request["directory"]
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+    else:
+        sys.path[:1] = [os.path.dirname(request["script"]), *os.environ["PYTHONPATH"].split(os.pathsep)]
+        runpy.run_path(request["script"], run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Upgrade a store again and again in processes that end as by kill -9, each at another statement: kill_upgrades.py ROLE DIRECTORY.
 
-Of the upgrade's end, where the youngest revision is, each statement; of what is before it, one in seven: every revision adds
+Of the upgrade's end, where the youngest revision is, each statement; of what is before it, one in nineteen: every revision adds
 statements, and each of them is run by each child. Prints a list, one entry per child: whether it was killed, which rows it left,
 and what the next start made of the store.
 """
@@ -26,14 +26,14 @@ from ami_process.store.schema import Schema
 
 assert ami_process.store.migration, "imported before the children begin, so that each of them has it"
 
-SEVENTH, LAST = 7, 25
+STRIDE, LAST = 19, 25
 
 
 def main(role: str, directory: Path) -> None:
     schema: Schema = import_module(f"ami_{role}.store.tables").SCHEMA
     lives: list[dict[str, Any]] = []
     count = statements(old_store(role, directory, 0), schema)
-    for step in sorted({*range(1, count, SEVENTH), *range(max(1, count - LAST), count + 2)}):
+    for step in sorted({*range(1, count, STRIDE), *range(max(1, count - LAST), count + 2)}):
         store = old_store(role, directory, step)
         killed = is_killed_at(step, store, schema)
         left = {"killed": killed, "rows": [line for line in dump(store) if line.startswith("INSERT")]}
