@@ -53,7 +53,15 @@ class HeadEnd:
             )
         return self._rest
 
-    def read(
+    def read(self, meters: Sequence[str], types: Sequence[str] = ("import",), *, later: bool = False) -> Message:
+        """Ask for values; the answer, or with `later` the acknowledgement of a reply that comes to the inbox. Otherwise as `reading`."""
+        return self.send(self.reading(meters, types, later=later))
+
+    def control(self, what: str, meters: Sequence[str], *, later: bool = False) -> Message:
+        """`disconnect` or `connect`; the answer, or with `later` the acknowledgement of a reply that comes to the inbox. Otherwise as `order`."""
+        return self.send(self.order(what, meters, later=later))
+
+    def reading(
         self,
         meters: Sequence[str],
         types: Sequence[str] = ("import",),
@@ -61,20 +69,16 @@ class HeadEnd:
         later: bool = False,
         message_id: str | None = None,
     ) -> Message:
-        """Ask for values (GetMeterReadings); `types` are names, OBIS codes or ReadingTypes. The answer; with `later` the acknowledgement, and the reply comes to the inbox."""
+        """A GetMeterReadings, not sent; `types` are names, OBIS codes or ReadingTypes. Raises KitError."""
         asked = tuple(Identified(names=(Name(name=_reading_type(one)),)) for one in types)
         query = GetMeterReadings(end_devices=_devices(meters), reading_types=asked)
-        return self.send(self.request("get", "MeterReadings", query=query, later=later, message_id=message_id))
+        return self.request("get", "MeterReadings", query=query, later=later, message_id=message_id)
 
-    def control(
-        self, what: str, meters: Sequence[str], *, later: bool = False, message_id: str | None = None
-    ) -> Message:
-        """`disconnect` or `connect`, or a code of EndDeviceControlType. The answer, as of `read`."""
+    def order(self, what: str, meters: Sequence[str], *, later: bool = False, message_id: str | None = None) -> Message:
+        """An EndDeviceControls, not sent; `what` may also be a code of EndDeviceControlType."""
         control = EndDeviceControl(control_type=CONTROLS.get(what, what), end_devices=_devices(meters))
         payload = EndDeviceControls(controls=(control,))
-        return self.send(
-            self.request("create", "EndDeviceControls", payload=payload, later=later, message_id=message_id)
-        )
+        return self.request("create", "EndDeviceControls", payload=payload, later=later, message_id=message_id)
 
     def request(
         self,

@@ -44,7 +44,8 @@ class StarterOfThisProcess:
         self._pids: dict[str, int] = {}
         self._codes: dict[int, int] = {}
         self._gone = False
-        threading.Thread(target=self._listen, daemon=True, name="ami-testkit-starter").start()
+        self._listener = threading.Thread(target=self._listen, daemon=True, name="ami-testkit-starter")
+        self._listener.start()
 
     def start(self, name: str, module: str, arguments: Sequence[str], log: Path) -> int:
         """The id of the new process. Raises KitError."""
@@ -75,6 +76,9 @@ class StarterOfThisProcess:
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait(STOP_S)
+        self._listener.join(STOP_S)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     @property
     def alive(self) -> bool:

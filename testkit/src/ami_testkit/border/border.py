@@ -52,6 +52,8 @@ class _Fate:
     manner: Manner = field(default_factory=Manner)
     status: int | None = None
     retry_after_s: int | None = None
+    broken: bool = False
+    """A function that was to change it has failed."""
 
     def has(self, name: str) -> bool:
         return any(one.kind.name == name for one in self.faults)
@@ -284,7 +286,7 @@ class Border:
 
     async def _fate(self, leg: Leg, message: Message) -> _Fate:
         fate = await asyncio.to_thread(self._decided, leg, message)
-        gone = fate.status is not None or fate.has("never")
+        gone = fate.status is not None or fate.broken or fate.has("never")
         went = None if gone else message if fate.octets == message.octets else replace(message, octets=fate.octets)
         names = tuple(one.kind.name for one in fate.faults)
         self.passed.add(Passed(datetime.now(UTC), leg, message, names, went))
@@ -300,7 +302,9 @@ class Border:
         return fate
 
     async def _hold(self, fate: _Fate) -> None:
-        """Wait for as long as its faults want; NoAnswer when it is lost."""
+        """Wait for as long as its faults want; NoAnswer when it goes no further."""
+        if fate.broken:
+            raise NoAnswer
         for one in fate.faults:
             if one.kind.name == "late":
                 assert isinstance(one.parameters, kinds.LateParameters)
@@ -363,15 +367,18 @@ def _apply(fault: Fault, fate: _Fate) -> None:
     """What a fault changes of octets and manner; those that hold or lose a message do so later."""
     given = fault.parameters
     if fault.edit is not None:
-        fate.octets = fault.edit(replace(fate.message, octets=fate.octets))
+        try:
+            fate.octets = bytes(fault.edit(replace(fate.message, octets=fate.octets)))
+        except Exception as problem:  # noqa: BLE001 - of a test's own function: told where the test waits for it
+            fault.problem, fate.broken = problem, True
         return
     match given:
         case kinds.NounParameters():
-            fate.octets = changes.with_text(fate.octets, "Header/Noun", given.noun)
+            fate.octets = changes.with_text(fate.octets, "Header/Noun", given.says)
         case kinds.VerbParameters():
-            fate.octets = changes.with_text(fate.octets, "Header/Verb", given.verb)
+            fate.octets = changes.with_text(fate.octets, "Header/Verb", given.says)
         case kinds.PartialParameters():
-            fate.octets = changes.partial(fate.octets, given.meter, given.code, given.reason)
+            fate.octets = changes.partial(fate.octets, given.failed, given.code, given.reason)
         case kinds.OversizedParameters():
             fate.octets = changes.oversized(fate.octets, given.octets)
         case kinds.NamespaceParameters():

@@ -40,19 +40,19 @@ class LateParameters(Parameters):
 class NounParameters(Parameters):
     """Of `wrong-noun`."""
 
-    noun: str = Field(default="UsagePointConfig", min_length=1, max_length=100, description="what it says then")
+    says: str = Field(default="UsagePointConfig", min_length=1, max_length=100, description="what it says then")
 
 
 class VerbParameters(Parameters):
     """Of `wrong-verb`."""
 
-    verb: str = Field(default="deleted", min_length=1, max_length=100, description="what it says then")
+    says: str = Field(default="deleted", min_length=1, max_length=100, description="what it says then")
 
 
 class PartialParameters(Parameters):
     """Of `partial`."""
 
-    meter: str = Field(min_length=1, max_length=1000, description="name or mRID of the meter that has failed")
+    failed: str = Field(min_length=1, max_length=1000, description="name or mRID of the meter that has failed")
     code: str = Field(default="4.1", pattern=r"^\d{1,2}\.\d{1,3}$", description="its reply code")
     reason: str = Field(default="the meter did not answer in time", max_length=1000, description="in words")
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from lxml import etree
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from ami_testkit.border.kinds import KINDS, Kind, Leg, Parameters
@@ -81,6 +82,8 @@ class Fault:
     held: set[asyncio.Event] = field(default_factory=set)
     """Of messages that wait at the border."""
     removed: bool = False
+    problem: Exception | None = None
+    """What the function of an `edit` raised last; its message then does not go on."""
 
     @property
     def happened(self) -> int:
@@ -90,7 +93,10 @@ class Fault:
     def wait(self, times: int = 1, within: float = 10.0) -> None:
         """Returns when it has happened so often; AssertionError if it does not."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._happened >= times, within):
+            came = self._changed.wait_for(lambda: self._happened >= times, within)
+            if self.problem is not None:
+                raise AssertionError(f"the function of this edit failed: {self.problem!r}") from self.problem
+            if not came:
                 text = f"{self.kind.name} on {self.rule.on} was expected {times} times within {within:g} s and happened {self._happened} times"
                 raise AssertionError(text)
 
@@ -140,7 +146,13 @@ def parse_rule(number: int, given: dict[str, Any]) -> Fault:
             raise KitError(f"there is no fault {rule.fault!r} of the border; there are {', '.join(KINDS)}")
         if rule.on not in kind.legs:
             raise KitError(f"{kind.name} can't happen on={str(rule.on)!r}; it can on {', '.join(kind.legs)}")
-        return Fault(number, rule, kind, kind.parameters.model_validate(rule.parameters))
+        parameters = kind.parameters.model_validate(rule.parameters)
+        for xpath in (rule.when.xpath, getattr(parameters, "select", None)):
+            if xpath is not None:
+                etree.XPath(xpath)
+        return Fault(number, rule, kind, parameters)
+    except etree.XPathError as problem:
+        raise KitError(f"fault {given.get('fault')!r}: {problem} in an XPath 1.0 expression") from None
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
