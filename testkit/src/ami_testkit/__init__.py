@@ -6,15 +6,15 @@ What is named here is loaded when it is first asked for: pytest imports this pac
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ami_testkit.beginning import ami as ami
     from ami_testkit.errors import KitError as KitError
     from ami_testkit.messages import Message as Message
     from ami_testkit.options import Options as Options
     from ami_testkit.system import System as System
-    from ami_testkit.system import ami as ami
 
 __all__ = ["KitError", "Message", "Options", "System", "ami"]
 
-_WHERE = {"KitError": "errors", "Message": "messages", "Options": "options", "System": "system", "ami": "system"}
+_WHERE = {"KitError": "errors", "Message": "messages", "Options": "options", "System": "system", "ami": "beginning"}
 
 
 def __getattr__(name: str) -> Any:

@@ -27,7 +27,7 @@ def ami_options() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def ami_running(ami_options: dict[str, Any]) -> Iterator[System]:
     """The one system of this process, as the last test has left it."""
-    from ami_testkit.system import ami
+    from ami_testkit.beginning import ami
 
     with ami(**ami_options) as system:
         yield system

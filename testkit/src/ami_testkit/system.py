@@ -1,4 +1,4 @@
-"""A system under test or to test against: what `ami()` gives, from its start to its end, and the way back to the start between tests.
+"""A system to test against: what `ami()` gives, from its start to its end, and the way back to the start between tests.
 
 A reset brings meters back to how they began, by a snapshot of the simulator. What never goes back is an invocation counter, since one that
 is used twice under one key breaks the cipher; nor does the clock. The head-end keeps its store, so it goes on with its own counters too.
@@ -8,7 +8,6 @@ import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,8 +101,7 @@ class System:
         if self.options.meter_sim is None:
             started.append(self._process("meter_sim", "ami_meter_sim", made))
         if self.options.hes is None and self.options.meter_sim is None:
-            without = [{key: value for key, value in one.items() if key != "simulated"} for one in made["meters"]]
-            started.append(self._process("hes", "ami_hes", made | {"meters": without}))
+            started.append(self._process("hes", "ami_hes", made | {"meters": self.entries}))
         self._running.processes = list(reversed(started))
         for one in started:
             one.wait_ready()
@@ -224,6 +222,12 @@ class System:
         """The ends of what head-end and simulator have said, for people."""
         return "\n".join(f"--- {one.role} ({one.log})\n{one.last_words(lines)}" for one in self._running.processes)
 
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """What a head-end has to know of each meter: address, wrapper ports, security, keys; of meters that the kit has started."""
+        made = self._running.document.get("meters", [])
+        return [{key: value for key, value in one.items() if key != "simulated"} for one in made]
+
     def close(self, keep: bool = False) -> None:
         """Stop everything; `keep` leaves state and logs where they are."""
         self._end(keep)
@@ -237,18 +241,3 @@ class System:
                 rest.close()
         if self._own_directory and not keep:
             shutil.rmtree(self.directory, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def ami(**options: Any) -> Iterator[System]:
-    """A system for as long as the block lasts; keywords are those of `Options`. State and logs are kept when the block fails, and the failure says where."""
-    system = System(Options(**options))
-    failed = False
-    try:
-        yield system
-    except BaseException as problem:
-        failed = True
-        problem.add_note(f"the state and the logs of this system are kept in {system.directory}\n{system.logs()}")
-        raise
-    finally:
-        system.close(keep=failed)
