@@ -13,9 +13,9 @@ What can go wrong between a client and a head-end, both ways, on purpose: `syste
 
 ```python
 fault = system.border.fault("twice", on="reply", noun="MeterReadings", probability=0.5, seed=7)
-fault.wait(times=3)         # until it has happened three times
-fault.happened              # how often it has
-fault.remove()              # it counts no more; system.reset() ends all
+fault.wait(times=3)  # until it has happened three times
+fault.happened  # how often it has
+fault.remove()  # it counts no more; system.reset() ends all
 ```
 
 ## Legs
