@@ -14,8 +14,7 @@ from ami_dlms.apdu.acse import Aarq, Rlre
 from ami_dlms.apdu.ciphered import ServiceCiphering
 from ami_dlms.apdu.initiate import InitiateRequest
 from ami_dlms.association import LN_CONFORMANCE, AssociationProfile
-from ami_dlms.association.settings import application_context
-from ami_dlms.enums import ApduTag, Mechanism, ReleaseReason
+from ami_dlms.enums import ApduTag, ApplicationContext, Mechanism, ReleaseReason
 from ami_dlms.errors import DlmsError
 from ami_dlms.framing.framing import LinkLost, WrapperPdu
 from ami_dlms.security import protect, unprotect
@@ -127,28 +126,37 @@ class AnswersAfterRelease(Defect):
 
 
 class AnswersBeforeOpening(Defect):
-    """Answer requests of clients that need no key before any AARQ."""
+    """Answer requests in clear before any AARQ, whatever the association demands of those who open it."""
 
     _opened: set[tuple[int, int]] = PrivateAttr(default_factory=set)
     _unheard: set[tuple[int, int]] = PrivateAttr(default_factory=set)
+    _bare: set[tuple[int, int]] = PrivateAttr(default_factory=set)
 
     def on_connection(self) -> None:
         """Nobody has opened anything."""
-        self._opened, self._unheard = set(), set()
+        self._opened, self._unheard, self._bare = set(), set(), set()
+
+    def on_profile(self, profile: AssociationProfile) -> AssociationProfile:
+        """Without proof and protection, as long as the AARQ is one of ours."""
+        if (profile.client_wport, profile.server_wport) not in self._bare:
+            return profile
+        bare = replace(profile, mechanism=Mechanism.LOWEST, secret=None, security=None)
+        return replace(bare, send_counter=None, receive_counter=None, broadcast_receive_counter=None)
 
     def on_pdu(self, pdu: WrapperPdu | LinkLost, profile: AssociationProfile | None) -> Sequence[Arrived]:
         """The request, behind the AARQ that it lacks."""
         client = pdu.source, pdu.destination
-        if isinstance(pdu, LinkLost) or profile is None or client in self._opened:
-            return (pdu,)
-        if tag_of(pdu) == ApduTag.AARQ:
-            self._opened.add(client)
-        if profile.mechanism is not Mechanism.LOWEST or profile.security is not None or client in self._opened:
-            return (pdu,)
+        known, is_aarq = client in self._opened, tag_of(pdu) == ApduTag.AARQ
+        if is_aarq:
+            self._bare.discard(client)
         self._opened.add(client)
+        if isinstance(pdu, LinkLost) or profile is None or known or is_aarq:
+            return (pdu,)
+        self._bare.add(client)
         self._unheard.add(client)
         initiate = InitiateRequest(conformance=profile.conformance, client_max_receive_pdu_size=UNLIMITED)
-        aarq = Aarq(application_context(profile), user_information=apdu.encode(initiate))
+        context = ApplicationContext.LN if profile.short_names is None else ApplicationContext.SN
+        aarq = Aarq(context, user_information=apdu.encode(initiate))
         return (pdu._replace(apdu=apdu.encode(aarq)), pdu)
 
     def on_frame(self, leaving: Sequence[Effect], occasion: Occasion) -> Sequence[Effect]:

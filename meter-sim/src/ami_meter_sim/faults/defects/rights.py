@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from pydantic import PrivateAttr
 
-from ami_dlms import data
 from ami_dlms.association import AssociationProfile, AttributeAccess, Get, ItemResult, Set
 from ami_dlms.association.access_rights import AccessRights, MethodAccess
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
@@ -16,7 +15,6 @@ from ami_meter_sim.faults.defects.defect import Defect
 from ami_meter_sim.faults.fault import Item
 from ami_packs.model import PUBLIC_CLIENT_WPORT
 
-OBJECT_LIST: dict[str, Any] = {"service": "get", "class": 15, "attribute": 2}
 READ, WRITE = AttributeAccess.READ, AttributeAccess.WRITE
 
 
@@ -37,32 +35,13 @@ class OtherRights:
 
 
 class ListGrantsTooMuch(Defect):
-    """Name a right to read in the object list that there is not: that of the first attribute without one."""
+    """Deny reading the time zone of the clock, which the object list grants."""
 
-    about: ClassVar[dict[str, Any]] = OBJECT_LIST
+    about: ClassVar[dict[str, Any]] = {"service": "get", "class": 8, "attribute": 3}
 
-    def on_result(self, item: Item, result: ItemResult) -> ItemResult:
-        """The list with it."""
-        if not isinstance(result, Data) or not isinstance(result.value, tuple):
-            return result
-        elements = list(result.value)
-        for place, element in enumerate(elements):
-            granted = _granted(element)
-            if granted is not None:
-                return data.array(*elements[:place], granted, *elements[place + 1 :])
-        return result
-
-
-def _granted(element: Data) -> Data | None:
-    """The same with a right more; None where all attributes can be read."""
-    *head, (_, (rights, methods)) = element.value
-    for place, right in enumerate(rights.value):
-        number, mode, *rest = right.value
-        if not mode.value:
-            granted = data.structure(number, data.enum(int(READ)), *rest)
-            others = data.array(*rights.value[:place], granted, *rights.value[place + 1 :])
-            return data.structure(*head, data.structure(others, methods))
-    return None
+    def on_request(self, item: Item) -> Item | ItemResult | None:
+        """No, whoever asks."""
+        return DataAccessResult.READ_WRITE_DENIED
 
 
 class WritesWithoutRight(Defect):
