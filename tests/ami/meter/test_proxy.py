@@ -30,14 +30,22 @@ from ami_cli.proxy.replay import Answers, ReplayKeys, counter_at, profiles_of
 from ami_cli.proxy.session_file import SessionFileError, SessionWriter, read_session
 from ami_cli.proxy.taps import Framing, tap_of
 from ami_dlms import apdu, data
-from ami_dlms.apdu.acse import Aarq
+from ami_dlms.apdu.acse import Aare, Aarq, Diagnostic
 from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
-from ami_dlms.apdu.initiate import InitiateRequest
+from ami_dlms.apdu.initiate import InitiateRequest, InitiateResponse
 from ami_dlms.apdu.set import SetRequestNormal
 from ami_dlms.association import Get
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.datetimes import CosemDateTime
-from ami_dlms.enums import ApplicationContext, Conformance, DataAccessResult, Mechanism
+from ami_dlms.enums import (
+    AcseServiceUserDiagnostic,
+    ApplicationContext,
+    AssociationResult,
+    Conformance,
+    DataAccessResult,
+    Mechanism,
+)
+from ami_dlms.errors import LocalError
 from ami_dlms.explain import Keyring
 from ami_dlms.framing import hdlc, wrapper
 from ami_dlms.framing.framing import WrapperPdu
@@ -52,7 +60,8 @@ from ami_trace.pcapng import Dissector, Endpoint
 OTHER_EK, OTHER_AK = "00112233445566778899AABBCCDDEEFF", "FFEEDDCCBBAA99887766554433221100"
 LISTENING = re.compile(r"listening at \S+:(\d+)")
 MOVING = {"0-0:1.0.0*255", "0-0:43.1.0*255", "0-0:43.1.1*255"}
-SCAN = ("scan", "--skip-buffers", "--json")
+SCAN = ("scan", "--skip-buffers", "--json", "--max-pdu", "300")
+"""Object lists and lists of attributes come in blocks."""
 PROFILE = ("profile", "1-0:99.1.0", "--last", "4", "--json")
 
 
@@ -143,7 +152,7 @@ def test_what_was_recorded_is_answered_again_and_makes_a_model(
         before = client.on("M1", *SCAN).ok().json
         rows = client.on("M1", *PROFILE).ok().json
     said = "\n".join(recording.out)
-    assert "get-response" in said and "→ 1/1" in said and "← 1/1" in said
+    assert "get-response-with-data-block" in said and "→ 1/1" in said and "← 1/1" in said
     kept = (
         session.read_text("utf-8") + said + capture.read_bytes().hex().upper() + capture.read_bytes().decode("latin-1")
     )
@@ -349,3 +358,45 @@ def test_without_an_object_list_a_model_has_what_was_read(tmp_path: Path) -> Non
 
 def test_a_later_run_counts_above_an_earlier_one() -> None:
     assert counter_at(AT) < counter_at(AT + timedelta(seconds=1)) < 2**32
+
+
+def test_whatever_is_changed_in_a_file_is_refused_or_read(tmp_path: Path) -> None:
+    """Each seventh octet another one: nothing but the file's own error comes of it, up to the model and the replay."""
+    one, _ = recorder(tmp_path)
+    objects = AttributeDescriptor(15, Obis.parse("0-0:40.0.0"), 2)
+    right = data.structure(data.integer(2), data.enum(1), data.null())
+    line = data.structure(
+        data.long_unsigned(8),
+        data.unsigned(0),
+        data.octet_string(Obis.parse("0-0:1.0.0")),
+        data.structure(data.array(right), data.array()),
+    )
+    response = InitiateResponse(conformance=Conformance.GET, server_max_receive_pdu_size=0)
+    accepted = Diagnostic.user(AcseServiceUserDiagnostic.NULL)
+    request = InitiateRequest(conformance=Conformance.GET, client_max_receive_pdu_size=0)
+    for from_client, message in (
+        (True, Aarq(ApplicationContext.LN, user_information=apdu.encode(request))),
+        (
+            False,
+            Aare(ApplicationContext.LN, AssociationResult.ACCEPTED, accepted, user_information=apdu.encode(response)),
+        ),
+        (True, GetRequestNormal(0xC1, objects)),
+        (False, GetResponseNormal(0xC1, data.array(line))),
+    ):
+        one.take(AT, 1, from_client, framed(apdu.encode(message), back=not from_client))
+    one.close()
+    path, given = tmp_path / "session.jsonl", ReplayKeys(None, None, 1)
+    right_octets = path.read_bytes()
+    whole = session_of(read_session(path))
+    assert profiles_of(whole, given) and "0-0:1.0.0*255" in model_of(whole)[0]
+    refused = 0
+    for place in range(0, len(right_octets), 7):
+        for other in (0x31, 0xFF):
+            path.write_bytes(right_octets[:place] + bytes((other,)) + right_octets[place + 1 :])
+            try:
+                session = session_of(read_session(path))
+                profiles_of(session, given)
+                model_of(session)
+            except (SessionFileError, LocalError):
+                refused += 1
+    assert refused

@@ -1,6 +1,9 @@
 """Defects of what clocks, registers and profiles say: values of right types that contradict the class, the clock, or each other."""
 
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from pydantic import Field, PrivateAttr
@@ -12,7 +15,7 @@ from ami_dlms.cosem.selection import BY_ENTRY
 from ami_dlms.data import Data
 from ami_dlms.datetimes import DAYLIGHT_SAVING_ACTIVE, CosemDateTime
 from ami_dlms.enums import DataAccessResult, DataTag
-from ami_dlms.errors import DecodeError
+from ami_dlms.errors import DecodeError, LocalError
 from ami_meter_sim.faults.defects.defect import Defect
 from ami_meter_sim.faults.defects.selection import BUFFER
 from ami_meter_sim.faults.fault import Item
@@ -61,13 +64,24 @@ class RowOfTheFuture(RowsDefect):
     """Give a last row whose interval has not ended yet."""
 
     seconds: int = Field(default=900, ge=1, le=86_400)
-    """How long after the row before it ends."""
+    """How long after the row before it ends, where there is one row alone; else as long as the last two are apart."""
 
     def rows(self, item: Get, rows: tuple[Data, ...]) -> tuple[Data, ...]:
         """One more, but where rows are asked for by number."""
         if not rows or (item.selection is not None and item.selection.selector == BY_ENTRY):
             return rows
-        return (*rows, _later(rows[-1], self.seconds))
+        times = [_time_of(row) for row in rows[-2:]]
+        apart = [(second - first).total_seconds() for first, second in pairwise(times) if first and second]
+        return (*rows, _later(rows[-1], int(apart[0]) if apart and apart[0] > 0 else self.seconds))
+
+
+def _time_of(row: Data) -> datetime | None:
+    """The first date-time among its cells."""
+    for cell in row.value if row.tag is DataTag.STRUCTURE else ():
+        with suppress(DecodeError, LocalError):
+            if cell.tag is DataTag.OCTET_STRING:
+                return CosemDateTime.decode(cell.value).to_datetime(0)
+    return None
 
 
 def _later(row: Data, seconds: int) -> Data:
