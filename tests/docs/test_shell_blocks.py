@@ -44,7 +44,7 @@ NOT_RUN_BLOCKS = {
     "needs a real meter": 1,
     "ids are those of one run": 1,
     "needs meters of an imported shipment": 1,
-    "needs a package index": 3,
+    "needs a package index": 4,
     "they are what it runs": 2,
     "they need a running head-end": 4,
     "asks for a password": 1,
