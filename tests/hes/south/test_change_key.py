@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from keyed_meter import KeyedMeter, Killed, Life, Steps
+from patience import PATIENCE_S
 
 from ami_dlms.enums import ActionResult
 from ami_hes.store import CounterRange
+from ami_process.environment import real_time
 from ami_process.store.errors import StoreUnavailable
 
 Ranges = list[tuple[str, CounterRange]]
@@ -215,3 +217,23 @@ async def test_a_secret_does_not_leave_in_clear(tmp_path: Path) -> None:
         outcome = await Life(tmp_path / "hes.sqlite", meter, [], entry=entry).change("secret")
         assert outcome is not None and (outcome.ok, outcome.code, outcome.attempted) == (False, "5.2", False)
         assert meter.connections == 0
+
+
+@pytest.mark.parametrize("field", ["encryption_key", "authentication_key"])
+async def test_a_meter_that_dials_in_and_has_not_taken_its_new_key_is_worked_over_the_call_in_which_it_proves_that(
+    tmp_path: Path, field: str
+) -> None:
+    """Else each call would be spent on the new key, and what waits for the meter would wait for another one."""
+    async with a_meter() as meter:
+        life = Life(tmp_path / "hes.sqlite", meter, [], entry=meter.entry(address="dials-in"))
+        async with life.lived() as (kept, meters, _):
+            (known,) = kept.registry
+            await kept.keys.keep(known, field, bytes(16), "roll")
+            assert getattr(kept.keys.candidates(known)[0], field) == bytes(16), "the new one comes first"
+            assert meters.listening is not None
+            await meter.dial(meters.listening)
+            for _ in range(2):
+                async with meters.hold(known, until=real_time() + PATIENCE_S) as session:
+                    assert getattr(session.meter, field) == getattr(meter, field)
+            assert meter.connections == 1
+            assert kept.keys.sent(known, field) == bytes(16), "it may come yet"

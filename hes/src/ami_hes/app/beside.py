@@ -42,7 +42,7 @@ class Beside:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, environment: Environment, engine_of: EngineOf, *, what: str, quarantines: bool = False
+    settings: Settings, environment: Environment, engine_of: EngineOf, *, what: str, callers: bool = False
 ) -> AsyncIterator[Beside]:
     """Nothing of it goes on yet. Raises RegistryError, StoreUnavailable, StoreUnusable, and SettingsError where no engine for several processes is set."""
     if settings.hes.engine is None:
@@ -54,7 +54,7 @@ async def opened(
         stores = await stack.enter_async_context(storage.opened(setup, marked=False))
         link = await stack.enter_async_context(dispatching.connected(setup))
         south = await stack.enter_async_context(
-            southbound.beside_a_front_end(setup, stores, sealer, link, quarantines=quarantines)
+            southbound.beside_a_front_end(setup, stores, sealer, link, callers=callers)
         )
         groups = configured.groups(settings, south.registry)
         context = dispatching.context_of(setup, stores, groups, engine_of(setup, link, stores, south))

@@ -14,6 +14,7 @@ from ami_hes.app.telling import EVENTS_OF_METERS, METER
 from ami_hes.commands import CommandJob
 from ami_hes.engine import EmbeddedEngine, MakeEngine
 from ami_hes.engine.dialled_in_commands import DialledInMeters
+from ami_hes.engine.nats_commands import nothing_needed
 from ami_hes.engine.nats_engine import Everything, Front, FrontAlone, Listener, NatsEngine, Sharing, Worker
 from ami_hes.engine.nats_link import NatsLink
 from ami_hes.engine.partitions import DIALLED_IN, LINES, partition_of
@@ -72,6 +73,7 @@ def engine_of(setup: Setup, link: NatsLink, stores: Stores, south: South, role: 
         meters.taken_over,
         meters.leave,
         dialled_in,
+        needs=nothing_needed if south.needed is None else south.needed.need,
         has_lines=southbound.has_lines(setup),
     )
     return partial(NatsEngine, sharing)

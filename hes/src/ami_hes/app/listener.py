@@ -20,7 +20,7 @@ async def opened(settings: Settings, environment: Environment) -> AsyncIterator[
     """At work as long as this is entered. Raises ListenFailed and what `beside.opened` does."""
     async with AsyncExitStack() as stack:
         one = await stack.enter_async_context(
-            beside.opened(settings, environment, dispatching.engine_of_listener, what="a listener", quarantines=True)
+            beside.opened(settings, environment, dispatching.engine_of_listener, what="a listener", callers=True)
         )
         setup, south, context = one.setup, one.south, one.context
         south.meters.note_pushes(one.keeper)

@@ -20,10 +20,12 @@ from ami_hes.registry import (
     CommissioningBook,
     ConfiguredMeters,
     KeptRegistry,
+    NeededMeters,
     Sealer,
     configured_meters,
     load_registry,
     master_keys_of,
+    needed_registry,
     open_registry,
 )
 from ami_hes.store import (
@@ -58,6 +60,8 @@ class South:
     taker: EventTaker
     changed: Untold
     """What is changed here of meters."""
+    needed: NeededMeters | None = None
+    """What brings meters in, where not all of them are."""
 
     @property
     def registry(self) -> Registry:
@@ -101,22 +105,23 @@ async def opened(setup: Setup, stores: Stores, known: Known) -> AsyncIterator[So
 
 @asynccontextmanager
 async def beside_a_front_end(
-    setup: Setup, stores: Stores, sealer: Sealer, link: NatsLink, *, quarantines: bool = False
+    setup: Setup, stores: Stores, sealer: Sealer, link: NatsLink, *, callers: bool = False
 ) -> AsyncIterator[South]:
     """The registry as the front end keeps it, which is told what is changed here, and sessions; nothing listens. Raises StoreUnusable.
 
-    `quarantines`: callers that nobody knows are kept.
+    `callers`: meters call and push, and those that nobody knows are kept; it may be any of them, so all are in memory.
     """
     database, environment = stores.database, setup.environment
-    kept = await load_registry(TellingRegistry(SqlRegistry(database), saying(link)), sealer, environment.emit)
+    telling = TellingRegistry(SqlRegistry(database), saying(link))
+    kept = await (load_registry(telling, sealer, environment.emit) if callers else needed_registry(telling, sealer))
     commissioning = CommissioningBook(TellingCommissioning(SqlCommissioning(database), saying(link)), environment.now)
-    await commissioning.load()
     taker = EventTaker(SqlDeviceEvents(database), environment, NamesByMeter(configured.packs(setup.settings)))
-    quarantine = Quarantine(SqlQuarantine(database), environment, shared=True) if quarantines else None
+    quarantine = Quarantine(SqlQuarantine(database), environment, shared=True) if callers else None
     meters = _meters(setup, stores, kept, commissioning, taker, quarantine)
     await meters.start(listen=False)
     try:
-        yield South(kept, commissioning, meters, taker, Untold())
+        needed = None if callers else NeededMeters(kept)
+        yield South(kept, commissioning, meters, taker, Untold(), needed)
     finally:
         await meters.stop()
 

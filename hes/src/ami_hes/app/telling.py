@@ -1,6 +1,6 @@
 """What is changed of meters is told to the other processes, which look it up in the store."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from ami_hes.engine.nats_link import NatsLink
@@ -76,6 +76,15 @@ class TellingRegistry:
 
     async def find(self, mrid: str) -> tuple[StoredMeter | None, tuple[Sealed, ...]]:
         return await self.store.find(mrid)
+
+    async def some(self, mrids: Collection[str]) -> StoredRegistry:
+        return await self.store.some(mrids)
+
+    async def named(self, names: Collection[str]) -> StoredRegistry:
+        return await self.store.named(names)
+
+    async def key_ids(self) -> set[str]:
+        return await self.store.key_ids()
 
     async def change(self, change: RegistryChange) -> None:
         await self.store.change(change)

@@ -7,7 +7,7 @@ Those for meters that dial in go from the owner of their partition to whoever ha
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]
 Load = Callable[[Collection[Key]], Awaitable[Mapping[Key, StoredCommand]]]
+Needs = Callable[[Iterable[CommandJob], Callable[[], Iterable[CommandJob]]], Awaitable[None]]
 """The commands of these names, of a request and of a meter in it, that are kept."""
 PartitionOf = Callable[[CommandJob], int]
 OWED_EVERY_S = 1.0
@@ -98,6 +99,10 @@ class NatsCommand:
             await self.whole.again(after_s)
 
 
+async def nothing_needed(_: Iterable[CommandJob], __: Callable[[], Iterable[CommandJob]]) -> None:
+    """Of a process that has all meters."""
+
+
 class NatsCommands:
     """The Commands port."""
 
@@ -110,9 +115,17 @@ class NatsCommands:
         partition_of: PartitionOf,
         dialled_in: DialledInMeters,
         emit: Emit,
+        needs: Needs = nothing_needed,
     ) -> None:
+        """`needs`: what has to be there of the commands' meters is there when it returns."""
+
+        async def load_with_meters(keys: Collection[Key]) -> Mapping[Key, StoredCommand]:
+            found = await load(keys)
+            await needs([one.job for one in found.values()], memory.jobs)
+            return found
+
         self._link = link
-        self._load = load
+        self._load = load_with_meters
         self._memory = memory
         self._partition_of = partition_of
         self._emit = emit
@@ -123,7 +136,7 @@ class NatsCommands:
         """Of the commands in memory, those that name them."""
         self._places: dict[Key, int] = {}
         """Of the same, the partitions in which they came."""
-        self.dialled_in = DialledInCommands(link, memory, load, dialled_in, self._places)
+        self.dialled_in = DialledInCommands(link, memory, load_with_meters, dialled_in, self._places)
         self._had: dict[Lane, int] = {}
         """Up to where of each lane a process may have had a command in hand before it came here."""
         self._seen: dict[Lane, int] = {}

@@ -21,7 +21,7 @@ from ami_hes.engine.memory_commands import MemoryCommands
 from ami_hes.engine.memory_events import MemoryEvents
 from ami_hes.engine.memory_queue import MemoryQueue
 from ami_hes.engine.nats_charge import NatsCharge
-from ami_hes.engine.nats_commands import NatsCommands, PartitionOf
+from ami_hes.engine.nats_commands import NatsCommands, Needs, PartitionOf, nothing_needed
 from ami_hes.engine.nats_link import NatsLink, Standing
 from ami_hes.engine.partitions import ALL, DIALLED_IN, FRONT, LINES, PARTITIONS, fair_share, too_many
 from ami_hes.engine.ports import (
@@ -101,6 +101,8 @@ class Sharing:
     leave: Callable[[], Awaitable[None]]
     """Called before partitions are given to others."""
     dialled_in: DialledInMeters
+    needs: Needs = nothing_needed
+    """Called with commands that have come, before anything is asked of their meters, and with what gives all that are here. Raises StoreUnavailable."""
     has_lines: bool = True
     """Whether the serial lines of the configuration are at this machine."""
 
@@ -195,6 +197,7 @@ class NatsEngine:
             sharing.partition_of,
             sharing.dialled_in,
             environment.emit,
+            sharing.needs,
         )
         self.claims = Holding(sharing.link, sharing.dialled_in, self.commands.dialled_in)
         """How meters that dial in become this process's, if it listens."""

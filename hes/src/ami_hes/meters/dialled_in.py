@@ -169,12 +169,7 @@ class DialledInConnections:
         The one over which it has proved itself is taken first, then the newest claim, then one that was refuted before the
         work on the meter `began`: who is refuted from then on has just been tried. NotOwned where it has gone to another process.
         """
-        async with asyncio.timeout_at(until):
-            while (connection := self._best(meter, but, began)) is None:
-                if meter.name in self._moved:
-                    raise NotOwned
-                self._arrived[meter.name].clear()
-                await self._arrived[meter.name].wait()
+        connection = await self._awaited(meter, until, began, but)
         self._leaves(meter, connection)
         self._lent[meter.name] = connection.link
         if connection.standing is Standing.PROVED:
@@ -182,6 +177,19 @@ class DialledInConnections:
         connection.watcher.cancel()
         await asyncio.wait([connection.watcher])
         return connection.link
+
+    async def wait(self, meter: Meter, until: float) -> None:
+        """Until there is a connection that `take` would give; raises as that."""
+        await self._awaited(meter, until, real_time(), ())
+
+    async def _awaited(self, meter: Meter, until: float, began: float, but: Collection[Link]) -> _Connection:
+        async with asyncio.timeout_at(until):
+            while (connection := self._best(meter, but, began)) is None:
+                if meter.name in self._moved:
+                    raise NotOwned
+                self._arrived[meter.name].clear()
+                await self._arrived[meter.name].wait()
+        return connection
 
     async def close(self) -> None:
         """Close all of them."""

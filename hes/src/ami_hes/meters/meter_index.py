@@ -72,7 +72,8 @@ class MeterIndex:
     def remove(self, meter: str, table: Table) -> None:
         """What `add` was given is undone."""
         for name in names_of(table):
-            self._owners[name.field].pop(name.key, None)
+            if self._owners[name.field].get(name.key) == meter:  # it may have passed to another one
+                del self._owners[name.field][name.key]
         for tag, value in table.get("tags", {}).items():
             members = self._groups[tag][value]
             members.remove(meter)

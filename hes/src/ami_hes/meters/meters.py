@@ -265,7 +265,10 @@ class Meters:
         async with self._slots.slot(meter, until):
             timeouts = Timeouts(self.settings.apdu_timeout_s, until)
             candidates = self.keys.candidates(meter)
-            session = await self._resumed(candidates, timeouts) or await self._opened_by(candidates, timeouts)
+            session = await self._resumed(candidates, timeouts)
+            if session is None and len(candidates) > 1 and meter.address is None:
+                candidates = await self._candidates_of_a_call(meter, timeouts)
+            session = session or await self._opened_by(candidates, timeouts)
             session.suspect = self._suspect
             try:
                 yield session
@@ -287,6 +290,14 @@ class Meters:
             _note_connection("an association that was kept open", meter, session.link)
             self.sessions["resumed"] += 1
         return session
+
+    async def _candidates_of_a_call(self, meter: Meter, timeouts: Timeouts) -> Sequence[Meter]:
+        """Once it has dialled in: by what it has proved then it is known which keys are the likeliest."""
+        try:
+            await self._dialled_in.wait(meter, timeouts.until)
+        except TimeoutError:
+            raise MeterFault("transport", "not-dialled-in") from None
+        return self.keys.candidates(meter)
 
     async def _opened_by(self, candidates: Sequence[Meter], timeouts: Timeouts) -> Session:
         """A session under the first of these keys that opens one; which it was is committed. Any key but the right one ends as any fault."""
@@ -355,6 +366,8 @@ class Meters:
         except MeterFault as fault:
             self._suspect(session, fault)
             raise
+        if len(self.keys.candidates(meter)) > 1:  # so a new key that has not come to it is not what its next session begins with
+            await self._proved(session)
         await session.release()
 
     def _suspect(self, session: Session, fault: MeterFault) -> None:

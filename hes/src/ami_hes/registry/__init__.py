@@ -12,8 +12,15 @@ from ami_hes.registry.kept import (
     RowReport,
 )
 from ami_hes.registry.master_keys import MasterKey, MasterKeys, master_keys_of
+from ami_hes.registry.needed import NeededMeters
 from ami_hes.registry.noting import Noting
-from ami_hes.registry.opening import ConfiguredMeters, configured_meters, load_registry, open_registry
+from ami_hes.registry.opening import (
+    ConfiguredMeters,
+    configured_meters,
+    load_registry,
+    needed_registry,
+    open_registry,
+)
 from ami_hes.registry.rotation import rotate
 from ami_hes.registry.sealing import CannotOpen, Sealer
 
@@ -27,6 +34,7 @@ __all__ = [
     "KeptRegistry",
     "MasterKey",
     "MasterKeys",
+    "NeededMeters",
     "NotAmended",
     "Noting",
     "OfConfiguration",
@@ -36,6 +44,7 @@ __all__ = [
     "configured_meters",
     "load_registry",
     "master_keys_of",
+    "needed_registry",
     "open_registry",
     "rotate",
 ]

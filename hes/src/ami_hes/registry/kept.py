@@ -16,7 +16,7 @@ from ami_hes.meters.registry import Meter, Registry, read_entry, taken
 from ami_hes.registry.key_book import KeyBook
 from ami_hes.registry.noting import Noting
 from ami_hes.registry.packed_meters import PackedMeters, names_are_the_same, table_of
-from ami_hes.store import RegistryChange, RegistryStore, StoredMeter
+from ami_hes.store import RegistryChange, RegistryStore, StoredMeter, StoredRegistry
 from ami_registry import MAX_CHARACTERS, EntryError, FormattedMeter, ShipmentError, format_meter, parse_row
 
 IMPORTED = "import"
@@ -128,9 +128,50 @@ class KeptRegistry:
         self._transport_key = transport_key
         self._one_at_a_time = asyncio.Lock()
 
+    async def bring(self, mrids: Collection[str]) -> None:
+        """Those of these mRIDs, as mRIDs are compared, that the store has are in the registry, with what they are behind. Raises StoreUnavailable."""
+        lacking = [mrid for mrid in mrids if self._meters.stored(mrid) is None]
+        brought = self._brought(await self._store.some(lacking)) if lacking else []
+        hosts = {str(table["behind"]) for table in brought if "behind" in table}
+        lacking_hosts = [name for name in hosts if self.registry.owner("name", name) is None]
+        if lacking_hosts:
+            self._brought(await self._store.named(lacking_hosts))
+
+    def _brought(self, stored: StoredRegistry) -> list[Table]:
+        """Into memory, but for what has come there meanwhile."""
+        tables: list[Table] = []
+        for meter in stored.meters:
+            if self._meters.stored(meter.mrid) is None:
+                self._meters.add(meter)
+                self._meters.change_keys(meter.mrid, stored.changed_keys.get(meter.mrid, ()))
+                tables.append(table_of(meter))
+                self.registry.add(tables[-1])
+        return tables
+
+    def let_go(self, mrid: str) -> None:
+        """Out of memory; in the store it stays."""
+        known = self._meters.stored(mrid)
+        if known is not None:
+            self.registry.remove(table_of(known))
+            self._meters.remove(mrid)
+            self._meters.forget_changed_keys(mrid)
+
+    def with_host(self, mrid: str) -> tuple[str, ...]:
+        """The meter and what it is behind, as far as they are here, by their mRIDs; none is unpacked for it."""
+        known = self._meters.stored(mrid)
+        behind = None if known is None else table_of(known).get("behind")
+        host = None if behind is None else self.registry.owner("name", str(behind))
+        return tuple(one for one in (mrid if known else None, host) if one is not None)
+
     async def look(self, mrid: str) -> None:
-        """Take over what another process has changed of one meter. Raises StoreUnavailable, and CannotOpen for keys that are not what was sealed."""
+        """Take over what another process has changed of one meter, and of what it is behind. Raises StoreUnavailable, and CannotOpen for keys that are not what was sealed."""
         mrid = mrid_key(mrid)
+        await self._look(mrid)
+        for other in self.with_host(mrid):
+            if other != mrid:
+                await self._look(other)
+
+    async def _look(self, mrid: str) -> None:
         kept, changed = await self._store.find(mrid)
         known = self._meters.stored(mrid)
         if kept != known:
@@ -154,7 +195,7 @@ class KeptRegistry:
             mrid for mrid, rows in stored.changed_keys.items() if tuple(self._meters.changed_keys(mrid)) != rows
         )
         for mrid in differing:
-            await self.look(mrid)
+            await self._look(mrid)
 
     async def import_rows(self, rows: Sequence[ImportRow], *, check: bool = False) -> list[RowReport]:
         """Keep what can be kept of these rows of a shipment; `check`: only say what would become of them.

@@ -104,6 +104,13 @@ async def open_registry(
     return KeptRegistry(opening.registry, opening.meters, store, transport_key)
 
 
+async def needed_registry(store: RegistryStore, sealer: Sealer) -> KeptRegistry:
+    """One in which no meter is before it is needed (`ami_hes.registry.needed`). Raises SettingsError, StoreUnusable and StoreUnavailable."""
+    sealer.demand(await store.key_ids())
+    meters = PackedMeters(sealer)
+    return KeptRegistry(Registry(meters=meters), meters, store)
+
+
 async def load_registry(store: RegistryStore, sealer: Sealer, emit: Emit) -> KeptRegistry:
     """The registry as another process has opened it; nothing is imported. Raises SettingsError, StoreUnusable and StoreUnavailable."""
     stored = await store.load()

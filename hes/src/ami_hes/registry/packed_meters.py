@@ -74,6 +74,10 @@ class PackedMeters(Mapping[str, Meter]):
         self._changed_keys[mrid] = rows
         self._unpacked.pop(mrid, None)
 
+    def forget_changed_keys(self, mrid: str) -> None:
+        """Of a meter that is not here any more."""
+        self._changed_keys.pop(mrid, None)
+
     def secrets_of_entry(self, mrid: str) -> dict[str, bytes]:
         """By field, whatever was changed since. Raises CannotOpen."""
         return {key.purpose: self._sealer.open(key, mrid) for key in self._packed[mrid].keys}

@@ -1,12 +1,12 @@
 """The registry of meters in the database: read whole at the start, changed in one transaction each time."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from sys import intern
 from typing import TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select
+from sqlalchemy import Column, Connection, Table, bindparam, delete, insert, select
 
 from ami_hes.store.database import Database
 from ami_hes.store.master_data import note
@@ -16,6 +16,9 @@ from ami_hes.store.tables import changed_keys, meter_keys, meter_sources, meters
 T = TypeVar("T")
 AT_ONCE = 10_000
 """Rows of a statement, so that what the driver holds of a large change is bounded."""
+ASKED_AT_ONCE = 500
+"""Values that a statement compares with."""
+_METERS = select(meters.c.mrid, meters.c.name, meters.c.source, meters.c.entry)
 _DROP = delete(meters).where(meters.c.mrid == bindparam("of_meter"))
 _DROP_CHANGED = delete(changed_keys).where(changed_keys.c.mrid == bindparam("of_meter"))
 
@@ -32,6 +35,15 @@ class SqlRegistry:
     async def find(self, mrid: str) -> tuple[StoredMeter | None, tuple[Sealed, ...]]:
         return await self._database.transaction(lambda connection: _find(connection, mrid))
 
+    async def some(self, mrids: Collection[str]) -> StoredRegistry:
+        return await self._database.transaction(lambda c: _some(c, meters.c.mrid, mrids))
+
+    async def named(self, names: Collection[str]) -> StoredRegistry:
+        return await self._database.transaction(lambda c: _some(c, meters.c.name, names))
+
+    async def key_ids(self) -> set[str]:
+        return await self._database.transaction(_key_ids)
+
     async def change(self, change: RegistryChange) -> None:
         await self._database.settled(lambda connection: _change(connection, change))
 
@@ -40,9 +52,7 @@ def _load(connection: Connection) -> StoredRegistry:
     keys = _sealed(connection, meter_keys)
     found = [
         StoredMeter(mrid, name, intern(source), entry, tuple(keys.pop(mrid, ())))
-        for mrid, name, source, entry in connection.execute(
-            select(meters.c.mrid, meters.c.name, meters.c.source, meters.c.entry).order_by(meters.c.name)
-        )
+        for mrid, name, source, entry in connection.execute(_METERS.order_by(meters.c.name))
     ]
     sources = connection.execute(select(meter_sources.c.name, meter_sources.c.key_id, meter_sources.c.sealed))
     return StoredRegistry(
@@ -53,20 +63,39 @@ def _load(connection: Connection) -> StoredRegistry:
 
 
 def _find(connection: Connection, mrid: str) -> tuple[StoredMeter | None, tuple[Sealed, ...]]:
-    changed = tuple(_sealed(connection, changed_keys, mrid).get(mrid, ()))
-    query = select(meters.c.mrid, meters.c.name, meters.c.source, meters.c.entry).where(meters.c.mrid == mrid)
-    row = connection.execute(query).one_or_none()
+    changed = tuple(_sealed(connection, changed_keys, [mrid]).get(mrid, ()))
+    row = connection.execute(_METERS.where(meters.c.mrid == mrid)).one_or_none()
     if row is None:
         return None, changed
-    return StoredMeter(*row, tuple(_sealed(connection, meter_keys, mrid).get(mrid, ()))), changed
+    return StoredMeter(*row, tuple(_sealed(connection, meter_keys, [mrid]).get(mrid, ()))), changed
 
 
-def _sealed(connection: Connection, table: Table, mrid: str | None = None) -> dict[str, list[Sealed]]:
-    """By mRID, each meter's by their purpose; of all meters, or of one."""
+def _some(connection: Connection, column: Column[str], values: Collection[str]) -> StoredRegistry:
+    found: list[StoredMeter] = []
+    changed: dict[str, tuple[Sealed, ...]] = {}
+    for part in _parts(values, ASKED_AT_ONCE):
+        rows = connection.execute(_METERS.where(column.in_(part))).all()
+        mrids = [row.mrid for row in rows]
+        keys = _sealed(connection, meter_keys, mrids)
+        found += [
+            StoredMeter(row.mrid, row.name, intern(row.source), row.entry, tuple(keys.pop(row.mrid, ())))
+            for row in rows
+        ]
+        changed |= {mrid: tuple(one) for mrid, one in _sealed(connection, changed_keys, mrids).items()}
+    return StoredRegistry(found, (), changed)
+
+
+def _key_ids(connection: Connection) -> set[str]:
+    ids = (select(table.c.key_id).distinct() for table in (meter_keys, changed_keys, meter_sources))
+    return {one for query in ids for one in connection.execute(query).scalars()}
+
+
+def _sealed(connection: Connection, table: Table, mrids: Collection[str] | None = None) -> dict[str, list[Sealed]]:
+    """By mRID, each meter's by their purpose; of all meters, or of these."""
     keys: dict[str, list[Sealed]] = defaultdict(list)
     query = select(table.c.mrid, table.c.purpose, table.c.key_id, table.c.sealed).order_by(table.c.purpose)
-    if mrid is not None:
-        query = query.where(table.c.mrid == mrid)
+    if mrids is not None:
+        query = query.where(table.c.mrid.in_(mrids))
     for mrid, purpose, key_id, octets in connection.execute(query):
         keys[mrid].append(Sealed(intern(purpose), intern(key_id), octets))
     return keys
@@ -103,7 +132,7 @@ def _keys(of_meters: Iterable[tuple[str, Sequence[Sealed]]]) -> Iterator[dict[st
             yield {"mrid": mrid, "purpose": key.purpose, "key_id": key.key_id, "sealed": key.octets}
 
 
-def _parts(rows: Iterable[T]) -> Iterator[list[T]]:
+def _parts(rows: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
     rest = iter(rows)
-    while part := list(islice(rest, AT_ONCE)):
+    while part := list(islice(rest, size)):
         yield part

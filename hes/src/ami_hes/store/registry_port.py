@@ -1,6 +1,6 @@
 """The port to the registry of meters as it is kept, and the plain values that pass through it. What an entry says is not for the store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -70,6 +70,15 @@ class RegistryStore(Protocol):
 
     async def find(self, mrid: str) -> tuple[StoredMeter | None, tuple[Sealed, ...]]:
         """One meter, by the spelling by which mRIDs are compared, and the keys that were changed at it."""
+
+    async def some(self, mrids: Collection[str]) -> StoredRegistry:
+        """Those of these mRIDs, as mRIDs are compared, that are kept; no sources."""
+
+    async def named(self, names: Collection[str]) -> StoredRegistry:
+        """The same by what they are called."""
+
+    async def key_ids(self) -> set[str]:
+        """The master keys without which what is kept can't be used."""
 
     async def change(self, change: RegistryChange) -> None:
         """Committed when it returns, as a whole."""
