@@ -19,6 +19,13 @@ def pytest_configure(config: pytest.Config) -> None:
     scaled.chosen = config.getoption("--engine") == "nats"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if scaled.chosen:
+        for item in items:
+            if (why := scaled.why_not(item.nodeid)) is not None:
+                item.add_marker(pytest.mark.skip(reason=why))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _servers(request: pytest.FixtureRequest) -> None:
     """Those of the engine of many processes, where that was chosen."""

@@ -13,9 +13,36 @@ from typing import Any
 from nats_server import Broker
 from postgresql_server import Cluster
 
+_FILE = "looks into the file of the store, changes it or puts it back"
+_CLOCK = "moves clocks, and a worker has no API by which its own could be moved"
+_OWN = "starts the processes of that engine itself"
+NOT_THERE = {
+    "test_brought_back.py": _FILE,
+    "test_daily_profile.py": _CLOCK,
+    "test_front_ends.py": _OWN,
+    "test_health.py::test_a_full_disk_is_told[hes]": _FILE,
+    "test_health.py::test_a_locked_store_is_told[hes]": _FILE,
+    "test_kills.py": _FILE,
+    "test_listeners.py": _OWN,
+    "test_lost_streams.py": _OWN,
+    "test_older_stores.py": "begins with files that older versions have left",
+    "test_one_clock.py::test_a_day_passes_over_three_processes": _CLOCK,
+    "test_output.py": "starts a head-end whose output nobody reads, and no worker beside it",
+    "test_readings.py::test_reads_before_and_after_a_disconnect_and_a_connect": _CLOCK,
+    "test_schedules.py::test_two_days_one_of_23_hours_and_a_meter_that_was_silent_on_the_first": _CLOCK,
+    "test_store_faults.py": _FILE,
+    "test_workers.py": _OWN,
+}
+"""Tests, by the beginning of their ids in this folder, that can't be run so, and why."""
 chosen = False
 """Whether the option was given."""
 servers: list[tuple[Cluster, Broker]] = []
+
+
+def why_not(nodeid: str) -> str | None:
+    """Why this test can't be run on that engine; None where it can."""
+    own = nodeid.rpartition("tests/e2e/")[2]
+    return next((why for begin, why in NOT_THERE.items() if own.startswith(begin)), None)
 
 
 @dataclass
