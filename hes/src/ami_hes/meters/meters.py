@@ -366,8 +366,8 @@ class Meters:
         except MeterFault as fault:
             self._suspect(session, fault)
             raise
-        if len(self.keys.candidates(meter)) > 1:  # so a new key that has not come to it is not what its next session begins with
-            await self._proved(session)
+        if len(self.keys.candidates(meter)) > 1:
+            await self._proved(session)  # so its next session does not begin with a key that has not come to it
         await session.release()
 
     def _suspect(self, session: Session, fault: MeterFault) -> None:
