@@ -164,3 +164,22 @@ def test_no_process_outlives_the_tests_that_started_it() -> None:
         assert len(pids) == 2 and all(Path(f"/proc/{pid}").exists() for pid in pids)
         os.kill(tests.pid, signal.SIGKILL)
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "the processes ended", PATIENCE_S)
+
+
+def test_a_system_that_is_there_already_is_taken_by_its_addresses(system: System) -> None:
+    """Nothing is started; and what it is asked is seen at this border alone."""
+    token, simulator = system.hes.rest.token, system.simulator
+    there = {
+        "hes": system.hes.api_url,
+        "hes_token": token,
+        "meter_sim": simulator.url,
+        "meter_sim_token": simulator.token,
+    }
+    with ami(**there, clock="real") as other:
+        assert list(other.meters) == list(system.meters)
+        order = other.hes.read(METERS, later=True)
+        assert len(other.inbox.expect_reply(order, result="OK", codes={}, within=PATIENCE_S).readings) == len(METERS)
+        assert system.journal.messages == []
+        other.hes.control("disconnect", ["M1001"]).expect(result="OK", codes={})
+        other.reset()
+        system.expect.switch("M1001", connected=True)

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -32,7 +33,7 @@ from ami_testkit.rest import Rest
 BEGINNING = "ami-testkit-beginning"
 TRIES = 5
 RESET_S = 60.0
-STEP_S = 5.0
+STEP_S = 30.0
 PAGE, MOST_EVENTS = 1_000, 200
 UNDER_WAY = ("running", "paused")
 """States of a campaign that has no end yet."""
@@ -190,7 +191,7 @@ class System:
             if time.monotonic() > end:
                 raise KitError(f"reset: the head-end still works after {RESET_S:.0f} s: {jobs}")
             if self.clock.virtual:
-                self.clock.advance(STEP_S)
+                self.clock.advance(STEP_S, step=timedelta(seconds=STEP_S))
             else:
                 time.sleep(LOOK_S)
         rest.post("/api/v1/guard/resume")

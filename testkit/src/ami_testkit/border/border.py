@@ -16,7 +16,7 @@ from ami_testkit.border import changes, kinds
 from ami_testkit.border.certificates import Certificates
 from ami_testkit.border.kinds import Leg
 from ami_testkit.border.rules import MOST_RULES, Fault, parse_rule
-from ami_testkit.errors import KitError
+from ami_testkit.errors import KitError, NotThere
 from ami_testkit.http import Answer, Asked, Manner, NoAnswer, Server, ask, passed_on
 from ami_testkit.inbox import receipt
 from ami_testkit.loop import run
@@ -76,6 +76,8 @@ class Border:
         self._forgotten: dict[str, None] = {}
         self._held: dict[Leg, list[asyncio.Event]] = {leg: [] for leg in Leg}
         self._delivering: set[asyncio.Task[None]] = set()
+        self._troubled: set[asyncio.Task[Any]] = set()
+        """What works on a message that a fault has happened to."""
 
     # --- where it is
 
@@ -163,6 +165,13 @@ class Border:
         """Those that count."""
         return [one for one in self._faults if not one.removed]
 
+    def numbered(self, number: int) -> Fault:
+        """One of them. Raises NotThere."""
+        for one in self.faults:
+            if one.number == number:
+                return one
+        raise NotThere(f"no fault of the number {number} counts at this border")
+
     # --- life
 
     def start(self) -> None:
@@ -174,11 +183,14 @@ class Border:
         await self._south.start()
 
     def reset(self) -> None:
-        """No fault counts, nothing is held, all connections have ended, nothing has passed; replies to what has been asked so far pass no more."""
+        """No fault counts, nothing is held, clients are hung up on, nothing has passed; replies to what has been asked so far pass no more.
+
+        What the head-end is just bringing, and no fault has happened to, is let through: it would be brought again otherwise.
+        """
         asked = (one.came.message_id for one in self.passed if one.leg is Leg.REQUEST)
         self.forget(one for one in asked if one is not None)
         self._faults.clear()
-        run(self._hang_up())
+        run(self._hang_up_on_clients())
         self.passed.clear()
 
     def forget(self, identifiers: Iterable[str]) -> None:
@@ -196,18 +208,17 @@ class Border:
         finally:
             self._draining = False
 
-    async def _hang_up(self) -> None:
-        for one in tuple(self._delivering):
+    async def _hang_up_on_clients(self) -> None:
+        for one in (*self._delivering, *self._troubled):
             one.cancel()
         await self._north.hang_up()
-        await self._south.hang_up()
 
     def close(self) -> None:
         """Listen no more."""
         run(self._close())
 
     async def _close(self) -> None:
-        await self._hang_up()
+        await self._hang_up_on_clients()
         await self._north.close()
         await self._south.close()
 
@@ -289,6 +300,10 @@ class Border:
         gone = fate.status is not None or fate.broken or fate.has("never")
         went = None if gone else message if fate.octets == message.octets else replace(message, octets=fate.octets)
         names = tuple(one.kind.name for one in fate.faults)
+        task = asyncio.current_task()
+        if names and task is not None and task not in self._troubled:
+            self._troubled.add(task)
+            task.add_done_callback(self._troubled.discard)
         self.passed.add(Passed(datetime.now(UTC), leg, message, names, went))
         return fate
 
