@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from sys import intern
 from typing import TypeVar
@@ -12,6 +13,7 @@ from ami_hes.store.database import Database
 from ami_hes.store.master_data import note
 from ami_hes.store.registry_port import RegistryChange, Sealed, StoredMeter, StoredRegistry, StoredSource
 from ami_hes.store.tables import changed_keys, meter_keys, meter_sources, meters
+from ami_process.store.group_commit import GroupCommit
 
 T = TypeVar("T")
 AT_ONCE = 10_000
@@ -28,12 +30,15 @@ class SqlRegistry:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._looks: GroupCommit[_Look] = GroupCommit(database, _look_at)
 
     async def load(self) -> StoredRegistry:
         return await self._database.transaction(_load)
 
     async def find(self, mrid: str) -> tuple[StoredMeter | None, tuple[Sealed, ...]]:
-        return await self._database.transaction(lambda connection: _find(connection, mrid))
+        """Sessions that begin at once share their queries: with several workers each of them looks here first."""
+        await self._looks.add(look := _Look(mrid))
+        return look.meter, look.changed
 
     async def some(self, mrids: Collection[str]) -> StoredRegistry:
         return await self._database.transaction(lambda c: _some(c, meters.c.mrid, mrids))
@@ -62,12 +67,24 @@ def _load(connection: Connection) -> StoredRegistry:
     )
 
 
-def _find(connection: Connection, mrid: str) -> tuple[StoredMeter | None, tuple[Sealed, ...]]:
-    changed = tuple(_sealed(connection, changed_keys, [mrid]).get(mrid, ()))
-    row = connection.execute(_METERS.where(meters.c.mrid == mrid)).one_or_none()
-    if row is None:
-        return None, changed
-    return StoredMeter(*row, tuple(_sealed(connection, meter_keys, [mrid]).get(mrid, ()))), changed
+@dataclass(slots=True, eq=False)
+class _Look:
+    """At one meter, and what was found."""
+
+    mrid: str
+    meter: StoredMeter | None = None
+    changed: tuple[Sealed, ...] = ()
+
+
+def _look_at(connection: Connection, looks: Sequence[_Look]) -> None:
+    for part in _parts({look.mrid for look in looks}, ASKED_AT_ONCE):
+        rows = {row.mrid: row for row in connection.execute(_METERS.where(meters.c.mrid.in_(part)))}
+        keys = _sealed(connection, meter_keys, part)
+        changed, within = _sealed(connection, changed_keys, part), set(part)
+        for look in (one for one in looks if one.mrid in within):
+            look.changed = tuple(changed.get(look.mrid, ()))
+            row = rows.get(look.mrid)
+            look.meter = None if row is None else StoredMeter(*row, tuple(keys.get(look.mrid, ())))
 
 
 def _some(connection: Connection, column: Column[str], values: Collection[str]) -> StoredRegistry:
