@@ -168,6 +168,20 @@ async def test_a_reply_after_a_restart_finds_its_request(tmp_path: Path) -> None
         assert await after.count(State.ACKNOWLEDGED) == 0
 
 
+async def test_all_who_wait_for_one_request_are_told(pending: Pending) -> None:
+    """Who has sent it, and a start that takes up what is open at that moment; else one of them would ask again for ever."""
+    await pending.add(request())
+    with pending.expect("m-1") as first:
+        with pending.expect("m-1") as second:
+            answer = response()
+            assert (await pending.take(answer)).awaited
+            assert first.result() is second.result() is answer
+        with pending.expect("m-1") as third:
+            assert not third.done()
+    with pending.expect("m-1") as later:
+        assert (await pending.take(answer)).awaited and later.result() is answer
+
+
 async def test_who_waits_is_told(pending: Pending) -> None:
     await pending.add(request())
     with pending.expect("m-1") as waiting:

@@ -59,7 +59,7 @@ class Scaled:
         }
 
     def apply(self, config: dict[str, Any]) -> dict[str, Any]:
-        """The same configuration on them."""
+        """The same configuration on them; a database that a test has chosen stays its own."""
         config = deepcopy(config)
-        config["hes"] |= self.settings
+        config["hes"] |= self.settings | ({"store": own} if "://" in (own := config["hes"]["store"]) else {})
         return config

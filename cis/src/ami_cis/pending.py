@@ -76,7 +76,8 @@ class Pending:
         self._store = store
         self._now = now
         self._names = names or Names(())
-        self._waiting: dict[str, asyncio.Future[ResponseMessage]] = {}
+        self._waiting: dict[str, list[asyncio.Future[ResponseMessage]]] = {}
+        """By MessageID: a request that is sent while a start takes up what is open is waited for twice."""
         self._one_by_one = asyncio.Lock()
 
     async def add(self, request: SentRequest, octets: bytes | None = None) -> None:
@@ -108,12 +109,13 @@ class Pending:
     def expect(self, message_id: str) -> Iterator[asyncio.Future[ResponseMessage]]:
         """Wait for the final reply to a request; begin before sending, for the reply may overtake the acknowledgement."""
         waiter: asyncio.Future[ResponseMessage] = asyncio.get_running_loop().create_future()
-        self._waiting[message_id] = waiter
+        self._waiting.setdefault(message_id, []).append(waiter)
         try:
             yield waiter
         finally:
             waiter.cancel()
-            if self._waiting.get(message_id) is waiter:
+            self._waiting[message_id].remove(waiter)
+            if not self._waiting[message_id]:
                 del self._waiting[message_id]
 
     async def take(self, response: ResponseMessage) -> ReplyVerdict:
@@ -155,11 +157,10 @@ class Pending:
         return Disposition.LATE if request.state in (State.FAILED, State.UNKNOWN) else Disposition.TAKEN
 
     def _hand_over(self, message_id: str, response: ResponseMessage) -> bool:
-        waiter = self._waiting.get(message_id)
-        if waiter is None or waiter.done():
-            return False
-        waiter.set_result(response)
-        return True
+        waiters = [one for one in self._waiting.get(message_id, ()) if not one.done()]
+        for waiter in waiters:
+            waiter.set_result(response)
+        return bool(waiters)
 
 
 def _summarise(response: ResponseMessage, now: datetime) -> TakenReply:
