@@ -115,7 +115,9 @@ def judged(row: DefectRow, verdicts: Mapping[str, str], healthy: Mapping[str, st
         return "found"
     if failed:
         return f"noticed by {', '.join(failed[:3])}"
-    return "missed" if verdicts.get("run") is None else f"no report: {verdicts['run']}"
+    if "run" in verdicts:
+        return "no report"
+    return "not run" if set(verdicts.values()) == {"not run"} else "missed"
 
 
 def main() -> int:
@@ -133,7 +135,7 @@ def main() -> int:
     ]
     planned = sorted({test for row in chosen for test in row.tests})
     names = [*(row.name for row in chosen), HEALTHY, f"{HEALTHY}-compares-prefix"]
-    score = Counter[tuple[str, bool]]()
+    score = Counter[tuple[str, str]]()
     with tempfile.TemporaryDirectory() as place:
         directory = Path(place)
         with meters(directory, names, given.model, given.transport) as config, ThreadPoolExecutor(AT_ONCE) as pool:
@@ -146,13 +148,18 @@ def main() -> int:
             for row, run in runs.items():
                 verdicts = run.result()
                 word = judged(row, verdicts, healthy)
-                score[row.group, word == "found"] += 1
+                score[row.group, word.split(" by ")[0]] += 1
                 said = ", ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
                 print(f"{row.group:16} {row.name:30} {word:12} {said}", flush=True)
     for group in dict.fromkeys(row.group for row in chosen):
-        print(f"{group:16} {score[group, True]} of {score[group, True] + score[group, False]} found")
-    found = sum(number for (_, right), number in score.items() if right)
-    print(f"{found} of {len(chosen)} found over {given.transport}, by the test that ought to")
+        words = {word: number for (of, word), number in score.items() if of == group}
+        print(f"{group:16} {', '.join(f'{number} {word}' for word, number in words.items())}")
+    words = Counter[str]()
+    for (_, word), number in score.items():
+        words[word] += number
+    print(
+        f"over {given.transport}, {len(chosen)} defects: {', '.join(f'{number} {word}' for word, number in words.items())}"
+    )
     return 0
 
 

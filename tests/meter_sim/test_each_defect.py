@@ -392,7 +392,12 @@ async def profile_unlike_register(scene: Scene) -> bool:
 
 
 async def row_of_the_future(scene: Scene) -> bool:
-    return time_of((await profile(scene))[-1]) > scene.bench.at
+    """Whether all rows are read, or the last of those in use."""
+    used = await (await scene.opened()).get(attribute(PROFILE, 7))
+    assert isinstance(used, Data)
+    (last,) = await profile(scene, EntryDescriptor(used.value, used.value))
+    assert (await profile(scene))[-1] == last and len(await profile(scene)) == used.value
+    return time_of(last) > scene.bench.at
 
 
 async def rows_off_the_grid(scene: Scene) -> bool:

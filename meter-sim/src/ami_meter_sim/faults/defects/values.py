@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr
 from ami_dlms import data
 from ami_dlms.association import Get, ItemResult, Set
 from ami_dlms.cosem.descriptors import AttributeDescriptor
-from ami_dlms.cosem.selection import BY_ENTRY
+from ami_dlms.cosem.selection import BY_ENTRY, EntryDescriptor
 from ami_dlms.data import Data
 from ami_dlms.datetimes import DAYLIGHT_SAVING_ACTIVE, CosemDateTime
 from ami_dlms.enums import DataAccessResult, DataTag
@@ -25,6 +25,7 @@ ENERGY = (DataTag.DOUBLE_LONG_UNSIGNED, DataTag.LONG64_UNSIGNED, DataTag.DOUBLE_
 WATT = 27
 WATT_HOUR = 30
 REGISTER = 3
+ENTRIES_IN_USE = 7
 
 
 class RowsDefect(Defect):
@@ -61,18 +62,48 @@ class ProfileUnlikeRegister(RowsDefect):
 
 
 class RowOfTheFuture(RowsDefect):
-    """Give a last row whose interval has not ended yet."""
+    """Give a last row whose interval has not ended yet, and count it among the entries in use."""
+
+    about: ClassVar[dict[str, Any]] = {**BUFFER, "attribute": [2, ENTRIES_IN_USE]}
 
     seconds: int = Field(default=900, ge=1, le=86_400)
     """How long after the row before it ends, where there is one row alone; else as long as the last two are apart."""
+    _before: int = PrivateAttr(default=0)
+    """How many rows are read in front of those that were asked for: the new one is made of the last."""
+
+    def on_request(self, item: Item) -> Item | ItemResult | None:
+        """By number, with the row before."""
+        self._before, entries = 0, _entries(item)
+        if not isinstance(item, Get) or entries is None or entries.from_entry < 2:
+            return None
+        self._before = 1
+        return replace(item, selection=replace(entries, from_entry=entries.from_entry - 1).encode())
+
+    def on_result(self, item: Item, result: ItemResult) -> ItemResult:
+        """One entry in use more, and its row."""
+        if not isinstance(item, Get) or item.descriptor.attribute_id != ENTRIES_IN_USE:
+            return super().on_result(item, result)
+        return Data(result.tag, result.value + 1) if isinstance(result, Data) and result.value else result
 
     def rows(self, item: Get, rows: tuple[Data, ...]) -> tuple[Data, ...]:
-        """One more, but where rows are asked for by number."""
-        if not rows or (item.selection is not None and item.selection.selector == BY_ENTRY):
-            return rows
+        """One more; where rows are asked for by number, if there are fewer than these."""
+        entries = _entries(item)
+        if not rows or (entries and entries.to_entry and len(rows) > entries.to_entry - entries.from_entry):
+            return rows[self._before :]
         times = [_time_of(row) for row in rows[-2:]]
         apart = [(second - first).total_seconds() for first, second in pairwise(times) if first and second]
-        return (*rows, _later(rows[-1], int(apart[0]) if apart and apart[0] > 0 else self.seconds))
+        more = _later(rows[-1], int(apart[0]) if apart and apart[0] > 0 else self.seconds)
+        return (*rows, more)[self._before :]
+
+
+def _entries(item: Item) -> EntryDescriptor | None:
+    """The rows that are asked for by number."""
+    if not isinstance(item, Get) or item.selection is None or item.selection.selector != BY_ENTRY:
+        return None
+    try:
+        return EntryDescriptor.decode(item.selection)
+    except DecodeError:
+        return None
 
 
 def _time_of(row: Data) -> datetime | None:
