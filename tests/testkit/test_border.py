@@ -13,6 +13,7 @@ from patience import PATIENCE_S
 
 from ami_testkit import KitError, Message, System, ami
 from ami_testkit.border import KINDS, Leg
+from ami_testkit.http import place_of
 
 ACTION, DISCONNECT_CONTROL = b"\xc3\x01", (70).to_bytes(2, "big")
 """How an action-request-normal begins, and the class behind its invoke-id-and-priority."""
@@ -304,6 +305,14 @@ def test_an_edit_that_fails_says_so_where_the_test_waits_for_it(system: System) 
         system.hes.read(["M1001"])
     with pytest.raises(AssertionError, match="the function of this edit failed: TypeError"):
         fault.wait()
+
+
+def test_a_receiver_is_an_address_of_http(system: System) -> None:
+    assert place_of("http://cis.example/cim") == ("cis.example", 80)
+    assert place_of("https://[::1]:9000") == ("::1", 9000) and place_of("https://cis.example")[1] == 443
+    for url in ("cis.example:9000", "ftp://cis.example", "http://", "http://cis.example:port"):
+        with pytest.raises(KitError, match=r"is no URL of http or https"):
+            system.border.deliver_to(url)
 
 
 def test_what_can_not_be_set_is_refused_with_what_there_is(system: System) -> None:

@@ -8,13 +8,17 @@ import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import h11
+
+from ami_testkit.errors import KitError
 
 MOST_OCTETS = 16_000_000
 CHUNK = 65_536
 HEAD_S = 60.0
 CONNECT_S = 10.0
+PORTS = {"http": 80, "https": 443}
 _HOP = {
     "connection",
     "keep-alive",
@@ -159,16 +163,28 @@ async def _request(
     return Asked(head.method.decode(), head.target.decode(), _texts(head.headers), bytes(body))
 
 
+def place_of(url: str) -> tuple[str, int]:
+    """Host and port of an http or https URL. Raises KitError."""
+    try:
+        split = urlsplit(url)
+        if split.scheme in PORTS and split.hostname:
+            return split.hostname, split.port or PORTS[split.scheme]
+    except ValueError:
+        pass  # a port that is none
+    raise KitError(f"{url!r} is no URL of http or https, as http://127.0.0.1:9000/cim")
+
+
 async def ask(url: str, asked: Asked, manner: Manner = Manner(), seconds: float = HEAD_S) -> Answer:
     """Send a request to scheme, host and port of `url` and take the response. Raises OSError, NoAnswer."""
-    split = url.split("://", 1)[-1].partition("/")[0]
-    host, _, port = split.rpartition(":")
+    host, port = place_of(url)
     secure = _trusting() if url.startswith("https:") else None
     async with asyncio.timeout(CONNECT_S):
-        reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=secure, limit=CHUNK)
+        reader, writer = await asyncio.open_connection(host, port, ssl=secure, limit=CHUNK)
     try:
         connection = h11.Connection(our_role=h11.CLIENT)
-        headers = _with_length({"Host": split, "Connection": "close"} | passed_on(asked.headers), asked.body)
+        headers = _with_length(
+            {"Host": urlsplit(url).netloc, "Connection": "close"} | passed_on(asked.headers), asked.body
+        )
         await _send(
             connection,
             writer,

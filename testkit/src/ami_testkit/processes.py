@@ -31,9 +31,10 @@ class StarterOfThisProcess:
     """The one process that forks all others."""
 
     def __init__(self) -> None:
+        # -P: modules that lie beside the tests are none of ours
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AMI_")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "ami_testkit.starter"],
+            [sys.executable, "-P", "-m", "ami_testkit.starter"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=kept | {"PYTHONUNBUFFERED": "1"},

@@ -12,6 +12,7 @@ import runpy
 import select
 import signal
 import sys
+import warnings
 from typing import Any
 
 IMPORTED = (
@@ -116,6 +117,8 @@ def _become(order: dict[str, Any]) -> None:
 def main() -> None:
     """Import, then obey."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # numpy's own threads wait for work and take no lock of ours; Python 3.12 and newer warn of any thread there is
+    warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*multi-threaded.*fork")
     for module in IMPORTED:
         importlib.import_module(module)
     gc.freeze()

@@ -127,7 +127,8 @@ class System:
         split = urlsplit(hes_url)
         api_url = f"{split.scheme}://{split.netloc}"
         self._rest = Rest(api_url, token) if own_hes or token is not None else None
-        self.border.ask_at(hes_url)
+        if hes_url:
+            self.border.ask_at(hes_url)
         stepped = [self._simulator] + ([self._rest] if self._rest is not None else [])
         own = options.meter_sim is None
         self._clock = Clock(stepped, options.start if own and options.clock == "virtual" else None)

@@ -17,7 +17,7 @@ from ami_testkit.border.certificates import Certificates
 from ami_testkit.border.kinds import Leg
 from ami_testkit.border.rules import MOST_RULES, Fault, parse_rule
 from ami_testkit.errors import KitError, NotThere
-from ami_testkit.http import Answer, Asked, Manner, NoAnswer, Server, ask, passed_on
+from ami_testkit.http import Answer, Asked, Manner, NoAnswer, Server, ask, passed_on, place_of
 from ami_testkit.inbox import receipt
 from ami_testkit.loop import run
 from ami_testkit.messages import Message
@@ -99,11 +99,13 @@ class Border:
         return str(self._certificates.authority)
 
     def deliver_to(self, url: str) -> None:
-        """Take late replies and events to this URL from now on: that of a client under test, or the inbox's."""
+        """Take late replies and events to this URL from now on: that of a client under test, or the inbox's. Raises KitError."""
+        place_of(url)
         self._client = url
 
     def ask_at(self, url: str) -> None:
-        """Take requests to the head-end with this URL; its path counts where it has one."""
+        """Take requests to the head-end with this URL; its path counts where it has one. Raises KitError."""
+        place_of(url)
         self._head_end = url.rstrip("/")
 
     # --- faults
