@@ -79,6 +79,12 @@ def run(
         bool,
         _panel(_WHAT, "--dry-run", help="Read what the tests need, send nothing else, and list what would be sent."),
     ] = False,
+    agreed: Annotated[
+        bool,
+        _panel(
+            _WHAT, "--agreed", help="Do not ask about s3: the meter is on a bench, or simulated. s4 is asked about."
+        ),
+    ] = False,
     lock_out_after: Annotated[
         int,
         _panel(_WHAT, "--lock-out-after", min=2, help="False attempts after which the meter locks a client out; 3."),
@@ -126,7 +132,7 @@ def run(
     target = target_of(options, os.environ)
     environment = usual_environment(output.report)
     known, title = first_look(target, environment)
-    rules = replace(rules, ask=_asking(known, rules.allowed, dry=dry_run))
+    rules = replace(rules, ask=_asking(known, rules.allowed, never=dry_run, agreed=agreed))
     about = _about(target, known, pack, rules)
     with on_the_way(target, title, environment) as way:
         bench = Bench(way, rules, _journal(journal, target, known), dry=dry_run)
@@ -223,19 +229,21 @@ def _expected(bench: Bench, pack: str, folder: Path | None) -> Expected:
         bench.settle()
 
 
-def _asking(known: Known, allowed: Safety, *, dry: bool) -> Ask:
-    """S3 is agreed to, S4 by the serial number; both on a terminal."""
-    if allowed < Safety.S3 or dry:
-        return lambda what: False
+def _asking(known: Known, allowed: Safety, *, never: bool, agreed: bool) -> Ask:
+    """S3 is agreed to, S4 by the serial number; both on a terminal. `agreed`: S3 was before."""
+    if allowed < Safety.S3 or never or (agreed and allowed is Safety.S3):
+        return lambda what: agreed
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise _usage("--allow", f"{allowed} wants to be agreed to, and there is no terminal")
+        raise _usage(
+            "--allow", f"{allowed} wants to be agreed to, and there is no terminal; --agreed is for s3 on a bench"
+        )
     serial = known.serial or known.name
 
     def ask(what: str) -> bool:
         if "(s4)" in what:
             typed = typer.prompt(f"{what} can't be undone. Type the serial number of the meter to go on", err=True)
             return bool(serial) and typed.strip() == serial
-        return typer.confirm(f"{what} may be noticed by a customer. Go on?", err=True)
+        return agreed or typer.confirm(f"{what} may be noticed by a customer. Go on?", err=True)
 
     return ask
 

@@ -18,7 +18,7 @@ from ami_conformance.findings import Exchange, Judge, NotAllowed, Unsettled
 from ami_conformance.journal import Journal
 from ami_conformance.object_list import OBJECT_LIST, ListedObject, ObjectList, parse_object_list
 from ami_conformance.plan import Transport
-from ami_conformance.safety import Safety
+from ami_conformance.safety import Safety, safety_of_attribute
 from ami_conformance.wire import Link, Wire
 from ami_dlms.association import ClientSettings
 from ami_dlms.cosem.confidential import is_secret
@@ -98,6 +98,7 @@ class Bench:
         self.learned = Learned()
         self.exchanges: list[Exchange] = []
         self._clients: list[Client] = []
+        self._links: list[Link] = []
         self._false_attempts = 0
         self._agreed: set[Safety] = set()
         self.test = ""
@@ -115,6 +116,9 @@ class Bench:
         for client in self._clients:
             client.close()
         self._clients.clear()
+        for link in self._links:
+            link.close()
+        self._links.clear()
 
     def allow(self, safety: Safety, what: str) -> None:
         """NotAllowed for a step above what is allowed, and for one that somebody was asked about and did not agree to."""
@@ -136,13 +140,18 @@ class Bench:
 
     # --- clients
 
-    def wire(self, settings: ClientSettings) -> Wire:
-        """A new connection; Unsettled when there is none."""
+    def link(self) -> Link:
+        """A new connection, closed with the test; Unsettled when there is none."""
         try:
             link = self.way.open_link()
         except OSError as error:
             raise Unsettled(f"the meter is not reached: {error.strerror or error}") from None
-        return Wire(link, self.way.new_line(settings), self.way.clock, self.way.timeout_s)
+        self._links.append(link)
+        return link
+
+    def wire(self, settings: ClientSettings) -> Wire:
+        """A new connection with what carries APDUs over it."""
+        return Wire(self.link(), self.way.new_line(settings), self.way.clock, self.way.timeout_s)
 
     def client(
         self,
@@ -297,7 +306,7 @@ class Bench:
     @contextmanager
     def borrowed(self, client: Client, descriptor: AttributeDescriptor, wanted: Data, before: Data) -> Iterator[None]:
         """An attribute that may be written inside; in the journal before, put back after, and looked at."""
-        self.allow(Safety.S2, f"SET {descriptor}")
+        self.allow(max(Safety.S2, safety_of_attribute(descriptor)), f"SET {descriptor}")
         if self.dry:
             yield
             return

@@ -29,7 +29,7 @@ from ami_dlms.apdu.set import (
 )
 from ami_dlms.association.protection.authentication import REPLY_TO_HLS_AUTHENTICATION
 from ami_dlms.cosem.classes import class_versions
-from ami_dlms.cosem.descriptors import MethodDescriptor
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 
 
 class Safety(IntEnum):
@@ -51,16 +51,15 @@ class Safety(IntEnum):
 
 
 READS = (Aarq, Rlrq, GetRequestNormal, GetRequestNext, GetRequestWithList, ActionRequestNextBlock)
-WRITES = (
-    SetRequestNormal,
-    SetRequestWithList,
-    SetRequestWithFirstDataBlock,
-    SetRequestWithDataBlock,
-    SetRequestWithListAndFirstDataBlock,
-)
 BLOCKS_OF_A_METHOD = (ActionRequestWithBlock, ActionRequestWithListAndFirstBlock)
 FOR_GOOD = frozenset({7, 15, 18, 64, 72, 111, 112, 113, 115})
 """Classes whose methods can't be undone: they empty buffers, change secrets, keys and firmware, install devices, move money."""
+
+LOGICAL_NAME = 1
+KEPT_FOR_GOOD = frozenset({7, 9, 15, 18, 64, 72, 111, 112, 113, 115, 124})
+"""Classes whose attributes are rights, secrets, scripts, buffers that a write empties, firmware and money."""
+FELT = frozenset({3, 4, 5, 6, 8, 10, 19, 21, 23, 41, 42, 45, 48, 65, 68, 70, 71})
+"""Classes whose attributes are the clock, tariffs, counters, limits, the switch, and the way by which the meter is reached."""
 
 
 def safety_of(message: Apdu | None) -> Safety:
@@ -70,7 +69,11 @@ def safety_of(message: Apdu | None) -> Safety:
             return Safety.S1
         case _ if isinstance(message, READS):
             return Safety.S0
-        case _ if isinstance(message, WRITES):
+        case SetRequestNormal() | SetRequestWithFirstDataBlock():
+            return safety_of_attribute(message.descriptor)
+        case SetRequestWithList() | SetRequestWithListAndFirstDataBlock():
+            return max((safety_of_attribute(one.descriptor) for one in message.items), default=Safety.S1)
+        case SetRequestWithDataBlock():
             return Safety.S2
         case ActionRequestNormal() | ActionRequestWithFirstBlock():
             return safety_of_method(message.descriptor)
@@ -94,6 +97,15 @@ def safety_of_method(descriptor: MethodDescriptor) -> Safety:
     if known and all(method.number != descriptor.method_id for one in known for method in one.methods):
         return Safety.S1
     return Safety.S4 if descriptor.class_id in FOR_GOOD else Safety.S3
+
+
+def safety_of_attribute(descriptor: AttributeDescriptor) -> Safety:
+    """Of a write of an attribute, whatever the value. Its name is the same for ever: no meter takes another one."""
+    if descriptor.attribute_id == LOGICAL_NAME:
+        return Safety.S2
+    if descriptor.class_id in KEPT_FOR_GOOD:
+        return Safety.S4
+    return Safety.S3 if descriptor.class_id in FELT else Safety.S2
 
 
 def _of_access(message: AccessRequest) -> Safety:

@@ -10,11 +10,15 @@ from ami_conformance.groups import (
     association_tests,
     block_tests,
     class_tests,
+    clock_tests,
+    hdlc_tests,
+    load_tests,
     object_tests,
     profile_tests,
     security_tests,
     service_tests,
     wrapper_tests,
+    write_tests,
 )
 
 Check = Callable[[Bench, Judge], None]
@@ -22,9 +26,13 @@ CHECKS: Mapping[str, Check] = {
     **association_tests.TESTS,
     **block_tests.TESTS,
     **class_tests.TESTS,
+    **clock_tests.TESTS,
+    **hdlc_tests.TESTS,
+    **load_tests.TESTS,
     **object_tests.TESTS,
     **profile_tests.TESTS,
     **security_tests.TESTS,
     **service_tests.TESTS,
     **wrapper_tests.TESTS,
+    **write_tests.TESTS,
 }
