@@ -7,7 +7,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from ami_dlms import data
@@ -138,7 +138,7 @@ def served(meter: Meter, *profiles: AssociationProfile) -> Iterator[int]:
         def serve() -> None:
             while True:
                 near, _ = door.accept()
-                with near:
+                with near, suppress(ConnectionError):  # a client may be killed amid a request
                     if over.is_set():
                         return
                     talk(near)

@@ -29,6 +29,7 @@ from ami_conformance.groups.checks import CHECKS
 from ami_conformance.journal import Journal, JournalError
 from ami_conformance.plan import Row, groups, rows
 from ami_conformance.reports.document import About, Difference, ReportError, as_json, differences, verdicts_in
+from ami_conformance.reports.html import html
 from ami_conformance.reports.junit import junit
 from ami_conformance.reports.markdown import markdown
 from ami_conformance.runner import Run, chosen
@@ -112,6 +113,10 @@ def run(
         File, _panel(_REPORTS, "--json", metavar="FILE", help="Everything, to be kept and compared.")
     ] = None,
     junit_file: Annotated[File, _panel(_REPORTS, "--junit", metavar="FILE", help="JUnit XML.")] = None,
+    html_file: Annotated[
+        File,
+        _panel(_REPORTS, "--html", metavar="FILE", help="One HTML file, with the messages of each test explained."),
+    ] = None,
     markdown_file: Annotated[
         File, _panel(_REPORTS, "--markdown", metavar="FILE", help="A summary in Markdown.")
     ] = None,
@@ -146,6 +151,8 @@ def run(
         output.save(json, as_json(done, about))
     if junit_file is not None:
         output.save(junit_file, junit(done, about))
+    if html_file is not None:
+        output.save(html_file, html(done, about, compared))
     if markdown_file is not None:
         output.save(markdown_file, markdown(done, about, compared))
     _show(done, about, compared or (), dry=dry_run)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 
-from ami_cli.meter.client import ReservedCounter
+from ami_cli.meter.client import Faulty, LinkDown, ReservedCounter
 from ami_cli.meter.counters import CounterFile
-from ami_cli.meter.errors import ExitCode, MeterError
+from ami_cli.meter.errors import ExitCode, MeterError, ServiceRefused
 from ami_cli.meter.framings import line_of
 from ami_cli.meter.link import Link, SerialLink, open_link
 from ami_cli.meter.options import MeterTarget
@@ -26,7 +26,7 @@ from ami_conformance.plan import Transport
 from ami_dlms.association import ClientSettings
 from ami_dlms.association.client.session import LOGICAL_DEVICE_NAME
 from ami_dlms.cosem.descriptors import AttributeDescriptor
-from ami_dlms.errors import DecodeError
+from ami_dlms.errors import DecodeError, RemoteError
 from ami_dlms.framing.hdlc_address import HdlcAddress
 from ami_dlms.framing.line import Line
 from ami_dlms.obis import Obis
@@ -35,6 +35,7 @@ from ami_registry import Transport as Carrier
 
 MOST_LATE, LATE_S = 100, 0.01
 SERIAL_NUMBER = AttributeDescriptor(1, Obis.parse("0-0:96.1.0*255"), 2)
+LOOKED_AT = {"name": LOGICAL_DEVICE_NAME, "serial": SERIAL_NUMBER}
 TRANSPORTS: dict[Carrier, Transport] = {
     Carrier.WRAPPER: "tcp",
     Carrier.UDP: "udp",
@@ -60,14 +61,29 @@ def first_look(target: MeterTarget, environment: SessionEnvironment) -> tuple[Kn
             "the tests are of associations that are opened, with logical names",
             where="--short-names, --pre-established",
         )
-    found = {}
-    with connected(target, environment) as session:
-        for name, descriptor in (("name", LOGICAL_DEVICE_NAME), ("serial", SERIAL_NUMBER)):
-            try:
-                found[name] = text_of_octets(session.association.get(descriptor))
-            except MeterError:
-                found[name] = ""
-        return Known(found["name"], found["serial"]), session.title
+    found = dict.fromkeys(LOOKED_AT, "")
+    tolerant = replace(target, identity=replace(identity, any_invoke_id=True, any_address=True))
+    title = None
+    try:
+        with connected(tolerant, environment) as session:
+            title = session.title
+            for name, descriptor in LOOKED_AT.items():
+                with suppress(ServiceRefused, Faulty):
+                    found[name] = text_of_octets(session.association.get(descriptor))
+    except MeterError as error:
+        if not isinstance(error.__context__, RemoteError) or isinstance(error, LinkDown):
+            raise
+        environment.report(f"the first session came to no good end, and the tests go on: {error.what}")
+        title = title or _own_title(target, environment)
+    return Known(found["name"], found["serial"]), title
+
+
+def _own_title(target: MeterTarget, environment: SessionEnvironment) -> bytes | None:
+    """As a session would have it."""
+    identity = target.identity
+    if not identity.titled:
+        return None
+    return identity.title or CounterFile(target.counters).own_title(environment.random_bytes(8))
 
 
 @contextmanager

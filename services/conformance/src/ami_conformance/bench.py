@@ -140,8 +140,11 @@ class Bench:
 
     # --- clients
 
-    def link(self) -> Link:
-        """A new connection, closed with the test; Unsettled when there is none."""
+    def link(self, *, beside: bool = False) -> Link:
+        """A new connection, closed with the test; Unsettled when there is none. Many meters serve one alone: unless it is wanted `beside`
+        others, those are closed first."""
+        if not beside:
+            self.settle()
         try:
             link = self.way.open_link()
         except OSError as error:
@@ -149,9 +152,9 @@ class Bench:
         self._links.append(link)
         return link
 
-    def wire(self, settings: ClientSettings) -> Wire:
+    def wire(self, settings: ClientSettings, *, beside: bool = False) -> Wire:
         """A new connection with what carries APDUs over it."""
-        return Wire(self.link(), self.way.new_line(settings), self.way.clock, self.way.timeout_s)
+        return Wire(self.link(beside=beside), self.way.new_line(settings), self.way.clock, self.way.timeout_s)
 
     def client(
         self,
@@ -159,6 +162,7 @@ class Bench:
         *,
         counter: SendCounter | None = None,
         on: Wire | None = None,
+        beside: bool = False,
         **changes: Any,
     ) -> Client:
         """A client over a connection of its own, or on this one, not associated yet; `changes` are of the settings."""
@@ -172,7 +176,9 @@ class Bench:
             self.way.timeout_s,
             polite=self.way.transport == "udp",
         )
-        made = Client(self.wire(chosen) if on is None else on, chosen, guard, counter or self.way.counter)
+        made = Client(
+            self.wire(chosen, beside=beside) if on is None else on, chosen, guard, counter or self.way.counter
+        )
         self._clients.append(made)
         return made
 
@@ -314,17 +320,23 @@ class Bench:
         try:
             yield
         finally:
-            self.put_back(number, descriptor, before)
+            self.put_back(number, descriptor, before, client)
 
-    def put_back(self, number: int, descriptor: AttributeDescriptor, before: Data) -> None:
-        """Unsettled where the meter does not show the value again; then it stays in the journal."""
-        client = self.opened()
-        found = client.get(descriptor)
+    def put_back(
+        self, number: int, descriptor: AttributeDescriptor, before: Data, client: Client | None = None
+    ) -> None:
+        """Over this association where it still serves; Unsettled where the meter does not show the value again: then it stays in the journal."""
+        found = None if client is None or client.wire.closed else client.get(descriptor)
+        own = client is None or found is None or found.value is None
+        if client is None or found is None or found.value is None:
+            client = self.opened()
+            found = client.get(descriptor)
         if found.value != before:
             client.set(descriptor, before)
             found = client.get(descriptor)
-        client.release()
-        client.close()
+        if own:
+            client.release()
+            client.close()
         if found.value != before:
             raise Unsettled(f"{descriptor} was not put back; it stays in the journal {self.journal.path}")
         self.journal.done(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ami_conformance.bench import Bench
@@ -79,6 +80,9 @@ def _one(bench: Bench, row: Row, checks: Mapping[str, Check]) -> Result:
     if bench.dry and row.safety is Safety.S0:
         return Result(row, Verdict.NOT_RUN, f"a dry run; it reads: {row.steps}")
     began, judge = bench.way.clock(), Judge(row)
+    bench.begin(row.id)
+    with suppress(Unsettled, DlmsError):
+        _ = bench.objects  # which most tests need: read before they have a connection of their own
     bench.begin(row.id)
     verdict, reason = _judged(bench, judge, check)
     bench.settle()

@@ -162,11 +162,12 @@ def _xdlms(judge: Judge, client: Client, context: tuple[Any, ...]) -> None:
 
 def without_association(bench: Bench, judge: Judge) -> None:
     """AS-01."""
-    client = bench.client()
-    octets = apdu.encode(GetRequestNormal(client.invoke(), OBJECT_LIST))
-    answer = client.send_octets(octets, "GET before any AARQ", safety=Safety.S1, wait_s=bench.quick())
-    judge.expect(not answer.done, f"a GET is served before any AARQ: {answer}")
-    client.close()
+    for settings in filter(None, (bench.way.settings, bench.way.public)):
+        client = bench.client(settings)
+        octets = apdu.encode(GetRequestNormal(client.invoke(), OBJECT_LIST))
+        answer = client.send_octets(octets, "GET before any AARQ", safety=Safety.S1, wait_s=bench.quick())
+        judge.expect(not answer.done, f"a GET of client {settings.client_wport} is served before any AARQ: {answer}")
+        client.close()
     bench.still_serves(judge)
 
 
@@ -477,13 +478,14 @@ def interleaved(bench: Bench, judge: Judge) -> None:
     bench.needs(
         bench.way.transport == "tcp" and bench.way.public is not None, "it takes the wrapper and a public client"
     )
+    seen_by_public = bench.public_objects
     one = bench.opened()
     assert bench.way.public is not None
     other = bench.client(bench.way.public, on=one.wire)
     answer = other.associate(what="AARQ of the public client over the same connection", safety=Safety.S1)
     judge.note(f"the public client over the same connection: {answer}")
     if answer.accepted:
-        hidden = [o for o in bench.objects.objects if bench.public_objects.find(*o.key) is None and o.readable(2)]
+        hidden = [o for o in bench.objects.objects if seen_by_public.find(*o.key) is None and o.readable(2)]
         if hidden:
             found = other.get(hidden[0].attribute(2))
             judge.expect(found.value is None, f"the public client reads {hidden[0]}, which its list does not have")

@@ -21,7 +21,7 @@ from ami_dlms.framing.hdlc_parameters import LinkParameters, decode_parameters
 
 NAME = AttributeDescriptor(1, LOGICAL_DEVICE_NAME, 2)
 FLAG = b"\x7e"
-LARGEST, USUAL = 2030, 128
+LARGEST, USUAL, SMALL = 2030, 128, 64
 UNKNOWN_SERVER, UNKNOWN_CLIENT = 0x55, 0x5A
 ALL_STATIONS = 0x7F
 UNDEFINED_CONTROL = 0x2F | 0x10
@@ -271,7 +271,7 @@ def unknown_addresses(bench: Bench, judge: Judge) -> None:
 
 def information_length(bench: Bench, judge: Judge) -> None:
     """HD-12."""
-    for length in (LARGEST, USUAL, None):
+    for length in (LARGEST, USUAL, SMALL, None):
         station = Station(bench)
         proposed = LinkParameters(max_information_transmit=length or USUAL, max_information_receive=length or USUAL)
         agreed = _parameters(station.connect(b"" if length is None else proposed.encode()))

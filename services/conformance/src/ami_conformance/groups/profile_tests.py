@@ -27,6 +27,9 @@ BUFFER, CAPTURE_OBJECTS, PERIOD, SORT_METHOD, IN_USE, ENTRIES = 2, 3, 4, 5, 7, 8
 BY_CLOCK = 1
 SOME_ROWS = 12
 MOST_ROWS = 200
+MOST_PERIOD_S, FEW_GROWTHS, AT_MOST_FASTER, BASE = 3600, 8, 20, 2000
+"""A register goes on behind the last row of its profile by no more than so many times the largest of the last steps, and something."""
+SLACK_S, OTHER_DEVIATION = 2, 120
 HIGHEST_ENTRY = 0xFFFF_FFFF
 EVENT_LOGS = bytes((99, 98))
 EVENT_CODES = bytes((96, 11))
@@ -171,6 +174,15 @@ def spacing(bench: Bench, judge: Judge) -> None:
             continue
         with bench.session() as client:
             rows = rows_of(entries(client, profile, 1, SOME_ROWS), profile.columns, profile.period)
+            newest = rows_of(last_rows(client, profile, 2), profile.columns, profile.period) or []
+            shown = _clock_now(bench, client)
+            newest += _newest_by_range(client, profile, newest)
+        for row in newest:
+            ended = time_of(row.values[profile.clock or 0])
+            judge.expect_physics(
+                shown is None or ended is None or ended <= shown + timedelta(seconds=SLACK_S),
+                f"{profile.one} has a row of {ended}, and its clock shows {shown}",
+            )
         if rows is None or profile.clock is None:
             judge.expect(False, f"{profile.one}: its first {SOME_ROWS} rows can't be read")
             continue
@@ -191,6 +203,16 @@ def spacing(bench: Bench, judge: Judge) -> None:
                 if (later - earlier).total_seconds() % profile.period and not _marked(profile, rows)
             ]
             judge.expect(not odd, f"{profile.one}: rows do not step by {profile.period} s: {'; '.join(odd[:3])}")
+
+
+def _newest_by_range(client: Client, profile: Profile, newest: Sequence[ProfileRow]) -> list[ProfileRow]:
+    """The last rows once more, by a range that ends a day later."""
+    like = newest[-1].values[profile.clock or 0] if newest else None
+    last = None if like is None else time_of(like)
+    if like is None or last is None:
+        return []
+    found = by_range(client, profile, like, same_form(last + timedelta(days=1), like))
+    return rows_of(found, profile.columns, profile.period) or []
 
 
 def _marked(profile: Profile, rows: Sequence[ProfileRow]) -> bool:
@@ -260,10 +282,36 @@ def _snapshots(
     )
     listed = bench.objects.find(column.class_id, column.logical_name)
     now = None if listed is None else whole(client.get(listed.attribute(2)).value)
-    if now is not None and known:
+    scanned = None if listed is None else whole(bench.value(listed.attribute(2)))
+    if known and scanned is not None:
         judge.expect_physics(
-            known[-1] <= now, f"{profile.one}: {column.logical_name} was {known[-1]}, and the register shows {now}"
+            known[0] <= scanned,
+            f"{profile.one}: {column.logical_name} was {known[0]}, and the register has shown {scanned} since",
         )
+    if now is None or not known:
+        return
+    judge.expect_physics(
+        known[-1] <= now, f"{profile.one}: {column.logical_name} was {known[-1]}, and the register shows {now}"
+    )
+    shown = _clock_now(bench, client)
+    last = time_of(rows[-1].values[profile.clock or 0])
+    if shown is None or last is None or not 0 < profile.period <= MOST_PERIOD_S or len(known) < FEW_GROWTHS:
+        return
+    periods = (shown - last).total_seconds() / profile.period + 1
+    growth = max(b - a for a, b in pairwise(known))
+    allowed = periods * AT_MOST_FASTER * growth + BASE
+    judge.expect_physics(
+        now - known[-1] <= allowed,
+        f"{profile.one}: the last {column.logical_name} is {known[-1]}, and the register shows {now}: "
+        f"more than {periods:.1f} periods can bring, of which the last {len(known)} brought {growth} at most",
+    )
+
+
+def _clock_now(bench: Bench, client: Client) -> datetime | None:
+    """What the meter's clock shows."""
+    clocks = bench.objects.of_class(8)
+    found = client.get(clocks[0].attribute(2)).value if clocks else None
+    return None if found is None else time_of(found)
 
 
 def _intervals(bench: Bench, judge: Judge, coarse: Profile, fine: Profile) -> bool:
@@ -361,9 +409,35 @@ def range_by_clock(bench: Bench, judge: Judge) -> None:
     judge.expect(not wrong, f"{profile.one}: rows outside the range: {', '.join(wrong[:3])}")
     wanted = [row.values for row in rows[1:]]
     got = [row.values for row in inside or []]
+    _in_another_deviation(judge, client, profile, (low, high), [row.values for row in inside or []])
     judge.expect(
         all(one in got for one in wanted),
         f"{profile.one}: {sum(one not in got for one in wanted)} of {len(wanted)} rows of the range are missing",
+    )
+
+
+def _in_another_deviation(
+    judge: Judge, client: Client, profile: Profile, ends: tuple[Data, Data], wanted: list[tuple[Data, ...]]
+) -> None:
+    """The same moments told in another deviation are the same range."""
+    moved = []
+    for one in ends:
+        shown, at = date_time(one), time_of(one)
+        if shown is None or at is None or shown.deviation_minutes is None or one.tag is not DataTag.OCTET_STRING:
+            return
+        deviation = shown.deviation_minutes - OTHER_DEVIATION
+        local = at - timedelta(minutes=deviation)
+        told = CosemDateTime(
+            local.year, local.month, local.day, None, local.hour, local.minute, local.second, 0, deviation, 0
+        )
+        moved.append(data.octet_string(told.encode()))
+    found = rows_of(by_range(client, profile, moved[0], moved[1]), profile.columns, profile.period)
+    if found is None:
+        judge.note("a range in another deviation is not served")
+        return
+    judge.expect(
+        [row.values for row in found] == wanted,
+        f"{profile.one}: a range whose ends are told in another deviation gives {len(found)} rows, not the same {len(wanted)}",
     )
 
 

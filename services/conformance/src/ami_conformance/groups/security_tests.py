@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ami_conformance.answers import Answer
+from ami_conformance.answers import Answer, Kind
 from ami_conformance.bench import Bench
 from ami_conformance.client import Client
 from ami_conformance.findings import Judge
@@ -15,7 +15,16 @@ from ami_dlms.apdu.get import GetRequestNormal
 from ami_dlms.association import Ciphering
 from ami_dlms.association.protection.apdu_protection import CipheringKind, service_tag
 from ami_dlms.association.settings import Security
-from ami_dlms.security import AUTHENTICATED, BROADCAST, COMPRESSED, ENCRYPTED, GlobalKeys, ProtectionFlags, protect
+from ami_dlms.security import (
+    AUTHENTICATED,
+    BROADCAST,
+    COMPRESSED,
+    ENCRYPTED,
+    GlobalKeys,
+    ProtectionFlags,
+    SendCounter,
+    protect,
+)
 
 JUMP = 1000
 OLD = 10
@@ -108,6 +117,13 @@ def low_counters(bench: Bench, judge: Judge) -> None:
         answer = send(bench, client, forged(client, security, plain, counter=low), plain, what)
         judge.expect(not answer.done, f"{what} is served: {answer}")
         client.close()
+    low = bench.way.counter.take()
+    bench.opened().release()
+    bench.settle()
+    late = bench.client(counter=SendCounter(low, low + 1))
+    opened = late.associate(what="AARQ under a counter from before another session", safety=Safety.S1)
+    judge.expect(not opened.accepted, "an AARQ under a counter from before another session opens an association")
+    late.close()
     bench.still_serves(judge)
 
 
@@ -219,9 +235,15 @@ def answers_protected(bench: Bench, judge: Judge) -> None:
     wanted = security.control(security.required.response & ~ProtectionFlags.SIGNED)
     before = -1
     for _ in range(2):
-        client = bench.opened()
-        for one in bench.objects.objects[:5]:
-            answer = client.get(one.attribute(1)).answer
+        client = bench.client()
+        answers = [client.associate()]
+        if client.wants_proof:
+            answers.append(client.prove())
+        for answer in answers:
+            judge.expect(answer.kind is not Kind.UNTRUSTED, f"the protection of an answer is wrong: {answer.reason}")
+        for _ in range(3):
+            answer = client.ask(GetRequestNormal(client.invoke(), OBJECT_LIST), "GET of the object list")
+            judge.expect(answer.kind is not Kind.UNTRUSTED, f"the protection of an answer is wrong: {answer.reason}")
             judge.expect(answer.protected or answer.fault, f"an answer comes without protection: {answer}")
         client.release()
         title = client.protection.peer_title if client.protection else None

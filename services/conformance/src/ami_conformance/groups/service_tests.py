@@ -20,6 +20,7 @@ from ami_dlms.obis import Obis
 UNUSED = Obis.parse("1-0:199.199.199*255")
 LOGICAL_NAME = 1
 SPARE_OCTETS = b"\x00\x01\x02"
+NO_APDU = b"\xff\x00\x01\x02"
 ACCESS_CONFIRMED = 1 << 30
 
 
@@ -36,13 +37,15 @@ def unserved(judge: Judge, answer: Answer, what: str) -> None:
     judge.expect(not answer.done, f"{what} is carried out: {answer}")
 
 
-def goes_on(bench: Bench, judge: Judge, client: Client) -> None:
-    """The association, or a new one, serves a good request after a bad one."""
+def goes_on(bench: Bench, judge: Judge, client: Client, *, here: bool = False) -> None:
+    """A good request is served after a bad one: in the association, or in a new one; `here`: a connection that stays open answers."""
     if not client.wire.closed:
         found = client.get(a_name(bench))
         if found.value is not None:
             judge.expect(True, "")
             return
+        if here:
+            judge.expect(not found.answer.silent, "the connection stays open, and nothing is answered over it any more")
     bench.still_serves(judge)
 
 
@@ -158,8 +161,11 @@ def _malformed(bench: Bench, judge: Judge, good: bytes, safety: Safety) -> None:
         client = bench.opened()
         answer = client.ask(octets, what, safety=safety, wait_s=bench.quick())
         unserved(judge, answer, what)
-        goes_on(bench, judge, client)
+        goes_on(bench, judge, client, here=True)
         client.close()
+    client = bench.opened()
+    client.send_octets(NO_APDU, "octets that are no APDU", safety=safety, wait_s=bench.quick())
+    goes_on(bench, judge, client, here=True)
 
 
 def unsupported_services(bench: Bench, judge: Judge) -> None:

@@ -120,7 +120,7 @@ def wrong_lengths(bench: Bench, judge: Judge) -> None:
 def two_connections(bench: Bench, judge: Judge) -> None:
     """WR-07."""
     one = bench.opened()
-    other = bench.client()
+    other = bench.client(beside=True)
     answer = other.associate(what="an AARQ over a second connection", safety=Safety.S1)
     found = one.get(a_name(bench))
     other.close()
@@ -155,8 +155,10 @@ def idle(bench: Bench, judge: Judge) -> None:
 
 def ports_swapped(bench: Bench, judge: Judge) -> None:
     """WR-09."""
-    with bench.session() as client:
+    for settings in filter(None, (bench.way.settings, bench.way.public)):
+        client = bench.opened(settings)
         client.get(a_name(bench))
+        client.release()
         wrong = client.wire.swapped_wrongly
         judge.expect(
             not wrong,

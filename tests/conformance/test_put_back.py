@@ -1,0 +1,115 @@
+"""A run that is killed while an attribute is written leaves it in the journal; the next run puts the value back, and says so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conformance_bench import Conformance
+from patience import PATIENCE_S
+from served_meter import WITH_LISTS, profile, served
+from wrong_meter import READ, WRITE, Wrong, line, values
+
+from ami_conformance.journal import Journal
+from ami_dlms import data
+from ami_dlms.association import Set
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.obis import Obis
+
+MESSAGE = Obis.parse("0-0:96.13.0*255")
+TEXT = AttributeDescriptor(1, MESSAGE, 2)
+BEFORE = data.octet_string(b"hello")
+
+
+@dataclass
+class Writable(Wrong):
+    """A meter that kills its client once it has taken another text, where `kills`; it may refuse to take any."""
+
+    kills: subprocess.Popen[bytes] | None = None
+    refuses: bool = False
+    written: int = 0
+
+    def carry_out(self, item: Any) -> Any:
+        if isinstance(item, Set) and self.refuses:
+            return super().carry_out(Set(item.descriptor, self.values[item.descriptor]))
+        result = super().carry_out(item)
+        if isinstance(item, Set):
+            self.written += 1
+            if self.kills is not None and item.value != BEFORE:
+                os.kill(self.kills.pid, signal.SIGKILL)
+        return result
+
+
+def meter() -> Writable:
+    found = values(message=line(1, 0, MESSAGE, {1: READ, 2: READ | WRITE}))
+    return Writable(found | {AttributeDescriptor(1, MESSAGE, 1): data.octet_string(MESSAGE), TEXT: BEFORE})
+
+
+def words(port: int, journal: Path, *more: str) -> list[str]:
+    return ["--host", "127.0.0.1", "--port", str(port), "--journal", str(journal), *more]
+
+
+def killed(one: Writable, port: int, journal: Path) -> None:
+    """A run in a process of its own, which the meter kills amid a write."""
+    command = [
+        sys.executable,
+        "-m",
+        "ami_cli",
+        "conformance",
+        "run",
+        *words(port, journal, "--allow", "s2", "--test", "SV-13"),
+    ]
+    one.kills = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    assert one.kills.wait(PATIENCE_S) == -signal.SIGKILL
+    one.kills = None
+
+
+def test_what_a_killed_run_has_written_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMI_METER_COUNTERS", str(tmp_path / "counters.json"))
+    one, journal = meter(), tmp_path / "kept.jsonl"
+    with served(one, profile(one, client_wport=16, conformance=WITH_LISTS)) as port:
+        killed(one, port, journal)
+        assert one.values[TEXT] != BEFORE
+        assert len(Journal(journal).open) == 1
+        found = Conformance(None, tmp_path).run(*words(port, journal, "--test", "AS-22"))  # type: ignore[arg-type]
+    assert one.values[TEXT] == BEFORE
+    assert Journal(journal).open == ()
+    assert found.code == 0
+    assert "0-0:96.13.0*255" in found.json["put_back"][0]
+    assert "written by SV-13" in found.out
+
+
+def test_what_can_not_be_put_back_makes_the_run_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMI_METER_COUNTERS", str(tmp_path / "counters.json"))
+    one, journal = meter(), tmp_path / "kept.jsonl"
+    with served(one, profile(one, client_wport=16, conformance=WITH_LISTS)) as port:
+        killed(one, port, journal)
+        one.refuses = True
+        found = Conformance(None, tmp_path).run(*words(port, journal, "--test", "AS-22"))  # type: ignore[arg-type]
+    assert found.code == 1
+    assert len(Journal(journal).open) == 1
+    assert "0-0:96.13.0*255" in found.json["not_put_back"][0]
+
+
+def test_a_good_run_writes_and_puts_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMI_METER_COUNTERS", str(tmp_path / "counters.json"))
+    one, journal = meter(), tmp_path / "kept.jsonl"
+    with served(one, profile(one, client_wport=16, conformance=WITH_LISTS)) as port:
+        run = Conformance(None, tmp_path).run  # type: ignore[arg-type]
+        dry = run(*words(port, journal, "--allow", "s2", "--test", "SV-13", "--dry-run"))
+        assert one.written == 0 and not journal.exists()
+        assert "SET class 1 0-0:96.13.0*255 attribute 2" in dry.out
+        page = tmp_path / "page.html"
+        found = run(*words(port, journal, "--allow", "s2", "--test", "SV-13", "--html", str(page)))
+    assert found.verdicts == {"SV-13": "pass"}
+    assert one.written >= 3
+    assert one.values[TEXT] == BEFORE
+    assert Journal(journal).open == ()
+    text = page.read_text()
+    assert "set-request" in text.lower() and "IEC 62056-5-3, 7.4 (SET)" in text
