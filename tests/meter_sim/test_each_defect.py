@@ -604,6 +604,28 @@ async def test_a_client_finds_it(bench: Bench, name: str, transport: str) -> Non
         await wire.stop()
 
 
+@pytest.mark.parametrize("name", [name for name, row in rows().items() if row.group == "HDLC"])
+async def test_a_frame_that_is_cut_is_no_more_to_a_meter_with_a_defect_than_to_one_in_health(
+    bench: Bench, name: str
+) -> None:
+    """The frame behind it is answered, and what a line has left of one does not stay for the next line."""
+    bench.start(setup())
+    wire = Wire(bench.meter, now=lambda: bench.at)
+    await wire.listen(most=40, communication=HdlcProfile())
+    scene = Scene(bench, wire, "hdlc")
+    wire.fleet.faults.set(Rule.parse({"fault": name}))
+    try:
+        frames = await scene.frames()
+        good = frames.octets(SNRM)
+        assert (await frames.send(good[:-2] + good[-1:], good)).kind is FrameKind.UA
+        frames.writer.write(good[:5])
+        frames.writer.close()
+        assert (await (await scene.frames()).send(good)).kind is FrameKind.UA
+    finally:
+        await scene.close()
+        await wire.stop()
+
+
 def test_the_table_has_every_defect_and_enough_of_each_group() -> None:
     assert list(rows()) == list(DEFECTS)
     assert not set(DEFECTS) & set(FAULTS)

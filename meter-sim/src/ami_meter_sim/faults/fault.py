@@ -114,6 +114,10 @@ class Fault(Documented):
         """The octets of the line in place of these, which the only meter at an address received."""
         return octets
 
+    def on_silence(self) -> bytes:
+        """Octets of the line that were held back until more come, when none come: a frame that was begun ends there."""
+        return b""
+
     def on_pdu(self, pdu: WrapperPdu | LinkLost, profile: AssociationProfile | None) -> Sequence[Arrived]:
         """What its association hears in place of this; `profile` is the one of a meter in health, None for a stranger."""
         return (pdu,)

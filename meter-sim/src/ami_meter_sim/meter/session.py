@@ -135,6 +135,8 @@ class Session:
 
     def inactive(self) -> Iterator[Effect]:
         """What follows from a silence that is longer than an HDLC link may be idle; over the wrapper nothing does."""
+        if self._changes_arrivals and (octets := self._held_back()):
+            self._connection.receive_data(octets)
         return self._react() if self._line.inactive() else iter(())
 
     def _react(self) -> Iterator[Effect]:
@@ -368,7 +370,7 @@ class Session:
             return None
         if any(one.is_down(self._now()) for one in faults):
             return [HangUp(abrupt=True)]
-        happening = [] if self._begun else self._happening(meter, (), "on_connection")
+        happening = [] if self._begun else [*_of_arrivals(faults), *self._happening(meter, (), "on_connection")]
         self._begun = True
         return next(([end] for one in happening if (end := one.fault.on_connection()) is not None), None)
 
@@ -379,6 +381,10 @@ class Session:
         for one in () if only is None else self._deciding(only, "on_octets"):
             octets = self._noticed(one, octets, one.fault.on_octets(octets))
         return octets
+
+    def _held_back(self) -> bytes:
+        only = self._only_meter()
+        return b"" if only is None else b"".join(one.fault.on_silence() for one in _of_arrivals(self._active(only)))
 
     def arrived(self, pdu: WrapperPdu | LinkLost) -> Sequence[Arrived]:
         """What the faults of its meter make of a PDU, or of the end of a link."""
@@ -566,3 +572,8 @@ def switched(meter: Meter) -> Iterator[events.Switched]:
 def describe_switch(switch: Switch) -> events.SwitchState:
     """A switch in the words that all services use."""
     return events.SwitchState(switch.output_state, int(switch.control_state), switch.control_mode)
+
+
+def _of_arrivals(faults: Sequence[Active]) -> Iterator[Active]:
+    """Those of the line that see the octets which arrive: what they keep is of one connection."""
+    return (one for one in faults if one.of_the_line and one.has("on_octets"))

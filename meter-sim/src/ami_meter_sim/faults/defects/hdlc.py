@@ -44,23 +44,29 @@ class FrameDefect(Defect):
         self._begun = b""
 
     def on_octets(self, octets: bytes) -> bytes:
-        """Frame by frame; what is none passes."""
+        """Frame by frame; what is none passes octet by octet: within what looks like one a good one may begin."""
         there, out = self._begun + octets, b""
         while there:
             size = _size_of(there)
             if len(there) < size:
                 break
-            out += self.incoming(there[:size])
-            there = there[size:]
+            changed = self.incoming(there[:size]) if size > 1 else None
+            out += there[:1] if changed is None else changed
+            there = there[1:] if changed is None else there[size:]
         self._begun = there
         return out
 
-    def incoming(self, octets: bytes) -> bytes:
-        """What the link gets in place of a frame, or of an octet between frames."""
+    def on_silence(self) -> bytes:
+        """What was begun is for the link, which knows what silence means."""
+        there, self._begun = self._begun, b""
+        return there
+
+    def incoming(self, octets: bytes) -> bytes | None:
+        """What the link gets in place of a frame; None: it is none."""
         try:
             return b"".join(map(encode, self.received(decode(octets))))
         except DecodeError:
-            return octets
+            return None
 
     def received(self, frame: Frame) -> Sequence[Frame]:
         """What the link gets in place of a good frame."""
@@ -95,17 +101,17 @@ def _size_of(octets: bytes) -> int:
 class TakesWrongChecks(FrameDefect):
     """Take frames whose check sequences (HCS, FCS) are wrong."""
 
-    def incoming(self, octets: bytes) -> bytes:
+    def incoming(self, octets: bytes) -> bytes | None:
         """The same frame with right ones."""
         try:
             destination = 1 + FORMAT_SIZE
             source = destination + (address_size(octets, destination, len(octets)) or 0)
             control = source + (address_size(octets, source, len(octets)) or 0)
         except DecodeError:
-            return octets
+            return None
         end, header = len(octets) - CHECK_SIZE - 1, octets[1 : control + 1]
         if end < control + 1 or octets[-1] != FLAG:
-            return octets
+            return None
         information = octets[control + 1 + CHECK_SIZE : end]
         body = header + check_sequence(header) + information if information else header
         return _FLAG + body + check_sequence(body) + _FLAG
