@@ -68,5 +68,5 @@ def test_the_meter_without_a_defect_has_none_of_these_findings(tmp_path: Path, m
     tests = {test for test, _, _ in DEFECTS.values()} - {"C8-01"}
     words = [word for test in sorted(tests) for word in ("--test", test)]
     with served(meter, profile(meter, client_wport=16, conformance=WITH_LISTS)) as port:
-        found = Conformance(None, tmp_path).run("--host", "127.0.0.1", "--port", str(port), *words)  # type: ignore[arg-type]
+        found = Conformance(None, tmp_path).run(f"127.0.0.1:{port}", *words)  # type: ignore[arg-type]
     assert found.failed == {}

@@ -55,6 +55,14 @@ File = Path | None
 @command_of(app, EPILOG)
 def run(
     options: TargetOptions,
+    target_name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[TARGET]",
+            help="Short for the options: host:port, a serial device, or with --registry the name of an entry.",
+            show_default=False,
+        ),
+    ] = "",
     pack: Annotated[
         str, _panel(_WHAT, "--pack", metavar="NAME", help="Measure by this pack too (`ami pack list`).")
     ] = "",
@@ -134,7 +142,7 @@ def run(
     wanted = _rows(group or [], test or [])
     rules = _rules(allow, lock_out_after, pause, silence, patience)
     before = None if compare is None else _older(compare)
-    target = target_of(options, os.environ)
+    target = target_of(_named(options, target_name), os.environ)
     environment = usual_environment(output.report)
     known, title = first_look(target, environment)
     rules = replace(rules, ask=_asking(known, rules.allowed, never=dry_run, agreed=agreed))
@@ -173,6 +181,20 @@ def list_tests(
     output.show(output.rows_table(("test", "group", "title", "safety", "over", ""), table))
     built = sum(1 for row in table if not row[-1])
     output.write(f"{len(table)} tests, {built} of them built")
+
+
+def _named(options: TargetOptions, name: str) -> TargetOptions:
+    """The options with what TARGET is short for."""
+    if not name:
+        return options
+    if options.registry is not None:
+        return replace(options, meter=name)
+    if name.startswith("/") or "://" in name:
+        return replace(options, device=name)
+    host, _, port = name.rpartition(":")
+    if host and port.isdecimal():
+        return replace(options, host=host.strip("[]"), port=int(port))
+    return replace(options, host=name)
 
 
 def _rows(group: Sequence[str], test: Sequence[str], *, safest_first: bool = True) -> list[Row]:
