@@ -64,9 +64,13 @@ class FrameDefect(Defect):
     def incoming(self, octets: bytes) -> bytes | None:
         """What the link gets in place of a frame; None: it is none."""
         try:
-            return b"".join(map(encode, self.received(decode(octets))))
+            frame = decode(octets)
         except DecodeError:
             return None
+        try:
+            return b"".join(map(encode, self.received(frame)))
+        except DecodeError:
+            return octets
 
     def received(self, frame: Frame) -> Sequence[Frame]:
         """What the link gets in place of a good frame."""
