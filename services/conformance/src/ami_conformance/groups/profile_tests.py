@@ -27,8 +27,9 @@ BUFFER, CAPTURE_OBJECTS, PERIOD, SORT_METHOD, IN_USE, ENTRIES = 2, 3, 4, 5, 7, 8
 BY_CLOCK = 1
 SOME_ROWS = 12
 MOST_ROWS = 200
-MOST_PERIOD_S, FEW_GROWTHS, AT_MOST_FASTER, BASE = 3600, 8, 20, 2000
-"""A register goes on behind the last row of its profile by no more than so many times the largest of the last steps, and something."""
+MOST_PERIOD_S, FEW_GROWTHS, AT_MOST_FASTER, FULL_LOAD_W = 3600, 8, 20, 100_000
+"""Behind the last row of its profile a register goes on by no more than so many times the largest of the last steps, and what a large
+connection takes: the sun may have risen since, or a machine been switched on."""
 SLACK_S, OTHER_DEVIATION = 2, 120
 HIGHEST_ENTRY = 0xFFFF_FFFF
 EVENT_LOGS = bytes((99, 98))
@@ -299,12 +300,17 @@ def _snapshots(
         return
     periods = (shown - last).total_seconds() / profile.period + 1
     growth = max(b - a for a, b in pairwise(known))
-    allowed = periods * AT_MOST_FASTER * growth + BASE
+    allowed = periods * AT_MOST_FASTER * growth + _at_full_load(_scale(bench, column), periods * profile.period)
     judge.expect_physics(
         now - known[-1] <= allowed,
         f"{profile.one}: the last {column.logical_name} is {known[-1]}, and the register shows {now}: "
         f"more than {periods:.1f} periods can bring, of which the last {len(known)} brought {growth} at most",
     )
+
+
+def _at_full_load(scale: ScalerUnit | None, seconds: float) -> float:
+    """What a register of energy counts in this time, in its own steps."""
+    return FULL_LOAD_W * seconds / 3600 * 10.0 ** -(0 if scale is None else scale.scaler)
 
 
 def _clock_now(bench: Bench, client: Client) -> datetime | None:
