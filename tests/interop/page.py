@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from foreign_meter import section
 from matrix import SERVICES, Row
 from play import PASSES, Outcome
 
@@ -44,7 +45,7 @@ ships imports the peers.
 No available foreign stack speaks general-ciphering, general-signing, key agreement or ECDSA with P-384: those rest on
 the vectors (`tests/vectors/`) and on both of our own roles. The library that drives a row is locked in `requirements/interop-*.txt` with its hashes.
 
-## What passed
+{conformance}## What passed
 
 "we are": `server` is our `ServerConnection` behind a socket with four objects, `simulated meter` a meter
 of the process `python -m ami_meter_sim`, of the model that is named, `client` our `ClientConnection`. Each row is one session. `yes`: what came back was right, on both sides. `-`: not asked for.
@@ -94,7 +95,7 @@ def page(outcomes: Mapping[Row, Outcome], versions: Mapping[str, str]) -> str:
     table = [line(row, outcome, notes) for row, outcome in outcomes.items()]
     below = [f"{number}. {reason}" for reason, number in notes.items()]
     parts = ["\n".join(head + table), "\n".join(below)] if below else ["\n".join(head + table)]
-    return INTRODUCTION.format(**versions) + "\n\n".join(parts) + "\n"
+    return INTRODUCTION.format(**versions, conformance=section()) + "\n\n".join(parts) + "\n"
 
 
 def table_of(text: str) -> list[str]:

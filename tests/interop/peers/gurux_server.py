@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
-"""A meter made of gurux-dlms that serves one connection on 127.0.0.1: prints its port, argument is JSON (see README).
+"""A meter made of gurux-dlms that serves connections on 127.0.0.1, one after the other: prints its port, argument is JSON (see README).
 
 The library's own command handlers do not run as published, so the few services are served here on its lower parts:
 framing, deciphering, AARQ and AARE, proofs of HLS, ciphering and blocks of the answers are all the library's.
@@ -8,6 +8,7 @@ framing, deciphering, AARQ and AARE, proofs of HLS, ciphering and blocks of the 
 import json
 import socket
 import sys
+from contextlib import suppress
 
 from gurux_dlms import GXByteBuffer, GXDLMSLNParameters
 from gurux_dlms.enums import Authentication, Command, Conformance, InterfaceType, Security, SourceDiagnostic
@@ -32,6 +33,7 @@ MECHANISMS = {
     "HLS 5 GMAC": Authentication.HIGH_GMAC,
     "HLS 6 SHA-256": Authentication.HIGH_SHA256,
 }
+UNDEFINED = b"\x01\x04"
 HLS_REPLY = bytes.fromhex("000F0000280000FF01")
 OBJECTS = {bytes.fromhex(key): bytes.fromhex(value) for key, value in GIVEN["objects"].items()}
 
@@ -97,6 +99,8 @@ class Meter(GXDLMSSecureServer):
         self.receivedData.set(octets)
         self.info.clear()
         GXDLMS.getData(self.settings, self.receivedData, self.info, None)
+        if self.info.command == Command.NONE:
+            return b""
         return bytes(self._serve(self.info.command, self.info.data))
 
     def _serve(self, cmd, data):
@@ -126,6 +130,9 @@ class Meter(GXDLMSSecureServer):
 
     def _get(self, octets):
         form, invoke = octets[0], octets[1]
+        if form == 1 and octets[2:11] not in OBJECTS:
+            self._reply(Command.GET_RESPONSE, 1, invoke, UNDEFINED)
+            return
         if form == 1:
             self.settings.resetBlockIndex()
             self.rest = GXByteBuffer(OBJECTS[octets[2:11]])
@@ -165,14 +172,44 @@ class Meter(GXDLMSSecureServer):
         GXDLMS.getLNPdu(parameters, self.replyData)
 
 
-def main():
+def frames(connection):
+    """What comes, one wrapper PDU at a time, however it was cut."""
+    there = b""
+    while octets := connection.recv(65536):
+        there += octets
+        while len(there) >= 8 and len(there) >= (size := 8 + int.from_bytes(there[6:8], "big")):
+            yield there[:size]
+            there = there[size:]
+
+
+class Counter:
+    """The invocation counter, which goes on from one client to the next."""
+
+    last = GIVEN["invocation_counter"]
+
+
+def serve(connection):
+    """One client; what the library falls over ends its connection alone."""
     meter = Meter()
+    for octets in frames(connection):
+        meter.settings.cipher.invocationCounter = max(Counter.last, meter.settings.cipher.invocationCounter)
+        try:
+            answer = meter.answer(octets)
+        except Exception as error:  # noqa: BLE001 - whatever the library makes of it
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            return
+        finally:
+            Counter.last = meter.settings.cipher.invocationCounter
+        connection.sendall(answer)
+
+
+def main():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(listener.getsockname()[1], flush=True)
-        connection, _ = listener.accept()
-        with connection:
-            while octets := connection.recv(65536):
-                connection.sendall(meter.answer(octets))
+        while True:
+            connection, _ = listener.accept()
+            with connection, suppress(ConnectionError):
+                serve(connection)
 
 
 main()
