@@ -38,7 +38,7 @@ ifneq ($(UNKNOWN),)
 $(error there is no variable $(firstword $(UNKNOWN)); known are $(KNOWN))
 endif
 
-.PHONY: help setup demo up down test test-compose test-wheels check vendor bench bench-scale store-plans interop fuzz chaos attacks flaky acceptance dist sbom audit-dependencies images lock-images clean lock parquet telemetry manifests
+.PHONY: help setup demo up down test test-compose test-wheels check vendor bench bench-scale store-plans interop conformance-defects fuzz chaos attacks flaky acceptance dist sbom audit-dependencies images lock-images clean lock parquet telemetry manifests
 
 help:                   ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
@@ -101,6 +101,9 @@ interop: $(VENV)/.dev   ## sessions with foreign DLMS stacks, each in an environ
 
 fuzz: $(VENV)/fuzz/.done  ## fuzz every decoder that reads untrusted input; the same inputs each time, or others: SEED=2 or SECONDS=600
 	$(VENV)/fuzz/bin/python tests/fuzz/run.py $(call option,SEED,--seed) $(call option,SECONDS,--seconds)
+
+conformance-defects: $(VENV)/.dev ## which planted defects of simulated meters `ami conformance` finds, and what else fails on them: ONLY='keeps-ports takes-used-counter' WRITE=docs
+	@$(BIN)/python tests/conformance/defect_score.py $(call option,ONLY,--only) $(if $(call given,WRITE),--write '$(WRITE)/conformance-run.md')
 
 chaos: $(VENV)/.dev     ## CIS, HES and meters under load, killed and starved at random; what must hold is checked: KILLS=1000 SEED=7 METERS=8 STORE=postgresql ENGINE=nats WRITE=docs/chaos.json
 	@PYTHONPATH='$(CURDIR)/tests' $(BIN)/python -m chaos $(call option,KILLS,--kills) $(call option,SEED,--seed) $(call option,METERS,--meters) $(call option,STORE,--store) $(call option,ENGINE,--engine) $(call option,WRITE,--write)

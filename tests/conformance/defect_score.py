@@ -68,7 +68,6 @@ CONSEQUENCES: Mapping[str, Mapping[str, str]] = {
     "deaf-after-unreadable": {
         "SV-03": "the same with requests to write",
         "RB-01": "the same with octets without sense",
-        "RB-02": "the same with messages that have a bit wrong",
     },
     "counts-blocks-from-zero": {
         "BT-02": "0 is what it counts as right",
@@ -88,6 +87,7 @@ CONSEQUENCES: Mapping[str, Mapping[str, str]] = {
     "answers-unencrypted": {ANY: "no test can open an association whose answers it does not trust"},
     "answers-under-clients-title": {ANY: "no test can open an association whose answers it does not trust"},
     "row-of-the-future": {
+        "C7-01": "where the buffer is full, it has a row more than there is room for",
         "SA-01": "the row that is too many is outside of the range",
         "SA-05": "the row that is too many is counted, and read by its number",
         "SA-07": "the row that is too many is counted, and read by its number",
@@ -189,7 +189,7 @@ def measured(config: Path, subject: Subject, tests: Sequence[str] = ()) -> Outco
     return Outcome(subject, {one["id"]: one["verdict"] for one in found}, first)
 
 
-def tests_of(subject: Subject, chosen: Sequence[Subject]) -> list[str]:
+def named_for(subject: Subject, chosen: Sequence[Subject]) -> list[str]:
     """Those that are named for it; for a meter in health all that are named for any over its transport."""
     of = [subject] if subject.row is not None else [one for one in chosen if one.transport == subject.transport]
     return sorted({test for one in of if one.row is not None for test in one.row.tests})
@@ -199,7 +199,7 @@ def score(config: Path, chosen: Sequence[Subject], *, named: bool) -> Iterator[O
     """Each as soon as it is known. All tests are run over the first transport of a defect: over a second one nothing else would be seen."""
     with ProcessPoolExecutor(AT_ONCE, mp_context=multiprocessing.get_context("spawn")) as pool:
         runs = [
-            pool.submit(measured, config, one, tests_of(one, chosen) if named or one.second else ()) for one in chosen
+            pool.submit(measured, config, one, named_for(one, chosen) if named or one.second else ()) for one in chosen
         ]
         for run in as_completed(runs):
             yield run.result()

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -43,11 +44,13 @@ def meter(name: str, number: int, port: int, **change: Any) -> dict[str, Any]:
 class Fleet:
     """`python -m ami_meter_sim` with these entries; `config` is the file that both it and `--registry` read."""
 
-    def __init__(self, directory: Path, entries: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, directory: Path, entries: list[dict[str, Any]], faults: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         self.directory = directory
         self.entries = {entry["name"]: entry for entry in entries}
         self.config = directory / "ami.toml"
-        document = {"meter_sim": {"state": str(directory / "meters")}, "meters": entries}
+        document = {"meter_sim": {"state": str(directory / "meters")}, "meters": entries, "faults": list(faults)}
         self.config.write_text(tomli_w.dumps(document))
         self._process: subprocess.Popen[str] | None = None
         self._drain: threading.Thread | None = None
