@@ -25,6 +25,7 @@ from meter_bench import Fleet
 
 from ami_meter_sim.faults.defects.table import rows
 
+PAGE = Path(__file__).parents[2] / "docs" / "conformance-run.md"
 FEW = {rows()[name].group: name for name in reversed(rows())}
 """The first defect of each group."""
 
@@ -84,3 +85,13 @@ def test_what_is_said_of_defects_is_of_defects_that_there_are() -> None:
     for name, tests in CONSEQUENCES.items():
         assert not set(tests) & set(rows()[name].tests)
         assert set(tests) <= {*defect_score.CHECKS, ANY}
+
+
+def test_the_page_has_every_defect_over_each_of_its_transports() -> None:
+    page = PAGE.read_text("utf-8")
+    lines = [
+        f"| `{row.name}` | {transport} | {', '.join(row.tests)} |"
+        for row in rows().values()
+        for transport in row.transports
+    ]
+    assert [one for one in lines if one not in page] == []
