@@ -1,4 +1,4 @@
-"""Our own meters have no finding: those of every pack over the wrapper, a residential one over HDLC too, and the same with what is malformed."""
+"""Our own meters have no finding: those of every pack, over the wrapper and over HDLC, and the same with what is malformed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ FAST = ("--silence", "0.1", "--timeout", "20")
 @pytest.mark.parametrize(
     "model", [pytest.param(one, marks=() if one in SOME else pytest.mark.ci) for one in pack_models()]
 )
-def test_a_meter_of_a_pack_passes(conformance: Conformance, model: str) -> None:
-    found = conformance.on(name_of(model), "--pack", model.partition("/")[0], *FAST)
+@pytest.mark.parametrize("suffix", ["", pytest.param("-hdlc", marks=pytest.mark.ci)])
+def test_a_meter_of_a_pack_passes(conformance: Conformance, model: str, suffix: str) -> None:
+    found = conformance.on(name_of(model) + suffix, "--pack", model.partition("/")[0], *FAST)
     assert found.failed == {}
     assert found.code == 0
     assert sum(found.verdicts[test] == Verdict.PASS for test in S0) > 20

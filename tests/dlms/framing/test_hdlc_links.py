@@ -73,6 +73,20 @@ def test_the_course_of_a_link_with_window_1() -> None:
     ]
 
 
+def test_what_a_server_has_beyond_its_turn_is_asked_for_once_for_each_apdu_and_not_waited_for() -> None:
+    """As of blocks in streams: with a window of 1 each of them needs a turn."""
+    joined = line(both(128, 1), answers=lambda _: [b"first", b"second", b"third"]).connected()
+    joined.carry(joined.client.send_apdu(b"go on"))
+    assert joined.got == [b"first"]
+    joined.carry(joined.client.poll())
+    joined.carry(joined.client.poll())
+    assert joined.got == [b"first", b"second", b"third"]
+    joined.carry(joined.client.poll())
+    assert joined.events[-1] == AnswerPending(False)
+    assert joined.client.poll() == b"", "a server that has nothing is not asked without end"
+    assert joined.shape(2)[2:] == ["c:RR1*", "s:I1,1*", "c:RR2*", "s:I2,1*", "c:RR3*", "s:RR1*"]
+
+
 def test_the_course_of_a_link_with_window_3() -> None:
     joined = line(both(128, 3)).connected()
     joined.ask(bytes(600))

@@ -84,7 +84,7 @@ class Wire:
                 if (pdu.source, pdu.destination) != (ports.server, ports.client):
                     self.swapped_wrongly.append(f"{pdu.source} to {pdu.destination}")
                 return Answer(Kind.APDU, octets=pdu.apdu)
-            if octets := framing.data_to_send():
+            if octets := framing.data_to_send() or self._line.go_on():
                 self.link.write(octets)
             left = until - self._clock()
             if left <= 0:

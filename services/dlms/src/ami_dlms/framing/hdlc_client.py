@@ -43,6 +43,8 @@ class HdlcClient(HdlcLink):
         self._attempts = 0
         self._overlook = 0
         self._sent_one = False
+        self._has_spoken = False
+        """The server's last turn has ended with an APDU."""
 
     @property
     def connected(self) -> bool:
@@ -95,6 +97,16 @@ class HdlcClient(HdlcLink):
             self._ask(bare=self._attempts % 2 == 0)
         return self.data_to_send()
 
+    def poll(self) -> bytes:
+        """Ask for what the server has to say beyond the APDU that its turn has ended with, such as further blocks of a stream; once for each of them.
+
+        Where it has said nothing, a server that is not ready yet would be asked without end: that is for `timeout`.
+        """
+        if self.state is not ClientLinkState.READY or not self._has_spoken:
+            return b""
+        self._ask(bare=True)
+        return self.data_to_send()
+
     def _ask_for_link(self) -> None:
         default = self._offer == LinkParameters()
         self._write(FrameKind.SNRM, b"" if default else self._offer.encode())
@@ -102,7 +114,7 @@ class HdlcClient(HdlcLink):
     def _ask(self, *, bare: bool = False) -> None:
         """Hand the turn over: with what there is to send, or with the bare question for what the server has."""
         self._move(ClientLinkEvent.SEND_POLL)
-        self._sent_one = False
+        self._sent_one = self._has_spoken = False
         if self._numbering.may_send and not bare:
             self._write_window()
             self._sent_one = self._numbering.unacknowledged == 1
@@ -169,6 +181,7 @@ class HdlcClient(HdlcLink):
             self._receive_final(progress, gap=gap, empty=whole is None)
         if whole is not None:
             self._overlook = 0
+            self._has_spoken = frame.final and self.state is ClientLinkState.READY
             self._deliver(frame, whole)
 
     def _receive_final(self, progress: bool, *, gap: bool, empty: bool) -> None:

@@ -35,6 +35,9 @@ class Line(Protocol):
     def heard(self, octets: bytes) -> None:
         """Octets that came."""
 
+    def go_on(self) -> bytes:
+        """An APDU came and more is awaited: octets by which the meter may go on, none where it does so by itself."""
+
     def ask_again(self) -> bytes:
         """Nothing came: octets that ask once more, none when that is of no use."""
 
@@ -61,6 +64,9 @@ class WrapperLine:
 
     def heard(self, octets: bytes) -> None:
         self.kept = (self.kept + octets)[-MAX_PDU:]
+
+    def go_on(self) -> bytes:
+        return b""
 
     def ask_again(self) -> bytes:
         return b""
@@ -93,6 +99,9 @@ class HdlcLine:
         if len(octets) > LONGEST_EMPTY_FRAME:
             self._in_vain = 0
         self.kept = (self.kept + octets)[-MOST_KEPT:]
+
+    def go_on(self) -> bytes:
+        return self.framing.link.poll()
 
     def ask_again(self) -> bytes:
         """Up to the link's own limit, and no oftener where the meter says again and again that it has nothing yet."""

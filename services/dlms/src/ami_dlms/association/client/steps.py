@@ -66,6 +66,8 @@ def answer(connection: ClientConnection, line: Line) -> Steps[ExchangeStep, Clie
             if octets := connection.data_to_send():
                 yield TopUp()
                 yield WriteLink(octets)
+            elif octets := line.go_on():
+                yield WriteLink(octets)
             received: bytes | None = yield ReadLink()
             if received is None:
                 yield WriteLink(_asked_again(line))
