@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,10 +25,11 @@ from typer.testing import CliRunner
 from ami_cli.__main__ import app
 from ami_cli.proxy.exchanges import Exchange, Session, session_of
 from ami_cli.proxy.model import model_of
+from ami_cli.proxy.passing import Passed
 from ami_cli.proxy.recorder import CaptureFile, Recorder
-from ami_cli.proxy.relay import Relay
+from ami_cli.proxy.relay import MOST_WAITING, Relay
 from ami_cli.proxy.replay import Answers, ReplayKeys, counter_at, profiles_of
-from ami_cli.proxy.session_file import SessionFileError, SessionWriter, read_session
+from ami_cli.proxy.session_file import LONGEST_LINE, SessionFileError, SessionWriter, read_session
 from ami_cli.proxy.taps import Framing, tap_of
 from ami_dlms import apdu, data
 from ami_dlms.apdu.acse import Aare, Aarq, Diagnostic
@@ -183,8 +185,9 @@ def test_what_was_recorded_is_answered_again_and_makes_a_model(
         ([{"form": "ami proxy session", "version": 2, "framing": "wrapper"}], "version 2"),
         ([{"form": "ami proxy session", "version": 1, "framing": "pigeon"}], "'pigeon' is not known"),
         ([{"form": "ami proxy session", "version": 1, "framing": "hdlc"}, {"at": "now"}], "line 2: no message"),
-        (["x" * ((1 << 20) + 2)], "longer than"),
+        (["x" * (LONGEST_LINE + 2)], "longer than"),
     ],
+    ids=lambda one: one if isinstance(one, str) else "",
 )
 def test_a_file_that_is_no_session_is_refused_with_the_line(tmp_path: Path, lines: list[Any], reason: str) -> None:
     path = tmp_path / "session.jsonl"
@@ -314,6 +317,84 @@ async def test_octets_pass_unchanged_whatever_they_are(tmp_path: Path) -> None:
     await relaying
     meter_side.close()
     one.close()
+
+
+class GoneTerminal:
+    """A pipe whose reader has gone."""
+
+    def __init__(self) -> None:
+        self.tried = 0
+
+    def __call__(self, line: str) -> None:
+        self.tried += 1
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+class Startled(Recorder):
+    """Meets something that nobody has thought of."""
+
+    def take(self, at: datetime, number: int, from_client: bool, octets: bytes) -> None:
+        raise ZeroDivisionError("nobody thought of it")
+
+
+@pytest.mark.parametrize("kind", [Recorder, Startled])
+async def test_nothing_that_befalls_the_recorder_stops_the_line(tmp_path: Path, kind: type[Recorder]) -> None:
+    """More pieces pass than wait between sockets and recorder, each by itself, and stopping ends it with a connection open."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while octets := await reader.read(1 << 16):
+            writer.write(octets)
+        writer.close()
+
+    gone, stop, request, times = GoneTerminal(), asyncio.Event(), framed(READ_TIME), MOST_WAITING
+    session = SessionWriter(tmp_path / "session.jsonl", Framing.WRAPPER, AT, 1 << 20)
+    one = kind(Framing.WRAPPER, Keyring(), gone, session)
+    troubles: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, trouble: troubles.append(trouble))
+    meter_side = await asyncio.start_server(echo, "127.0.0.1", 0)
+    relay = Relay(("127.0.0.1", meter_side.sockets[0].getsockname()[1]), one)
+    listener = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
+    relaying = asyncio.create_task(relay.run(listener, stop))
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.sockets[0].getsockname()[1])
+    async with asyncio.timeout(PATIENCE_S):
+        for _ in range(times):
+            writer.write(request)
+            assert await reader.readexactly(len(request)) == request
+        stop.set()
+        await relaying
+        assert await reader.read() == b""
+    writer.close()
+    meter_side.close()
+    one.close()
+    assert troubles == [] and gone.tried == 1
+    kept = len(read_session(tmp_path / "session.jsonl").messages)
+    under_way = 2  # a piece of each direction that waits for a place while it is stopped
+    assert 2 * times - under_way <= kept if kind is Recorder else kept == 0, "the file goes on without a terminal"
+
+
+def test_the_longest_that_is_put_together_of_blocks_is_read_back(tmp_path: Path) -> None:
+    path, whole = tmp_path / "session.jsonl", bytes(1 << 20)
+    writer = SessionWriter(path, Framing.WRAPPER, AT, 1 << 26)
+    writer.message(Passed(AT, 1, False, 16, 1, b"\0", "a last block", secret_in_clear=False, whole=whole))
+    writer.close()
+    assert [one.whole for one in read_session(path).messages] == [whole]
+
+
+def test_what_can_not_begin_leaves_no_file_and_says_why(tmp_path: Path) -> None:
+    session, capture = tmp_path / "session.jsonl", tmp_path / "all.clear.pcapng"
+    kept = ("--session", str(session), "--pcapng", str(capture))
+
+    def refused(listen: int) -> str:
+        result = CliRunner().invoke(app, ["proxy", "record", "127.0.0.1:1", "--listen", f"127.0.0.1:{listen}", *kept])
+        assert result.exit_code == 2
+        return result.output
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert "already in use" in refused(taken.getsockname()[1])
+    assert not session.exists() and not capture.exists()
+    capture.touch()
+    assert "all.clear.pcapng is there already" in refused(0)
+    assert not session.exists()
 
 
 def test_a_replay_says_what_it_lacks(tmp_path: Path) -> None:

@@ -102,19 +102,23 @@ def record(
         most = most_mib * MEBIBYTE
         here = _address(listen, "--listen")
         application = f"ami proxy {version('ami-reference')}"
-        recorder = Recorder(
-            carried,
-            keyring,
-            typer.echo,
-            None if session is None else SessionWriter(session, carried, datetime.now(UTC), most),
-            None if pcapng is None else CaptureFile(pcapng, application, companion.dissector, most),
-        )
+        recorder = Recorder(carried, keyring, typer.echo)
         relay = Relay(where, recorder)
 
+        def keep() -> None:
+            if session is not None:
+                recorder.session = SessionWriter(session, carried, datetime.now(UTC), most)
+            if pcapng is not None:
+                try:
+                    recorder.capture = CaptureFile(pcapng, application, companion.dissector, most)
+                except SessionFileError:
+                    if session is not None:  # just made, and it would be in the way of the next try
+                        session.unlink()
+                    raise
+
         async def run(stop: asyncio.Event) -> int:
-            await _listening(
-                here, relay.serve, lambda listener: relay.run(listener, stop), f"to {format_address(*where)}"
-            )
+            to = f"to {format_address(*where)}"
+            await _listening(here, relay.serve, lambda listener: relay.run(listener, stop), to, keep)
             return 0
 
         try:
@@ -195,8 +199,11 @@ async def _listening(
     serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
     run: Callable[[asyncio.Server], Awaitable[None]],
     what: str,
+    first: Callable[[], None] = lambda: None,
 ) -> None:
+    """Serve at `here`; `first` is done when the address is ours and before anybody is served."""
     with listening(*here, "--listen ") as listener:
+        first()
         server = await asyncio.start_server(serve, sock=listener)
         host, port, *_ = listener.getsockname()
         typer.echo(f"listening at {format_address(host, port)}, {what}; Ctrl-C ends it", err=True)

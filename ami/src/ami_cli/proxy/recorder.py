@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from ami_cli.proxy.passing import Passed, Passing
-from ami_cli.proxy.session_file import MODE, SessionWriter
+from ami_cli.proxy.session_file import SessionWriter, new_file
 from ami_cli.proxy.taps import Framing, Tap, Tapped, tap_of
 from ami_dlms.errors import DlmsError
 from ami_dlms.explain import Keyring
@@ -23,11 +24,11 @@ Say = Callable[[str], None]
 
 
 class CaptureFile:
-    """A capture that is written as it happens. OSError when the file can't be made, or is there already."""
+    """A capture that is written as it happens. SessionFileError when the file can't be made, or is there already."""
 
     def __init__(self, path: Path, application: str, dissector: Dissector, most_octets: int) -> None:
         self._capture = Capture(application, dissector=dissector, most_octets=most_octets)
-        self._file: BinaryIO = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "wb")
+        self._file: BinaryIO = os.fdopen(new_file(path), "wb")
         self._file.write(self._capture.begin("ami proxy; synthetic packets"))
         self.full = False
 
@@ -68,6 +69,7 @@ class Recorder:
     framing: Framing
     keyring: Keyring
     say: Say
+    """Who sees the lines; once it fails, as a pipe whose reader has gone, nothing more is said."""
     session: SessionWriter | None = None
     capture: CaptureFile | None = None
     apdus: int = 0
@@ -75,6 +77,16 @@ class Recorder:
     _passing: dict[int, Passing] = field(default_factory=dict)
     _sides: dict[tuple[int, bool], _Side] = field(default_factory=dict)
     _told_full: bool = False
+    _unheard: bool = False
+
+    def tell(self, line: str) -> None:
+        """A line for the terminal, if anybody is still there."""
+        if self._unheard:
+            return
+        try:
+            self.say(line)
+        except OSError:
+            self._unheard = True
 
     def begin(self, number: int, client: Endpoint, meter: Endpoint) -> None:
         """A connection is there."""
@@ -98,7 +110,7 @@ class Recorder:
                 self._tapped(at, number, from_client, side, tapped)
         except DlmsError as error:
             side.tap = None
-            self.say(f"{_clock(at)}  #{number}  what the {_who(from_client)} sends is no {self.framing}: {error}")
+            self.tell(f"{_clock(at)}  #{number}  what the {_who(from_client)} sends is no {self.framing}: {error}")
 
     def _tapped(self, at: datetime, number: int, from_client: bool, side: _Side, tapped: Tapped) -> None:
         one = None
@@ -106,7 +118,7 @@ class Recorder:
             one = self._passing[number].explain(at, tapped.pdu, from_client=from_client)
             self.apdus += 1
             self.unreadable += one.clear is None
-            self.say(f"{_clock(at)}  #{number}  {'→' if from_client else '←'} {one.client}/{one.server}  {one.line}")
+            self.tell(f"{_clock(at)}  #{number}  {'→' if from_client else '←'} {one.client}/{one.server}  {one.line}")
             if self.session is not None:
                 self.session.message(one)
         if self.capture is not None:
@@ -117,12 +129,21 @@ class Recorder:
         full = [kept.full for kept in (self.session, self.capture) if kept is not None]
         if any(full) and not self._told_full:
             self._told_full = True
-            self.say("a file has reached --most-mib: the rest passes and is shown, but not kept there")
+            self.tell("a file has reached --most-mib: the rest passes and is shown, but not kept there")
 
     def stop_keeping(self, error: OSError) -> None:
         """A disk is full, or gone: traffic goes on, and is shown."""
-        self.say(f"nothing more is kept: {error.strerror or error}")
+        self.tell(f"nothing more is kept: {error.strerror or error}")
+        with suppress(OSError):
+            self.close()
         self.session = self.capture = None
+
+    def stop_looking(self, number: int, error: Exception) -> None:
+        """Something in a connection that nobody has thought of: it goes on passing, unseen."""
+        for from_client in (True, False):
+            if (side := self._sides.get((number, from_client))) is not None:
+                side.tap = None
+        self.tell(f"#{number}  passes and is not shown any more: {type(error).__name__}: {error}")
 
     def close(self) -> None:
         """The end of both files."""

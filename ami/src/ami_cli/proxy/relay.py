@@ -1,7 +1,7 @@
 """The two sockets: what a client sends goes to the meter and back, unchanged and before anybody looks at it.
 
 Strategy: octets are handed on first and then put in a bounded queue, which one worker empties outside of the event loop. A worker that
-falls far behind slows the line down; it never loses anything.
+falls far behind slows the line down; it never loses anything, and nothing that it meets ends it: a full queue would be the end of the line.
 """
 
 from __future__ import annotations
@@ -63,14 +63,17 @@ class Relay:
         assert task is not None
         self._serving.add(task)
         try:
-            await self._serve(reader, writer)
+            with suppress(
+                asyncio.CancelledError
+            ):  # by `run`, and by nobody else; asyncio shows those of its callbacks as faults
+                await self._serve(reader, writer)
         finally:
             self._serving.discard(task)
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._serving) > MOST_CONNECTIONS:
-            self.recorder.say(f"refused: more than {MOST_CONNECTIONS} connections")
+            self.recorder.tell(f"refused: more than {MOST_CONNECTIONS} connections")
             return
         self.connections += 1
         number, host, port = self.connections, *self.meter
@@ -78,7 +81,7 @@ class Relay:
             async with asyncio.timeout(CONNECT_S):
                 far_reader, far_writer = await asyncio.open_connection(host, port)
         except (OSError, TimeoutError) as error:
-            self.recorder.say(f"#{number}  no connection to the meter at {host}:{port}: {error or 'no answer'}")
+            self.recorder.tell(f"#{number}  no connection to the meter at {host}:{port}: {error or 'no answer'}")
             return
         client, meter = _end(writer, "head-end"), _end(far_writer, "meter")
         await self._put(number, lambda: self.recorder.begin(number, client, meter))
@@ -115,6 +118,8 @@ class Relay:
                     await asyncio.to_thread(self.recorder.take, piece.at, piece.number, piece.from_client, piece.octets)
             except OSError as error:
                 self.recorder.stop_keeping(error)
+            except Exception as error:  # noqa: BLE001 - what passes may be of any shape, and whoever looks at it must not stop it
+                self.recorder.stop_looking(piece.number, error)
             finally:
                 self._queue.task_done()
 

@@ -15,9 +15,11 @@ from typing import Any, Self
 
 from ami_cli.proxy.passing import Passed
 from ami_cli.proxy.taps import Framing
+from ami_dlms.explain.keyring import MOST_WAITING
 
 FORM, VERSION = "ami proxy session", 1
-LONGEST_LINE = 1 << 20
+LONGEST_LINE = 2 * MOST_WAITING + (1 << 20)
+"""What was put together of blocks, as digits, and beside it the last of them with its words: the longest that a record can have."""
 MOST_MESSAGES = 1_000_000
 MOST_OCTETS = 512 << 20
 """Of a file: whoever reads one has it in memory."""
@@ -66,13 +68,22 @@ class RecordedSession:
     messages: tuple[Recorded, ...]
 
 
+def new_file(path: Path) -> int:
+    """The descriptor of a file that was not there before, for its owner alone; SessionFileError when it can't be made."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
+    except FileExistsError:
+        raise SessionFileError(f"{path} is there already; a record is a new file: give another name") from None
+    except OSError as error:
+        raise SessionFileError(f"{path} can't be written: {error.strerror}") from None
+
+
 class SessionWriter:
     """Writes one as it happens; each line is there when its method returns."""
 
     def __init__(self, path: Path, framing: Framing, at: datetime, most_octets: int) -> None:
-        """OSError when it can't be made, or is there already."""
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
-        self._file = os.fdopen(handle, "w", encoding="utf-8", buffering=1)
+        """SessionFileError when it can't be made, or is there already."""
+        self._file = os.fdopen(new_file(path), "w", encoding="utf-8", buffering=1)
         self._left = most_octets
         self.messages = 0
         self.full = False
