@@ -14,9 +14,11 @@ import pytest
 from conformance_bench import Conformance
 from patience import PATIENCE_S
 from served_meter import WITH_LISTS, profile, served
+from typer.testing import CliRunner
 from wrong_meter import READ, WRITE, Wrong, line, values
 
-from ami_conformance.journal import Journal
+from ami_cli.__main__ import app
+from ami_conformance.journal import Journal, only_run
 from ami_dlms import data
 from ami_dlms.association import Set
 from ami_dlms.cosem.descriptors import AttributeDescriptor
@@ -113,3 +115,22 @@ def test_a_good_run_writes_and_puts_back(tmp_path: Path, monkeypatch: pytest.Mon
     assert Journal(journal).open == ()
     text = page.read_text()
     assert "set-request" in text.lower() and "IEC 62056-5-3, 7.4 (SET)" in text
+
+
+def test_what_can_not_end_well_does_not_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports that can't be written, and a meter that another run is at work with: told before a test is made."""
+    monkeypatch.setenv("AMI_METER_COUNTERS", str(tmp_path / "counters.json"))
+    one, journal, page = meter(), tmp_path / "kept.jsonl", tmp_path / "page.html"
+
+    def refused(*more: str) -> str:
+        result = CliRunner().invoke(app, ["conformance", "run", *words(port, journal, "--test", "AS-22", *more)])
+        assert result.exit_code == 2
+        assert not page.exists()
+        return result.output
+
+    with served(one, profile(one, client_wport=16, conformance=WITH_LISTS)) as port:
+        nowhere = refused("--html", str(page), "--json", str(tmp_path / "nowhere" / "all.json"))
+        assert "there is no folder" in nowhere
+        assert "a folder, or not allowed" in refused("--html", str(page), "--markdown", str(tmp_path))
+        with only_run(journal):
+            assert "another run is at work with this meter" in refused("--html", str(page))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -10,7 +12,7 @@ import pytest
 from ami_conformance import attribute_types
 from ami_conformance.findings import Finding, Measure, Result, Source, Verdict
 from ami_conformance.groups.checks import CHECKS
-from ami_conformance.journal import Journal, JournalError
+from ami_conformance.journal import Journal, JournalError, only_run
 from ami_conformance.object_list import parse_object_list
 from ami_conformance.plan import rows
 from ami_conformance.reports.document import About, ReportError, as_json, differences, verdicts_in
@@ -111,6 +113,50 @@ def test_a_line_that_was_cut_at_the_end_is_none_and_one_amid_is_an_error(tmp_pat
     journal.path.write_text(text[:20] + "\n" + text)
     with pytest.raises(JournalError, match=r"journal\.jsonl:1"):
         Journal(journal.path)
+
+
+def test_what_is_written_behind_a_cut_line_is_read_back(tmp_path: Path) -> None:
+    place, path = AttributeDescriptor(1, NAME, 2), tmp_path / "journal.jsonl"
+    Journal(path).begin("SV-13", place, data.unsigned(1), data.unsigned(2))
+    path.write_text(path.read_text() + path.read_text()[:20])
+    Journal(path).begin("SV-14", place, data.unsigned(2), data.unsigned(3))
+    assert [one.test for one in Journal(path).open] == ["SV-14", "SV-13"]
+
+
+def test_a_line_that_a_full_disk_takes_a_part_of_is_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, journal = os.write, Journal(tmp_path / "journal.jsonl")
+    parts = iter((20,))
+
+    def nearly_full(descriptor: int, octets: bytes) -> int:
+        for part in parts:
+            return write(descriptor, octets[:part])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as change:
+        change.setattr(os, "write", nearly_full)
+        with pytest.raises(JournalError, match="nothing is written to the meter"):
+            journal.begin("SV-13", AttributeDescriptor(1, NAME, 2), data.unsigned(1), data.unsigned(2))
+    assert journal.open == () and Journal(journal.path).open == ()
+    journal.begin("SV-14", AttributeDescriptor(1, NAME, 2), data.unsigned(1), data.unsigned(2))
+    assert [one.test for one in Journal(journal.path).open] == ["SV-14"]
+
+
+@pytest.mark.parametrize("line", ['{"number": 1e999, "what": "begin"}', "[" * 100_000, "5", "null"])
+def test_a_line_of_any_shape_is_refused_in_words(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(JournalError, match=r"journal\.jsonl"):
+        Journal(path)
+
+
+def test_one_run_at_a_time_has_a_journal(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "journal.jsonl"
+    with only_run(path) as kept:
+        kept.begin("SV-13", AttributeDescriptor(1, NAME, 2), data.unsigned(1), data.unsigned(2))
+        with pytest.raises(JournalError, match="another run is at work"), only_run(path):
+            pass
+    with only_run(path) as kept:
+        assert len(kept.open) == 1
 
 
 def a_run(verdict: Verdict) -> Run:

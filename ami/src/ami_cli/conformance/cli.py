@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,7 +27,7 @@ from ami_conformance.bench import Ask, Bench, Rules
 from ami_conformance.expected import Expected
 from ami_conformance.findings import Result, Unsettled, Verdict
 from ami_conformance.groups.checks import CHECKS
-from ami_conformance.journal import Journal, JournalError
+from ami_conformance.journal import Journal, JournalError, only_run
 from ami_conformance.plan import Row, groups, rows
 from ami_conformance.reports.document import About, Difference, ReportError, as_json, differences, verdicts_in
 from ami_conformance.reports.html import html
@@ -142,13 +143,15 @@ def run(
     wanted = _rows(group or [], test or [])
     rules = _rules(allow, lock_out_after, pause, silence, patience)
     before = None if compare is None else _older(compare)
+    for file in (json, junit_file, html_file, markdown_file):
+        _can_be_written(file)
     target = target_of(_named(options, target_name), os.environ)
     environment = usual_environment(output.report)
     known, title = first_look(target, environment)
     rules = replace(rules, ask=_asking(known, rules.allowed, never=dry_run, agreed=agreed))
     about = _about(target, known, pack, rules)
-    with on_the_way(target, title, environment) as way:
-        bench = Bench(way, rules, _journal(journal, target, known), dry=dry_run)
+    with _journal(journal, target, known) as kept, on_the_way(target, title, environment) as way:
+        bench = Bench(way, rules, kept, dry=dry_run)
         bench.learned.name, bench.learned.serial = known.name, known.serial
         if pack:
             bench.expected = _expected(bench, pack, packs)
@@ -234,19 +237,32 @@ def _older(file: Path) -> Mapping[str, tuple[str, str]]:
         raise _usage("--compare", f"{file}: {error}") from None
 
 
+def _can_be_written(report: Path | None) -> None:
+    """Before the run: what it has found would be lost at its end."""
+    if report is None:
+        return
+    if not report.parent.is_dir():
+        raise _usage(str(report), f"can't be written: there is no folder {report.parent}")
+    if report.is_dir() or not os.access(report if report.exists() else report.parent, os.W_OK):
+        raise _usage(str(report), "can't be written: a folder, or not allowed")
+
+
 def _usage(where: str, what: str) -> MeterError:
     return MeterError(ExitCode.USAGE, what, where=where)
 
 
-def _journal(file: Path | None, target: MeterTarget, known: Known) -> Journal:
-    """By the meter's own name, which stays when its address changes."""
+@contextmanager
+def _journal(file: Path | None, target: MeterTarget, known: Known) -> Iterator[Journal]:
+    """By the meter's own name, which stays when its address changes; for this run alone."""
     if file is None:
         name = "".join(letter if letter.isalnum() else "-" for letter in known.name or str(target.reach))
         file = target.counters.parent / "conformance" / f"{name}.jsonl"
-    try:
-        return Journal(file)
-    except JournalError as error:
-        raise _usage("--journal", str(error)) from None
+    with ExitStack() as held:
+        try:
+            kept = held.enter_context(only_run(file))
+        except JournalError as error:
+            raise _usage("--journal", str(error)) from None
+        yield kept
 
 
 def _expected(bench: Bench, pack: str, folder: Path | None) -> Expected:

@@ -1,15 +1,17 @@
 """What was written and has to be put back, on disk before it is written: so also a run that was killed leaves nothing changed.
 
-A file of lines, one a step, each flushed to the disk before anything else is done: `begin` (attribute, value before, value to write),
+One run at a time has it (`only_run`): another would put back what this one is just testing. A file of lines, one a step, each flushed to the disk before anything else is done: `begin` (attribute, value before, value to write),
 `done` (put back, and seen to be). What has begun and is not done is open, and the next run begins with it. The values are those of attributes
 that are no secrets: secrets are never written by a test of S2.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,8 @@ class Journal:
         self.path = path
         self._open: dict[int, OpenWrite] = {}
         self._next = 1
+        self._whole: int | None = None
+        """How many octets are whole lines, where the last one is not."""
         for entry in self._entries():
             self._take(entry)
 
@@ -82,7 +86,10 @@ class Journal:
             new = not self.path.exists()
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                os.write(descriptor, json.dumps(entry).encode() + b"\n")
+                if self._whole is not None:  # a line without its end would swallow this one
+                    os.ftruncate(descriptor, self._whole)
+                    self._whole = None
+                _write_all(descriptor, json.dumps(entry).encode() + b"\n")
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -99,20 +106,20 @@ class Journal:
         try:
             if self.path.stat().st_size > MOST_OCTETS:
                 raise JournalError(f"{self.path}: has more than {MOST_OCTETS} octets; is it a journal?")
-            text = self.path.read_text("utf-8")
+            text = self.path.read_bytes().decode("utf-8")
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:
             raise JournalError(f"{self.path}: {error}") from None
-        lines = text.split("\n")
+        *lines, rest = text.split("\n")
+        if rest:  # cut by the end of its writer, before anything was sent
+            self._whole = len(text.encode()) - len(rest.encode())
         for number, line in enumerate(lines, 1):
             if not line:
                 continue
             try:
                 entry = json.loads(line)
-            except ValueError:
-                if number == len(lines):  # the last, cut by the end of its writer before anything was sent
-                    return
+            except (ValueError, RecursionError):
                 raise JournalError(f"{self.path}:{number}: is no line of a journal") from None
             yield entry
 
@@ -126,5 +133,34 @@ class Journal:
             descriptor = AttributeDescriptor(int(entry["class_id"]), Obis.parse(entry["obis"]), int(entry["attribute"]))
             before = decode(bytes.fromhex(entry["before"]))
             self._open[number] = OpenWrite(number, str(entry["test"]), descriptor, before)
-        except (KeyError, TypeError, ValueError, DlmsError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, DlmsError) as error:
             raise JournalError(f"{self.path}: an entry can't be read: {error}") from None
+
+
+def _write_all(descriptor: int, octets: bytes) -> None:
+    """All of it or nothing: a disk that is nearly full takes a part, and says so at the next."""
+    size, left = os.fstat(descriptor).st_size, octets
+    try:
+        while left:
+            left = left[os.write(descriptor, left) :]
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
+
+
+@contextmanager
+def only_run(path: Path) -> Iterator[Journal]:
+    """The journal, for one run alone; JournalError when another has it. The lock lies beside it, and ends with its process."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise JournalError(f"{path}: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise JournalError(f"{path}: another run is at work with this meter; wait until it has ended") from None
+        yield Journal(path)
+    finally:
+        os.close(lock)
