@@ -33,7 +33,8 @@ from ami_cli.proxy.session_file import LONGEST_LINE, SessionFileError, SessionWr
 from ami_cli.proxy.taps import Framing, tap_of
 from ami_dlms import apdu, data
 from ami_dlms.apdu.acse import Aare, Aarq, Diagnostic
-from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
+from ami_dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
+from ami_dlms.apdu.get import GetRequestNext, GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
 from ami_dlms.apdu.initiate import InitiateRequest, InitiateResponse
 from ami_dlms.apdu.set import SetRequestNormal
 from ami_dlms.association import Get
@@ -55,6 +56,7 @@ from ami_dlms.framing.hdlc import Frame, FrameKind, control_of
 from ami_dlms.framing.hdlc_address import HdlcAddress
 from ami_dlms.framing.hdlc_client import HdlcClient
 from ami_dlms.framing.hdlc_parameters import LinkParameters
+from ami_dlms.framing.hdlc_segments import LLC_COMMAND
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects.model_files import load_model
 from ami_trace.pcapng import Dissector, Endpoint
@@ -263,6 +265,93 @@ def test_secrets_are_neither_shown_nor_kept(tmp_path: Path) -> None:
     (opening, *_, last) = read_session(tmp_path / "session.jsonl").messages
     assert opening.clear is not None and isinstance(apdu.decode(opening.clear), Aarq)
     assert last.clear == READ_TIME
+
+
+SECRET = AttributeDescriptor(15, Obis.parse("0-0:40.0.0"), 7)
+Step = tuple[bool, Any]
+
+
+def block(first: int, number: int, octets: bytes, *, last: bool) -> GetResponseWithDataBlock:
+    return GetResponseWithDataBlock(0xC0 | first, last, number, octets)
+
+
+def pieces(octets: bytes) -> list[GeneralBlockTransfer]:
+    middle = len(octets) // 2
+    return [
+        GeneralBlockTransfer(BlockControl(False, False, 1), 1, 0, octets[:middle]),
+        GeneralBlockTransfer(BlockControl(True, False, 1), 2, 0, octets[middle:]),
+    ]
+
+
+def exchanges_in_parts(password: bytes) -> dict[str, list[Step]]:
+    """A secret behind its question, in each of the ways in which later messages don't name what they are about."""
+    answer = data.encode(data.octet_string(password))
+    first, second = answer[:10], answer[10:]
+    blocks: list[Step] = [
+        (True, GetRequestNormal(0xC1, SECRET)),
+        (False, block(1, 1, first, last=False)),
+        (True, GetRequestNext(0xC1, 1)),
+        (False, block(1, 2, second, last=True)),
+    ]
+    get = apdu.encode(GetRequestNormal(0xC1, SECRET))
+    put = apdu.encode(SetRequestNormal(0xC3, SECRET, None, data.octet_string(password)))
+    response = apdu.encode(GetResponseNormal(0xC1, data.octet_string(password)))
+    return {
+        "blocks": blocks,
+        "the second of two questions at once": [
+            (True, GetRequestNormal(0xC1, SECRET)),
+            (True, GetRequestNormal(0xC2, TIME)),
+            (False, GetResponseNormal(0xC2, data.unsigned(1))),
+            (False, GetResponseNormal(0xC1, data.octet_string(password))),
+        ],
+        "a general block transfer asked": [*((True, one) for one in pieces(put))],
+        "and answered": [*((True, one) for one in pieces(get)), *((False, one) for one in pieces(response))],
+        "a broken answer": [(True, GetRequestNormal(0xC1, SECRET)), (False, response + b"more")],
+        "a broken AARQ": [(True, apdu.encode(Aarq(ApplicationContext.LN, None, Mechanism.LOW, password)) + b"more")],
+    }
+
+
+def kept_of(directory: Path, steps: Sequence[Step]) -> bytes:
+    """All that a recorder shows and keeps, the octets of the session as octets."""
+    directory.mkdir()
+    one, said = recorder(directory)
+    for from_client, message in (*steps, (True, GetRequestNormal(0xC5, TIME))):
+        octets = message if isinstance(message, bytes) else apdu.encode(message)
+        one.take(AT, 1, from_client, framed(octets, back=not from_client))
+    one.close()
+    session = (directory / "session.jsonl").read_text("utf-8")
+    digits = b"".join(bytes.fromhex(found) for found in re.findall(r'"((?:[0-9a-f]{2})+)"', session))
+    return digits + (session + "\n".join(said)).encode() + (directory / "all.clear.pcapng").read_bytes()
+
+
+def test_a_secret_is_known_by_its_exchange_and_not_by_the_last_question(tmp_path: Path) -> None:
+    password = b"rather a long passphrase"
+    for number, (what, steps) in enumerate(exchanges_in_parts(password).items()):
+        kept = kept_of(tmp_path / str(number), steps)
+        assert apdu.encode(GetRequestNormal(0xC5, TIME)) in kept, f"{what}: what holds none is kept"
+        found = [part for at in range(0, len(password) - 6, 3) if (part := password[at : at + 6]) in kept]
+        assert not found, what
+        assert password.hex().encode() not in kept, what
+
+
+def test_a_frame_of_hdlc_with_a_secret_is_in_no_capture_when_it_is_sent_again(tmp_path: Path) -> None:
+    one, _ = recorder(tmp_path, Framing.HDLC)
+    here, there, password = HdlcAddress(16), HdlcAddress(1), b"the password"
+    opening = apdu.encode(Aarq(ApplicationContext.LN, None, Mechanism.LOW, password))
+
+    def sent(number: int, message: bytes, final: bool) -> bytes:
+        control = control_of(FrameKind.I, final, 0, number)
+        return hdlc.encode(Frame(there, here, control, LLC_COMMAND + message))
+
+    for final in (True, False, True):
+        one.take(AT, 1, True, sent(0, opening, final))
+    for number in (1, 2, 1, 2, 0):  # a window that is sent again, and what is out of any order
+        one.take(AT, 1, True, sent(number, READ_TIME if number else opening, True))
+    one.close()
+    octets = (tmp_path / "all.clear.pcapng").read_bytes()
+    assert password not in octets
+    assert octets.count(READ_TIME) == 4, "what holds none is there as often as it was sent"
+    assert len(read_session(tmp_path / "session.jsonl").messages) == 3
 
 
 def test_a_file_that_is_full_is_told_and_the_rest_is_shown(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """What becomes of octets that pass: lines on the terminal, a session file, and a capture for Wireshark; all of it behind the traffic.
 
-A frame that carries a secret in clear is in no capture, and what a ciphered one holds stands behind it only where it holds none.
+A frame that carries a secret in clear is in no capture, nor is one that was sent again and may be such a frame; what a ciphered one holds stands behind it only where it holds none.
 """
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from ami_dlms.explain import Keyring
 from ami_trace.pcapng import Capture, CaptureError, Companion, Direction, Dissector, Endpoint, Message, comment_of
 
 Say = Callable[[str], None]
+MOST_REPEATED = 64
+"""Frames of HDLC that are known again when they are sent again."""
 
 
 class CaptureFile:
@@ -60,6 +63,8 @@ class _Side:
 
     tap: Tap | None
     ends: tuple[Endpoint, Endpoint]
+    harmless: deque[bytes] = field(default_factory=lambda: deque(maxlen=MOST_REPEATED))
+    """What the last frames held that are in the capture."""
 
 
 @dataclass(slots=True)
@@ -121,8 +126,10 @@ class Recorder:
             self.tell(f"{_clock(at)}  #{number}  {'→' if from_client else '←'} {one.client}/{one.server}  {one.line}")
             if self.session is not None:
                 self.session.message(one)
-        if self.capture is not None:
+        if self.capture is not None and not (tapped.again and tapped.held[0] not in side.harmless):
             self.capture.frames(at, side.ends, tapped, one, outbound=from_client)
+        if one is None or not one.secret_in_clear:
+            side.harmless.extend(() if tapped.again else tapped.held)
         self._tell_full()
 
     def _tell_full(self) -> None:

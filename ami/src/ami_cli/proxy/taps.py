@@ -17,6 +17,8 @@ from ami_dlms.framing.hdlc import Frame, FrameKind, FrameReader
 from ami_dlms.framing.hdlc_segments import LLC_COMMAND, LLC_RESPONSE, MAX_APDU
 
 MOST_LINKS = 64
+NUMBERS = 8
+"""Of send numbers; with a window several frames are sent again, and each of them is passed over until the expected one comes."""
 CARRIES = (FrameKind.I, FrameKind.UI)
 
 
@@ -28,10 +30,15 @@ class Framing(StrEnum):
 
 
 class Tapped(NamedTuple):
-    """Frames that passed, and the APDU that is whole with the last of them; None where they carry none."""
+    """Frames that passed, and the APDU that is whole with the last of them; None where they carry none.
+
+    `again`: one frame that was sent before, or out of its order; `held` are what the information fields hold.
+    """
 
     frames: tuple[bytes, ...]
     pdu: WrapperPdu | None
+    held: tuple[bytes, ...] = ()
+    again: bool = False
 
 
 class Tap(Protocol):
@@ -58,6 +65,7 @@ class _Link:
     """What of one APDU has passed between two stations."""
 
     frames: list[bytes] = field(default_factory=list)
+    held: list[bytes] = field(default_factory=list)
     information: bytearray = field(default_factory=bytearray)
     last: int | None = None
 
@@ -84,16 +92,17 @@ class HdlcTap:
         if key not in self._links and len(self._links) >= MOST_LINKS:
             self._links.pop(next(iter(self._links)))
         link = self._links.setdefault(key, _Link())
-        if frame.kind is FrameKind.I and frame.send_number == link.last:
-            yield Tapped((raw,), None)
+        if frame.kind is FrameKind.I and link.last is not None and frame.send_number != (link.last + 1) % NUMBERS:
+            yield Tapped((raw,), None, (frame.information,), again=True)
             return
         link.last = frame.send_number if frame.kind is FrameKind.I else link.last
         link.frames.append(raw)
+        link.held.append(frame.information)
         link.information += frame.information
         if len(link.information) > MAX_APDU:
             raise DecodeError(f"an APDU of {MAX_APDU} octets at most", "more", field="segments")
         if not frame.segmented:
-            yield Tapped(tuple(link.frames), _pdu(key, bytes(link.information)))
+            yield Tapped(tuple(link.frames), _pdu(key, bytes(link.information)), tuple(link.held))
             self._links[key] = _Link(last=link.last)
 
 
