@@ -18,7 +18,10 @@ from typer.testing import CliRunner
 from wrong_meter import READ, WRITE, Wrong, line, values
 
 from ami_cli.__main__ import app
+from ami_conformance.bench import Bench, Rules
 from ami_conformance.journal import Journal, only_run
+from ami_conformance.plan import rows
+from ami_conformance.runner import run as run_tests
 from ami_dlms import data
 from ami_dlms.association import Set
 from ami_dlms.cosem.descriptors import AttributeDescriptor
@@ -35,10 +38,12 @@ class Writable(Wrong):
 
     kills: subprocess.Popen[bytes] | None = None
     refuses: bool = False
+    keeps: bool = False
+    """Takes every text but the one that it had at first."""
     written: int = 0
 
     def carry_out(self, item: Any) -> Any:
-        if isinstance(item, Set) and self.refuses:
+        if isinstance(item, Set) and (self.refuses or (self.keeps and item.value == BEFORE)):
             return super().carry_out(Set(item.descriptor, self.values[item.descriptor]))
         result = super().carry_out(item)
         if isinstance(item, Set):
@@ -97,6 +102,33 @@ def test_what_can_not_be_put_back_makes_the_run_fail(tmp_path: Path, monkeypatch
     assert found.code == 1
     assert len(Journal(journal).open) == 1
     assert "0-0:96.13.0*255" in found.json["not_put_back"][0]
+
+
+def test_what_this_run_can_not_put_back_makes_it_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMI_METER_COUNTERS", str(tmp_path / "counters.json"))
+    one, journal = meter(), tmp_path / "kept.jsonl"
+    one.keeps = True
+    with served(one, profile(one, client_wport=16, conformance=WITH_LISTS)) as port:
+        found = Conformance(None, tmp_path).run(*words(port, journal, "--allow", "s2", "--test", "SV-13"))  # type: ignore[arg-type]
+    assert len(Journal(journal).open) == 1
+    assert found.code == 1
+    (said,) = found.json["not_put_back"]
+    assert "0-0:96.13.0*255" in said and "the next run begins with it" in said
+
+
+class InterruptedWhilePuttingBack(Bench):
+    """A person has no patience."""
+
+    def put_back(self, *left: Any, **more: Any) -> None:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_an_earlier_run_is_put_back_says_what_is_left(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "kept.jsonl")
+    journal.begin("SV-13", TEXT, BEFORE, data.octet_string(b"other"))
+    bench = InterruptedWhilePuttingBack(None, Rules(), journal)  # type: ignore[arg-type]
+    done = run_tests(bench, [rows()["SV-01"]], lambda what, number, of: None)
+    assert (done.interrupted, done.results, len(done.stuck)) == (True, [], 1)
 
 
 def test_a_good_run_writes_and_puts_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

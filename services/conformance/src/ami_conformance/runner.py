@@ -27,6 +27,8 @@ class Run:
     results: list[Result] = field(default_factory=list)
     put_back: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
+    not_put_back: list[int] = field(default_factory=list)
+    """The entries of the journal that `stuck` says already."""
     interrupted: bool = False
 
     def count(self, verdict: Verdict) -> int:
@@ -40,7 +42,10 @@ class Run:
 def run(bench: Bench, rows: Sequence[Row], progress: Progress, checks: Mapping[str, Check] = CHECKS) -> Run:
     """The tests of these rows; a test never ends the run."""
     done = Run()
-    _restore(bench, done)
+    try:
+        _restore(bench, done)
+    except KeyboardInterrupt:
+        done.interrupted, rows = True, ()
     for number, row in enumerate(rows):
         progress(f"{row.id} {row.title}", number, len(rows))
         try:
@@ -50,6 +55,12 @@ def run(bench: Bench, rows: Sequence[Row], progress: Progress, checks: Mapping[s
             bench.settle()
             break
     progress("done", len(done.results), len(rows))
+    told = set(done.not_put_back)
+    for left in () if bench.dry else bench.journal.open:
+        if left.number not in told:
+            done.stuck.append(
+                f"{left.descriptor}, written by {left.test}, is not put back: the next run begins with it"
+            )
     return done
 
 
@@ -63,6 +74,7 @@ def _restore(bench: Bench, done: Run) -> None:
             bench.put_back(left.number, left.descriptor, left.before)
             done.put_back.append(f"{left.descriptor}, written by {left.test} in a run before, has its value again")
         except (Unsettled, DlmsError, OSError, JournalError) as error:
+            done.not_put_back.append(left.number)
             done.stuck.append(f"{left.descriptor}, written by {left.test} in a run before, is not put back: {error}")
         finally:
             bench.rules = rules
