@@ -131,6 +131,29 @@ def test_ctrl_c_while_an_earlier_run_is_put_back_says_what_is_left(tmp_path: Pat
     assert (done.interrupted, done.results, len(done.stuck)) == (True, [], 1)
 
 
+def test_the_journal_of_another_meter_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMI_METER_COUNTERS", str(tmp_path / "counters.json"))
+    one, journal = meter(), tmp_path / "kept.jsonl"
+    Journal(journal, "ANOTHER").begin("SV-13", TEXT, BEFORE, data.octet_string(b"other"))
+    with served(one, profile(one, client_wport=16, conformance=WITH_LISTS)) as port:
+        found = Conformance(None, tmp_path).run(*words(port, journal, "--test", "AS-22"))  # type: ignore[arg-type]
+    assert found.code == 2 and "journal of the meter ANOTHER" in found.out
+    assert one.written == 0
+
+
+def test_what_moves_by_itself_is_not_written_and_a_write_of_what_was_there_is_closed(conformance: Conformance) -> None:
+    """The last counter that a meter has accepted moves with each request."""
+    kept = conformance.directory / "residential.jsonl"
+    counter = AttributeDescriptor(1, Obis.parse("0-0:43.1.0*255"), 2)
+    Journal(kept).begin("AR-02", counter, data.double_long_unsigned(1), data.double_long_unsigned(1))
+    found = conformance.on("residential", "--allow", "s2", "--test", "AR-02")
+    assert found.verdicts == {"AR-02": "pass"} and found.code == 0
+    assert "has moved by itself" in found.json["put_back"][0]
+    assert f"SET {counter}" not in {one["what"] for one in found.of("AR-02")["exchanges"]}
+    assert Journal(kept).open == ()
+    assert conformance.on("residential", "--test", "AS-22").code == 0
+
+
 def test_a_good_run_writes_and_puts_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AMI_METER_COUNTERS", str(tmp_path / "counters.json"))
     one, journal = meter(), tmp_path / "kept.jsonl"

@@ -149,6 +149,15 @@ def test_a_line_of_any_shape_is_refused_in_words(tmp_path: Path, line: str) -> N
         Journal(path)
 
 
+def test_a_journal_is_of_one_meter(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl", "AMI1")
+    journal.begin("SV-13", AttributeDescriptor(1, NAME, 2), data.unsigned(1), data.unsigned(2))
+    assert len(Journal(journal.path, "AMI1").open) == 1
+    for other in ("AMI2", ""):
+        with pytest.raises(JournalError, match=r"journal of the meter AMI1"):
+            Journal(journal.path, other)
+
+
 def test_one_run_at_a_time_has_a_journal(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "journal.jsonl"
     with only_run(path) as kept:

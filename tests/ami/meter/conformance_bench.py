@@ -88,7 +88,8 @@ class Conformance:
     directory: Path
 
     def on(self, name: str, *words: str) -> Report:
-        return self.run("--registry", str(self.fleet.config), "--meter", name, *words)
+        kept = str(self.directory / f"{name}.jsonl")
+        return self.run("--registry", str(self.fleet.config), "--meter", name, "--journal", kept, *words)
 
     def run(self, *words: str) -> Report:
         file = self.directory / "report.json"

@@ -139,7 +139,7 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Test a meter. Without --allow nothing is written, and nothing malformed is sent."""
+    """Test a meter. Without --allow no test writes, and nothing malformed is sent; what an earlier run had to put back is put back."""
     wanted = _rows(group or [], test or [])
     rules = _rules(allow, lock_out_after, pause, silence, patience)
     before = None if compare is None else _older(compare)
@@ -259,7 +259,7 @@ def _journal(file: Path | None, target: MeterTarget, known: Known) -> Iterator[J
         file = target.counters.parent / "conformance" / f"{name}.jsonl"
     with ExitStack() as held:
         try:
-            kept = held.enter_context(only_run(file))
+            kept = held.enter_context(only_run(file, known.name))
         except JournalError as error:
             raise _usage("--journal", str(error)) from None
         yield kept

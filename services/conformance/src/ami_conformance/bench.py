@@ -14,8 +14,8 @@ from typing import Any
 from ami_conformance.answers import Answer
 from ami_conformance.client import Client, Guard, Outcome
 from ami_conformance.expected import NOTHING, Expected
-from ami_conformance.findings import Exchange, Judge, NotAllowed, Unsettled
-from ami_conformance.journal import Journal
+from ami_conformance.findings import Exchange, Judge, Moves, NotAllowed, Unsettled
+from ami_conformance.journal import Journal, OpenWrite
 from ami_conformance.object_list import OBJECT_LIST, ListedObject, ObjectList, parse_object_list
 from ami_conformance.plan import Transport
 from ami_conformance.safety import Safety, safety_of_attribute
@@ -311,11 +311,19 @@ class Bench:
 
     @contextmanager
     def borrowed(self, client: Client, descriptor: AttributeDescriptor, wanted: Data, before: Data) -> Iterator[None]:
-        """An attribute that may be written inside; in the journal before, put back after, and looked at."""
+        """An attribute that may be written inside; in the journal before, put back after, and looked at.
+
+        `before` is a value that was read earlier; Moves where it is another one by now, for what moves by itself can't be put back.
+        """
         self.allow(max(Safety.S2, safety_of_attribute(descriptor)), f"SET {descriptor}")
         if self.dry:
             yield
             return
+        now = client.get(descriptor)
+        if now.value is None:
+            raise Unsettled(f"{descriptor} can't be read before it is written: {now.words}")
+        if now.value != before:
+            raise Moves(f"{descriptor} has another value than before, and was not written: it moves by itself")
         number = self.journal.begin(self.test, descriptor, before, wanted)
         try:
             yield
@@ -340,6 +348,17 @@ class Bench:
         if found.value != before:
             raise Unsettled(f"{descriptor} was not put back; it stays in the journal {self.journal.path}")
         self.journal.done(number)
+
+    def put_back_later(self, left: OpenWrite) -> bool:
+        """What an earlier run has left open. Where it wrote but the value that was there, another one now is not of its making: it is left as
+        it is, and False."""
+        if left.changes:
+            self.put_back(left.number, left.descriptor, left.before)
+            return True
+        with self.session() as client:
+            same = client.get(left.descriptor).value == left.before
+        self.journal.done(left.number)
+        return same
 
     def restore_rules(self) -> None:
         """What was written before may be written back, whatever this run allows."""

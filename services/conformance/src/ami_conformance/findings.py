@@ -78,6 +78,10 @@ class Unsettled(Exception):
     """A test that can't come to a verdict; the text says what was missing."""
 
 
+class Moves(Unsettled):
+    """An attribute that has another value than a moment ago, though nobody wrote it: it can't be put back, and was not written."""
+
+
 class NotAllowed(Exception):
     """A step above what is allowed; nothing of it was sent."""
 

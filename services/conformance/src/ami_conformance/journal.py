@@ -1,7 +1,8 @@
 """What was written and has to be put back, on disk before it is written: so also a run that was killed leaves nothing changed.
 
-One run at a time has it (`only_run`): another would put back what this one is just testing. A file of lines, one a step, each flushed to the disk before anything else is done: `begin` (attribute, value before, value to write),
-`done` (put back, and seen to be). What has begun and is not done is open, and the next run begins with it. The values are those of attributes
+One run at a time has it (`only_run`): another would put back what this one is just testing. A file of lines, one a step, each flushed to the
+disk before anything else is done: `meter` (whose journal it is), `begin` (attribute, value before, value to write), `done` (put back, and seen
+to be). What has begun and is not done is open, and the next run begins with it. The values are those of attributes
 that are no secrets: secrets are never written by a test of S2.
 """
 
@@ -37,19 +38,33 @@ class OpenWrite:
     test: str
     descriptor: AttributeDescriptor
     before: Data
+    wanted: Data
+
+    @property
+    def changes(self) -> bool:
+        """Whether another value was to be written than the one that was there."""
+        return self.wanted != self.before
 
 
 class Journal:
-    """The journal of one meter."""
+    """The journal of the meter of this logical device name, empty where it says none; None: of whichever it is.
 
-    def __init__(self, path: Path) -> None:
+    JournalError for the journal of another one.
+    """
+
+    def __init__(self, path: Path, meter: str | None = None) -> None:
         self.path = path
+        self.meter = meter
+        self._named = ""
         self._open: dict[int, OpenWrite] = {}
         self._next = 1
         self._whole: int | None = None
         """How many octets are whole lines, where the last one is not."""
         for entry in self._entries():
             self._take(entry)
+        if meter is not None and self._named not in ("", meter):
+            whose = f"this is {meter}" if meter else "this meter does not say its name"
+            raise JournalError(f"{path}: is the journal of the meter {self._named}, and {whose}")
 
     @property
     def open(self) -> tuple[OpenWrite, ...]:
@@ -59,6 +74,9 @@ class Journal:
     def begin(self, test: str, descriptor: AttributeDescriptor, before: Data, wanted: Data) -> int:
         """Before a write: on disk when this returns. The number of the entry."""
         number, self._next = self._next, self._next + 1
+        if self.meter and not self._named:
+            self._append({"format": FORMAT, "what": "meter", "name": self.meter})
+            self._named = self.meter
         self._append(
             {
                 "format": FORMAT,
@@ -72,7 +90,7 @@ class Journal:
                 "wanted": encode(wanted).hex(),
             }
         )
-        self._open[number] = OpenWrite(number, test, descriptor, before)
+        self._open[number] = OpenWrite(number, test, descriptor, before, wanted)
         return number
 
     def done(self, number: int) -> None:
@@ -125,6 +143,9 @@ class Journal:
 
     def _take(self, entry: Any) -> None:
         try:
+            if entry["what"] == "meter":
+                self._named = str(entry["name"])
+                return
             number = int(entry["number"])
             self._next = max(self._next, number + 1)
             if entry["what"] == "done":
@@ -132,7 +153,8 @@ class Journal:
                 return
             descriptor = AttributeDescriptor(int(entry["class_id"]), Obis.parse(entry["obis"]), int(entry["attribute"]))
             before = decode(bytes.fromhex(entry["before"]))
-            self._open[number] = OpenWrite(number, str(entry["test"]), descriptor, before)
+            wanted = decode(bytes.fromhex(entry["wanted"]))
+            self._open[number] = OpenWrite(number, str(entry["test"]), descriptor, before, wanted)
         except (KeyError, TypeError, ValueError, OverflowError, DlmsError) as error:
             raise JournalError(f"{self.path}: an entry can't be read: {error}") from None
 
@@ -149,7 +171,7 @@ def _write_all(descriptor: int, octets: bytes) -> None:
 
 
 @contextmanager
-def only_run(path: Path) -> Iterator[Journal]:
+def only_run(path: Path, meter: str | None = None) -> Iterator[Journal]:
     """The journal, for one run alone; JournalError when another has it. The lock lies beside it, and ends with its process."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -161,6 +183,6 @@ def only_run(path: Path) -> Iterator[Journal]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise JournalError(f"{path}: another run is at work with this meter; wait until it has ended") from None
-        yield Journal(path)
+        yield Journal(path, meter)
     finally:
         os.close(lock)

@@ -71,8 +71,13 @@ def _restore(bench: Bench, done: Run) -> None:
         bench.begin(left.test)
         try:
             bench.restore_rules()
-            bench.put_back(left.number, left.descriptor, left.before)
-            done.put_back.append(f"{left.descriptor}, written by {left.test} in a run before, has its value again")
+            again = bench.put_back_later(left)
+            what = (
+                "has its value again"
+                if again
+                else "which wrote what was there, has moved by itself and is left as it is"
+            )
+            done.put_back.append(f"{left.descriptor}, written by {left.test} in a run before, {what}")
         except (Unsettled, DlmsError, OSError, JournalError) as error:
             done.not_put_back.append(left.number)
             done.stuck.append(f"{left.descriptor}, written by {left.test} in a run before, is not put back: {error}")
