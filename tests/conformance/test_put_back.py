@@ -187,5 +187,9 @@ def test_what_can_not_end_well_does_not_begin(tmp_path: Path, monkeypatch: pytes
         nowhere = refused("--html", str(page), "--json", str(tmp_path / "nowhere" / "all.json"))
         assert "there is no folder" in nowhere
         assert "a folder, or not allowed" in refused("--html", str(page), "--markdown", str(tmp_path))
+        page.with_suffix(".json").write_bytes(b" " * 101)
+        with monkeypatch.context() as change:
+            change.setattr("ami_cli.conformance.cli.MOST_OCTETS", 100)
+            assert "has more than 100 octets" in refused("--compare", str(page.with_suffix(".json")))
         with only_run(journal):
             assert "another run is at work with this meter" in refused("--html", str(page))

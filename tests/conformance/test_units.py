@@ -195,3 +195,5 @@ def test_two_runs_are_compared_test_by_test() -> None:
     assert differences(before, a_run(Verdict.PASS)) == []
     with pytest.raises(ReportError):
         verdicts_in("{}")
+    with pytest.raises(ReportError, match="recursion"):
+        verdicts_in("[" * 100_000)

@@ -176,6 +176,9 @@ def test_what_was_recorded_is_answered_again_and_makes_a_model(
     }
 
 
+HEAD: dict[str, Any] = {"form": "ami proxy session", "version": 1, "framing": "wrapper"}
+
+
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
@@ -187,6 +190,8 @@ def test_what_was_recorded_is_answered_again_and_makes_a_model(
         ([{"form": "ami proxy session", "version": 2, "framing": "wrapper"}], "version 2"),
         ([{"form": "ami proxy session", "version": 1, "framing": "pigeon"}], "'pigeon' is not known"),
         ([{"form": "ami proxy session", "version": 1, "framing": "hdlc"}, {"at": "now"}], "line 2: no message"),
+        ([HEAD, HEAD | {"at": "2026-01-01", "connection": float("inf")}], "line 2: no message"),
+        ([HEAD, "{"], "line 2: no JSON"),
         (["x" * (LONGEST_LINE + 2)], "longer than"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
@@ -406,6 +411,16 @@ async def test_octets_pass_unchanged_whatever_they_are(tmp_path: Path) -> None:
     await relaying
     meter_side.close()
     one.close()
+
+
+def test_a_record_whose_last_line_was_cut_has_the_others(tmp_path: Path) -> None:
+    one, _ = recorder(tmp_path)
+    for _ in range(2):
+        one.take(AT, 1, True, framed(READ_TIME))
+    one.close()
+    path = tmp_path / "session.jsonl"
+    path.write_text(path.read_text("utf-8")[:-20], "utf-8")
+    assert [message.clear for message in read_session(path).messages] == [READ_TIME]
 
 
 class GoneTerminal:

@@ -29,7 +29,15 @@ from ami_conformance.findings import Result, Unsettled, Verdict
 from ami_conformance.groups.checks import CHECKS
 from ami_conformance.journal import Journal, JournalError, only_run
 from ami_conformance.plan import Row, groups, rows
-from ami_conformance.reports.document import About, Difference, ReportError, as_json, differences, verdicts_in
+from ami_conformance.reports.document import (
+    MOST_OCTETS,
+    About,
+    Difference,
+    ReportError,
+    as_json,
+    differences,
+    verdicts_in,
+)
 from ami_conformance.reports.html import html
 from ami_conformance.reports.junit import junit
 from ami_conformance.reports.markdown import markdown
@@ -230,7 +238,11 @@ def _rules(allow: str, lock_out_after: int, pause: float, silence: float, patien
 
 def _older(file: Path) -> Mapping[str, tuple[str, str]]:
     try:
-        return verdicts_in(file.read_text("utf-8"))
+        with file.open("rb") as kept:
+            octets = kept.read(MOST_OCTETS + 1)
+        if len(octets) > MOST_OCTETS:
+            raise ReportError(f"has more than {MOST_OCTETS} octets; is it a report?")
+        return verdicts_in(octets.decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise _usage("--compare", f"{file}: {error}") from None
     except ReportError as error:

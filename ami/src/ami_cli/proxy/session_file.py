@@ -135,7 +135,7 @@ def _messages(path: Path, lines: Iterator[tuple[int, dict[str, Any]]]) -> Iterat
             raise SessionFileError(f"{path}: more than {MOST_MESSAGES:,} messages")
         try:
             yield Recorded.parse(line)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise SessionFileError(f"{path}, line {number}: no message ({type(error).__name__}: {error})") from None
 
 
@@ -151,6 +151,8 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             try:
                 line = json.loads(octets)
             except (ValueError, RecursionError):
+                if number > 1 and not octets.endswith(b"\n"):  # the last, cut when the recorder was killed
+                    return
                 raise SessionFileError(f"{path}, line {number}: no JSON") from None
             if not isinstance(line, dict):
                 raise SessionFileError(f"{path}, line {number}: no object")

@@ -90,7 +90,7 @@ def verdicts_in(text: str) -> Mapping[str, tuple[str, str]]:
             str(one["id"]): (str(Verdict(one["verdict"])), str(one["findings"][0]["text"]) if one["findings"] else "")
             for one in found["tests"]
         }
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise ReportError(f"can't be read: {error}") from None
 
 
