@@ -135,6 +135,7 @@ def test_two_systems_of_one_seed_say_the_same_and_know_nothing_of_each_other(sys
 def test_what_can_not_be_is_said_before_anything_starts() -> None:
     for options, said in (
         ({"meters": 0}, "from 1 to 5,000"),
+        ({"clock": "reel"}, "virtual or real"),
         ({"pack": "is15960"}, "there is no pack 'is15960'; there are .*is15959"),
         ({"pack": "is15959/four-phase"}, "has no model 'four-phase'; there are ct, single-phase, three-phase"),
         ({"pack": "prime-es"}, "is a list, without models"),

@@ -75,6 +75,8 @@ class Options:
     def __post_init__(self) -> None:
         if not 1 <= self.meters <= MOST_METERS:
             raise KitError(f"meters={self.meters}: from 1 to {MOST_METERS:,}; larger fleets: docs/howto/run-a-fleet.md")
+        if self.clock not in ("virtual", "real"):
+            raise KitError(f"clock={self.clock!r}: virtual or real")
         if self.pack is not None and self.model is not None:
             raise KitError("pack and model both say which model the meters are of: give one of them")
         if self.start.tzinfo is None:
