@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from patience import PATIENCE_S
 from reported import into
 
 from ami_cim import wire
+from ami_hes.store import SqlDeliveries, StoreUnavailable
 from ami_process.environment import Environment
 
 FOUND_ELSEWHERE = b"HTTP/1.1 302 Found\r\nLocation: http://xn--/\r\nContent-Length: 0\r\n\r\n"
@@ -135,6 +136,25 @@ async def test_a_receiver_without_this_operation_is_asked_once(tmp_path: Path, e
             pass
         assert len(cis.requests) == 1
         assert seen(events, "reply_postponed") == []
+
+
+async def test_a_store_that_goes_away_behind_a_dead_letter_takes_it_not_from_the_log(
+    tmp_path: Path, events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_up = SqlDeliveries.give_up
+
+    async def given_up(self: SqlDeliveries, request_id: str, reason: str, at: datetime) -> None:
+        await give_up(self, request_id, reason, at)
+        monkeypatch.setattr(SqlDeliveries, "find", away)
+
+    async def away(*_: object) -> None:
+        raise StoreUnavailable("the store can't be read now")
+
+    monkeypatch.setattr(SqlDeliveries, "give_up", given_up)
+    async with Cis((500, NOT_IMPLEMENTED)).serving() as cis, north(tmp_path, events=events) as hes:
+        await ask(hes, cis.url, "m1")
+        (letter,) = await told(events, "reply_dead_letter")
+        assert (letter["message_id"], letter["attempts"]) == ("m1", 1)
 
 
 async def test_a_dead_letter_is_handed_to_who_asks_again(tmp_path: Path, events: list[Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,7 +13,7 @@ from entries import OTHER_MASTER, a_sealer, entry, key, mrid, opened
 from ami_hes.commands import Command, CommandJob, Lane, MeterId
 from ami_hes.registry import ImportRow, KeptRegistry, NeededMeters
 from ami_hes.registry.opening import needed_registry
-from ami_hes.store import Database, SqlRegistry
+from ami_hes.store import Database, SqlRegistry, StoredRegistry
 from ami_process.settings import SettingsError
 from ami_process.store.places import Place
 
@@ -79,6 +81,39 @@ async def test_it_is_bounded_and_keeps_what_is_in_a_command_here(place: Place) -
         assert worker.registry.find_by_name("M3") == worker.registry.find_by_mrid(mrid(3)) is not None
         await needed.need(here(*range(1, 31)), list)
         assert len(worker.registry) >= 30, "all of them are wanted at once"
+
+
+class SlowRegistry(SqlRegistry):
+    """Who asks it for the second meter waits until it may have it."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.asked, self.may = asyncio.Event(), asyncio.Event()
+
+    async def some(self, mrids: Collection[str]) -> StoredRegistry:
+        if mrid(2) in mrids:
+            self.asked.set()
+            await self.may.wait()
+        return await super().some(mrids)
+
+
+async def test_what_a_call_waits_with_is_not_let_go_by_another(place: Place) -> None:
+    """A meter that was there when its command came is there when the command is worked, also if others came while the store was asked."""
+    async with Database(place) as database:
+        await opened(database, [*map(entry, range(1, 6)), sub_meter(6, 1)])
+        store = SlowRegistry(database)
+        worker = await needed_registry(store, a_sealer())
+        needed = NeededMeters(worker, most=1)
+        await needed.need(here(6), list)
+        assert names(worker) == {"M1", "M6"}
+        waits = asyncio.create_task(needed.need(here(6, 2), list))
+        await store.asked.wait()
+        await needed.need(here(3, 4, 5), list)
+        store.may.set()
+        await waits
+        assert {"M1", "M6", "M2"} <= names(worker)
+        await needed.need(here(3), list)
+        assert names(worker) == {"M3"}, "nothing waits any more"
 
 
 async def test_keys_that_were_changed_come_with_a_meter_each_time_that_it_comes(place: Place) -> None:

@@ -14,6 +14,7 @@ from keyed_meter import KeyedMeter, Killed, Life, Steps
 from patience import PATIENCE_S
 
 from ami_dlms.enums import ActionResult
+from ami_hes.meters.faults import MeterFault
 from ami_hes.store import CounterRange
 from ami_process.environment import real_time
 from ami_process.store.errors import StoreUnavailable
@@ -237,3 +238,15 @@ async def test_a_meter_that_dials_in_and_has_not_taken_its_new_key_is_worked_ove
                     assert getattr(session.meter, field) == getattr(meter, field)
             assert meter.connections == 1
             assert kept.keys.sent(known, field) == bytes(16), "it may come yet"
+
+
+async def test_a_meter_with_a_key_in_doubt_that_does_not_dial_in_is_a_session_that_failed(tmp_path: Path) -> None:
+    async with a_meter() as meter:
+        life = Life(tmp_path / "hes.sqlite", meter, [], entry=meter.entry(address="dials-in"))
+        async with life.lived() as (kept, meters, _):
+            (known,) = kept.registry
+            await kept.keys.keep(known, "encryption_key", bytes(16), "roll")
+            with pytest.raises(MeterFault, match="dial"):
+                async with meters.hold(known, until=real_time() + 0.1):
+                    pass
+            assert meters.sessions["failed"] == 1

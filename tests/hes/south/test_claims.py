@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,10 @@ from ami_dlms.framing import wrapper
 from ami_hes.meters import Meters, listener
 from ami_hes.meters import dialled_in as dialled_in_module
 from ami_hes.meters.dialled_in import MAX_CLAIMS, Standing
+from ami_hes.meters.key_changes import NothingChanges
 from ami_hes.meters.public_client import MAX_PUBLIC_OCTETS
+from ami_hes.meters.registry import Meter
+from ami_process.store.errors import StoreUnavailable
 
 SAME, OTHER = "127.0.0.1", "127.0.0.2"
 PROMPTLY_S = 30.0
@@ -209,6 +212,46 @@ async def test_claim_with_wrong_keys_is_told_to_who_asks_for_the_meter(ami: Sout
     outcome = await ami.switch(deadline_s=0.5)
     assert (outcome.ok, outcome.reply_code, outcome.attempted) == (False, "7.4", False)
     assert meter.actions == 0
+
+
+class InDoubt(NothingChanges):
+    """Two keys that a meter may have, and a store that is away when one of them was proved."""
+
+    def candidates(self, meter: Meter) -> Sequence[Meter]:
+        return (meter, meter)
+
+    async def proved(self, _: Meter) -> None:
+        raise StoreUnavailable("the store can't be written now")
+
+
+async def test_a_meter_that_has_proved_itself_while_the_store_is_away_stays_connected(ami: South) -> None:
+    meter = await ami.meter(listen=False)
+    meters = await ami.start()
+    meters.keys = InDoubt()
+    connection = await dialled_in(ami, meters, meter)
+    outcome = await ami.switch()
+    assert not outcome.ok and "the store can't be written now" in outcome.reason, "what it has proved has to be kept"
+    meters.keys = NothingChanges()
+    assert (await ami.switch()).ok
+    assert meter.connections == 1 and not connection.done() and not ami.told("not_proved")
+
+
+async def test_a_store_that_is_away_refutes_no_meter(ami: South, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a counter nothing was asked of the caller, so nothing is known of it."""
+    meter = await ami.meter(listen=False)
+    meters = await ami.start()
+
+    async def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the store can't be written now")
+
+    with monkeypatch.context() as patched:
+        for name in ("reserve_counters", "try_counters"):
+            patched.setattr(ami.counters, name, away)
+        connection = await meter.dial(address(meters))
+        (told,) = await eventually(lambda: ami.told("dialled_in"))
+        assert told["standing"] == "claimed"
+    assert (await ami.switch()).ok
+    assert meter.connections == 1 and not connection.done() and not ami.told("not_proved")
 
 
 @pytest.mark.parametrize("source", [SAME, OTHER])

@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]
 Load = Callable[[Collection[Key]], Awaitable[Mapping[Key, StoredCommand]]]
-Needs = Callable[[Iterable[CommandJob], Callable[[], Iterable[CommandJob]]], Awaitable[None]]
 """The commands of these names, of a request and of a meter in it, that are kept."""
+Needs = Callable[[Iterable[CommandJob], Callable[[], Iterable[CommandJob]]], Awaitable[None]]
+"""As `NeededMeters.need`: the meters of these are in the registry when it returns; the function gives all commands that are here."""
 PartitionOf = Callable[[CommandJob], int]
 OWED_EVERY_S = 1.0
 ARRIVES_WITHIN_S = 5.0

@@ -177,22 +177,18 @@ class ReplySender:
         return self._context.now() >= job.give_up_at
 
     async def _give_up(self, delivery: Delivery[ReplyJob], reason: str) -> None:
-        request_id = delivery.job.request_id
-        await self._context.deliveries.give_up(request_id, reason, self._context.now())
-        await delivery.done()
-        kept = await self._context.deliveries.find(request_id)
+        """What it takes to tell of it is read first, so nothing that fails afterwards takes it from the log."""
+        job, at, telemetry = delivery.job, self._context.now(), self._context.telemetry
+        kept = await self._context.deliveries.find(job.request_id)
+        request = None if telemetry is None else await self._context.results.find(job.request_id)
         attempts = 0 if kept is None else kept.attempts
-        if (
-            self._context.telemetry is not None
-            and (request := await self._context.results.find(request_id)) is not None
-        ):
-            at = self._context.now()
-            self._context.telemetry.tell(delivered(request, at, at, f"given up after {attempts} attempts: {reason}"))
+        await self._context.deliveries.give_up(job.request_id, reason, at)
         self._context.emit(
-            events.ReplyDeadLetter(
-                message_id=request_id, address=delivery.job.address, reason=reason, attempts=attempts
-            )
+            events.ReplyDeadLetter(message_id=job.request_id, address=job.address, reason=reason, attempts=attempts)
         )
+        if telemetry is not None and request is not None:
+            telemetry.tell(delivered(request, at, at, f"given up after {attempts} attempts: {reason}"))
+        await delivery.done()
 
     def _report_postponed(self, job: ReplyJob, reason: str, attempts: int, after_s: float) -> None:
         self._context.emit(

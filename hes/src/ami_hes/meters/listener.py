@@ -217,6 +217,8 @@ class Listener:
         except MeterFault as fault:
             if fault.kind == "transport":
                 raise
+            if fault.kind == "internal":  # of this head-end, as a store that is away: nothing was shown of the caller
+                return Standing.CLAIMED
             if self._told.takes(counted_address(link.host)):
                 self._emit(NotProved(meter=meter.name, peer=link.peer, reason=str(fault)))
             return Standing.REFUTED

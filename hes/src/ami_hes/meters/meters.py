@@ -296,6 +296,7 @@ class Meters:
         try:
             await self._dialled_in.wait(meter, timeouts.until)
         except TimeoutError:
+            self.sessions["failed"] += 1
             raise MeterFault("transport", "not-dialled-in") from None
         return self.keys.candidates(meter)
 
@@ -316,7 +317,7 @@ class Meters:
         try:
             await self.keys.proved(session.meter)
         except StoreUnavailable as problem:  # both keys are kept, and the next session proves it
-            session.link.close()
+            await self._release(session)
             raise MeterFault("internal", "store", detail=str(problem)) from None
         except BaseException:
             session.link.close()
@@ -366,8 +367,18 @@ class Meters:
         except MeterFault as fault:
             self._suspect(session, fault)
             raise
-        if len(self.keys.candidates(meter)) > 1:
-            await self._proved(session)  # so its next session does not begin with a key that has not come to it
+        if (
+            len(self.keys.candidates(meter)) > 1
+        ):  # so its next session does not begin with a key that has not come to it
+            try:
+                await self.keys.proved(session.meter)
+            except (
+                StoreUnavailable
+            ):  # the meter has proved itself all the same; both keys are kept, and its next session says which
+                pass
+            except BaseException:
+                link.close()
+                raise
         await session.release()
 
     def _suspect(self, session: Session, fault: MeterFault) -> None:

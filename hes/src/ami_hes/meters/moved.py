@@ -45,7 +45,7 @@ class MovedMeters:
         self._at_work: set[str] = set()
 
     async def look(self, meter: Meter, link: Link, until: float) -> None:
-        """A caller over this connection claims to be this meter, which has an address. Raises what a store that is away raises."""
+        """A caller over this connection claims to be this meter, which has an address. Raises what a store that is away raises, also as MeterFault."""
         if self._keeper is None or meter.mrid in self._at_work or not _may_have_moved(meter, link):
             return
         self._at_work.add(meter.mrid)
@@ -53,6 +53,8 @@ class MovedMeters:
             moved = await self._proved(meter, link, until)
             reason = await self._keeper.follow(meter, link.host)
         except MeterFault as fault:
+            if fault.kind == "internal":  # of this head-end: nothing was shown of the caller
+                raise
             self._emit(NotProved(meter=meter.name, peer=link.peer, reason=str(fault)))
         else:
             event = MeterMoved(
