@@ -152,6 +152,42 @@ async def test_what_was_surely_not_sent_has_failed_at_once(tmp_path: Path, event
     assert stored is not None and stored.state is State.FAILED
 
 
+async def test_what_may_have_been_sent_before_is_not_called_unsent_when_it_is_asked_for_again(
+    hes: StandInHes, tmp_path: Path, events: Events, quickly: None
+) -> None:
+    """Under the same MessageID, as whoever does not know what became of a control is told to do it."""
+    hes.behaviour = saying(b"")
+    order = Order(code=DISCONNECT, targets=BOTH, message_id="m-again")
+    async with a_cis(tmp_path, hes.url, environment(events), ask_again_s=30 / QUICKER) as cis:
+        assert (await cis.controls.run(order)).unknown
+    async with a_cis(tmp_path, "http://127.0.0.1:1", environment(events), ask_again_s=30 / QUICKER) as cis:
+        outcome = await cis.controls.run(order)
+        stored = await cis.store.find_request(["m-again"])
+    assert outcome.unknown and stored is not None and stored.state is State.UNKNOWN
+
+
+async def test_a_start_that_takes_up_what_is_open_leaves_alone_what_is_being_sent(
+    hes: StandInHes, tmp_path: Path, events: Events
+) -> None:
+    """Two that send the same request know nothing of each other: one may call unsent what the other has sent."""
+    came, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def waits(stand_in: StandInHes, received: Received) -> Response:
+        came.set()
+        await goes_on.wait()
+        return await answering(Reply(result="OK"))(stand_in, received)
+
+    hes.behaviour = waits
+    async with a_cis(tmp_path, hes.url, environment(events)) as cis:
+        running_one = asyncio.create_task(cis.controls.run(Order(code=DISCONNECT, targets=BOTH)))
+        async with asyncio.timeout(PATIENCE_S):
+            await came.wait()
+            await cis.controls.resume()
+        goes_on.set()
+        assert (await running_one).result == "OK"
+    assert len(hes.requests) == 1 and "asking_again" not in events.names
+
+
 async def test_a_hes_that_goes_away_after_the_request_is_no_failure(
     tmp_path: Path, events: Events, quickly: None
 ) -> None:

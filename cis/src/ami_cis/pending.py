@@ -80,9 +80,9 @@ class Pending:
         """By MessageID: a request that is sent while a start takes up what is open is waited for twice."""
         self._one_by_one = asyncio.Lock()
 
-    async def add(self, request: SentRequest, octets: bytes | None = None) -> None:
-        """Remember a request and the message that it is; call before sending it. Raises MessageIdUsed, StoreUnavailable."""
-        await self._store.add_request(request, octets)
+    async def add(self, request: SentRequest, octets: bytes | None = None) -> bool:
+        """Remember a request and the message that it is; call before sending it. Whether it may have been sent before. Raises MessageIdUsed, StoreUnavailable."""
+        return await self._store.add_request(request, octets)
 
     async def outgoing(self) -> list[tuple[SentRequest, bytes]]:
         """Requests whose end is not known, also of a former life of the process."""

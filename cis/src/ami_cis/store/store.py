@@ -157,13 +157,13 @@ class Store:
             )
         )
 
-    async def add_request(self, request: SentRequest, octets: bytes | None = None) -> None:
-        """Remember before sending, with the message itself where it may have to be sent again.
+    async def add_request(self, request: SentRequest, octets: bytes | None = None) -> bool:
+        """Remember before sending, with the message itself where it may have to be sent again; whether it may have been sent before.
 
         The same request once more is on its way again, unless it is answered already. Raises MessageIdUsed for another
         request under a MessageID that is kept.
         """
-        await self._database.settled(lambda c: _add_request(c, request, octets))
+        return await self._database.settled(lambda c: _add_request(c, request, octets))
 
     async def outgoing(self) -> list[tuple[SentRequest, bytes]]:
         """Requests whose end is not known, oldest first, each as it went out."""
@@ -341,7 +341,7 @@ def _forget(connection: Connection, before: datetime) -> int:
     return requests.rowcount + events.rowcount
 
 
-def _add_request(connection: Connection, request: SentRequest, octets: bytes | None) -> None:
+def _add_request(connection: Connection, request: SentRequest, octets: bytes | None) -> bool:
     """Who holds the store is its only writer, so what is looked up here stays so until it is written."""
     this = REQUESTS.c.message_id == request.message_id
     kept = connection.execute(select(REQUESTS).where(this)).mappings().first()
@@ -351,13 +351,14 @@ def _add_request(connection: Connection, request: SentRequest, octets: bytes | N
     elif not _same(_request(kept), request):
         raise MessageIdUsed(request.message_id)
     elif kept["state"] == State.ANSWERED.value:
-        return
+        return True
     else:
         again = {"state": request.state.value, "reason": request.reason, "sent_at": request.sent_at}
         connection.execute(update(REQUESTS).where(this).values(again))
     if octets is not None:
         connection.execute(delete(OUTGOING).where(OUTGOING.c.message_id == request.message_id))
         connection.execute(insert(OUTGOING), {"message_id": request.message_id, "octets": octets})
+    return kept is not None and kept["state"] != State.FAILED.value
 
 
 def _same(kept: SentRequest, request: SentRequest) -> bool:

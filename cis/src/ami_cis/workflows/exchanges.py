@@ -8,6 +8,7 @@ control that the HES has, which it is asked first.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -78,6 +79,8 @@ class Exchanges:
         self._schemas = schemas
         self._timeout_s = timeout_s
         self._ask_again_s = ask_again_s
+        self._of_this_life: Counter[str] = Counter()
+        """MessageIDs of requests that are being seen through by who has them sent: a start that takes up what is open leaves them alone."""
 
     async def run(
         self, request: RequestMessage, sent: SentRequest, sending: Event, *, until_acknowledged: bool = False
@@ -86,13 +89,19 @@ class Exchanges:
 
         `until_acknowledged`: what comes of it is far away, so an acknowledgement is the end for who waits here; its reply is taken by the inbox.
         """
+        self._of_this_life[sent.message_id] += 1
         try:
-            octets = wire.write_request(request, envelope.REQUEST_MESSAGE, self._schemas)
-            await self._pending.add(sent, octets)
-        except (CimError, MessageIdUsed, StoreUnavailable) as problem:
-            return self._not_sent(request, problem)
-        self._environment.emit(sending)
-        return await self._see_through(request, self._ask_again_s, until_acknowledged=until_acknowledged)
+            try:
+                octets = wire.write_request(request, envelope.REQUEST_MESSAGE, self._schemas)
+                sent_before = await self._pending.add(sent, octets)
+            except (CimError, MessageIdUsed, StoreUnavailable) as problem:
+                return self._not_sent(request, problem)
+            self._environment.emit(sending)
+            return await self._see_through(
+                request, self._ask_again_s, sent_before=sent_before, until_acknowledged=until_acknowledged
+            )
+        finally:
+            self._of_this_life -= Counter((sent.message_id,))
 
     async def resume(self, ended: Callable[[RequestMessage, Ended], object]) -> None:
         """Take up what a former life of the process has left without an end; what is too old for that is unknown.
@@ -105,7 +114,8 @@ class Exchanges:
             self._environment.emit(events.NotResumed(reason=str(problem)))
             return
         places = asyncio.Semaphore(RESUMED_AT_ONCE)
-        await asyncio.gather(*(self._resume(sent, octets, places, ended) for sent, octets in open_requests))
+        left = [(sent, octets) for sent, octets in open_requests if sent.message_id not in self._of_this_life]
+        await asyncio.gather(*(self._resume(sent, octets, places, ended) for sent, octets in left))
 
     async def _resume(
         self,
