@@ -193,3 +193,9 @@ def test_what_can_not_end_well_does_not_begin(tmp_path: Path, monkeypatch: pytes
             assert "has more than 100 octets" in refused("--compare", str(page.with_suffix(".json")))
         with only_run(journal):
             assert "another run is at work with this meter" in refused("--html", str(page))
+
+
+def test_a_group_that_there_is_not_is_refused_in_words() -> None:
+    result = CliRunner().invoke(app, ["conformance", "list", "--group", "Asociation"])
+    assert result.exit_code == 2
+    assert "Asociation is none of HDLC" in result.output

@@ -185,9 +185,14 @@ def list_tests(
     group: Annotated[list[str] | None, typer.Option("--group", help="Only this group.")] = None,
 ) -> None:
     """List the plan: each test with its safety, its transport, and whether it is built."""
+    try:
+        wanted = _rows(group or [], [], safest_first=False)
+    except MeterError as error:
+        output.complain(error)
+        raise typer.Exit(error.code) from None
     table = [
         (one.id, one.group, one.title, str(one.safety), one.transport, "" if one.id in CHECKS else "not built")
-        for one in _rows(group or [], [], safest_first=False)
+        for one in wanted
     ]
     output.show(output.rows_table(("test", "group", "title", "safety", "over", ""), table))
     built = sum(1 for row in table if not row[-1])
