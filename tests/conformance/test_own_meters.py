@@ -50,3 +50,15 @@ def test_a_test_that_is_not_allowed_sends_nothing(conformance: Conformance) -> N
     assert found.of("SE-02")["verdict"] == Verdict.NOT_RUN
     assert found.of("SE-02")["exchanges"] == []
     assert "--allow" in found.of("SE-02")["reason"] or "s0 is allowed" in found.of("SE-02")["reason"]
+
+
+def test_a_dry_run_holds_back_what_is_sent_in_pieces_as_well(conformance: Conformance) -> None:
+    words = [word for test in ("WR-02", "RB-06", "SV-20") for word in ("--test", test)]
+    found = conformance.on("residential", "--allow", "s1", "--dry-run", *words)
+    held = {
+        one["id"]: [each["what"] for each in one["exchanges"] if "dry run" in each["said"]]
+        for one in found.json["tests"]
+    }
+    assert "a request in two pieces" in held["WR-02"] and "two requests in one write" in held["WR-02"]
+    assert "a request octet by octet" in held["RB-06"]
+    assert "two requests at once" in held["SV-20"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
+import ami_conformance
 from ami_conformance import attribute_types
 from ami_conformance.findings import Finding, Measure, Result, Source, Verdict
 from ami_conformance.groups.checks import CHECKS
@@ -20,8 +22,10 @@ from ami_conformance.reports.junit import junit
 from ami_conformance.reports.markdown import markdown
 from ami_conformance.runner import Run
 from ami_conformance.safety import Safety, safety_of
-from ami_dlms import data
+from ami_dlms import apdu, data
+from ami_dlms.apdu.access import AccessRequest, AccessRequestAction, AccessRequestGet, AccessRequestSet
 from ami_dlms.apdu.action import ActionRequestNormal
+from ami_dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
 from ami_dlms.apdu.get import GetRequestNormal
 from ami_dlms.apdu.set import SetRequestNormal
 from ami_dlms.association.protection.authentication import REPLY_TO_HLS_AUTHENTICATION
@@ -86,6 +90,42 @@ SAFETY = [
     (ActionRequestNormal(0xC1, MethodDescriptor(7, NAME, 1), data.integer(0)), Safety.S4),
     (None, Safety.S1),
 ]
+
+
+def access(one: object) -> AccessRequest:
+    return AccessRequest(1, None, (one,), (data.null(),))  # type: ignore[arg-type]
+
+
+def in_block(message: object, number: int = 1, *, last: bool = True) -> GeneralBlockTransfer:
+    octets = message if isinstance(message, bytes) else apdu.encode(message)  # type: ignore[arg-type]
+    return GeneralBlockTransfer(BlockControl(last, False, 1), number, 0, octets)
+
+
+SECURITY_SETUP = AttributeDescriptor(64, NAME, 2)
+SAFETY += [
+    (access(AccessRequestGet(SECURITY_SETUP)), Safety.S0),
+    (access(AccessRequestSet(SECURITY_SETUP)), Safety.S4),
+    (access(AccessRequestSet(AttributeDescriptor(1, NAME, 2))), Safety.S2),
+    (access(AccessRequestAction(MethodDescriptor(70, NAME, 1))), Safety.S3),
+    (in_block(GetRequestNormal(0xC1, AttributeDescriptor(1, NAME, 2))), Safety.S0),
+    (in_block(SetRequestNormal(0xC1, SECURITY_SETUP, None, data.null())), Safety.S4),
+    (in_block(b"\x00"), Safety.S1),
+    (in_block(b"\x00", last=False), Safety.S4),
+    (in_block(b""), Safety.S0),
+]
+
+
+def test_tests_write_to_no_wire_of_their_own() -> None:
+    """Where octets leave it is asked what is allowed, and what a dry run holds back."""
+    folder = Path(ami_conformance.__file__).parent / "groups"
+    for file in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                whose = node.func.value
+                name = whose.attr if isinstance(whose, ast.Attribute) else getattr(whose, "id", "")
+                assert (name, node.func.attr) not in {
+                    ("wire", "send"), ("wire", "send_raw"), ("link", "write")
+                }, f"{file.name}:{node.lineno}"  # fmt: skip
 
 
 @pytest.mark.parametrize(("message", "safety"), SAFETY)

@@ -133,10 +133,11 @@ class Bench:
         """Whether a step is only written down: a dry run sends nothing but what reads."""
         return self.dry and safety > Safety.S0
 
-    def tell(self, what: str, sent: bytes, answer: Answer) -> None:
-        """For the report, without secrets."""
+    def tell(self, what: str, sent: bytes, answer: Answer, secret: bool = False) -> None:
+        """For the report, without secrets; `secret`: it is about one."""
         if len(self.exchanges) < MOST_EXCHANGES:
-            self.exchanges.append(Exchange(what, _shown(sent, what), _shown(answer.octets, what), str(answer)))
+            octets = _shown(sent, secret=secret), _shown(answer.octets, secret=secret)
+            self.exchanges.append(Exchange(what, *octets, str(answer)))
 
     # --- clients
 
@@ -271,14 +272,17 @@ class Bench:
         if not self.learned.scanned:
             attributes = [(one, number) for one in self.objects.objects for number in one.attributes]
             kept, self.exchanges = self.exchanges, []
-            client = self.opened()
-            for done, (one, number) in enumerate(attributes, 1):
-                tell(done, len(attributes))
-                client = self._alive(client)
-                self._scan_one(client, one, number)
-            client.release()
-            client.close()
-            self.learned.scanned, self.exchanges = True, kept
+            try:
+                client = self.opened()
+                for done, (one, number) in enumerate(attributes, 1):
+                    tell(done, len(attributes))
+                    client = self._alive(client)
+                    self._scan_one(client, one, number)
+                client.release()
+                client.close()
+            finally:
+                self.exchanges = kept
+            self.learned.scanned = True
         return self.learned.outcomes
 
     def _alive(self, client: Client) -> Client:
@@ -304,7 +308,7 @@ class Bench:
         for one in descriptors:
             found = self.learned.outcomes.get(one)
             if found is not None and len(self.exchanges) < MOST_EXCHANGES:
-                octets = _shown(found.answer.octets, str(one), secret=is_secret(one))
+                octets = _shown(found.answer.octets, secret=is_secret(one))
                 self.exchanges.append(Exchange(f"GET {one}", b"", octets, str(found.answer)))
 
     # --- what is put back
@@ -369,7 +373,7 @@ class Bench:
         return self.rules.silence_s
 
 
-def _shown(octets: bytes, what: str, *, secret: bool = False) -> bytes:
+def _shown(octets: bytes, *, secret: bool) -> bytes:
     """Without secrets, and not endless."""
     shown = struck_out(octets, carries=secret)[0] if octets else b""
     return shown[:MOST_SHOWN]

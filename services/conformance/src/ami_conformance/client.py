@@ -1,13 +1,15 @@
 """A client that may be wrong on purpose: one association over one connection, of which every APDU can be changed before it goes.
 
 Opening, protection and proofs are those of the protocol core (`ami_dlms.association`); here are no state machine that forbids, and no
-judgement: what comes back is an `Answer`, and the test says what it means. Every message passes `Guard.allow` before it is sent.
+judgement: what comes back is an `Answer`, and the test says what it means. Every message passes `Guard.allow` and `held_back` before it is sent:
+tests write to no wire of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ami_conformance.answers import Answer, Kind
@@ -18,6 +20,7 @@ from ami_dlms import apdu, data
 from ami_dlms.apdu import Apdu, contents
 from ami_dlms.apdu.acse import Aare, Aarq, Rlrq
 from ami_dlms.apdu.action import ActionRequestNormal, ActionResponseNormal
+from ami_dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
 from ami_dlms.apdu.ciphered import GeneralCiphering, GeneralDedCiphering, GeneralGloCiphering, ServiceCiphering
 from ami_dlms.apdu.fields import AttributeItem
 from ami_dlms.apdu.get import (
@@ -42,6 +45,7 @@ from ami_dlms.association.protection.authentication import (
     octets_of,
 )
 from ami_dlms.association.settings import application_context
+from ami_dlms.cosem.confidential import is_secret
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
@@ -54,6 +58,8 @@ CIPHERED = (GeneralGloCiphering, GeneralDedCiphering, GeneralCiphering, ServiceC
 CONFIRMED, HIGH = 0x40, 0x80
 IDS = 16
 MOST_BLOCKS = 100_000
+MOST_JOINED = 64 * 1024 * 1024
+"""Octets of all blocks of one answer."""
 HELD_BACK = Answer(Kind.SILENCE, reason="a dry run: it was not sent")
 UNSOLICITED = (DataNotification, EventNotificationRequest)
 
@@ -79,7 +85,8 @@ class Guard:
 
     allow: Callable[[Safety, str], None]
     held_back: Callable[[Safety], bool]
-    tell: Callable[[str, bytes, Answer], None]
+    tell: Callable[[str, bytes, Answer, bool], None]
+    """Words, octets that were sent, the answer, and whether these are about a secret."""
     random_bytes: Callable[[int], bytes]
     top_up: Callable[[], None]
     wait_s: float
@@ -110,6 +117,7 @@ class Client:
         self.last_size = 0
         """Octets of the APDU that came last, as it came."""
         self._authentication = Authentication(settings, self.protection)
+        self._about_a_secret = False
 
     @property
     def ciphered(self) -> bool:
@@ -267,7 +275,7 @@ class Client:
         if not self.guard.held_back(level):
             answer = self._exchange(self.seal(octets, protection), wait_s)
         self._note_invoke(known, answer)
-        self.guard.tell(what, octets, answer)
+        self.guard.tell(what, octets, answer, self._carries(known))
         return answer
 
     def send_octets(
@@ -282,14 +290,74 @@ class Client:
         level = least if safety is None else max(least, safety)
         self.guard.allow(level, what)
         answer = HELD_BACK if self.guard.held_back(level) else self._exchange(octets, wait_s)
-        self.guard.tell(what, shown or octets, answer)
+        self.guard.tell(what, shown or octets, answer, self._carries(_known(shown) if shown else known))
         return answer
+
+    def send_ahead(self, messages: Sequence[Apdu], what: str, *, safety: Safety, in_block: int | None = None) -> bool:
+        """APDUs under protection, one behind the other, without waiting for an answer; False where they were held back.
+
+        `in_block`: each in one block of general block transfer with this window.
+        """
+        plain = [apdu.encode(one) for one in messages]
+        level = max(safety, *map(safety_of, messages))
+        if not self._goes(level, what, b"".join(plain)):
+            return False
+        for octets in plain:
+            sealed = self.seal(octets)
+            if in_block is not None:
+                sealed = apdu.encode(GeneralBlockTransfer(BlockControl(True, False, in_block), 1, 0, sealed))
+            self._put(partial(self.wire.send, self.ports, sealed))
+        return True
+
+    def confirm_block(self, window: int, number: int, confirmed: int) -> None:
+        """An empty block of general block transfer: ours of this number, which confirms one of the meter's."""
+        confirmation = apdu.encode(GeneralBlockTransfer(BlockControl(True, False, window), number, confirmed, b""))
+        self._put(partial(self.wire.send, self.ports, confirmation))
+
+    def send_pieces(
+        self,
+        pieces: Sequence[bytes],
+        what: str,
+        *,
+        safety: Safety,
+        shown: bytes,
+        rest: Callable[[], None] = lambda: None,
+    ) -> bool:
+        """Octets of the line as they are, with a rest between them, without waiting for an answer; False where they were held back."""
+        if not self._goes(max(safety, safety_of(_known(shown))), what, shown):
+            return False
+        for number, piece in enumerate(pieces):
+            if number:
+                rest()
+            self._put(partial(self.wire.send_raw, piece))
+        return True
+
+    def _goes(self, level: Safety, what: str, shown: bytes) -> bool:
+        self.guard.allow(level, what)
+        if self.guard.held_back(level):
+            self.guard.tell(what, shown, HELD_BACK, False)
+            return False
+        return True
+
+    def _put(self, send: Callable[[], None]) -> None:
+        """Where nobody takes it any more, what is heard next says so."""
+        try:
+            send()
+        except (OSError, DlmsError):
+            self.wire.closed = True
+
+    def _carries(self, asked: Apdu | None) -> bool:
+        """Whether an exchange is about a secret; what asks for the next block names nothing, and goes on with what was asked before."""
+        named = list(_named(asked))
+        if named or not isinstance(asked, GetRequestNext):
+            self._about_a_secret = any(map(is_secret, named))
+        return self._about_a_secret
 
     def send_line(self, octets: bytes, what: str, *, safety: Safety = Safety.S1, wait_s: float | None = None) -> Answer:
         """Octets of the line as they are, in no wrapper and no frame but their own."""
         self.guard.allow(safety, what)
         if self.guard.held_back(safety):
-            self.guard.tell(what, octets, HELD_BACK)
+            self.guard.tell(what, octets, HELD_BACK, False)
             return HELD_BACK
         try:
             self.wire.send_raw(octets)
@@ -297,7 +365,7 @@ class Client:
         except OSError as error:
             self.wire.closed = True
             answer = Answer(Kind.CLOSED, reason=error.strerror or str(error))
-        self.guard.tell(what, octets, answer)
+        self.guard.tell(what, octets, answer, False)
         return answer
 
     def _exchange(self, octets: bytes, wait_s: float | None) -> Answer:
@@ -311,15 +379,18 @@ class Client:
         return self.listen(wait_s)
 
     def listen(self, wait_s: float | None = None) -> Answer:
-        """The next APDU that is no notification, without its protection."""
+        """The next APDU that is no notification, without its protection; notifications do not make the wait longer."""
+        until = self.wire.clock() + (self.guard.wait_s if wait_s is None else wait_s)
         while True:
-            answer = self.wire.receive(self.ports, self.guard.wait_s if wait_s is None else wait_s)
+            answer = self.wire.receive(self.ports, until - self.wire.clock())
             if answer.kind is not Kind.APDU:
                 return answer
             self.last_size = len(answer.octets)
             answer = self.opened_from(answer.octets)
             if not isinstance(answer.apdu, UNSOLICITED):
                 return answer
+            if self.wire.clock() >= until:
+                return Answer(Kind.SILENCE, reason="nothing but notifications came")
 
     def listen_raw(self, wait_s: float | None = None) -> Answer:
         """The next APDU as it came."""
@@ -372,7 +443,8 @@ class Client:
 
     def _whole(self, joined: bytes | None, last: Answer) -> Outcome:
         if joined is None:
-            return Outcome(None, None, f"a transfer in blocks that ends with {last}", last)
+            why = f" ({last.reason})" if last.apdu is not None and last.reason else ""
+            return Outcome(None, None, f"a transfer in blocks that ends with {last}{why}", last)
         try:
             return Outcome(data.decode(joined), None, "", last)
         except DlmsError as error:
@@ -380,7 +452,7 @@ class Client:
 
     def rest_of_blocks(self, invoke: int, first: Answer) -> tuple[bytes | None, Answer]:
         """Ask for the blocks behind the first; the joined octets, None where the transfer does not go well."""
-        joined, answer = b"", first
+        joined, answer = bytearray(), first
         for number in range(1, MOST_BLOCKS):
             block = answer.apdu
             if not isinstance(block, GetResponseWithDataBlock) or not isinstance(block.result, bytes):
@@ -388,8 +460,10 @@ class Client:
             if block.block_number != number:
                 return None, replace(answer, reason=f"block {block.block_number} where {number} is due")
             joined += block.result
+            if len(joined) > MOST_JOINED:
+                return None, replace(answer, reason=f"more than {MOST_JOINED} octets in blocks")
             if block.last_block:
-                return joined, answer
+                return bytes(joined), answer
             answer = self.ask(GetRequestNext(invoke, number), f"next block behind {number}")
         return None, answer
 
@@ -421,6 +495,15 @@ class Client:
     def action(self, descriptor: MethodDescriptor, parameters: Data | None, **more: Any) -> Answer:
         """Call a method."""
         return self.ask(ActionRequestNormal(self.invoke(), descriptor, parameters), f"ACTION {descriptor}", **more)
+
+
+def _named(asked: Apdu | None) -> Iterator[AttributeDescriptor | MethodDescriptor]:
+    """The attributes and methods that a request names."""
+    places = (getattr(asked, "items", ()), getattr(asked, "specifications", ()), getattr(asked, "descriptors", ()))
+    for one in (asked, *(item for place in places for item in place)):
+        named = getattr(one, "descriptor", one)
+        if isinstance(named, AttributeDescriptor | MethodDescriptor):
+            yield named
 
 
 def _known(octets: bytes) -> Apdu | None:

@@ -7,8 +7,15 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from ami_dlms import apdu
 from ami_dlms.apdu import Apdu
-from ami_dlms.apdu.access import AccessRequest
+from ami_dlms.apdu.access import (
+    AccessRequest,
+    AccessRequestAction,
+    AccessRequestSet,
+    AccessRequestSetWithSelection,
+    AccessRequestSpecification,
+)
 from ami_dlms.apdu.acse import Aarq, Rlrq
 from ami_dlms.apdu.action import (
     ActionRequestNextBlock,
@@ -30,6 +37,7 @@ from ami_dlms.apdu.set import (
 from ami_dlms.association.protection.authentication import REPLY_TO_HLS_AUTHENTICATION
 from ami_dlms.cosem.classes import class_versions
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.errors import DlmsError
 
 
 class Safety(IntEnum):
@@ -82,9 +90,9 @@ def safety_of(message: Apdu | None) -> Safety:
         case _ if isinstance(message, BLOCKS_OF_A_METHOD):
             return Safety.S3
         case AccessRequest():
-            return _of_access(message)
-        case GeneralBlockTransfer(block_data=b""):
-            return Safety.S0
+            return max(map(_of_specification, message.specifications), default=Safety.S1)
+        case GeneralBlockTransfer():
+            return _of_block(message)
         case _:
             return Safety.S1
 
@@ -108,8 +116,23 @@ def safety_of_attribute(descriptor: AttributeDescriptor) -> Safety:
     return Safety.S3 if descriptor.class_id in FELT else Safety.S2
 
 
-def _of_access(message: AccessRequest) -> Safety:
-    names = {type(one).__name__ for one in message.specifications}
-    if any("Action" in name for name in names):
+def _of_specification(wanted: AccessRequestSpecification) -> Safety:
+    """Of one item of ACCESS: what the service of its own would be."""
+    match wanted:
+        case AccessRequestSet() | AccessRequestSetWithSelection():
+            return safety_of_attribute(wanted.descriptor)
+        case AccessRequestAction():
+            return safety_of_method(wanted.descriptor)
+    return Safety.S0
+
+
+def _of_block(block: GeneralBlockTransfer) -> Safety:
+    """Of a block of general block transfer: of what it carries. A part of something larger may be of anything."""
+    if not block.block_data:
+        return Safety.S0
+    if block.block_number != 1 or not block.block_control.last_block:
         return Safety.S4
-    return Safety.S2 if any("Set" in name for name in names) else Safety.S0
+    try:
+        return safety_of(apdu.decode(block.block_data))
+    except DlmsError:
+        return Safety.S1

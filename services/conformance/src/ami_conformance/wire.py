@@ -43,7 +43,7 @@ class Wire:
     def __init__(self, link: Link, line: Line, clock: Clock, timeout_s: float) -> None:
         self.link = link
         self._line = line
-        self._clock = clock
+        self.clock = clock
         self._timeout_s = timeout_s
         self.swapped_wrongly: list[str] = []
         self.closed = False
@@ -74,7 +74,7 @@ class Wire:
             return Answer(Kind.GARBAGE, reason=str(error))
 
     def _receive(self, ports: Ports, wait_s: float) -> Answer:
-        until, framing = self._clock() + wait_s, self._line.framing
+        until, framing = self.clock() + wait_s, self._line.framing
         for _ in range(MOST_READS):
             pdu = framing.next_pdu()
             if isinstance(pdu, LinkLost):
@@ -86,7 +86,7 @@ class Wire:
                 return Answer(Kind.APDU, octets=pdu.apdu)
             if octets := framing.data_to_send() or self._line.go_on():
                 self.link.write(octets)
-            left = until - self._clock()
+            left = until - self.clock()
             if left <= 0:
                 return Answer(Kind.SILENCE)
             if not self._hear(left):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ami_conformance.answers import Answer
 from ami_conformance.bench import Bench
-from ami_conformance.client import Client
+from ami_conformance.client import MOST_JOINED, Client
 from ami_conformance.findings import Judge
 from ami_conformance.groups.service_tests import a_name, goes_on
 from ami_conformance.object_list import OBJECT_LIST
 from ami_conformance.safety import Safety
-from ami_dlms import apdu, data
-from ami_dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
+from ami_dlms import data
+from ami_dlms.apdu.blocks import GeneralBlockTransfer
 from ami_dlms.apdu.get import GetRequestNext, GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
 from ami_dlms.data import Data
 from ami_dlms.enums import Conformance, DataAccessResult
@@ -170,8 +170,8 @@ def general_blocks(bench: Bench, judge: Judge) -> None:
     """BT-09: with windows of 1 and 3, numbers without a gap, confirmations right, the last one marked once."""
     for window in (1, 3):
         client = small(bench, gbt=True)
-        octets = apdu.encode(GetRequestNormal(client.invoke(), OBJECT_LIST))
-        joined = _transfer(bench, judge, client, octets, window)
+        request = GetRequestNormal(client.invoke(), OBJECT_LIST)
+        joined = _transfer(bench, judge, client, request, window)
         if joined is None:
             return
         found = client.opened_from(joined)
@@ -180,11 +180,9 @@ def general_blocks(bench: Bench, judge: Judge) -> None:
         client.close()
 
 
-def _transfer(bench: Bench, judge: Judge, client: Client, octets: bytes, window: int) -> bytes | None:
+def _transfer(bench: Bench, judge: Judge, client: Client, request: GetRequestNormal, window: int) -> bytes | None:
     """A request in one block, and all blocks of its answer; None, and a finding, where it goes wrong."""
-    bench.allow(Safety.S0, "general block transfer")
-    request = GeneralBlockTransfer(BlockControl(True, False, window), 1, 0, client.seal(octets))
-    client.wire.send(client.ports, apdu.encode(request))
+    client.send_ahead((request,), "general block transfer", safety=Safety.S0, in_block=window)
     joined, due, asked, confirmed = b"", 1, 1, 0
     for _ in range(MOST_TRANSFERS):
         answer = client.listen_raw()
@@ -203,12 +201,13 @@ def _transfer(bench: Bench, judge: Judge, client: Client, octets: bytes, window:
         )
         confirmed = max(confirmed, block.block_number_ack)
         joined += block.block_data
+        if not judge.expect(len(joined) <= MOST_JOINED, f"more than {MOST_JOINED} octets come in blocks"):
+            return None
         if block.block_control.last_block:
             return joined
         if not block.block_control.streaming:
             asked += 1
-            confirmation = GeneralBlockTransfer(BlockControl(True, False, window), asked, due, b"")
-            client.wire.send(client.ports, apdu.encode(confirmation))
+            client.confirm_block(window, asked, due)
         due += 1
     return None
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ami_conformance.answers import Answer
 from ami_conformance.bench import Bench, first
-from ami_conformance.client import CONFIRMED, HIGH, Client
+from ami_conformance.client import CONFIRMED, HELD_BACK, HIGH, Client
 from ami_conformance.findings import Judge
 from ami_conformance.safety import Safety
 from ami_dlms import apdu, data
@@ -234,10 +234,9 @@ def two_at_once(bench: Bench, judge: Judge) -> None:
     bench.needs(bench.way.transport != "hdlc", "over HDLC the turn is the meter's as soon as one request is out")
     client, name = bench.opened(), a_name(bench)
     first_id, second_id = client.invoke(), client.invoke()
-    bench.allow(Safety.S1, "two requests at once")
-    for number in (first_id, second_id):
-        client.wire.send(client.ports, client.seal(apdu.encode(GetRequestNormal(number, name))))
-    found = [client.listen(bench.quick()) for _ in range(2)]
+    requests = [GetRequestNormal(number, name) for number in (first_id, second_id)]
+    sent = client.send_ahead(requests, "two requests at once", safety=Safety.S1)
+    found = [client.listen(bench.quick()) if sent else HELD_BACK for _ in range(2)]
     for answer in found:
         bench.tell("one of two requests at once", b"", answer)
     ids = [getattr(one.apdu, "invoke_id_and_priority", None) for one in found]

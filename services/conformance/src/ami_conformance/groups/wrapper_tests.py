@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ami_conformance.answers import Answer, Kind
+from ami_conformance.answers import Kind
 from ami_conformance.bench import Bench
-from ami_conformance.client import Client
+from ami_conformance.client import HELD_BACK, Client
 from ami_conformance.findings import Judge
 from ami_conformance.groups.class_tests import whole
 from ami_conformance.groups.service_tests import a_name
@@ -44,19 +44,17 @@ def cut_and_joined(bench: Bench, judge: Judge) -> None:
     client = bench.opened()
     plain = apdu.encode(GetRequestNormal(client.invoke(), a_name(bench)))
     octets = framed(client, client.seal(plain))
-    bench.allow(Safety.S1, "a request in two pieces")
-    client.wire.send_raw(octets[:8])
-    bench.way.pause(0.3)
-    client.wire.send_raw(octets[8:])
-    answer = client.listen()
+    pieces, what = (octets[:8], octets[8:]), "a request in two pieces"
+    sent = client.send_pieces(pieces, what, safety=Safety.S1, shown=plain, rest=lambda: bench.way.pause(0.3))
+    answer = client.listen() if sent else HELD_BACK
     bench.tell("a GET whose header comes alone", plain, answer)
     judge.expect(answer.has_data, f"a GET whose header comes alone is answered by {answer}")
     ids, joined = [], b""
     for _ in range(2):
         ids.append(client.invoke())
         joined += framed(client, client.seal(apdu.encode(GetRequestNormal(ids[-1], a_name(bench)))))
-    client.wire.send_raw(joined)
-    found = [client.listen() for _ in ids]
+    sent = client.send_pieces((joined,), "two requests in one write", safety=Safety.S1, shown=plain)
+    found = [client.listen() if sent else HELD_BACK for _ in ids]
     for one in found:
         bench.tell("one of two GETs in one write", b"", one)
     judge.expect(
@@ -178,11 +176,9 @@ def slow_client(bench: Bench, judge: Judge) -> None:
     client = bench.opened()
     plain = apdu.encode(GetRequestNormal(client.invoke(), a_name(bench)))
     octets = framed(client, client.seal(plain))
-    bench.allow(Safety.S1, "a request octet by octet")
-    for place in range(len(octets)):
-        client.wire.send_raw(octets[place : place + 1])
-        bench.way.pause(SLOWLY_S)
-    answer: Answer = client.listen()
+    pieces, what = [octets[place : place + 1] for place in range(len(octets))], "a request octet by octet"
+    sent = client.send_pieces(pieces, what, safety=Safety.S1, shown=plain, rest=lambda: bench.way.pause(SLOWLY_S))
+    answer = client.listen() if sent else HELD_BACK
     bench.tell("a GET octet by octet", plain, answer)
     judge.expect(answer.has_data or answer.nothing, f"a GET octet by octet is answered by {answer}")
     bench.still_serves(judge)
