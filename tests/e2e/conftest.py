@@ -19,11 +19,15 @@ def pytest_configure(config: pytest.Config) -> None:
     scaled.chosen = config.getoption("--engine") == "nats"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if scaled.chosen:
-        for item in items:
-            if (why := scaled.why_not(item.nodeid)) is not None:
-                item.add_marker(pytest.mark.skip(reason=why))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What can't be run as it was chosen is no test of such a run: the tables say why."""
+    left_out = [
+        item
+        for item in items
+        if (scaled.chosen and scaled.why_not(item.nodeid)) or (secured.chosen and secured.why_not(item.nodeid))
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(scope="session", autouse=True)

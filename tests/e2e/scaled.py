@@ -31,6 +31,7 @@ NOT_THERE = {
     "test_readings.py::test_reads_before_and_after_a_disconnect_and_a_connect": _CLOCK,
     "test_schedules.py::test_two_days_one_of_23_hours_and_a_meter_that_was_silent_on_the_first": _CLOCK,
     "test_store_faults.py": _FILE,
+    "test_telemetry.py::test_one_trace_from_the_message_to_the_meter_and_back[True]": _OWN,
     "test_workers.py": _OWN,
 }
 """Tests, by the beginning of their ids in this folder, that can't be run so, and why."""

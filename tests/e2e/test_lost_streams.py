@@ -9,14 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
-import secured
 from harness import Process, System, system, until
 from nats_server import Broker, broker
 from patience import PATIENCE_S
 from postgresql_server import Cluster
 from test_workers import start_worker
 
-pytestmark = [pytest.mark.needs("postgresql", "nats"), pytest.mark.skipif(secured.chosen, reason="asks without TLS")]
+pytestmark = pytest.mark.needs("postgresql", "nats")
 
 METERS = 8
 IMPORT = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import scaled
-import secured
 from harness import Receiver, System, until
 from otlp_collector import Collector, collecting
 from stranger import DISCONNECT, Stranger, by_mrid
@@ -43,8 +41,6 @@ def test_one_trace_from_the_message_to_the_meter_and_back(
     ami: System, collector: Collector, request: pytest.FixtureRequest, several: bool
 ) -> None:
     """A control of two meters with a late reply, whose MessageID is a UUID: the trace has that id in whatever process its spans were made."""
-    if several and (secured.chosen or scaled.chosen):
-        pytest.skip("has its own engine")
     (ami.directory / "token").write_text(TOKEN)
     ami.config["hes"] |= {
         "telemetry": {"endpoint": collector.url, "token": f"file:{ami.directory}/token"},

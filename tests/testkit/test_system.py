@@ -156,7 +156,7 @@ def test_a_head_end_that_ends_at_once_says_why_and_state_is_kept_when_a_block_fa
     assert (tmp_path / "kept/hes.log").read_text().count('"ready"') == 1
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
+@pytest.mark.needs("proc")
 def test_no_process_outlives_the_tests_that_started_it() -> None:
     code = "import sys\nfrom ami_testkit import ami\nwith ami(meters=1) as one:\n    print(*(p.pid for p in one._running.processes), flush=True)\n    sys.stdin.read()\n"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as tests:

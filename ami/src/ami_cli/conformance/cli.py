@@ -50,7 +50,8 @@ EPILOG = (
     "5 association refused; 6 not trusted; 7 not understood; 130 interrupted."
 )
 MOST_FINDINGS = 5
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+HELP = "Test a meter, real or simulated, against the standards and a pack (docs/howto/test-a-meter.md)."
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP)
 _REPORTS, _WHAT = "Reports", "What is tested, and how far"
 
 
