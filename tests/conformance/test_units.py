@@ -5,15 +5,17 @@ from __future__ import annotations
 import ast
 import errno
 import os
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import pytest
 
 import ami_conformance
+from ami_cli.conformance.cli import _command as again
 from ami_conformance import attribute_types
 from ami_conformance.findings import Finding, Measure, Result, Source, Verdict
-from ami_conformance.groups.checks import CHECKS
+from ami_conformance.groups.checks import CHECKS, PARTLY
 from ami_conformance.journal import Journal, JournalError, only_run
 from ami_conformance.object_list import parse_object_list
 from ami_conformance.plan import rows
@@ -113,6 +115,28 @@ SAFETY += [
     (in_block(b"\x00", last=False), Safety.S4),
     (in_block(b""), Safety.S0),
 ]
+
+
+def test_what_is_built_in_part_is_built() -> None:
+    assert set(PARTLY) <= set(CHECKS)
+
+
+def test_the_command_that_runs_a_test_again_says_where_secrets_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [
+        "conformance",
+        "run",
+        "a:1",
+        "--ek",
+        "env:EK",
+        "--ak=file:ak",
+        "--secret",
+        "0011",
+        "--kek=22",
+        "--test",
+        "SV-01",
+    ]
+    monkeypatch.setattr(sys, "argv", ["ami", *words, "--json", "x", "--allow", "s1"])
+    assert again() == "ami conformance run a:1 --ek env:EK --ak=file:ak --secret ... --kek=... --allow s1"
 
 
 def test_tests_write_to_no_wire_of_their_own() -> None:

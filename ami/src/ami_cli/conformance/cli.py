@@ -26,7 +26,7 @@ from ami_cli.meter.target_options import TargetOptions
 from ami_conformance.bench import Ask, Bench, Rules
 from ami_conformance.expected import Expected
 from ami_conformance.findings import Result, Unsettled, Verdict
-from ami_conformance.groups.checks import CHECKS
+from ami_conformance.groups.checks import CHECKS, PARTLY
 from ami_conformance.journal import Journal, JournalError, only_run
 from ami_conformance.plan import Row, groups, rows
 from ami_conformance.reports.document import (
@@ -185,19 +185,24 @@ def run(
 def list_tests(
     group: Annotated[list[str] | None, typer.Option("--group", help="Only this group.")] = None,
 ) -> None:
-    """List the plan: each test with its safety, its transport, and whether it is built."""
+    """List the plan: each test with its safety, its transport, and whether it is built, or which part of it is."""
     try:
         wanted = _rows(group or [], [], safest_first=False)
     except MeterError as error:
         output.complain(error)
         raise typer.Exit(error.code) from None
-    table = [
-        (one.id, one.group, one.title, str(one.safety), one.transport, "" if one.id in CHECKS else "not built")
-        for one in wanted
-    ]
+    table = [(one.id, one.group, one.title, str(one.safety), one.transport, _how_far(one.id)) for one in wanted]
     output.show(output.rows_table(("test", "group", "title", "safety", "over", ""), table))
-    built = sum(1 for row in table if not row[-1])
-    output.write(f"{len(table)} tests, {built} of them built")
+    built = sum(1 for row in table if row[0] in CHECKS)
+    output.write(
+        f"{len(table)} tests, {built} of them built, {sum(1 for row in table if row[0] in PARTLY)} of these in part"
+    )
+
+
+def _how_far(test: str) -> str:
+    if test not in CHECKS:
+        return "not built"
+    return f"in part: {PARTLY[test]}" if test in PARTLY else ""
 
 
 def _named(options: TargetOptions, name: str) -> TargetOptions:
@@ -331,6 +336,8 @@ def _command() -> str:
     for word in words:
         if skip:
             skip = False
+            if kept[-1] in SECRETS:
+                kept.append(_kept_secret(word))
             continue
         name, _, value = word.partition("=")
         if name in LEFT_OUT:
@@ -338,11 +345,15 @@ def _command() -> str:
             continue
         if name in SECRETS and not value:
             kept.append(name)
-            kept.append("...")
             skip = True
             continue
-        kept.append(f"{name}=..." if name in SECRETS else word)
+        kept.append(f"{name}={_kept_secret(value)}" if name in SECRETS else word)
     return shlex.join(kept)
+
+
+def _kept_secret(value: str) -> str:
+    """Where a secret is may be said, what it is may not."""
+    return value if value.startswith(("env:", "file:")) else "..."
 
 
 WITH_VALUE = frozenset({"--test", "--group", "--json", "--junit", "--html", "--markdown", "--compare"})

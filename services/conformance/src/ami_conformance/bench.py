@@ -360,9 +360,11 @@ class Bench:
             self.put_back(left.number, left.descriptor, left.before)
             return True
         with self.session() as client:
-            same = client.get(left.descriptor).value == left.before
+            found = client.get(left.descriptor)
+        if found.value is None:
+            raise Unsettled(f"it can't be read: {found.words}")
         self.journal.done(left.number)
-        return same
+        return found.value == left.before
 
     def restore_rules(self) -> None:
         """What was written before may be written back, whatever this run allows."""
