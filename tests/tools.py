@@ -107,7 +107,9 @@ TOOLS = {
     "loopback-block": Tool(_loopback_block, "127.0.0.2 is no address of this machine, as it is on Linux"),
     "nats": Tool(_nats, "no nats-server is installed (make setup, or the package nats-server)"),
     "opentelemetry": Tool(
-        lambda: find_spec("opentelemetry") is not None,
+        lambda: (
+            find_spec("opentelemetry") is not None and find_spec("opentelemetry.sdk") is not None
+        ),  # the API alone comes with others
         "the exporter of OpenTelemetry is not installed (make telemetry)",
     ),
     "postgresql": Tool(_postgresql, "no PostgreSQL server is installed (.ci/prepare)"),
