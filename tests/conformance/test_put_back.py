@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from conformance_bench import Conformance
 from patience import PATIENCE_S
 from served_meter import WITH_LISTS, profile, served
 from typer.testing import CliRunner
-from wrong_meter import READ, WRITE, Wrong, line, values
+from wrong_meter import CLOCK, READ, WRITE, Wrong, line, values
 
 from ami_cli.__main__ import app
 from ami_conformance.bench import Bench, Rules
@@ -25,6 +26,7 @@ from ami_conformance.runner import run as run_tests
 from ami_dlms import data
 from ami_dlms.association import Set
 from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.obis import Obis
 
 MESSAGE = Obis.parse("0-0:96.13.0*255")
@@ -129,6 +131,43 @@ def test_ctrl_c_while_an_earlier_run_is_put_back_says_what_is_left(tmp_path: Pat
     bench = InterruptedWhilePuttingBack(None, Rules(), journal)  # type: ignore[arg-type]
     done = run_tests(bench, [rows()["SV-01"]], lambda what, number, of: None)
     assert (done.interrupted, done.results, len(done.stuck)) == (True, [], 1)
+
+
+SHOWN = AttributeDescriptor(8, CLOCK, 2)
+
+
+def with_clock() -> Writable:
+    """A meter whose clock may be set, to anything, and stands still."""
+    return Writable(values(clock=line(8, 0, CLOCK, {1: READ, 2: READ | WRITE})))
+
+
+def test_a_clock_that_a_test_has_spoiled_is_set_right_though_the_test_breaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AMI_METER_COUNTERS", str(tmp_path / "counters.json"))
+    one, journal = with_clock(), tmp_path / "kept.jsonl"
+    with served(one, profile(one, client_wport=16, conformance=WITH_LISTS)) as port:
+        allowed = "--allow", "s3", "--agreed", "--test", "C8-05"
+        found = Conformance(None, tmp_path).run(*words(port, journal, *allowed))  # type: ignore[arg-type]
+    assert "month 13 is taken with success" in found.failed["C8-05"][0]
+    shown = CosemDateTime.decode(one.values[SHOWN].value)
+    assert (shown.year, shown.month, shown.day, shown.hour) == (2026, 6, 1, 12)
+    assert found.json["not_put_back"] == [] and Journal(journal).open == ()
+
+
+def test_a_clock_that_a_killed_run_has_moved_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AMI_METER_COUNTERS", str(tmp_path / "counters.json"))
+    one, journal = with_clock(), tmp_path / "kept.jsonl"
+    before = one.values[SHOWN]
+    Journal(journal).begin("C8-02", SHOWN, before, before, at=time.time() - 3600)
+    with served(one, profile(one, client_wport=16, conformance=WITH_LISTS)) as port:
+        found = Conformance(None, tmp_path).run(*words(port, journal, "--test", "AS-22"))  # type: ignore[arg-type]
+    assert found.code == 0 and "written by C8-02" in found.json["put_back"][0]
+    shown = CosemDateTime.decode(one.values[SHOWN].value)
+    assert (shown.day, shown.hour) == (1, 13)
+    assert Journal(journal).open == ()
 
 
 def test_the_journal_of_another_meter_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

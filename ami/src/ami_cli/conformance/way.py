@@ -128,6 +128,7 @@ def on_the_way(target: MeterTarget, title: bytes | None, environment: SessionEnv
             top_up=_nothing if reserved is None else reserved.top_up,
             random_bytes=environment.random_bytes,
             clock=time.monotonic,
+            wall=time.time,
             pause=environment.pause,
             timeout_s=reach.timeout_s,
             hdlc_address=address,

@@ -13,6 +13,7 @@ from typing import Any
 
 from ami_conformance.answers import Answer
 from ami_conformance.client import Client, Guard, Outcome
+from ami_conformance.clock_right import moment, set_right
 from ami_conformance.expected import NOTHING, Expected
 from ami_conformance.findings import Exchange, Judge, Moves, NotAllowed, Unsettled
 from ami_conformance.journal import Journal, OpenWrite
@@ -55,6 +56,8 @@ class Way:
     top_up: Callable[[], None]
     random_bytes: Callable[[int], bytes]
     clock: Callable[[], float]
+    wall: Callable[[], float]
+    """Seconds since 1970, by which a later run knows how long ago something was."""
     pause: Callable[[float], None]
     timeout_s: float
     hdlc_address: HdlcAddress | None = None
@@ -356,6 +359,12 @@ class Bench:
     def put_back_later(self, left: OpenWrite) -> bool:
         """What an earlier run has left open. Where it wrote but the value that was there, another one now is not of its making: it is left as
         it is, and False."""
+        if left.at is not None:
+            at = left.at
+            with self.session() as client:
+                right = set_right(client, left.descriptor, left.before, lambda: self.way.wall() - at)
+            self._clock_done(left.number, left.descriptor, right)
+            return True
         if left.changes:
             self.put_back(left.number, left.descriptor, left.before)
             return True
@@ -366,9 +375,42 @@ class Bench:
         self.journal.done(left.number)
         return found.value == left.before
 
-    def restore_rules(self) -> None:
-        """What was written before may be written back, whatever this run allows."""
-        self.rules = replace(self.rules, allowed=max(self.rules.allowed, Safety.S2))
+    @contextmanager
+    def clock_kept(self, client: Client, clock: AttributeDescriptor) -> Iterator[None]:
+        """A clock that may be moved inside: in the journal before, and however the test ends it goes on where it was."""
+        self.allow(max(Safety.S3, safety_of_attribute(clock)), f"SET {clock}")
+        if self.dry:
+            yield
+            return
+        before, began = client.get(clock).value, self.way.clock()
+        if before is None or moment(before) is None:
+            raise Unsettled(f"{clock} shows no moment")
+        number = self.journal.begin(self.test, clock, before, before, at=self.way.wall())
+        try:
+            yield
+        finally:
+            own = client.wire.closed
+            client = self.opened() if own else client
+            right = set_right(client, clock, before, lambda: self.way.clock() - began)
+            if own:
+                client.release()
+                client.close()
+            self._clock_done(number, clock, right)
+
+    def _clock_done(self, number: int, clock: AttributeDescriptor, right: bool) -> None:
+        if not right:
+            raise Unsettled(f"{clock} was not set right again; it stays in the journal {self.journal.path}")
+        self.journal.done(number)
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """What was written before may be written back, whatever this run allows: somebody has agreed to it then."""
+        rules, agreed = self.rules, self._agreed
+        self.rules, self._agreed = replace(rules, allowed=Safety.S4), {Safety.S3, Safety.S4}
+        try:
+            yield
+        finally:
+            self.rules, self._agreed = rules, agreed
 
     def quick(self) -> float:
         """How long silence is waited for, where silence is an answer."""

@@ -39,6 +39,8 @@ class OpenWrite:
     descriptor: AttributeDescriptor
     before: Data
     wanted: Data
+    at: float | None = None
+    """Of a clock: when it showed that, in seconds since 1970 of the machine."""
 
     @property
     def changes(self) -> bool:
@@ -71,7 +73,9 @@ class Journal:
         """What has to be put back, the last first."""
         return tuple(reversed(self._open.values()))
 
-    def begin(self, test: str, descriptor: AttributeDescriptor, before: Data, wanted: Data) -> int:
+    def begin(
+        self, test: str, descriptor: AttributeDescriptor, before: Data, wanted: Data, at: float | None = None
+    ) -> int:
         """Before a write: on disk when this returns. The number of the entry."""
         number, self._next = self._next, self._next + 1
         if self.meter and not self._named:
@@ -88,9 +92,10 @@ class Journal:
                 "attribute": descriptor.attribute_id,
                 "before": encode(before).hex(),
                 "wanted": encode(wanted).hex(),
+                "at": at,
             }
         )
-        self._open[number] = OpenWrite(number, test, descriptor, before, wanted)
+        self._open[number] = OpenWrite(number, test, descriptor, before, wanted, at)
         return number
 
     def done(self, number: int) -> None:
@@ -154,7 +159,8 @@ class Journal:
             descriptor = AttributeDescriptor(int(entry["class_id"]), Obis.parse(entry["obis"]), int(entry["attribute"]))
             before = decode(bytes.fromhex(entry["before"]))
             wanted = decode(bytes.fromhex(entry["wanted"]))
-            self._open[number] = OpenWrite(number, str(entry["test"]), descriptor, before, wanted)
+            at = None if entry.get("at") is None else float(entry["at"])
+            self._open[number] = OpenWrite(number, str(entry["test"]), descriptor, before, wanted, at)
         except (KeyError, TypeError, ValueError, OverflowError, DlmsError) as error:
             raise JournalError(f"{self.path}: an entry can't be read: {error}") from None
 

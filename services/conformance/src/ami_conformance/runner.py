@@ -67,11 +67,10 @@ def run(bench: Bench, rows: Sequence[Row], progress: Progress, checks: Mapping[s
 def _restore(bench: Bench, done: Run) -> None:
     """What a run that came to no good end has left written: whatever is allowed now, it is put back."""
     for left in bench.journal.open if not bench.dry else ():
-        rules = bench.rules
         bench.begin(left.test)
         try:
-            bench.restore_rules()
-            again = bench.put_back_later(left)
+            with bench.restoring():
+                again = bench.put_back_later(left)
             what = (
                 "has its value again"
                 if again
@@ -82,7 +81,6 @@ def _restore(bench: Bench, done: Run) -> None:
             done.not_put_back.append(left.number)
             done.stuck.append(f"{left.descriptor}, written by {left.test} in a run before, is not put back: {error}")
         finally:
-            bench.rules = rules
             bench.settle()
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
 
 from ami_conformance.bench import Bench, first
+from ami_conformance.clock_right import date_time, moment
 from ami_conformance.findings import Judge, Unsettled
 from ami_conformance.object_list import ListedObject, word
 from ami_dlms.cosem.quantity import ScalerUnit, units
@@ -125,26 +125,6 @@ def demand_registers(bench: Bench, judge: Judge) -> None:
         if capture is not None and start is not None:
             judge.expect_physics(capture <= start, f"{one}: captured at {capture}, and the period began at {start}")
     judge.note(f"{found} and the others are read only; next_period is not called")
-
-
-def moment(value: Data | None) -> datetime | None:
-    """The time in a value, comparable; None where it has none."""
-    found = date_time(value)
-    try:
-        return None if found is None else found.to_datetime(default_deviation=0)
-    except DlmsError:
-        return None
-
-
-def date_time(value: Data | None) -> CosemDateTime | None:
-    """A date-time as its own type or in 12 octets."""
-    if value is None:
-        return None
-    if isinstance(value.value, CosemDateTime):
-        return value.value
-    if value.tag is DataTag.OCTET_STRING and len(value.value) == 12:
-        return CosemDateTime.decode(value.value)
-    return None
 
 
 def register_activation(bench: Bench, judge: Judge) -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ami_conformance.bench import Bench, first
 from ami_conformance.client import Client
+from ami_conformance.clock_right import SHIFT_TIME, TOLERANCE_S, date_time, moment
 from ami_conformance.findings import Judge, Unsettled
-from ami_conformance.groups.class_tests import date_time, moment
 from ami_conformance.object_list import ListedObject
 from ami_dlms import data
 from ami_dlms.cosem.descriptors import MethodDescriptor
 from ami_dlms.datetimes import CosemDateTime
 
-SHIFT_TIME, SHIFT_S = 6, 5
-TOLERANCE_S = 2.0
+SHIFT_S = 5
 
 
 def shift(bench: Bench, judge: Judge) -> None:
@@ -26,13 +23,16 @@ def shift(bench: Bench, judge: Judge) -> None:
     bench.needs(bool(clock.methods.get(SHIFT_TIME)), f"{clock} may not be shifted (method 6)")
     client = bench.opened()
     method = MethodDescriptor(8, clock.obis, SHIFT_TIME)
-    for seconds in (SHIFT_S, -SHIFT_S):
-        before, began = _shown(client, clock), bench.way.clock()
-        answer = client.action(method, data.long(seconds))
-        if not judge.expect(answer.done, f"a shift of {seconds} s is answered by {answer}"):
-            return
-        moved = (_shown(client, clock) - before).total_seconds() - (bench.way.clock() - began)
-        judge.expect(abs(moved - seconds) <= TOLERANCE_S, f"a shift of {seconds} s moves the clock by {moved:.0f} s")
+    with bench.clock_kept(client, clock.attribute(2)):
+        for seconds in (SHIFT_S, -SHIFT_S):
+            before, began = _shown(client, clock), bench.way.clock()
+            answer = client.action(method, data.long(seconds))
+            if not judge.expect(answer.done, f"a shift of {seconds} s is answered by {answer}"):
+                return
+            moved = (_shown(client, clock) - before).total_seconds() - (bench.way.clock() - began)
+            judge.expect(
+                abs(moved - seconds) <= TOLERANCE_S, f"a shift of {seconds} s moves the clock by {moved:.0f} s"
+            )
 
 
 def _shown(client: Client, clock: ListedObject) -> datetime:
@@ -57,30 +57,13 @@ def no_such_time(bench: Bench, judge: Judge) -> None:
         "hour 25": replace(shown, hour=25),
         "no part at all": CosemDateTime(),
     }
-    with _kept(bench, client, clock):
+    with bench.clock_kept(client, clock.attribute(2)):
         for what, wrong in cases.items():
             before, began = _shown(client, clock), bench.way.clock()
             answer = client.set(clock.attribute(2), data.octet_string(wrong.encode()))
             judge.expect(answer.result != 0, f"a time with {what} is taken with success")
             gone = (_shown(client, clock) - before).total_seconds() - (bench.way.clock() - began)
             judge.expect(abs(gone) <= TOLERANCE_S, f"a time with {what} moves the clock by {gone:.0f} s")
-
-
-@contextmanager
-def _kept(bench: Bench, client: Client, clock: ListedObject) -> Iterator[None]:
-    """The clock goes on where it was, if something inside has moved it."""
-    before, began = _shown(client, clock), bench.way.clock()
-    shown = date_time(client.get(clock.attribute(2)).value)
-    yield
-    wanted = before + timedelta(seconds=bench.way.clock() - began)
-    if shown is None or abs((_shown(client, clock) - wanted).total_seconds()) <= TOLERANCE_S:
-        return
-    local = wanted - timedelta(minutes=shown.deviation_minutes or 0)
-    right = CosemDateTime(
-        local.year, local.month, local.day, local.isoweekday(), local.hour, local.minute, local.second, 0,
-        shown.deviation_minutes, shown.clock_status,
-    )  # fmt: skip
-    client.set(clock.attribute(2), data.octet_string(right.encode()))
 
 
 TESTS = {

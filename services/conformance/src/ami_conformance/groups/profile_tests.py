@@ -10,8 +10,9 @@ from itertools import pairwise
 
 from ami_conformance.bench import Bench
 from ami_conformance.client import Client, Outcome
+from ami_conformance.clock_right import date_time
 from ami_conformance.findings import Judge, Unsettled
-from ami_conformance.groups.class_tests import as_decimal, columns_of, date_time, parts, whole
+from ami_conformance.groups.class_tests import as_decimal, columns_of, parts, whole
 from ami_conformance.object_list import OBJECT_LIST, ListedObject
 from ami_dlms import data
 from ami_dlms.cosem.profile import ProfileRow, decode_each_row
