@@ -322,14 +322,16 @@ def test_what_the_head_end_keeps_back_is_sent_again_to_wait_for_a_second_person(
         picture(page, "cis-sent-again-light")
         again.get_by_role("button", name="Send it, to wait").click()
         page.locator(".toast", has_text="Disconnect waits").wait_for()
+        sent = page.locator(".rqs li", has_text="disconnect").first
+        sent.locator(".pill:not(.FAILED)").wait_for()  # the one before it, which has failed, was the first until now
         waiting = seen.open(f"{ami.hes_url}/approvals")
         waiting.locator(".vrow", has_text="Disconnect 1 customer").get_by_role("link").click()
         waiting.get_by_role("button", name="Reject").click()
         waiting.locator("dialog input").fill("that is a hospital")
         waiting.locator("dialog").get_by_role("button", name="Reject it").click()
         waiting.locator(".sum .st", has_text="Rejected").wait_for()
-        page.locator(".rqs li", has_text="disconnect").first.locator(".pill.FAILED").wait_for()
-        page.locator(".rqs li", has_text="disconnect").first.get_by_role("link").click()
+        sent.locator(".pill.FAILED").wait_for()
+        sent.get_by_role("link").click()
         page.get_by_text("that is a hospital").first.wait_for()
 
 
