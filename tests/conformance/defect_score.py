@@ -223,7 +223,7 @@ def page(outcomes: Sequence[Outcome]) -> str:
     for group in dict.fromkeys(row.group for row in rows().values()):
         of = {name for name in all_ if rows()[name].group == group}
         lines.append(f"| {group} | {len(of)} | {len(of & everywhere)} |")
-    lines += ["", "| defect | over | ought to find it | found by | fails as well |", "|---|---|---|---|---|"]
+    lines += ["", "| defect | over | ought to find it | found by | also fails |", "|---|---|---|---|---|"]
     for one in defects:
         row = one.subject.row
         assert row is not None
@@ -231,10 +231,10 @@ def page(outcomes: Sequence[Outcome]) -> str:
         lines.append(
             f"| `{row.name}` | {one.subject.transport} | {', '.join(row.tests)} | {by} | {', '.join(one.others)} |"
         )
-    lines += ["", "| defect | fails as well | since |", "|---|---|---|"]
+    lines += ["", "| defect | also fails | why |", "|---|---|---|"]
     for name, tests in CONSEQUENCES.items():
         lines += (f"| `{name}` | {test} | {why} |" for test, why in tests.items() if name in all_)
-    lines += ["", "| meter in health | tests that passed | false alarms |", "|---|---|---|"]
+    lines += ["", "| healthy meter | tests that passed | false alarms |", "|---|---|---|"]
     for one in outcomes:
         if one.subject.row is None:
             passed = sum(verdict == "pass" for verdict in one.verdicts.values())

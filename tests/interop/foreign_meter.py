@@ -53,12 +53,12 @@ FINDINGS = {
     "AS-18": Known(BOTH, SCRIPT, "serves what was not negotiated"),
     "AS-19": Known(BOTH, LIBRARY, "takes a PDU size of 0, no limit, for too small a one"),
     "AS-24": Known(BOTH, SCRIPT, STATELESS),
-    "AS-28": Known((PLAIN,), LIBRARY, "knows one client a connection, and falls over the second"),  # no public client
+    "AS-28": Known((PLAIN,), LIBRARY, "knows one client a connection, and crashes on the second"),  # no public client
     "AS-30": Known(ONE, SCRIPT, STATELESS),
     "AS-31": Known(ONE, SCRIPT, STATELESS),
     "AS-32": Known(ONE, LIBRARY, "takes challenges of any length"),
     "BT-02": Known(BOTH, SCRIPT, "sends the next block whatever number is confirmed"),
-    "BT-03": Known(BOTH, SCRIPT, "falls over a next block of no transfer"),
+    "BT-03": Known(BOTH, SCRIPT, "crashes on a next block of no transfer"),
     "C8-01": Known(BOTH, SCRIPT, "holds a clock of twelve zeros"),
     "WR-04": Known(BOTH, SCRIPT, "is the logical device of every port"),
     "WR-05": Known(BOTH, SCRIPT, "serves whoever asks: it has no list of clients"),
@@ -70,7 +70,7 @@ FINDINGS = {
     "SE-08": Known(ONE, SCRIPT, "asks for no protection of requests"),
     "SE-09": Known(ONE, LIBRARY, "does not compare the suite of a request with its own"),
     "SE-10": Known(ONE, LIBRARY, ANEW),
-    "SE-11": Known(ONE, LIBRARY, "falls over a request under the dedicated key"),
+    "SE-11": Known(ONE, LIBRARY, "crashes on a request under the dedicated key"),
     "SE-15": Known(ONE, LIBRARY, "takes another system title within a session"),
     "SV-04": Known(BOTH, SCRIPT, "answers services that it does not have with an empty APDU"),
     "SV-15": Known(BOTH, SCRIPT, "says success to every method"),

@@ -41,7 +41,7 @@ def _gauge(name: str, about: str, *labels: str, everywhere: bool = False) -> Fam
 
 
 PROCESS = _gauge("hes_process", "1, with the role of the process: front, listener, worker", "role", everywhere=True)
-METERS = _gauge("hes_meters", "Meters of the registry; at a worker those that it has needed of late", everywhere=True)
+METERS = _gauge("hes_meters", "Meters of the registry; at a worker those that it has used recently", everywhere=True)
 REQUESTS = _counter("hes_requests", "Messages that came as requests", "noun", "outcome")
 COMMANDS = _counter(
     "hes_commands", "Commands with their result kept", "operation", "outcome", "reply_code", everywhere=True

@@ -59,7 +59,7 @@ meters = ["M1002"]
 ```
 
 The column of tests names those of the plan of `ami conformance` ([test-a-meter](howto/test-a-meter.md)) that ought to find the defect. A star marks defects that come from meters in the field or from the way such code is written, and not from a row of the
-plan. Each is shown beside a meter in health by `tests/meter_sim/test_each_defect.py`, over real sockets, with a client of our own or octets by
+plan. Each is shown beside a healthy meter by `tests/meter_sim/test_each_defect.py`, over real sockets, with a client of our own or octets by
 hand. This page is written by `meter-sim defects --write docs/defects.md`.
 """
 HEADER = "\n| defect | the meter | clause | tests | over |\n|---|---|---|---|---|\n"
