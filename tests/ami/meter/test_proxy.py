@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -189,7 +190,7 @@ HEAD: dict[str, Any] = {"form": "ami proxy session", "version": 1, "framing": "w
         (["1"], "no object"),
         ([{"form": "ami proxy session", "version": 2, "framing": "wrapper"}], "version 2"),
         ([{"form": "ami proxy session", "version": 1, "framing": "pigeon"}], "'pigeon' is not known"),
-        ([{"form": "ami proxy session", "version": 1, "framing": "hdlc"}, {"at": "now"}], "line 2: no message"),
+        ([HEAD, {"at": "now"}], "line 2: no message"),
         ([HEAD, HEAD | {"at": "2026-01-01", "connection": float("inf")}], "line 2: no message"),
         ([HEAD, "{"], "line 2: no JSON"),
         (["x" * (LONGEST_LINE + 2)], "longer than"),
@@ -474,6 +475,110 @@ async def test_nothing_that_befalls_the_recorder_stops_the_line(tmp_path: Path, 
     kept = len(read_session(tmp_path / "session.jsonl").messages)
     under_way = 2  # a piece of each direction that waits for a place while it is stopped
     assert 2 * times - under_way <= kept if kind is Recorder else kept == 0, "the file goes on without a terminal"
+
+
+class Lines(list[str]):
+    """A terminal of ASCII."""
+
+    def __call__(self, line: str) -> None:
+        self.append(line.encode("ascii").decode())
+
+
+def test_a_terminal_that_lacks_a_character_is_shown_its_number(tmp_path: Path) -> None:
+    lines = Lines()
+    one = Recorder(Framing.WRAPPER, Keyring(), lines, SessionWriter(tmp_path / "session.jsonl", Framing.HDLC, AT, 9999))
+    one.begin(1, CLIENT, METER)
+    for _ in range(2):
+        one.take(AT, 1, True, framed(READ_TIME))
+    assert [("\\u2192" in line, "get-request" in line) for line in lines] == [(True, True)] * 2
+    session = one.session
+    one.stop_keeping(OSError(28, "no space"))
+    assert session is not None and session.closed
+
+
+async def test_each_side_may_end_before_the_other_and_a_line_that_is_gone_is_no_fault(tmp_path: Path) -> None:
+    """The meter answers what was asked when its client has said that it asks no more; then a client whose line times out."""
+    troubles: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, trouble: troubles.append(trouble))
+
+    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read())
+        writer.close()
+
+    one, stop = recorder(tmp_path)[0], asyncio.Event()
+    meter_side = await asyncio.start_server(late, "127.0.0.1", 0)
+    relay = Relay(("127.0.0.1", meter_side.sockets[0].getsockname()[1]), one)
+    broken: list[asyncio.StreamReader] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        broken.append(reader)
+        await relay.serve(reader, writer)
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    relaying = asyncio.create_task(relay.run(listener, stop))
+    async with asyncio.timeout(PATIENCE_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(framed(READ_TIME))
+        writer.write_eof()
+        assert await reader.read() == framed(READ_TIME)
+        writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(framed(READ_TIME))
+        while len(broken) < 2:
+            await asyncio.sleep(0)
+        broken[1].set_exception(TimeoutError(110, "Connection timed out"))
+        assert await reader.read() in (b"", framed(READ_TIME))
+        writer.close()
+        stop.set()
+        await relaying
+    meter_side.close()
+    one.close()
+    assert troubles == []
+
+
+class Stuck(Recorder):
+    """Looks at nothing until it is let go."""
+
+    let_go = threading.Event()
+    ended = 0
+
+    def take(self, at: datetime, number: int, from_client: bool, octets: bytes) -> None:
+        assert self.let_go.wait(PATIENCE_S)
+        super().take(at, number, from_client, octets)
+
+    def end(self, number: int) -> None:
+        super().end(number)
+        Stuck.ended += 1
+
+
+async def test_a_recorder_that_is_stuck_loses_a_connection_from_the_record_and_not_from_the_line() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while octets := await reader.read(1 << 16):
+            writer.write(octets)
+        writer.close()
+
+    said: list[str] = []
+    stop, request = asyncio.Event(), framed(READ_TIME)
+    meter_side = await asyncio.start_server(echo, "127.0.0.1", 0)
+    one = Stuck(Framing.WRAPPER, Keyring(), said.append)
+    relay = Relay(("127.0.0.1", meter_side.sockets[0].getsockname()[1]), one, stalled_s=0.01)
+    listener = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
+    relaying = asyncio.create_task(relay.run(listener, stop))
+    async with asyncio.timeout(PATIENCE_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.sockets[0].getsockname()[1])
+        for _ in range(MOST_WAITING):
+            writer.write(request)
+            assert await reader.readexactly(len(request)) == request
+        stop.set()
+        assert await reader.read() == b""
+        one.let_go.set()
+        await relaying
+    writer.close()
+    meter_side.close()
+    assert one.ended == 1, "its end is not lost in the full queue"
+    assert sum("not shown any more: TimeoutError" in line for line in said) == 1
+    assert MOST_WAITING <= one.apdus < 2 * MOST_WAITING
 
 
 def test_the_longest_that_is_put_together_of_blocks_is_read_back(tmp_path: Path) -> None:

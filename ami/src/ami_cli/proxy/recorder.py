@@ -74,7 +74,10 @@ class Recorder:
     framing: Framing
     keyring: Keyring
     say: Say
-    """Who sees the lines; once it fails, as a pipe whose reader has gone, nothing more is said."""
+    """Who sees the lines; once it fails, as a pipe whose reader has gone, nothing more is said.
+
+    A terminal that can't show a character is shown its number.
+    """
     session: SessionWriter | None = None
     capture: CaptureFile | None = None
     apdus: int = 0
@@ -89,8 +92,11 @@ class Recorder:
         if self._unheard:
             return
         try:
-            self.say(line)
-        except OSError:
+            try:
+                self.say(line)
+            except UnicodeError:
+                self.say(line.encode("ascii", "backslashreplace").decode("ascii"))
+        except (OSError, ValueError):  # ValueError: of a stream that is closed
             self._unheard = True
 
     def begin(self, number: int, client: Endpoint, meter: Endpoint) -> None:
@@ -141,8 +147,10 @@ class Recorder:
     def stop_keeping(self, error: OSError) -> None:
         """A disk is full, or gone: traffic goes on, and is shown."""
         self.tell(f"nothing more is kept: {error.strerror or error}")
-        with suppress(OSError):
-            self.close()
+        for kept in (self.session, self.capture):
+            if kept is not None:
+                with suppress(OSError):
+                    kept.close()
         self.session = self.capture = None
 
     def stop_looking(self, number: int, error: Exception) -> None:

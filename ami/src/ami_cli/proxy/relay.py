@@ -1,7 +1,8 @@
 """The two sockets: what a client sends goes to the meter and back, unchanged and before anybody looks at it.
 
 Strategy: octets are handed on first and then put in a bounded queue, which one worker empties outside of the event loop. A worker that
-falls far behind slows the line down; it never loses anything, and nothing that it meets ends it: a full queue would be the end of the line.
+falls far behind slows the line down, and nothing that it meets ends it. One that is stuck loses the connections that wait for it from
+its record, each from there to its end, and not from the line.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ CHUNK = 0x10000
 MOST_WAITING = 256
 """Pieces between the sockets and the worker."""
 MOST_CONNECTIONS = 32
+MOST_CALLS = 4096
+"""Connections that end while the worker is stuck, beside these pieces."""
+STALLED_S = 10.0
+"""How long the line waits for a worker that is stuck, as by a terminal that takes nothing."""
 CONNECT_S = 30.0
+HALF_CLOSED_S = 120.0
+"""How long one side may go on sending when the other has ended: whether that one still listens can't be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,10 @@ class Relay:
     recorder: Recorder
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     connections: int = 0
-    _queue: asyncio.Queue[_Piece] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+    stalled_s: float = STALLED_S
+    _queue: asyncio.Queue[_Piece] = field(default_factory=asyncio.Queue)
+    _unseen: set[int] = field(default_factory=set)
+    _room: asyncio.Event = field(default_factory=asyncio.Event)
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self, listener: asyncio.Server, stop: asyncio.Event) -> None:
@@ -84,29 +94,59 @@ class Relay:
             self.recorder.tell(f"#{number}  no connection to the meter at {host}:{port}: {error or 'no answer'}")
             return
         client, meter = _end(writer, "head-end"), _end(far_writer, "meter")
-        await self._put(number, lambda: self.recorder.begin(number, client, meter))
         try:
-            await asyncio.gather(
-                self._pump(number, reader, far_writer, from_client=True),
-                self._pump(number, far_reader, writer, from_client=False),
-            )
+            await self._keep(_Piece(self.now(), number, True, b"", lambda: self.recorder.begin(number, client, meter)))
+            pumps = {
+                asyncio.create_task(self._pump(number, reader, far_writer, from_client=True)),
+                asyncio.create_task(self._pump(number, far_reader, writer, from_client=False)),
+            }
+            try:
+                _, other = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+                if other:
+                    await asyncio.wait(other, timeout=HALF_CLOSED_S)
+            finally:
+                for pump in pumps:
+                    pump.cancel()
+                await asyncio.gather(*pumps, return_exceptions=True)
         finally:
             far_writer.close()
-            with suppress(asyncio.QueueFull):
-                self._queue.put_nowait(_Piece(self.now(), number, True, b"", lambda: self.recorder.end(number)))
+            self._call(number, lambda: self.recorder.end(number))
+            self._unseen.discard(number)
 
-    async def _put(self, number: int, call: Callable[[], None]) -> None:
-        await self._queue.put(_Piece(self.now(), number, True, b"", call))
+    async def _keep(self, piece: _Piece) -> None:
+        """When there is room; a connection for which there is none for long goes on unrecorded, since a record with gaps would lie."""
+        if piece.number in self._unseen:
+            return
+        try:
+            async with asyncio.timeout(self.stalled_s):
+                while self._queue.qsize() >= MOST_WAITING:
+                    self._room.clear()
+                    await self._room.wait()
+        except TimeoutError:
+            if piece.number in self._unseen:  # by the other direction, which waited as long
+                return
+            self._unseen.add(piece.number)
+            stalled = TimeoutError(f"nothing could be shown or kept for {self.stalled_s:g} s")
+            self._call(piece.number, lambda: self.recorder.stop_looking(piece.number, stalled))
+        else:
+            self._queue.put_nowait(piece)
+
+    def _call(self, number: int, call: Callable[[], None]) -> None:
+        """Without asking for room, so that the end of a connection is not lost."""
+        if self._queue.qsize() < MOST_WAITING + MOST_CALLS:
+            self._queue.put_nowait(_Piece(self.now(), number, True, b"", call))
 
     async def _pump(
         self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, from_client: bool
     ) -> None:
-        with suppress(ConnectionError):
+        try:
             while octets := await reader.read(CHUNK):
                 writer.write(octets)
-                await self._queue.put(_Piece(self.now(), number, from_client, octets))
+                await self._keep(_Piece(self.now(), number, from_client, octets))
                 await writer.drain()
-        writer.close()
+            writer.write_eof()  # and no close: the other side may still have something to say
+        except OSError:  # a reset, or a line that is gone: ETIMEDOUT, EHOSTUNREACH
+            writer.close()
 
     async def _work(self) -> None:
         while True:
@@ -122,6 +162,7 @@ class Relay:
                 self.recorder.stop_looking(piece.number, error)
             finally:
                 self._queue.task_done()
+                self._room.set()
 
 
 def _end(writer: asyncio.StreamWriter, name: str) -> Endpoint:

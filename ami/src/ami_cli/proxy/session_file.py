@@ -83,7 +83,7 @@ class SessionWriter:
 
     def __init__(self, path: Path, framing: Framing, at: datetime, most_octets: int) -> None:
         """SessionFileError when it can't be made, or is there already."""
-        self._file = os.fdopen(new_file(path), "w", encoding="utf-8", buffering=1)
+        self._file = os.fdopen(new_file(path), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
         self._left = most_octets
         self.messages = 0
         self.full = False
@@ -103,11 +103,16 @@ class SessionWriter:
 
     def _write(self, line: Mapping[str, Any]) -> None:
         text = json.dumps(line, ensure_ascii=False) + "\n"
-        self._left -= len(text.encode())
+        self._left -= len(text.encode("utf-8", "backslashreplace"))
         self.full = self.full or self._left < 0
         if not self.full:
             self._file.write(text)
             self.messages += 1
+
+    @property
+    def closed(self) -> bool:
+        """Whether the end was written."""
+        return self._file.closed
 
     def close(self) -> None:
         """The end of the file."""
