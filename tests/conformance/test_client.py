@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ami_conformance import client as client_module
 from ami_conformance.answers import Answer, Kind
+from ami_conformance.bench import Bench, Rules
 from ami_conformance.client import Client, Guard
+from ami_conformance.findings import Unsettled
+from ami_conformance.journal import Journal
+from ami_conformance.object_list import parse_object_list
 from ami_conformance.wire import Ports
 from ami_dlms import apdu, data
-from ami_dlms.apdu.get import GetRequestNext, GetResponseWithDataBlock
+from ami_dlms.apdu.get import GetRequestNext, GetResponseNormal, GetResponseWithDataBlock
 from ami_dlms.apdu.notify import DataNotification
 from ami_dlms.association import ClientSettings
 from ami_dlms.cosem.descriptors import AttributeDescriptor
@@ -76,3 +82,25 @@ def test_a_secret_in_blocks_is_about_a_secret_to_its_end(monkeypatch: pytest.Mon
     client.get(SECRET)
     client.get(PLACE)
     assert [secret for _, secret in told] == [True, True, True, False, False, False]
+
+
+class BreaksOff(Bench):
+    """A meter that is gone amid a scan."""
+
+    def opened(self, *settings: Any, **more: Any) -> Client:
+        self.tell(f"GET {SECRET}", b"", Answer(Kind.APDU, octets=VALUE))
+        raise Unsettled("it is gone")
+
+
+VALUE = apdu.encode(GetResponseNormal(0xC1, data.octet_string(b"a password")))
+
+
+def test_neither_a_scan_that_breaks_off_nor_a_secret_alone_is_in_the_report(tmp_path: Path) -> None:
+    bench = BreaksOff(None, Rules(), Journal(tmp_path / "journal.jsonl"))  # type: ignore[arg-type]
+    bench.learned.objects = parse_object_list(data.array())
+    with pytest.raises(Unsettled):
+        bench.scan()
+    assert bench.exchanges == []
+    bench.tell(f"GET {PLACE}", b"", Answer(Kind.APDU, octets=VALUE), False)
+    bench.tell(f"GET {SECRET}", b"", Answer(Kind.APDU, octets=VALUE), True)
+    assert [b"a password" in one.received for one in bench.exchanges] == [True, False]
