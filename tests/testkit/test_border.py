@@ -14,6 +14,7 @@ from patience import PATIENCE_S
 from ami_testkit import KitError, Message, System, ami
 from ami_testkit.border import KINDS, Leg
 from ami_testkit.http import place_of
+from ami_testkit.waiting import Arrivals
 
 ACTION, DISCONNECT_CONTROL = b"\xc3\x01", (70).to_bytes(2, "big")
 """How an action-request-normal begins, and the class behind its invoke-id-and-priority."""
@@ -307,6 +308,37 @@ def test_an_edit_that_fails_says_so_where_the_test_waits_for_it(system: System) 
         fault.wait()
 
 
+def test_what_only_a_message_shows_to_be_wrong_is_said_where_the_test_waits_for_it(system: System) -> None:
+    unseen = system.border.fault("never", on="answer", xpath="//m:Noun[q:none]")
+    system.hes.read(["M1001"])
+    with pytest.raises(AssertionError, match="never on answer failed: XPathEvalError"):
+        unseen.wait()
+    assert "Undefined namespace prefix" in unseen.described()["problem"] and unseen.happened == 0
+    unseen.remove()
+    fault = system.border.fault("edit", on="answer", select="//m:Noun[q:none]", text="x")
+    with pytest.raises(httpx.HTTPError):
+        system.hes.read(["M1001"])
+    with pytest.raises(AssertionError, match="edit on answer failed: XPathEvalError"):
+        fault.wait()
+
+
+def test_what_is_looked_for_at_length_keeps_nothing_from_coming() -> None:
+    """A message comes while a look is under way, and is seen by the next one."""
+    came: Arrivals[int] = Arrivals(lambda one: 1)
+    came.add(1)
+
+    def find(there: list[int]) -> list[int] | None:
+        if len(there) == 1:
+            adding = threading.Thread(target=came.add, args=[2])
+            adding.start()
+            adding.join(PATIENCE_S)
+            assert not adding.is_alive()
+        return there if len(there) == 2 else None
+
+    assert came.wait(find, PATIENCE_S) == [1, 2]
+    assert came.wait(lambda _: None, 0) is None
+
+
 def test_a_receiver_is_an_address_of_http(system: System) -> None:
     assert place_of("http://cis.example/cim") == ("cis.example", 80)
     assert place_of("https://[::1]:9000") == ("::1", 9000) and place_of("https://cis.example")[1] == 443
@@ -326,6 +358,17 @@ def test_what_can_not_be_set_is_refused_with_what_there_is(system: System) -> No
         ("edit", "reply", {}, "edit needs select"),
         ("edit", "reply", {"select": "//["}, "Invalid expression in an XPath"),
         ("never", "reply", {"xpath": "//["}, "Invalid expression in an XPath"),
+        ("edit", "reply", {"select": "//p:MeterReading"}, "Undefined namespace prefix in an XPath"),
+        ("never", "reply", {"xpath": "//q:MeterReading"}, "Undefined namespace prefix in an XPath"),
+        ("never", "reply", {"xpath": "upper-case(//m:Noun)"}, "Unregistered function in an XPath"),
+        (
+            "edit",
+            "reply",
+            {"select": "//m:Noun", "text": "a\x00b"},
+            "'edit': text: has characters that XML does not allow",
+        ),
+        ("wrong-noun", "reply", {"says": "a\x1bb"}, "'wrong-noun': says: has characters that XML does not allow"),
+        ("partial", "reply", {"failed": "M1001", "reason": "\x07"}, "'partial': reason: has characters that XML"),
         ("tls", "reply", {}, "needs a border with https"),
     ):
         with pytest.raises(KitError, match=said):

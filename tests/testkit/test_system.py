@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,11 +19,17 @@ from ami_testkit.processes import wait_until
 
 METERS = ["M1001", "M1002"]
 COVER = "12.0.257"
+GUARD = {
+    "disconnects": {"per_principal": 1_000_000, "in_all": 1_000_000},
+    "load_limits": {"per_principal": 1_000_000, "in_all": 1_000_000},
+    "keys": {"per_principal": 1},
+}
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[System]:
-    with ami(meters=4, seed=7, faults=[{"fault": "slow", "seconds": 0.0, "meters": ["M1004"]}]) as system:
+    slow = {"fault": "slow", "seconds": 0.0, "meters": ["M1004"]}
+    with ami(meters=4, seed=7, faults=[slow], hes_settings={"guard": GUARD}) as system:
         yield system
 
 
@@ -123,6 +130,15 @@ def test_a_reset_brings_back_all_but_counters_and_the_clock(system: System) -> N
     assert ciphered and not ciphered & used, "no counter is used twice under one key"
 
 
+def test_a_campaign_that_waits_for_approval_is_gone_with_a_reset(system: System) -> None:
+    wanted = {"meters": METERS, "key": "authentication"}
+    ordered = system.hes.rest.post("/api/v1/campaigns/keys", **wanted)
+    path = f"/api/v1/campaigns/{ordered['id']}"
+    assert system.hes.rest.get(path)["state"] == "waiting for approval"
+    system.reset()
+    assert system.hes.rest.get(path)["state"] == "cancelled"
+
+
 def test_two_systems_of_one_seed_say_the_same_and_know_nothing_of_each_other(system: System) -> None:
     with ami(meters=2, seed=7) as other:
         assert other.hes.url != system.hes.url
@@ -145,11 +161,16 @@ def test_what_can_not_be_is_said_before_anything_starts() -> None:
             pass
 
 
-def test_a_head_end_that_ends_at_once_says_why_and_state_is_kept_when_a_block_fails(tmp_path: Path) -> None:
+def test_a_head_end_that_ends_at_once_says_why_and_state_is_kept_when_a_block_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     unusable = {"deadline_s": "soon"}
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     ended = pytest.raises(KitError, match=r"(?s)hes ended with exit code 2 .*deadline_s")
-    with ended, ami(meters=1, hes_settings=unusable):
+    with ended as said, ami(meters=1, hes_settings=unusable):
         pass
+    (log,) = tmp_path.glob("*/hes.log")
+    assert f"({log})" in str(said.value), "what is named is still there"
     with pytest.raises(ZeroDivisionError) as failure, ami(meters=1, directory=tmp_path / "kept"):
         raise ZeroDivisionError
     assert "are kept in" in failure.value.__notes__[0] and "meter_sim.log" in failure.value.__notes__[0]

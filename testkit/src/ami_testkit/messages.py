@@ -19,6 +19,8 @@ from ami_cim.xml import parse
 
 LIMITS = for_peer(16_000_000)
 MOST_SHOWN = 8
+PREFIXES = {"m": ns.MESSAGE, "p": ns.MESSAGE, "w": ns.MESSAGE}
+"""Of `Message.xpath`; what `p` and `w` are is said by the message, if it has a payload and a body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ class Message:
         if body is None:
             return []
         payload = next(iter(self._all("Payload/*")), None)
-        prefixes = {"m": ns.MESSAGE, "w": etree.QName(body).namespace or ns.MESSAGE}
+        prefixes = PREFIXES | {"w": etree.QName(body).namespace or ns.MESSAGE}
         prefixes["p"] = (etree.QName(payload).namespace if payload is not None else None) or ns.MESSAGE
         found = body.xpath(expression, namespaces=prefixes)
         return found if isinstance(found, list) else [found]

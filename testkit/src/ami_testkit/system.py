@@ -35,7 +35,7 @@ TRIES = 5
 RESET_S = 60.0
 STEP_S = 30.0
 PAGE, MOST_EVENTS = 1_000, 200
-UNDER_WAY = ("running", "paused")
+UNDER_WAY = ("running", "paused", "waiting for approval")
 """States of a campaign that has no end yet."""
 
 
@@ -71,7 +71,7 @@ class System:
         try:
             self._start()
         except BaseException:
-            self._end(keep=self._own_directory is False)
+            self._end(keep=bool(self._running.processes))  # their logs say why, and are named in what is raised
             raise
 
     # --- beginning

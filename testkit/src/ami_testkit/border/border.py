@@ -382,14 +382,18 @@ def _refusal(fate: _Fate) -> Answer:
 
 def _apply(fault: Fault, fate: _Fate) -> None:
     """What a fault changes of octets and manner; those that hold or lose a message do so later."""
-    given = fault.parameters
-    if fault.edit is not None:
-        try:
+    try:
+        if fault.edit is not None:
             fate.octets = bytes(fault.edit(replace(fate.message, octets=fate.octets)))
-        except Exception as problem:  # noqa: BLE001 - of a test's own function: told where the test waits for it
-            fault.problem, fate.broken = problem, True
-        return
-    match given:
+        else:
+            _apply_parameters(fault, fate)
+    except Exception as problem:  # noqa: BLE001 - of what a test has given: told where the test waits for it
+        fault.fail(problem)
+        fate.broken = True
+
+
+def _apply_parameters(fault: Fault, fate: _Fate) -> None:
+    match given := fault.parameters:
         case kinds.NounParameters():
             fate.octets = changes.with_text(fate.octets, "Header/Noun", given.says)
         case kinds.VerbParameters():

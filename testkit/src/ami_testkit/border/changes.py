@@ -5,11 +5,13 @@ from typing import Any
 
 from lxml import etree
 
+from ami_cim import ns
 from ami_cim.errors import CimError
 from ami_cim.xml import parse
 from ami_testkit.messages import LIMITS
 
 _NAMESPACES = b"http://iec.ch/TC57/2011/"
+SELECT_PREFIXES = {"m": ns.MESSAGE}
 PADDING = b"an oversized message is padded with this. "
 
 
@@ -33,7 +35,7 @@ def with_xpath(octets: bytes, xpath: str, text: str | None) -> bytes:
     root, _ = _read(octets)
     if root is None:
         return octets
-    found = root.xpath(xpath, namespaces={"m": "http://iec.ch/TC57/2011/schema/message"})
+    found = root.xpath(xpath, namespaces=SELECT_PREFIXES)
     for one in found if isinstance(found, list) else []:
         _set(one, text)
     return _written(root)

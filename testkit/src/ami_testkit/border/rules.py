@@ -11,10 +11,11 @@ from typing import Any
 from lxml import etree
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from ami_testkit.border.changes import SELECT_PREFIXES
 from ami_testkit.border.kinds import KINDS, Kind, Leg, Parameters
 from ami_testkit.errors import KitError
 from ami_testkit.loop import loop
-from ami_testkit.messages import Message
+from ami_testkit.messages import PREFIXES, Message
 
 MOST_RULES = 100
 
@@ -83,7 +84,7 @@ class Fault:
     """Of messages that wait at the border."""
     removed: bool = False
     problem: Exception | None = None
-    """What the function of an `edit` raised last; its message then does not go on."""
+    """What was raised last when its condition was looked at, or when it was applied; in the second case its message does not go on."""
 
     @property
     def happened(self) -> int:
@@ -93,12 +94,19 @@ class Fault:
     def wait(self, times: int = 1, within: float = 10.0) -> None:
         """Returns when it has happened so often; AssertionError if it does not."""
         with self._changed:
-            came = self._changed.wait_for(lambda: self._happened >= times, within)
+            came = self._changed.wait_for(lambda: self._happened >= times or self.problem is not None, within)
             if self.problem is not None:
-                raise AssertionError(f"the function of this edit failed: {self.problem!r}") from self.problem
+                what = f"{self.kind.name} on {self.rule.on}" if self.edit is None else "the function of this edit"
+                raise AssertionError(f"{what} failed: {self.problem!r}") from self.problem
             if not came:
                 text = f"{self.kind.name} on {self.rule.on} was expected {times} times within {within:g} s and happened {self._happened} times"
                 raise AssertionError(text)
+
+    def fail(self, problem: Exception) -> None:
+        """Say so to who waits for it."""
+        with self._changed:
+            self.problem = problem
+            self._changed.notify_all()
 
     def release(self) -> None:
         """What waits at the border because of it goes on."""
@@ -115,7 +123,11 @@ class Fault:
 
     def chosen(self, message: Message, now: datetime) -> bool:
         """Whether it happens to this message, which is then counted."""
-        if self.removed or not self.rule.when.fits(message, now):
+        try:
+            if self.removed or not self.rule.when.fits(message, now):
+                return False
+        except (etree.XPathError, ValueError) as problem:  # an XPath that only some messages show to be wrong
+            self.fail(problem)
             return False
         with self._changed:
             self._matched += 1
@@ -134,7 +146,13 @@ class Fault:
 
     def described(self) -> dict[str, Any]:
         """For people and programs."""
-        return {"number": self.number, "happened": self._happened, **self.rule.model_dump(mode="json")}
+        problem = None if self.problem is None else repr(self.problem)
+        return {
+            "number": self.number,
+            "happened": self._happened,
+            "problem": problem,
+            **self.rule.model_dump(mode="json"),
+        }
 
 
 def parse_rule(number: int, given: dict[str, Any]) -> Fault:
@@ -147,9 +165,13 @@ def parse_rule(number: int, given: dict[str, Any]) -> Fault:
         if rule.on not in kind.legs:
             raise KitError(f"{kind.name} can't happen on={str(rule.on)!r}; it can on {', '.join(kind.legs)}")
         parameters = kind.parameters.model_validate(rule.parameters)
-        for xpath in (rule.when.xpath, getattr(parameters, "select", None)):
-            if xpath is not None:
-                etree.XPath(xpath)
+        select = getattr(parameters, "select", None)
+        for xpath, prefixes in ((rule.when.xpath, PREFIXES), (select, SELECT_PREFIXES)):
+            if xpath is not None:  # prefixes and functions are looked up only when something is asked
+                etree.XPath(xpath, namespaces=prefixes)(etree.Element("nothing"))
+        for name, text in parameters.model_dump().items():
+            if isinstance(text, str) and not _is_xml_text(text):
+                raise KitError(f"fault {rule.fault!r}: {name}: has characters that XML does not allow")
         return Fault(number, rule, kind, parameters)
     except etree.XPathError as problem:
         raise KitError(f"fault {given.get('fault')!r}: {problem} in an XPath 1.0 expression") from None
@@ -157,3 +179,11 @@ def parse_rule(number: int, given: dict[str, Any]) -> Fault:
         first = problem.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise KitError(f"fault {given.get('fault')!r}: {where}: {first['msg']}") from None
+
+
+def _is_xml_text(text: str) -> bool:
+    try:
+        etree.Element("nothing").text = text
+    except ValueError:
+        return False
+    return True
