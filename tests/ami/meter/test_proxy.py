@@ -24,6 +24,9 @@ from patience import PATIENCE_S
 from typer.testing import CliRunner
 
 from ami_cli.__main__ import app
+from ami_cli.conformance.cli import _named
+from ami_cli.meter.target_options import TargetOptions
+from ami_cli.proxy.cli import _address
 from ami_cli.proxy.exchanges import Exchange, Session, session_of
 from ami_cli.proxy.model import model_of
 from ami_cli.proxy.passing import Passed
@@ -604,6 +607,21 @@ def test_what_can_not_begin_leaves_no_file_and_says_why(tmp_path: Path) -> None:
     capture.touch()
     assert "all.clear.pcapng is there already" in refused(0)
     assert not session.exists()
+
+
+def test_an_address_of_ipv6_has_brackets_before_a_port() -> None:
+    assert (_address("[fe80::1]:4059", "X"), _address("meter:1", "X")) == (("fe80::1", 4059), ("meter", 1))
+    for wrong in ("fe80::1", "fe80::1:4059", "[fe80::1]", "meter", ":1", "meter:65536", "meter:" + "1" * 5000):
+        with pytest.raises(SessionFileError, match="is no HOST:PORT"):
+            _address(wrong, "X")
+    found = {name: _named(TargetOptions(), name) for name in ("fe80::1", "[fe80::1]", "[fe80::1]:1", "a:2", "a")}
+    assert [(one.host, one.port) for one in found.values()] == [
+        ("fe80::1", TargetOptions().port),
+        ("fe80::1", TargetOptions().port),
+        ("fe80::1", 1),
+        ("a", 2),
+        ("a", TargetOptions().port),
+    ]
 
 
 def test_a_replay_says_what_it_lacks(tmp_path: Path) -> None:

@@ -214,9 +214,10 @@ def _named(options: TargetOptions, name: str) -> TargetOptions:
     if name.startswith("/") or "://" in name:
         return replace(options, device=name)
     host, _, port = name.rpartition(":")
-    if host and port.isdecimal():
+    bare = ":" in host and not (host.startswith("[") and host.endswith("]"))  # an IPv6 address without a port
+    if host and port.isdecimal() and not bare:
         return replace(options, host=host.strip("[]"), port=int(port))
-    return replace(options, host=name)
+    return replace(options, host=name.removeprefix("[").removesuffix("]"))
 
 
 def _rows(group: Sequence[str], test: Sequence[str], *, safest_first: bool = True) -> list[Row]:

@@ -34,6 +34,7 @@ KEY_FORMS = "HEX|env:NAME|file:PATH"
 DLMS_PORT = 4059
 MEBIBYTE = 1 << 20
 MOST_MIB = MOST_OCTETS // MEBIBYTE
+MOST_DIGITS = 5
 CLEAR_SUFFIX = ".clear.pcapng"
 CARRIED = {Transport.WRAPPER: Framing.WRAPPER, Transport.HDLC: Framing.HDLC}
 app = typer.Typer(
@@ -234,8 +235,9 @@ def _whom(
 
 def _address(text: str, option: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 0xFFFF:
-        raise SessionFileError(f"{option}: {text[:100]!r} is no HOST:PORT, such as 10.0.0.5:4059")
+    bare = ":" in host and not (host.startswith("[") and host.endswith("]"))  # an IPv6 address without a port
+    if not host or bare or not port.isdecimal() or len(port) > MOST_DIGITS or int(port) > 0xFFFF:
+        raise SessionFileError(f"{option}: {text[:100]!r} is no HOST:PORT, such as 10.0.0.5:4059 or [fe80::1]:4059")
     return host.strip("[]"), int(port)
 
 
