@@ -78,6 +78,16 @@ def test_a_given_value_must_be_new(file: CounterFile) -> None:
     assert file.reserve("key", 101, exactly=True).next_value == 101
 
 
+def test_what_begins_with_our_own_clock_is_not_doubted_and_never_comes_twice(file: CounterFile) -> None:
+    counter = file.reserve("key/replay", HALF + 1, ours=True)
+    counter.take()
+    file.give_back("key/replay", counter)
+    assert file.reserve("key/replay", HALF + 1, ours=True).next_value == HALF + 2, "a clock that stands or goes back"
+    with pytest.raises(MeterError, match="have been used") as caught:
+        file.reserve("key/replay", HALF + 1, exactly=True, ours=True)
+    assert caught.value.where == "--counter"
+
+
 def test_the_end_of_all_counters(file: CounterFile) -> None:
     with pytest.raises(MeterError, match="at its end"):
         file.reserve("key", COUNTER_END - 1, exactly=True)

@@ -168,7 +168,7 @@ def test_what_was_recorded_is_answered_again_and_makes_a_model(
         assert secret not in kept and secret.lower() not in kept
     assert {path.stat().st_mode & 0o777 for path in (session, capture)} == {0o600}
     assert "get-response" in ami("decode", "--summary", *keys, capture)
-    with proxy("replay", session, *replay_keys) as replayed:
+    with proxy("replay", session, *replay_keys, "--counters", tmp_path / "counters.json") as replayed:
         client = through(tmp_path / "again", entry, replayed.port, **change)
         assert shown(client.on("M1", *SCAN).ok().json) == shown(before)
     assert rows["rows"]

@@ -48,19 +48,21 @@ class CounterFile:
             title: str = content.setdefault("system_title", (MANUFACTURER + random[:RANDOM_OCTETS]).hex().upper())
         return bytes.fromhex(title)
 
-    def reserve(self, name: str, at_least: int, *, exactly: bool = False, count: int = RESERVED_AT_ONCE) -> SendCounter:
+    def reserve(
+        self, name: str, at_least: int, *, exactly: bool = False, ours: bool = False, count: int = RESERVED_AT_ONCE
+    ) -> SendCounter:
         """Unused values; `name` identifies key and title. With `exactly` the first has to be `at_least`,
-        which a person has given; without, it is what a meter claims, and is believed within bounds."""
+        which a person has given; without, it is what a meter claims, and is believed within bounds, or it is `ours`."""
         with self._locked() as content:
             following = content["next"].get(name, 0)
             if exactly and at_least < following:
                 raise MeterError(
                     ExitCode.USAGE,
                     f"values below {following} have been used with this key and system title",
-                    where="--invocation-counter",
+                    where="--counter" if ours else "--invocation-counter",
                     hint=f"give {following} or more: no value may be used twice (kept in {self._path})",
                 )
-            if not exactly:
+            if not exactly and not ours:
                 _believe(at_least, following)
             first = max(at_least, following)
             if first + LOW > COUNTER_END:

@@ -13,6 +13,7 @@ import typer
 
 from ami_cli.companions import CompanionOption, CompanionReader
 from ami_cli.formatting import count
+from ami_cli.meter.counters import CounterFile, default_file
 from ami_cli.meter.errors import MeterError
 from ami_cli.meter.registry import read_entry
 from ami_cli.meter.secret_arguments import octets
@@ -29,6 +30,7 @@ from ami_dlms.security import GlobalKeys
 from ami_process.commands import explaining, serve_until_stopped
 from ami_process.sockets import ListenFailed, format_address, listening
 from ami_registry import Transport
+from ami_registry.meter import key_id
 
 KEY_FORMS = "HEX|env:NAME|file:PATH"
 DLMS_PORT = 4059
@@ -146,6 +148,10 @@ def replay(
             min=0, max=0xFFFF_FFFF, help="Where the meter's invocation counter begins. Default: by the clock."
         ),
     ] = None,
+    counters: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where used invocation counters are kept. Default: as `ami meter`."),
+    ] = None,
 ) -> None:
     """Be the meter of a recorded session, until Ctrl-C: each question is answered as it was then, ciphered anew.
 
@@ -157,10 +163,18 @@ def replay(
         recorded = read_session(recording)
         session = session_of(recorded)
         given = ReplayKeys(keys, password, counter_at(datetime.now(UTC)) if counter is None else counter)
-        meter = ReplayedMeter(
-            profiles_of(session, given), Answers.of(session), recorded.framing, os.urandom, typer.echo
-        )
         here = _address(listen, "--listen")
+        profiles_of(session, given)  # says what is missing, before a value is reserved
+        file, used = (
+            CounterFile(counters or default_file(os.environ)),
+            f"{key_id(None if keys is None else keys.encryption_key)}/replay",
+        )
+        send = None if keys is None else file.reserve(used, given.counter, exactly=counter is not None, ours=True)
+        meter = ReplayedMeter(
+            profiles_of(session, given, send), Answers.of(session), recorded.framing, os.urandom, typer.echo
+        )
+        if send is not None:
+            meter.top_up = lambda: file.top_up(used, send)
 
         async def run(stop: asyncio.Event) -> int:
             async def until_stopped(_: asyncio.Server) -> None:
@@ -169,7 +183,12 @@ def replay(
             await _listening(here, meter.serve, until_stopped, _summary(session))
             return 0
 
-        raise typer.Exit(serve_until_stopped(run))
+        try:
+            code = serve_until_stopped(run)
+        finally:
+            if send is not None:
+                file.give_back(used, send)
+        raise typer.Exit(code)
 
 
 @app.command("model")

@@ -1,7 +1,7 @@
 """A meter that answers from a recorded session: each question as it was answered then, the nth time with the nth answer, then the last again.
 
 It speaks the protocol as the simulated meters do, so associations are opened, proofs checked and answers ciphered anew, with the keys that
-are given. It knows nothing that was not recorded. Its invocation counter begins with the clock and never goes back between two runs, since the
+are given. It knows nothing that was not recorded. Its invocation counter begins with the clock, above all that a file says was used under this key, since the
 same value under the same key would give two ciphered texts away.
 """
 
@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ami_cli.meter.errors import MeterError
 from ami_cli.proxy.exchanges import Ends, Item, OpenedAssociation, Session, question
 from ami_cli.proxy.session_file import SessionFileError
 from ami_cli.proxy.taps import Framing
@@ -100,16 +101,16 @@ class ReplayKeys:
 
 
 def counter_at(now: datetime) -> int:
-    """A begin that is above that of every run before, as long as a run sends fewer than 8 APDUs a second."""
+    """A begin that is above that of runs whose file is gone, as long as they sent fewer than 8 APDUs a second."""
     return int((now - SINCE).total_seconds()) * COUNTS_PER_SECOND
 
 
-def profiles_of(session: Session, given: ReplayKeys) -> list[AssociationProfile]:
-    """What the replayed meter offers; SessionFileError where a key or a password is missing."""
+def profiles_of(session: Session, given: ReplayKeys, send: SendCounter | None = None) -> list[AssociationProfile]:
+    """What the replayed meter offers; `send`: values that were reserved, in place of `given.counter`. SessionFileError where a key or a password is missing."""
     if not session.associations:
         raise SessionFileError("no association was opened in this session, or none that the keys could read")
-    send = SendCounter(given.counter)
-    return [_profile(one, given, send) for one in session.associations.values()]
+    counter = SendCounter(given.counter) if send is None else send
+    return [_profile(one, given, counter) for one in session.associations.values()]
 
 
 def _profile(one: OpenedAssociation, given: ReplayKeys, send: SendCounter) -> AssociationProfile:
@@ -159,6 +160,8 @@ class ReplayedMeter:
     framing: Framing
     random_bytes: Callable[[int], bytes]
     say: Say
+    top_up: Callable[[], None] = lambda: None
+    """Reserves more invocation counters when few are left; MeterError when it can't."""
     missing: int = 0
     _open: int = 0
 
@@ -184,8 +187,9 @@ class ReplayedMeter:
         while not connection.closed and (octets := await reader.read(CHUNK)):
             connection.receive_data(octets)
             try:
+                self.top_up()
                 self._react(connection, writer)
-            except DlmsError as error:
+            except (DlmsError, MeterError) as error:
                 self.say(f"the connection is given up: {error}")
                 return
             await writer.drain()
