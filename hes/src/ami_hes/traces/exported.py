@@ -7,6 +7,7 @@ with the front end that took it, a command with whoever has the meter, the deliv
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from ami_trace.form import Direction, Kind, Outcome, Span
 
 Role = Literal["server", "client", "consumer", "internal"]
 Value = str | int | bool
+_CODE = re.compile(r"^\d{1,2}\.\d{1,3}\b", re.MULTILINE)
 MOST_WORD = 300
 """Characters of a name or an attribute, which may be a sender's."""
 MOST_WHY = 1_000
@@ -151,7 +153,7 @@ def delivered(request: StoredRequest, began_at: datetime, at: datetime, fault: s
 
 
 def refused(refusal: Refusal, message_id: str, began_at: datetime) -> Iterator[Exported]:
-    """Nothing was kept of a request: its trace is this span."""
+    """Nothing was kept of a request: its trace is this span, with the codes of the reasons; their words may quote the message."""
     seconds = max(refusal.arrival.marks.values(), default=0.0)
     yield Exported(
         message_id=message_id,
@@ -162,7 +164,7 @@ def refused(refusal: Refusal, message_id: str, began_at: datetime) -> Iterator[E
         ended_at=began_at + timedelta(seconds=seconds),
         role="server",
         attributes={"ami.verb": refusal.verb, "ami.noun": refusal.noun, "ami.source": refusal.source},
-        fault="; ".join(refusal.reasons)[:MOST_WHY] or "refused",
+        fault=" ".join(["refused:", *dict.fromkeys(_CODE.findall("\n".join(refusal.reasons)))])[:MOST_WHY].rstrip(":"),
     )
 
 

@@ -7,7 +7,7 @@ counted. Needs the extra `otel`, which is imported here and nowhere else, and on
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,6 +32,8 @@ PATIENCE_S = 5.0
 STOP_S = 2.0
 NEEDS = "hes.telemetry.endpoint: the exporter of OpenTelemetry is not installed: pip install 'ami-hes[otel]', or leave the endpoint out"
 SCOPE = "ami_hes"
+TOO_MANY = f"more than {MOST_WAITING} waited for the collector"
+STOPPED = "the process has stopped before the collector was known to have them"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +50,12 @@ class Collector:
 
 
 class Telemetry:
-    """What the parts of the process tell it, in order; `lost` counts spans that no collector has."""
+    """What the parts of the process tell it, in order; spans that no collector has are counted and told."""
 
     def __init__(self, collector: Collector, emit: Emit) -> None:
         """Raises SettingsError without the extra."""
-        self.lost = 0
+        self._lost: Counter[str] = Counter()
+        """By why; told and forgotten with the next ones that are handed on."""
         self._emit = emit
         self._endpoint = collector.endpoint
         self._waiting: deque[Exported] = deque()
@@ -63,7 +66,7 @@ class Telemetry:
         """From the event loop; they are handed on later."""
         for one in spans:
             if len(self._waiting) >= MOST_WAITING:
-                self.lost += 1
+                self._lost[TOO_MANY] += 1
             else:
                 self._waiting.append(one)
         self._there.set()
@@ -81,18 +84,29 @@ class Telemetry:
                 async with asyncio.timeout(STOP_S):
                     while self._waiting:
                         await self._hand_on()
+            self._lost[STOPPED] += len(self._waiting)
+            self._waiting.clear()
+            self._tell_lost()
             self._exporter.shutdown()
 
     async def _hand_on(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
         if not self._waiting:
             self._there.clear()
-        if batch and not await asyncio.to_thread(self._export, batch):
-            self.lost += len(batch)
-        if self.lost:
-            reason = f"{self._endpoint} has not taken them within {PATIENCE_S:g} s, or too many waited for it"
-            self._emit(events.TelemetryLost(spans=self.lost, reason=reason))
-            self.lost = 0
+        try:
+            taken = not batch or await asyncio.to_thread(self._export, batch)
+        except asyncio.CancelledError:
+            self._lost[STOPPED] += len(batch)
+            raise
+        if not taken:
+            self._lost[f"{self._endpoint} has not taken them within {PATIENCE_S:g} s"] += len(batch)
+        self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        for reason, spans in self._lost.items():
+            if spans:
+                self._emit(events.TelemetryLost(spans=spans, reason=reason))
+        self._lost.clear()
 
     def _export(self, batch: Sequence[Exported]) -> bool:
         """In a thread."""
