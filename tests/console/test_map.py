@@ -157,6 +157,7 @@ def test_a_dot_that_is_clicked_is_selected_and_read_from_the_list(cis: str, chro
         assert "Birch Street" in page.locator(".tip").inner_text()
         page.locator("canvas.map").click(position={"x": middle[0], "y": middle[1]})
         assert page.locator(".bulk b").inner_text() == "1"
+        page.locator(".vrow.sel:visible").wait_for()  # the list is drawn in the frame after
         assert page.locator(".vrow.sel:visible").count() == 1
         page.locator("canvas.map").click(position={"x": middle[0], "y": middle[1]})
         page.locator(".bulk").wait_for(state="hidden")

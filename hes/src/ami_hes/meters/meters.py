@@ -6,7 +6,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from ami_hes.engine.dialled_in_port import Claims
@@ -367,15 +367,12 @@ class Meters:
         except MeterFault as fault:
             self._suspect(session, fault)
             raise
-        if (
-            len(self.keys.candidates(meter)) > 1
-        ):  # so its next session does not begin with a key that has not come to it
+        if len(self.keys.candidates(meter)) > 1:
+            # so its next session does not begin with a key that has not come to it; where the store is away the meter
+            # has proved itself all the same, both keys are kept, and that session says which
             try:
-                await self.keys.proved(session.meter)
-            except (
-                StoreUnavailable
-            ):  # the meter has proved itself all the same; both keys are kept, and its next session says which
-                pass
+                with suppress(StoreUnavailable):
+                    await self.keys.proved(session.meter)
             except BaseException:
                 link.close()
                 raise
