@@ -12,6 +12,7 @@ from served_meter import WITH_LISTS, profile, served
 from wrong_meter import CLOCK, ENERGY, NAME, NOTHING, READ, WRITE, Wrong, line, values
 
 from ami_dlms import data
+from ami_dlms.association import Get
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult
@@ -70,3 +71,26 @@ def test_the_meter_without_a_defect_has_none_of_these_findings(tmp_path: Path, m
     with served(meter, profile(meter, client_wport=16, conformance=WITH_LISTS)) as port:
         found = Conformance(None, tmp_path).run(f"127.0.0.1:{port}", *words)  # type: ignore[arg-type]
     assert found.failed == {}
+
+
+class FailsAfterTheScan(Wrong):
+    """Shows its clock once."""
+
+    def carry_out(self, item: Any) -> Any:
+        if isinstance(item, Get) and item.descriptor == AttributeDescriptor(8, CLOCK, 2):
+            self.read += 1
+            if self.read > 1:
+                return DataAccessResult.TEMPORARY_FAILURE
+        return super().carry_out(item)
+
+
+def test_a_value_that_does_not_come_any_more_is_no_finding_about_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a meter that is gone in the middle of a run."""
+    monkeypatch.setenv("AMI_METER_COUNTERS", str(tmp_path / "counters.json"))
+    meter = FailsAfterTheScan(values())
+    with served(meter, profile(meter, client_wport=16, conformance=WITH_LISTS)) as port:
+        found = Conformance(None, tmp_path).run("--host", "127.0.0.1", "--port", str(port), "--test", "C8-01")  # type: ignore[arg-type]
+    assert found.of("C8-01")["verdict"] == "inconclusive", found.of("C8-01")
+    assert "temporary" in found.of("C8-01")["reason"].lower()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from ami_conformance.bench import Bench, first
+from ami_conformance.client import Client
 from ami_conformance.clock_right import date_time, moment
 from ami_conformance.findings import Judge, Unsettled
 from ami_conformance.object_list import ListedObject, word
@@ -141,6 +142,13 @@ def register_activation(bench: Bench, judge: Judge) -> None:
             judge.expect(all(1 <= index <= count for index in indexes), f"{one}: a mask names registers beyond {count}")
 
 
+def _shown(bench: Bench, client: Client, clock: ListedObject) -> Data | None:
+    """Its time; a meter that is gone meanwhile is no finding about a clock."""
+    found = client.get(clock.attribute(2))
+    bench.needs(found.value is not None, f"reading {clock} is answered by {found.words}")
+    return found.value
+
+
 def clocks(bench: Bench, judge: Judge) -> None:
     """C8-01: a real moment, the right day of the week, a deviation that fits the time zone, and time that goes on."""
     one = first(bench.objects.of_class(8), "clock (class 8)")
@@ -150,9 +158,9 @@ def clocks(bench: Bench, judge: Judge) -> None:
     _calendar(judge, one, shown)
     _deviation(bench, judge, one, shown)
     client = bench.opened()
-    before, began = moment(client.get(one.attribute(2)).value), bench.way.clock()
+    before, began = moment(_shown(bench, client, one)), bench.way.clock()
     bench.way.pause(WATCHED_S)
-    after, ended = moment(client.get(one.attribute(2)).value), bench.way.clock()
+    after, ended = moment(_shown(bench, client, one)), bench.way.clock()
     if before is None or after is None:
         judge.expect(False, f"{one} shows no single moment")
         return
