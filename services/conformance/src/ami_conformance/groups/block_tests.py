@@ -81,9 +81,9 @@ def get_in_blocks(bench: Bench, judge: Judge) -> None:
         judge.expect(False, f"the joined blocks are no value: {error}")
         return
     with bench.session() as other:
-        judge.expect(
-            value == other.get(OBJECT_LIST).value, "the joined blocks are another value than the one that comes whole"
-        )
+        whole = other.get(OBJECT_LIST)
+        bench.needs(whole.value is not None, f"reading {OBJECT_LIST} as a whole is answered by {whole.words}")
+        judge.expect(value == whole.value, "the joined blocks are another value than the one that comes whole")
 
 
 def pdu_size_kept(bench: Bench, judge: Judge) -> None:
